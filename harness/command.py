@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Runs a program of the host with a deadline and a log, and says plainly how it failed."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from harness.errors import InfrastructureError
+
+LOG_TAIL_LINES = 12
+
+
+def run(
+    argv: Sequence[str | Path],
+    *,
+    what: str,
+    log: Path,
+    seconds: float,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    stdin: bytes = b"",
+) -> None:
+    """Run `argv`, its output appended to `log`; `env` is added to the environment.
+
+    Raises InfrastructureError if it cannot be started, ends with a status other than 0 (the end of
+    the log is in the message), or is still running after `seconds`; its process group is then
+    killed, as it is on Ctrl-C.
+    """
+    words = [str(word) for word in argv]
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as stream:
+        stream.write(f"$ {shlex.join(words)}\n".encode())
+        stream.flush()
+        begin = stream.tell()
+        try:
+            process = subprocess.Popen(
+                words,
+                cwd=cwd,
+                env={**os.environ, **(env or {})},
+                stdin=subprocess.PIPE,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise InfrastructureError(
+                f"{what}: cannot start {words[0]}: {error.strerror}", "run: ./inv setup"
+            ) from error
+        try:
+            process.communicate(stdin, timeout=seconds)
+        except subprocess.TimeoutExpired as error:
+            raise InfrastructureError(
+                f"{what}: {words[0]} was still running after {seconds:g} s, and was ended",
+                f"its output: {log}",
+            ) from error
+        finally:
+            # Also what it left running in the background, and all of it on Ctrl-C.
+            _kill_group(process)
+    if process.returncode != 0:
+        with log.open("rb") as written:
+            written.seek(begin)
+            lines = written.read().decode(errors="replace").splitlines()
+        tail = "\n".join(f"  {line}" for line in lines[-LOG_TAIL_LINES:])
+        raise InfrastructureError(
+            f"{what}: {words[0]} ended with status {process.returncode}:\n{tail}",
+            f"all of its output: {log}",
+        )
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    process.wait()

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The families of errors, each with its exit status.
+
+A message says what happened, to what; the hint says what to do next. Both are shown to the user as
+they are, without a traceback.
+"""
+
+from __future__ import annotations
+
+EXIT_TESTS_FAILED = 1
+EXIT_USER = 2
+EXIT_INFRASTRUCTURE = 3
+EXIT_GUEST = 4
+EXIT_INTERRUPTED = 130
+
+
+class HarnessError(Exception):
+    """Base of all errors that are shown as a message. Use one of the families below."""
+
+    exit_status = EXIT_INFRASTRUCTURE
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n{self.hint}" if self.hint else self.message
+
+
+class UserError(HarnessError):
+    """The user asked for something that cannot be: an unknown variant, a missing file."""
+
+    exit_status = EXIT_USER
+
+
+class InfrastructureError(HarnessError):
+    """The host, the network or a tool failed: no disk, no archive, a build that broke."""
+
+    exit_status = EXIT_INFRASTRUCTURE
+
+
+class DeadlineError(InfrastructureError):
+    """A wait on the host's side ran out of time."""
+
+
+class MissingSourceError(InfrastructureError):
+    """An upstream archive is not on this machine and could not be downloaded."""
+
+
+class GuestError(HarnessError):
+    """The guest panicked, hung, did not boot, or could not be reached."""
+
+    exit_status = EXIT_GUEST
+
+
+class TestsFailedError(HarnessError):
+    """Tests ran and at least one of them failed; or none ran where some should have."""
+
+    __test__ = False  # not a test class, whatever its name begins with
+    exit_status = EXIT_TESTS_FAILED

@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The command line: each task parses its arguments and calls one function of harness/."""
+
+from __future__ import annotations
+
+from invoke.context import Context
+from invoke.tasks import task
+
+from harness.cli import reports_errors
+
+# The harness modules are imported inside the tasks: scapy and paramiko take half a second to import,
+# and `./inv --list` needs neither.
+
+_VARIANT = "kernel variants by name, comma-separated: stock, off, base, passthrough, ..."
+_MATRIX = "options to cross, comma-separated: passthrough,defrag gives four variants"
+_SOURCE = "NAME=PATH: use this archive or unpacked tree for the upstream source NAME (repeatable)"
+_JOBS = "how many things to do at once (default: the number of processors)"
+
+
+@task(help={"check-only": "say what is missing, install nothing"})
+@reports_errors
+def setup(_context: Context, check_only: bool = False) -> None:
+    """Install what the host lacks, saying what and why first; without root, print the command."""
+    from harness import host
+
+    host.setup(check_only=check_only)
+
+
+@task
+@reports_errors
+def doctor(_context: Context) -> None:
+    """Say what this host has and lacks: tools, archives, accelerator, disk, cache."""
+    from harness import host
+
+    host.doctor()
+
+
+@task(iterable=["source"], help={"source": _SOURCE})
+@reports_errors
+def sources(_context: Context, source: list[str]) -> None:
+    """Find, or download, the upstream archives, check their content, and say where they are."""
+    from harness import sources as sources_module
+
+    sources_module.report(given=source)
+
+
+@task(
+    iterable=["source"],
+    help={"variant": _VARIANT, "matrix": _MATRIX, "jobs": _JOBS, "source": _SOURCE},
+)
+@reports_errors
+def build_kernel(
+    _context: Context,
+    source: list[str],
+    variant: str | None = None,
+    matrix: str | None = None,
+    jobs: int = 0,
+) -> None:
+    """Build kernels, and print where bzImage, System.map and .config are."""
+    from harness import kernel
+
+    kernel.build_and_print(variant=variant, matrix=matrix, jobs=jobs, given=source)
+
+
+@task(iterable=["source"], help={"jobs": _JOBS, "source": _SOURCE})
+@reports_errors
+def build_image(_context: Context, source: list[str], jobs: int = 0) -> None:
+    """Build the guest's RAM disk: libc, shell, dropbear, ipchains, the interceptor."""
+    from harness import image
+
+    image.build_and_print(jobs=jobs, given=source)
+
+
+@task(
+    iterable=["source", "require"],
+    help={
+        "variant": _VARIANT,
+        "matrix": _MATRIX,
+        "k": "pytest's -k: only tests whose names match this expression",
+        "jobs": _JOBS,
+        "keep": "leave the guests running, and print how to log in",
+        "source": _SOURCE,
+        "require": "NAME: fail if the kernel NAME (linux-2.2.12) cannot be tested (repeatable)",
+    },
+)
+@reports_errors
+def test(
+    _context: Context,
+    source: list[str],
+    require: list[str],
+    variant: str | None = None,
+    matrix: str | None = None,
+    k: str = "",
+    jobs: int = 0,
+    keep: bool = False,
+) -> None:
+    """Build what is needed, run the guest tests on each variant, and give the verdict."""
+    from harness import runner
+
+    runner.test(
+        variant=variant,
+        matrix=matrix,
+        expression=k,
+        jobs=jobs,
+        keep=keep,
+        given=source,
+        require=require,
+    )
+
+
+@task(
+    iterable=["source", "require"],
+    help={"source": _SOURCE, "require": "NAME: fail if the kernel NAME cannot be tested"},
+)
+@reports_errors
+def check(_context: Context, source: list[str], require: list[str]) -> None:
+    """The project's own tests: ruff, mypy, unit tests, and all guest tests that can run here."""
+    from harness import check as check_module
+
+    check_module.check(given=source, require=require)
+
+
+@task(
+    positional=["program"],
+    iterable=["flags"],
+    help={
+        "program": "the C source file",
+        "flags": "one more compiler flag, as in --flags=-DREINJECT (repeatable)",
+        "output": "the executable to write (default: the source's name without .c)",
+    },
+)
+@reports_errors
+def cc(_context: Context, program: str, flags: list[str], output: str | None = None) -> None:
+    """Compile a C program, of the year 2000 or of today, for the guest."""
+    from harness import sysroot
+
+    sysroot.compile_for_user(program, flags=flags, output=output)
+
+
+@task(
+    iterable=["put", "source"],
+    help={
+        "variant": "the kernel variant to boot",
+        "put": "a file to put into the guest's /root first (repeatable)",
+        "source": _SOURCE,
+    },
+)
+@reports_errors
+def run(context: Context, variant: str, put: list[str], source: list[str]) -> None:
+    """Boot a guest, put files there, run the command after `--`, and pass on its exit status."""
+    from harness import session
+
+    session.run(variant=variant, put=put, command=context.remainder, given=source)
+
+
+@task(iterable=["source"], help={"variant": "the kernel variant to boot", "source": _SOURCE})
+@reports_errors
+def shell(_context: Context, variant: str, source: list[str]) -> None:
+    """Log in to a fresh guest; it ends with the shell."""
+    from harness import session
+
+    session.shell(variant=variant, given=source)
+
+
+@task(
+    iterable=["source"],
+    help={"variant": "boot this variant; without it, attach to a guest kept by `test --keep`"},
+)
+@reports_errors
+def console(_context: Context, source: list[str], variant: str | None = None) -> None:
+    """Show the serial console: of a fresh guest, or of one that is running."""
+    from harness import session
+
+    session.console(variant=variant, given=source)
+
+
+@task(help={"everything": "also the cache of built things; downloads are never removed"})
+@reports_errors
+def clean(_context: Context, everything: bool = False) -> None:
+    """Remove this checkout's runs, guest images and keys."""
+    from harness import cleaning
+
+    cleaning.clean(everything=everything)
