@@ -8,8 +8,8 @@ from invoke.tasks import task
 
 from harness.cli import reports_errors
 
-# The harness modules are imported inside the tasks: scapy and paramiko take half a second to import,
-# and `./inv --list` needs neither.
+# The harness modules are imported inside the tasks: scapy and paramiko take half a second to
+# import, and `./inv --list` needs neither.
 
 _VARIANT = "kernel variants by name, comma-separated: stock, off, base, passthrough, ..."
 _MATRIX = "options to cross, comma-separated: passthrough,defrag gives four variants"
@@ -164,7 +164,10 @@ def shell(_context: Context, variant: str, source: list[str]) -> None:
 
 @task(
     iterable=["source"],
-    help={"variant": "boot this variant; without it, attach to a guest kept by `test --keep`"},
+    help={
+        "variant": "boot this variant; without it, attach to a guest kept by `test --keep`",
+        "source": _SOURCE,
+    },
 )
 @reports_errors
 def console(_context: Context, source: list[str], variant: str | None = None) -> None:

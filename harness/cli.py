@@ -29,14 +29,16 @@ class _Parser(Program):
 
 
 def reports_errors(function: Callable[P, R]) -> Callable[P, R]:
-    """Let a task end with the message and the exit status of a HarnessError, without a traceback."""
+    """Let a task end with the message and the exit status of a HarnessError, not a traceback."""
 
     @functools.wraps(function)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return function(*args, **kwargs)
         except errors.HarnessError as error:
-            raise Exit(f"{function.__name__.replace('_', '-')}: {error}", error.exit_status) from None
+            raise Exit(
+                f"{function.__name__.replace('_', '-')}: {error}", error.exit_status
+            ) from None
         except KeyboardInterrupt:
             raise Exit("interrupted", errors.EXIT_INTERRUPTED) from None
 

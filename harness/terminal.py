@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the person at the terminal sees: plain lines on standard error, tables on standard output."""
+"""What the person at the terminal sees: progress on standard error, tables on standard output."""
 
 from __future__ import annotations
 

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The command line as a user meets it: statuses, messages, and a line of help for every task."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from harness import cli, errors, paths
+
+
+def _inv(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "harness.cli", "--search-root", str(paths.ROOT), *words],
+        cwd=paths.ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("words", [("no-such-task",), ("test", "--no-such-flag")])
+def test_a_mistyped_command_line_is_the_users(words: tuple[str, ...]) -> None:
+    result = _inv(*words)
+    assert result.returncode == errors.EXIT_USER
+    assert "Traceback" not in result.stderr
+    assert "see: ./inv --list" in result.stderr
+
+
+def test_every_task_and_option_is_explained() -> None:
+    import tasks
+
+    for name, task in vars(tasks).items():
+        if not hasattr(task, "get_arguments"):
+            continue
+        assert task.__doc__ and task.__doc__.splitlines()[0].endswith("."), name
+        for argument in task.get_arguments():
+            assert argument.help, f"{name} --{argument.name} has no help"
+
+
+def test_an_error_becomes_message_and_status() -> None:
+    from invoke.exceptions import Exit
+
+    @cli.reports_errors
+    def build_kernel() -> None:
+        raise errors.UserError("no variant 'x'", "known: base")
+
+    with pytest.raises(Exit) as caught:
+        build_kernel()
+    assert caught.value.code == errors.EXIT_USER
+    assert str(caught.value.message) == "build-kernel: no variant 'x'\nknown: base"
+
+
+def test_ctrl_c_has_a_status_of_its_own() -> None:
+    from invoke.exceptions import Exit
+
+    @cli.reports_errors
+    def test() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(Exit) as caught:
+        test()
+    assert caught.value.code == errors.EXIT_INTERRUPTED

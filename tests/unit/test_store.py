@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The cache of built things: whole or absent, built once, and honest about the disk."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from harness import paths, store
+from harness.errors import InfrastructureError
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache folder of the test's own."""
+    monkeypatch.setenv("DIVERT_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def _write(folder: Path) -> None:
+    (folder / "file").write_text("whole")
+
+
+def test_made_once_then_found() -> None:
+    first = store.obtain("toy", "f" * 64, _write, "toy")
+    again = store.obtain("toy", "f" * 64, lambda _: pytest.fail("made twice"), "toy")
+    assert (first.cached, again.cached) == (False, True)
+    assert (again.path / "file").read_text() == "whole"
+    assert again.seconds == 0.0 < first.seconds
+
+
+def test_interrupted_build_leaves_nothing(cache: Path) -> None:
+    def interrupted(folder: Path) -> None:
+        _write(folder)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        store.obtain("toy", "a" * 64, interrupted, "toy")
+    assert [path for path in (cache / "toy").iterdir() if path.is_dir()] == []
+    assert not store.obtain("toy", "a" * 64, _write, "toy").cached
+
+
+def test_rest_of_a_killed_build_is_not_taken_for_whole(cache: Path) -> None:
+    partial = cache / "toy" / ("b" * 32 + ".partial")
+    partial.mkdir(parents=True)
+    (partial / "rest").touch()
+    entry = store.obtain("toy", "b" * 64, _write, "toy")
+    assert sorted(path.name for path in entry.path.iterdir()) == ["file"]
+
+
+def test_full_disk_names_the_file_and_the_way_out() -> None:
+    def full(folder: Path) -> None:
+        # The kernel's own device that is always full.
+        with Path("/dev/full").open("w") as stream:
+            stream.write("text")
+
+    with pytest.raises(InfrastructureError, match="No space left on device") as caught:
+        store.obtain("toy", "c" * 64, full, "toy")
+    assert "DIVERT_CACHE" in caught.value.hint
+
+
+def test_cache_that_is_a_file(cache: Path) -> None:
+    cache.write_text("not a folder")
+    with pytest.raises(InfrastructureError, match="cannot write"):
+        store.obtain("toy", "d" * 64, _write, "toy")
+
+
+def test_second_process_waits_and_says_for_whom(capsys: pytest.CaptureFixture[str]) -> None:
+    script = (
+        "import sys, pathlib\n"
+        "from harness import store\n"
+        "def make(folder):\n"
+        "    print('building', flush=True)\n"
+        "    sys.stdin.readline()\n"
+        "    (folder / 'file').write_text('by the first')\n"
+        "store.obtain('toy', 'e' * 64, make, 'toy')\n"
+    )
+    first = subprocess.Popen(
+        [sys.executable, "-c", script],
+        cwd=paths.ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert first.stdin is not None and first.stdout is not None
+    assert first.stdout.readline() == "building\n"
+    entries: list[store.Entry] = []
+    second = threading.Thread(
+        target=lambda: entries.append(store.obtain("toy", "e" * 64, _write, "toy"))
+    )
+    second.start()
+    # The message comes before the wait, so it is there once the first may go on.
+    seen = ""
+    while "waiting for" not in seen and second.is_alive():
+        seen += capsys.readouterr().err
+    first.communicate("go\n", timeout=30)
+    second.join(timeout=30)
+    assert f"waiting for process {first.pid}, which is building toy" in seen
+    assert entries[0].cached
+    assert (entries[0].path / "file").read_text() == "by the first"
