@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A source archive, unpacked so that nothing in it can reach outside its folder."""
+
+from __future__ import annotations
+
+import hashlib
+import lzma
+import shutil
+import tarfile
+import zlib
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from harness.errors import InfrastructureError
+
+CHUNK = 1 << 18
+
+
+class BadArchiveError(InfrastructureError):
+    """An archive that is truncated, corrupt, no archive at all, or not safe to unpack."""
+
+
+def unpack(archive: Path, folder: Path) -> dict[str, str]:
+    """Unpack a .tar.gz, .tar.bz2 or .tar.xz into `folder`; the content, path to SHA-256.
+
+    The compression is told from the bytes, not the name. A single folder at the top is taken off,
+    whatever its name. Modes are not kept: every file is 0644, so that archives of one release give
+    one tree. Links to what is not in the archive are refused.
+
+    Raises BadArchiveError; the message says how the archive is bad, and names no file.
+    """
+    content: dict[str, str] = {}
+    links: dict[str, str] = {}
+    try:
+        with tarfile.open(archive, "r:*") as tar:
+            for member in tar:
+                name = _safe_name(member.name)
+                if member.isreg():
+                    stream = tar.extractfile(member)
+                    assert stream is not None  # as it is for every regular file
+                    content[name] = _write(stream, folder / name)
+                elif member.islnk():
+                    first = _safe_name(member.linkname)
+                    if first not in content:
+                        raise BadArchiveError(f"{name} is a link to {first}, which is not in it")
+                    shutil.copyfile(folder / first, folder / name)
+                    content[name] = content[first]
+                elif member.issym():
+                    links[name] = member.linkname
+                elif not member.isdir():
+                    raise BadArchiveError(f"{name} is a device or another special file")
+    except EOFError as error:
+        raise BadArchiveError("it is truncated") from error
+    except tarfile.ReadError as error:
+        raise BadArchiveError(_read_error(error)) from error
+    except (tarfile.TarError, lzma.LZMAError, zlib.error, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the disk's, not the archive's
+        raise BadArchiveError(f"it is corrupt: {error}") from error
+    # Last, so that no file can be written through one.
+    for name, target in links.items():
+        _safe_name(str(PurePosixPath(name).parent / target), follow=True)
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).symlink_to(target)
+        content[name] = f"link:{target}"
+    return _without_top(folder, content)
+
+
+def _read_error(error: tarfile.ReadError) -> str:
+    text = str(error)
+    if "unexpected end" in text or "empty" in text:
+        return "it is truncated"
+    if "not a" in text or "could not be opened" in text:
+        return "it is not a .tar.gz, .tar.bz2 or .tar.xz"
+    return f"it is corrupt: {text}"
+
+
+def _safe_name(name: str, *, follow: bool = False) -> str:
+    """The path without `.` parts; raises BadArchiveError if it is absolute or leads outside."""
+    path = PurePosixPath(name)
+    depth = 0
+    for part in path.parts:
+        depth += -1 if part == ".." else 1
+        if depth < 0 or (part == ".." and not follow):
+            raise BadArchiveError(f"it has an unsafe path: {name}")
+    if path.is_absolute():
+        raise BadArchiveError(f"it has an unsafe path: {name}")
+    return path.as_posix()
+
+
+def _write(stream: IO[bytes], target: Path) -> str:
+    digest = hashlib.sha256()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with target.open("wb") as out:
+        while chunk := stream.read(CHUNK):
+            digest.update(chunk)
+            out.write(chunk)
+    target.chmod(0o644)
+    return digest.hexdigest()
+
+
+def _without_top(folder: Path, content: dict[str, str]) -> dict[str, str]:
+    tops = {path.split("/", 1)[0] for path in content}
+    if len(tops) != 1 or tops <= content.keys():
+        return content
+    (top,) = tops
+    # Under a name that nothing in it can have, since a folder may hold one of its own name.
+    (folder / top).rename(folder / ".top")
+    for path in list((folder / ".top").iterdir()):
+        path.rename(folder / path.name)
+    (folder / ".top").rmdir()
+    return {path.split("/", 1)[1]: value for path, value in content.items()}

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A series of patches with its overlay, and how it is applied: exactly, or not at all.
+
+A part of a series is a folder: `NNNN-what.patch` files, applied in the order of their names, and
+`overlay/`, whose files are copied into the tree first, new ones and ones replaced as a whole.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness import fingerprint, paths
+from harness.errors import InfrastructureError
+from harness.patchfile import Patch, parse, shown
+
+OVERLAY = "overlay"
+
+# One patch is applied in milliseconds.
+PATCH_SECONDS = 60.0
+
+_PATCHING = re.compile(r"(?:patching|checking) file '?(.*?)'?(?: \(.*\))?$")
+_BAD_HUNK = re.compile(r"Hunk #(\d+) (FAILED at (\d+)|succeeded at (\d+) .*(?:offset|fuzz))")
+
+
+@dataclass(frozen=True)
+class Series:
+    """One part of a series: its patches in order, and its overlay's files relative to `overlay`."""
+
+    folder: Path
+    patches: tuple[Path, ...]
+    overlay_files: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """The folder as it is named in messages."""
+        return shown(self.folder)
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the patches and the overlay: names, order and content."""
+        overlay = (self.folder / OVERLAY / name for name in self.overlay_files)
+        return fingerprint.of_files(self.folder, (*self.patches, *overlay))
+
+    def touched(self) -> frozenset[str]:
+        """Paths in the source that the series changes, replaces, adds or removes."""
+        changed = {
+            path
+            for patch in self.patches
+            for change in parse(patch).changes
+            for path in (change.old, change.new)
+            if path is not None
+        }
+        return frozenset(changed | set(self.overlay_files))
+
+
+def load(folder: Path) -> Series:
+    """The part in `folder`; an absent folder is an empty part."""
+    overlay = folder / OVERLAY
+    files = sorted(path for path in overlay.rglob("*") if path.is_file())
+    return Series(
+        folder,
+        tuple(sorted(folder.glob("*.patch"))),
+        tuple(path.relative_to(overlay).as_posix() for path in files),
+    )
+
+
+def load_parts(name: str, parts: Sequence[str]) -> tuple[Series, ...]:
+    """The named parts of `patches/<name>`, in the order given.
+
+    Raises InfrastructureError if one is not there: a kernel without it would pass for one with it.
+    """
+    folders = [paths.PATCHES / name / part for part in parts]
+    for folder in folders:
+        if not folder.is_dir():
+            raise InfrastructureError(
+                f"the checkout has no folder {shown(folder)}", "get it back: git status"
+            )
+    return tuple(load(folder) for folder in folders)
+
+
+def load_all(name: str) -> tuple[Series, ...]:
+    """All that `patches/<name>` holds: its own patches and overlay, then each part's, by name."""
+    root = paths.PATCHES / name
+    parts = sorted(path for path in root.glob("*") if path.is_dir() and path.name != OVERLAY)
+    return tuple(load(folder) for folder in (root, *parts))
+
+
+def touched(name: str) -> frozenset[str]:
+    """Paths in the source `name` that anything below `patches/<name>` touches."""
+    return frozenset[str]().union(*(series.touched() for series in load_all(name)))
+
+
+def apply(series: Iterable[Series], tree: Path, log: Path) -> None:
+    """Put each part's overlay into `tree`, then apply its patches; what patch says goes to `log`.
+
+    Neither fuzz nor offsets are accepted. Raises InfrastructureError that names the patch, the file
+    and the line; and for a patch that changes a file of its own part's overlay, since the overlay
+    could have had the change itself.
+    """
+    for part in series:
+        for name in part.overlay_files:
+            target = tree / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(part.folder / OVERLAY / name, target)
+        for path in part.patches:
+            _refuse_overlaid(part, parse(path))
+            _apply_one(path, tree, log)
+
+
+def _refuse_overlaid(part: Series, patch: Patch) -> None:
+    for change in patch.changes:
+        for name in (change.old, change.new):
+            if name in part.overlay_files:
+                raise InfrastructureError(
+                    f"{shown(patch.path)} changes {name}, which {part.name}/{OVERLAY} replaces",
+                    f"make the change in {part.name}/{OVERLAY}/{name}",
+                )
+
+
+def _apply_one(path: Path, tree: Path, log: Path) -> None:
+    command = ["patch", "-p1", "--fuzz=0", "--batch", "--forward", "--no-backup-if-mismatch"]
+    command += ["--reject-file=-", f"--input={path.resolve()}"]
+    environment = {**os.environ, "LC_ALL": "C"}
+    try:
+        done = subprocess.run(
+            command,
+            cwd=tree,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=PATCH_SECONDS,
+            check=False,
+        )
+    except OSError as error:
+        raise InfrastructureError(
+            f"cannot start patch: {error.strerror}", "run: ./inv setup"
+        ) from error
+    except subprocess.TimeoutExpired as error:
+        raise InfrastructureError(
+            f"patch was still applying {shown(path)} after {PATCH_SECONDS:g} s"
+        ) from error
+    output = done.stdout.decode(errors="replace")
+    with log.open("a") as stream:
+        stream.write(f"patch -p1 < {shown(path)}\n{output}")
+    problem = misapplied(output)
+    if problem is None and done.returncode != 0:
+        problem = output.strip().splitlines()[-1] if output.strip() else f"status {done.returncode}"
+    if problem is not None:
+        raise InfrastructureError(
+            f"{shown(path)} does not apply: {problem}",
+            "the source, or a patch before it, is not what this patch was made from",
+        )
+
+
+def misapplied(output: str) -> str | None:
+    """What patch's output says of the first hunk that did not apply exactly: file, line, hunk.
+
+    None if every hunk went where the patch says. Shape: `net/ipv4/raw.c line 45 (hunk 2)`.
+    """
+    file = "?"
+    for line in output.splitlines():
+        if match := _PATCHING.match(line):
+            file = match[1]
+        elif match := _BAD_HUNK.match(line):
+            number, failed, succeeded = match[1], match[3], match[4]
+            if failed:
+                return f"{file} line {failed} (hunk {number}) differs"
+            return f"{file} line {succeeded} (hunk {number}) is not where the patch says: {line}"
+        elif "can't find file to patch" in line:
+            return "the file that it changes is not there"
+    return None
