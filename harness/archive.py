@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import lzma
+import os
 import shutil
 import tarfile
 import zlib
@@ -15,6 +16,10 @@ from harness.errors import InfrastructureError
 
 CHUNK = 1 << 18
 
+# Every file's time, in seconds of the epoch: 1 January 2000. With one time for all, make does not
+# take a file that a release ships made for older than what it is made from.
+FILE_TIME = 946684800
+
 
 class BadArchiveError(InfrastructureError):
     """An archive that is truncated, corrupt, no archive at all, or not safe to unpack."""
@@ -24,8 +29,8 @@ def unpack(archive: Path, folder: Path) -> dict[str, str]:
     """Unpack a .tar.gz, .tar.bz2 or .tar.xz into `folder`; the content, path to SHA-256.
 
     The compression is told from the bytes, not the name. A single folder at the top is taken off,
-    whatever its name. Modes are not kept: every file is 0644, so that archives of one release give
-    one tree. Links to what is not in the archive are refused.
+    whatever its name. Modes and times are not kept, so that archives of one release give one tree.
+    Links to what is not in the archive are refused.
 
     Raises BadArchiveError; the message says how the archive is bad, and names no file.
     """
@@ -43,7 +48,9 @@ def unpack(archive: Path, folder: Path) -> dict[str, str]:
                     first = _safe_name(member.linkname)
                     if first not in content:
                         raise BadArchiveError(f"{name} is a link to {first}, which is not in it")
+                    (folder / name).parent.mkdir(parents=True, exist_ok=True)
                     shutil.copyfile(folder / first, folder / name)
+                    settle(folder / name)
                     content[name] = content[first]
                 elif member.issym():
                     links[name] = member.linkname
@@ -95,8 +102,14 @@ def _write(stream: IO[bytes], target: Path) -> str:
         while chunk := stream.read(CHUNK):
             digest.update(chunk)
             out.write(chunk)
-    target.chmod(0o644)
+    settle(target)
     return digest.hexdigest()
+
+
+def settle(path: Path) -> None:
+    """Give a file of a source tree the mode and the time that all of them have."""
+    path.chmod(0o644)
+    os.utime(path, (FILE_TIME, FILE_TIME))
 
 
 def _without_top(folder: Path, content: dict[str, str]) -> dict[str, str]:

@@ -18,7 +18,7 @@ from harness.errors import HarnessError, InfrastructureError, MissingSourceError
 from harness.releases import Source, load, parse_given
 
 # Counts up when what is put into the store from the same archive changes.
-RECIPE = "1"
+RECIPE = "2"
 
 TREE = "tree"
 CONTENT = "content"
@@ -168,7 +168,7 @@ def _copy_tree(origin: Path, content: Mapping[str, str], folder: Path) -> None:
             target.symlink_to(value.removeprefix("link:"))
         else:
             shutil.copyfile(origin / name, target)
-            target.chmod(0o644)
+            archive.settle(target)
     (folder / CONTENT).write_text(manifest.dump(content))
 
 

@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A built kernel: from the verified source, the series and the configuration to a bzImage."""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.table import Table
+
+from harness import (
+    command,
+    fingerprint,
+    kernelconfig,
+    patches,
+    paths,
+    sources,
+    store,
+    terminal,
+    variants,
+)
+from harness.errors import InfrastructureError
+from harness.variants import Variant
+
+SOURCE = "linux-2.2.12"
+
+# Counts up when the same inputs give another result because this module builds differently.
+RECIPE = "1"
+
+COPY_SECONDS = 300.0
+DEP_SECONDS = 300.0
+# Ten times what a kernel takes on two cores.
+BUILD_SECONDS = 300.0
+
+# Kept of a build, beside net/ipv4's objects: name there, name in the tree.
+_KEPT = {
+    "bzImage": "arch/i386/boot/bzImage",
+    "System.map": "System.map",
+    "config": ".config",
+    "vmlinux": "vmlinux",
+}
+_OBJECTS = "net/ipv4"
+
+_TOOLS = (
+    ("gcc", "--version"),
+    ("as", "--version"),
+    ("ld", "--version"),
+    ("as86", "-v"),
+    ("make", "--version"),
+)
+
+_ERROR_LINE = re.compile(
+    r".*(?:\berror:|undefined reference|multiple definition|not found|\*\*\* \[).*"
+)
+_ERROR_LINES = 5
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """One built kernel. `objects` holds net/ipv4/*.o; `seconds` is 0.0 when it was built before."""
+
+    variant: Variant
+    folder: Path
+    bzimage: Path
+    system_map: Path
+    config: Path
+    objects: Path
+    seconds: float
+    cached: bool
+
+
+def build(variant: Variant, *, jobs: int = 0, given: Sequence[str] = ()) -> Kernel:
+    """The kernel `variant`, from the cache or built with `jobs` compilers (0: one a processor).
+
+    `given` is the NAME=PATH strings of --source. Says in one line what was built in how long.
+
+    Raises MissingSourceError without the source, InfrastructureError if a patch does not apply, an
+    option does not take effect, or the compiler fails: with its first errors and the whole log.
+    """
+    source = sources.obtain(SOURCE, given)
+    series = patches.load_parts(SOURCE, variant.series)
+    options = kernelconfig.compose(variant.fragments)
+    key = fingerprint.of_bytes(
+        RECIPE,
+        source.content,
+        *(part.fingerprint for part in series),
+        kernelconfig.dump(options),
+        tool_versions(),
+    )
+    recipe = _Recipe(variant, source, series, options, jobs or len(os.sched_getaffinity(0)))
+    entry = store.obtain("kernel", key, recipe.make, f"kernel {variant.name}")
+    if not entry.cached:
+        terminal.say(f"kernel {variant.name}: built in {entry.seconds:.1f} s")
+    return Kernel(
+        variant=variant,
+        folder=entry.path,
+        bzimage=entry.path / "bzImage",
+        system_map=entry.path / "System.map",
+        config=entry.path / "config",
+        objects=entry.path / "objects",
+        seconds=entry.seconds,
+        cached=entry.cached,
+    )
+
+
+@dataclass(frozen=True)
+class _Recipe:
+    """All that one build needs; `make` is what the store calls."""
+
+    variant: Variant
+    source: sources.Verified
+    series: tuple[patches.Series, ...]
+    options: tuple[kernelconfig.Option, ...]
+    jobs: int
+
+    def make(self, folder: Path) -> None:
+        # In the checkout while the build runs, so that it is still there after one that failed.
+        log = paths.BUILD / "logs" / f"kernel-{self.variant.name}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.unlink(missing_ok=True)
+        terminal.say(f"kernel {self.variant.name}: building")
+        tree = folder / "tree"
+        prepare(self.source, self.series, tree, log)
+        try:
+            kernelconfig.resolve(self.options, tree, make_command("oldconfig"), log)
+            _run(make_command("dep"), DEP_SECONDS, tree, log)
+            _run(make_command("bzImage", jobs=self.jobs), BUILD_SECONDS, tree, log)
+        except InfrastructureError as error:
+            raise _explained(error, f"kernel {self.variant.name}", folder, log) from error
+        for name, path in _KEPT.items():
+            (tree / path).rename(folder / name)
+        objects = folder / "objects" / _OBJECTS
+        objects.mkdir(parents=True)
+        for built in sorted((tree / _OBJECTS).glob("*.o")):
+            built.rename(objects / built.name)
+        shutil.copyfile(log, folder / "build.log")
+        shutil.rmtree(tree)
+
+
+def prepare(
+    source: sources.Verified, series: Sequence[patches.Series], tree: Path, log: Path
+) -> None:
+    """Make `tree` a copy of the source with the series applied."""
+    copy = ["cp", "-a", "--reflink=auto", str(source.tree), str(tree)]
+    command.run(copy, what=f"copying {source.source.title}", log=log, seconds=COPY_SECONDS)
+    patches.apply(series, tree, log)
+
+
+def make_command(*targets: str, jobs: int = 1) -> list[str]:
+    """The command that makes `targets` in a patched tree, whatever the caller's environment holds.
+
+    docs/toolchain.md explains the variables.
+    """
+    keep = [f"{name}={os.environ[name]}" for name in ("PATH", "TMPDIR") if name in os.environ]
+    environment = ["env", "-i", "LC_ALL=C", "TZ=UTC", *keep]
+    return [*environment, "make", "ARCH=i386", "HOSTCC=gcc -m32", f"-j{jobs}", *targets]
+
+
+def _run(argv: Sequence[str], seconds: float, tree: Path, log: Path) -> None:
+    command.run(argv, what=argv[-1], log=log, seconds=seconds, cwd=tree)
+
+
+def _explained(
+    error: InfrastructureError, what: str, folder: Path, log: Path
+) -> InfrastructureError:
+    """The error with the compiler's first complaints in the place of the log's end."""
+    text = log.read_text(errors="replace")
+    if "No space left on device" in text:
+        return InfrastructureError(
+            f"{what}: no space left on the disk of {folder.parent}",
+            "make room there, or move the cache: DIVERT_CACHE=FOLDER",
+        )
+    first = [line for line in text.splitlines() if _ERROR_LINE.fullmatch(line)][:_ERROR_LINES]
+    if not first:
+        return InfrastructureError(f"{what}: {error.message}", error.hint)
+    shown = "\n".join(f"  {line}" for line in first)
+    return InfrastructureError(f"{what} does not compile:\n{shown}", f"all of the log: {log}")
+
+
+def headers(given: Sequence[str] = ()) -> Path:
+    """A folder `include` of the kernel with divert sockets, for programs; nothing is compiled.
+
+    It has asm (a link to asm-i386), linux/version.h, and an empty linux/autoconf.h.
+    """
+    source = sources.obtain(SOURCE, given)
+    series = patches.load_parts(SOURCE, ("toolchain", "divert"))
+    key = fingerprint.of_bytes(RECIPE, source.content, *(part.fingerprint for part in series))
+
+    def make(folder: Path) -> None:
+        log = paths.BUILD / "logs" / "headers.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.unlink(missing_ok=True)
+        tree = folder / "tree"
+        prepare(source, series, tree, log)
+        # The Makefile wants a .config before it makes anything.
+        (tree / ".config").touch()
+        _run(make_command("symlinks", "include/linux/version.h"), DEP_SECONDS, tree, log)
+        (tree / "include/linux/autoconf.h").write_text("/* No option is set for programs. */\n")
+        (tree / "include").rename(folder / "include")
+        shutil.rmtree(tree)
+
+    return store.obtain("headers", key, make, "the kernel's headers").path / "include"
+
+
+@functools.cache
+def tool_versions() -> str:
+    """The first lines in which the compiler, assemblers, linker and make say their versions."""
+    lines: list[str] = []
+    for argv in _TOOLS:
+        try:
+            done = subprocess.run(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                timeout=10,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise InfrastructureError(f"cannot run {argv[0]}", "run: ./inv setup") from error
+        lines += done.stdout.decode(errors="replace").splitlines()[:1]
+    return "\n".join(lines)
+
+
+def build_and_print(
+    *, variant: str | None, matrix: str | None, jobs: int, given: Sequence[str]
+) -> None:
+    """Build the variants that the command line names, and print a table of where they are."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("variant", no_wrap=True)
+    table.add_column("file", no_wrap=True)
+    table.add_column("where", overflow="fold")
+    table.add_column("built in", justify="right", no_wrap=True)
+    for row in variants.select(variant, matrix):
+        kernel = build(row, jobs=jobs, given=given)
+        took = "(before)" if kernel.cached else f"{kernel.seconds:.1f} s"
+        table.add_row(row.name, "bzImage", str(kernel.bzimage), took)
+        table.add_row("", "System.map", str(kernel.system_map), "")
+        table.add_row("", ".config", str(kernel.config), "")
+    terminal.out.print(table)
