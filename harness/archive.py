@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import hashlib
 import lzma
 import os
@@ -10,7 +12,7 @@ import shutil
 import tarfile
 import zlib
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, cast
 
 from harness.errors import InfrastructureError
 
@@ -19,6 +21,14 @@ CHUNK = 1 << 18
 # Every file's time, in seconds of the epoch: 1 January 2000. With one time for all, make does not
 # take a file that a release ships made for older than what it is made from.
 FILE_TIME = 946684800
+
+
+# The first bytes of what each can open.
+_OPENERS: dict[bytes, type[gzip.GzipFile | bz2.BZ2File | lzma.LZMAFile]] = {
+    b"\x1f\x8b": gzip.GzipFile,
+    b"BZh": bz2.BZ2File,
+    b"\xfd7zXZ\0": lzma.LZMAFile,
+}
 
 
 class BadArchiveError(InfrastructureError):
@@ -37,13 +47,13 @@ def unpack(archive: Path, folder: Path) -> dict[str, str]:
     content: dict[str, str] = {}
     links: dict[str, str] = {}
     try:
-        with tarfile.open(archive, "r:*") as tar:
+        with _decompressed(archive) as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
             for member in tar:
                 name = _safe_name(member.name)
                 if member.isreg():
-                    stream = tar.extractfile(member)
-                    assert stream is not None  # as it is for every regular file
-                    content[name] = _write(stream, folder / name)
+                    data = tar.extractfile(member)
+                    assert data is not None  # as it is for every regular file
+                    content[name] = _write(data, folder / name)
                 elif member.islnk():
                     first = _safe_name(member.linkname)
                     if first not in content:
@@ -56,14 +66,17 @@ def unpack(archive: Path, folder: Path) -> dict[str, str]:
                     links[name] = member.linkname
                 elif not member.isdir():
                     raise BadArchiveError(f"{name} is a device or another special file")
+            # tarfile takes damage for the end, and stops; the sum at the end tells.
+            while stream.read(CHUNK):
+                pass
     except EOFError as error:
         raise BadArchiveError("it is truncated") from error
-    except tarfile.ReadError as error:
-        raise BadArchiveError(_read_error(error)) from error
     except (tarfile.TarError, lzma.LZMAError, zlib.error, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the disk's, not the archive's
-        raise BadArchiveError(f"it is corrupt: {error}") from error
+        truncated = "unexpected end" in str(error)
+        message = "it is truncated" if truncated else f"it is corrupt: {error}"
+        raise BadArchiveError(message) from error
     # Last, so that no file can be written through one.
     for name, target in links.items():
         _safe_name(str(PurePosixPath(name).parent / target), follow=True)
@@ -73,13 +86,15 @@ def unpack(archive: Path, folder: Path) -> dict[str, str]:
     return _without_top(folder, content)
 
 
-def _read_error(error: tarfile.ReadError) -> str:
-    text = str(error)
-    if "unexpected end" in text or "empty" in text:
-        return "it is truncated"
-    if "not a" in text or "could not be opened" in text:
-        return "it is not a .tar.gz, .tar.bz2 or .tar.xz"
-    return f"it is corrupt: {text}"
+def _decompressed(archive: Path) -> IO[bytes]:
+    """The bytes of the tar in the archive, which fails at its end if a checksum does not match."""
+    with archive.open("rb") as stream:
+        begin = stream.read(max(map(len, _OPENERS)))
+    for magic, opener in _OPENERS.items():
+        if begin.startswith(magic):
+            return cast(IO[bytes], opener(archive))
+    what = "not a .tar.gz, .tar.bz2 or .tar.xz" if begin else "empty"
+    raise BadArchiveError(f"it is {what}")
 
 
 def _safe_name(name: str, *, follow: bool = False) -> str:

@@ -46,14 +46,14 @@ class Unmet:
         return f"{asked} came out as {self.resolved}"
 
 
-def compose(fragments: Sequence[str], folder: Path = paths.KERNEL_CONFIG) -> tuple[Option, ...]:
-    """The options of base.config with the fragments over it, sorted by symbol; the last one counts.
+def compose(fragments: Sequence[str]) -> tuple[Option, ...]:
+    """The options of kernel-config/base.config with the fragments over it, sorted by symbol.
 
     Raises InfrastructureError for a fragment that is not there, or a line that is no option.
     """
     options: dict[str, Option] = {}
     for name in (BASE, *fragments):
-        path = folder / f"{name}.config"
+        path = paths.KERNEL_CONFIG / f"{name}.config"
         try:
             text = path.read_text()
         except OSError as error:

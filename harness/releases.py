@@ -29,8 +29,9 @@ class Source:
     leave_out: tuple[str, ...]
 
 
-def load(path: Path = paths.DATA / "sources.toml") -> dict[str, Source]:
-    """All sources by name."""
+def load() -> dict[str, Source]:
+    """All sources by name, as harness/data/sources.toml has them."""
+    path = paths.DATA / "sources.toml"
     with path.open("rb") as stream:
         data = tomllib.load(stream)
     return {
@@ -50,12 +51,12 @@ def load(path: Path = paths.DATA / "sources.toml") -> dict[str, Source]:
     }
 
 
-def parse_given(given: Sequence[str], known: Mapping[str, Source] | None = None) -> dict[str, Path]:
+def parse_given(given: Sequence[str]) -> dict[str, Path]:
     """What `--source NAME=PATH` gave, by name.
 
     Raises UserError for an unknown name, a path that is not there, or a string of another shape.
     """
-    names = load() if known is None else known
+    names = load()
     result: dict[str, Path] = {}
     for text in given:
         name, equals, path = text.partition("=")

@@ -122,7 +122,9 @@ class RefusedError(InfrastructureError):
 
 @functools.cache
 def _say_differences(title: str, origin: Path, summary: str) -> None:
-    terminal.say(f"{title}: {origin.name} is not quite the release, which does no harm: {summary}")
+    terminal.say(
+        f"{title}: {origin.name} is accepted with differences that no patch touches: {summary}"
+    )
 
 
 def _obtain(source: Source, origin: Path) -> Verified:

@@ -8,7 +8,6 @@ import itertools
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from harness import paths
 from harness.errors import UserError
@@ -28,9 +27,9 @@ class Variant:
     what: str = ""
 
 
-def load(path: Path = paths.DATA / "variants.toml") -> dict[str, Variant]:
-    """All variants by name, in the order of the file."""
-    with path.open("rb") as stream:
+def load() -> dict[str, Variant]:
+    """All variants by name, in the order of harness/data/variants.toml."""
+    with (paths.DATA / "variants.toml").open("rb") as stream:
         data = tomllib.load(stream)
     return {
         name: Variant(
@@ -44,11 +43,7 @@ def load(path: Path = paths.DATA / "variants.toml") -> dict[str, Variant]:
     }
 
 
-def select(
-    variant: str | None = None,
-    matrix: str | None = None,
-    known: Mapping[str, Variant] | None = None,
-) -> tuple[Variant, ...]:
+def select(variant: str | None = None, matrix: str | None = None) -> tuple[Variant, ...]:
     """The variants that a command line asks for, each once, in the order of the data file.
 
     `variant` is names separated by commas. `matrix` is options separated by commas, and stands for
@@ -57,7 +52,7 @@ def select(
 
     Raises UserError for an unknown or missing name; it says which there are and what is near.
     """
-    by_name = load() if known is None else dict(known)
+    by_name = load()
     if variant is None and matrix is None:
         return tuple(by_name.values())
     wanted: set[str] = set()
