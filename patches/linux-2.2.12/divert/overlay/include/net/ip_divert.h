@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ *	Divert sockets: a firewall rule hands whole IP packets to a program,
+ *	which may change them and put them back.
+ *
+ *	The hooks in existing files call what is declared here. Without
+ *	CONFIG_IP_DIVERT all of it is empty and the compiler leaves nothing
+ *	behind (O2). Statement numbers (S1, T3, ...) are those of the
+ *	project's SPEC.md.
+ */
+#ifndef _NET_IP_DIVERT_H
+#define _NET_IP_DIVERT_H
+
+#include <linux/config.h>
+#include <linux/types.h>
+#include <linux/errno.h>
+#include <linux/in.h>
+#include <linux/skbuff.h>
+#include <linux/firewall.h>
+
+struct sock;
+struct proto;
+struct msghdr;
+struct iphdr;
+struct rtable;
+struct ipcm_cookie;
+struct ip_fw;
+
+extern struct proto raw_prot;
+
+/* The hooks, as kept in skb->divert.hook and in the tag. */
+#define DIVERT_INPUT	1
+#define DIVERT_FORWARD	2
+#define DIVERT_OUTPUT	3
+
+#ifdef CONFIG_IP_DIVERT
+
+/* F4, F5: what always-defragment adds where divert sockets are. */
+#if defined(CONFIG_IP_ALWAYS_DEFRAG) || defined(CONFIG_IP_TRANSPARENT_PROXY)
+#define DIVERT_DEFRAG	1
+#else
+#define DIVERT_DEFRAG	0
+#endif
+
+/* Part of every firewall rule: a name that no other rule had before. */
+struct divert_rule
+{
+	__u32	id;
+};
+
+/* One walk of a packet through the chains of one hook. */
+struct divert_walk
+{
+	struct sk_buff	*skb;		/* NULL: a test by IP_FW_CHECK	*/
+	struct sock	*sk;		/* Who listens, or NULL		*/
+	__u32		rule;		/* Rule that took the packet,
+					 * before or now		*/
+	unsigned char	hook;
+	unsigned char	state;
+#define DIVERT_LIVE	0		/* An ordinary walk, or past the rule */
+#define DIVERT_AT_RULE	1		/* T3: at the rule that took it	*/
+#define DIVERT_QUIET	2		/* T3: not yet come by that rule */
+};
+
+extern void divert_init(void);
+extern struct proto *divert_proto(int protocol);
+
+extern int divert_label(const char *label);
+extern int divert_rule_init(struct divert_rule *rule, const struct ip_fw *fw,
+			    int target);
+extern void divert_walk_begin(struct divert_walk *w, struct sk_buff *skb,
+			      int hook);
+extern void divert_mark(struct sk_buff *skb, const struct ip_fw *fw);
+extern int divert_pass_over(struct divert_walk *w,
+			    const struct divert_rule *rule,
+			    const struct ip_fw *fw, int target);
+extern int divert_verdict(struct divert_walk *w, int verdict,
+			  struct iphdr *ip, const char *rif);
+
+extern int divert_build_xmit(struct sock *sk,
+			     int getfrag(const void *, char *,
+					 unsigned int, unsigned int),
+			     const void *frag, unsigned length,
+			     struct ipcm_cookie *ipc, struct rtable *rt,
+			     int flags);
+extern int divert_large_error(struct iphdr *iph, unsigned length);
+extern int divert_fragment(struct sk_buff *skb);
+
+static __inline__ int divert_defrag(void)
+{
+	return DIVERT_DEFRAG;
+}
+
+static __inline__ int divert_target(int target)
+{
+	return target == FW_DIVERT;
+}
+
+static __inline__ const char *divert_branchname(int target)
+{
+	return target == FW_DIVERT ? "DIVERT" : "UNKNOWN";
+}
+
+/* R3: what IP_FW_CHECK answers; no other verdict uses EREMOTE. */
+static __inline__ int divert_check_errno(int verdict)
+{
+	return verdict == FW_DIVERT ? EREMOTE : ETIMEDOUT;
+}
+
+/*
+ *	T3: called for every rule that the walk comes by, matching or not.
+ *	Coming by is enough: a packet that the program has rewritten often
+ *	does not match that rule any more, and the rules after it have to
+ *	see it all the same.
+ */
+static __inline__ void divert_come_by(struct divert_walk *w,
+				      const struct divert_rule *rule)
+{
+	if (w->state == DIVERT_AT_RULE)
+		w->state = DIVERT_LIVE;
+	else if (w->state == DIVERT_QUIET && rule->id == w->rule)
+		w->state = DIVERT_AT_RULE;
+}
+
+/*
+ *	T3: true where a match must have no side effect. The mark is not
+ *	one: it belongs to the packet, and injection made a new packet.
+ */
+static __inline__ int divert_quiet(struct divert_walk *w,
+				   const struct ip_fw *fw)
+{
+	if (w->state == DIVERT_LIVE)
+		return 0;
+	divert_mark(w->skb, fw);
+	return 1;
+}
+
+/* skb->divert: a new buffer has none, a copy has that of its original. */
+static __inline__ void divert_forget(struct sk_buff *skb)
+{
+	skb->divert.rule = 0;
+	skb->divert.port = 0;
+	skb->divert.hook = 0;
+	skb->divert.mroute = 0;
+}
+
+/* Tells multicast routing's packets from this host's own. */
+static __inline__ void divert_mroute(struct sk_buff *skb)
+{
+	skb->divert.mroute = 1;
+}
+
+static __inline__ void divert_copy(struct sk_buff *to,
+				   const struct sk_buff *from)
+{
+	to->divert = from->divert;
+}
+
+/* T1: reassembled, a datagram keeps only what all of its parts share. */
+static __inline__ void divert_glue(struct sk_buff *skb,
+				   const struct sk_buff *part, int first)
+{
+	if (first)
+		skb->divert = part->divert;
+	if (skb->divert.port != part->divert.port)
+		skb->divert.port = 0;
+	if (skb->divert.hook != part->divert.hook ||
+	    skb->divert.rule != part->divert.rule)
+		skb->divert.hook = 0;
+}
+
+/* T3, closing table: forwarded once already, the TTL is not lowered again. */
+static __inline__ int divert_forwarded(const struct sk_buff *skb)
+{
+	return skb->divert.hook == DIVERT_FORWARD;
+}
+
+#else /* !CONFIG_IP_DIVERT */
+
+struct divert_rule { };
+struct divert_walk { };
+
+static __inline__ void divert_init(void) { }
+static __inline__ struct proto *divert_proto(int protocol)
+{
+	return &raw_prot;
+}
+
+static __inline__ int divert_label(const char *label) { return 0; }
+static __inline__ int divert_rule_init(struct divert_rule *rule,
+				       const struct ip_fw *fw, int target)
+{
+	return 0;
+}
+static __inline__ void divert_walk_begin(struct divert_walk *w,
+					 struct sk_buff *skb, int hook) { }
+static __inline__ int divert_pass_over(struct divert_walk *w,
+				       const struct divert_rule *rule,
+				       const struct ip_fw *fw, int target)
+{
+	return 0;
+}
+static __inline__ int divert_verdict(struct divert_walk *w, int verdict,
+				     struct iphdr *ip, const char *rif)
+{
+	return verdict;
+}
+
+static __inline__ int divert_build_xmit(struct sock *sk,
+			     int getfrag(const void *, char *,
+					 unsigned int, unsigned int),
+			     const void *frag, unsigned length,
+			     struct ipcm_cookie *ipc, struct rtable *rt,
+			     int flags)
+{
+	return 0;
+}
+static __inline__ int divert_large_error(struct iphdr *iph, unsigned length)
+{
+	return 0;
+}
+static __inline__ int divert_fragment(struct sk_buff *skb) { return 0; }
+
+static __inline__ int divert_defrag(void) { return 0; }
+static __inline__ int divert_target(int target) { return 0; }
+static __inline__ const char *divert_branchname(int target)
+{
+	return "UNKNOWN";
+}
+static __inline__ int divert_check_errno(int verdict) { return ETIMEDOUT; }
+static __inline__ void divert_come_by(struct divert_walk *w,
+				      const struct divert_rule *rule) { }
+static __inline__ int divert_quiet(struct divert_walk *w,
+				   const struct ip_fw *fw)
+{
+	return 0;
+}
+static __inline__ void divert_forget(struct sk_buff *skb) { }
+static __inline__ void divert_mroute(struct sk_buff *skb) { }
+static __inline__ void divert_copy(struct sk_buff *to,
+				   const struct sk_buff *from) { }
+static __inline__ void divert_glue(struct sk_buff *skb,
+				   const struct sk_buff *part, int first) { }
+static __inline__ int divert_forwarded(const struct sk_buff *skb)
+{
+	return 0;
+}
+
+#endif /* CONFIG_IP_DIVERT */
+
+/* T1: a packet's way through this host ends when an interface sends it. */
+static __inline__ void divert_sent(struct sk_buff *skb)
+{
+	divert_forget(skb);
+}
+
+#ifdef CONFIG_IP_DIVERT
+
+/* Where a packet was taken: what the tag of S6 says, and how it is sealed. */
+struct divert_tag
+{
+	__u32	rule;			/* 24 bits			*/
+	__u16	ifindex;
+	__u8	what;
+#define DIVERT_TAG_HOOK		0x03
+#define DIVERT_TAG_TYPE		0x1c	/* Input: skb->pkt_type		*/
+#define DIVERT_TAG_TYPE_SHIFT	2
+#define DIVERT_TAG_FORWARDED	0x20	/* Output: forwarded, not local.
+					 * Input: looped back by ipmr	*/
+#define DIVERT_TAG_ROUTED	0x40	/* Input: came with a route	*/
+#define DIVERT_TAG_NOLOOP	0x40	/* Output: IP_MULTICAST_LOOP off */
+#define DIVERT_TAG_MROUTE	0x80	/* Taken in multicast routing	*/
+};
+
+#define DIVERT_RULE_MASK	0xffffff
+
+/* Local to ip_divert.c and ip_divert_inject.c. */
+struct divert_sock
+{
+	atomic_t	delivered;
+	atomic_t	dropped;
+	atomic_t	injected;
+};
+#define DIVERT_SK(sk)	((struct divert_sock *)&(sk)->tp_pinfo)
+
+extern int divert_inject(struct sock *sk, struct msghdr *msg, int len,
+			 __u32 addr, const struct divert_tag *tag);
+
+#endif /* CONFIG_IP_DIVERT */
+
+#endif /* _NET_IP_DIVERT_H */

@@ -1,0 +1,642 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ *	Divert sockets: the socket, its port, its queue, and how a rule of the
+ *	firewall fills it. Injection is in ip_divert_inject.c.
+ *
+ *	Statement numbers (S1, T3, ...) are those of the project's SPEC.md.
+ *
+ *	Context. Packets are taken in bottom halves and in processes that send,
+ *	always without sleeping. The table of ports is changed by processes
+ *	only, which the kernel lock serialises, with bottom halves held off;
+ *	so it is read without a lock in both contexts, and a socket that was
+ *	found stays until the reader is done. Queues are guarded by
+ *	skb_queue_lock, with interrupts off, counters are atomic.
+ */
+
+#include <linux/config.h>
+#include <linux/types.h>
+#include <linux/kernel.h>
+#include <linux/sched.h>
+#include <linux/string.h>
+#include <linux/errno.h>
+#include <linux/socket.h>
+#include <linux/sockios.h>
+#include <linux/in.h>
+#include <linux/inet.h>
+#include <linux/netdevice.h>
+#include <linux/inetdevice.h>
+#include <linux/icmp.h>
+#include <linux/skbuff.h>
+#include <linux/proc_fs.h>
+#include <linux/random.h>
+#include <linux/stat.h>
+#include <linux/init.h>
+#include <net/ip.h>
+#include <net/route.h>
+#include <net/sock.h>
+#include <net/raw.h>
+#include <linux/firewall.h>
+#include <linux/ip_fw.h>
+#include <net/ip_divert.h>
+
+#include <asm/uaccess.h>
+#include <asm/ioctls.h>
+
+#ifdef CONFIG_IP_DIVERT_PASSTHROUGH
+#define DIVERT_PASSTHROUGH	1
+#else
+#define DIVERT_PASSTHROUGH	0
+#endif
+
+#define DIVERT_HTABLE_SIZE	1024
+#define DIVERT_MAX_PORT		65535
+#define DIVERT_MAX_PACKET	65535
+
+/* S8: sock_queue_rcv_skb() wants more than the packet, rounded up to 16. */
+#define DIVERT_MIN_RCVBUF	(DIVERT_MAX_PACKET + 16 + 1)
+
+static struct sock *divert_htable[DIVERT_HTABLE_SIZE];
+
+/* S11: packets that met a rule on whose port nobody listened. */
+static atomic_t divert_no_listener = ATOMIC_INIT(0);
+
+/* S6: the key of the tag's check value, drawn when the first socket opens. */
+static __u32 divert_key[2];
+
+/*
+ *	The table of ports.
+ */
+
+static struct sock **divert_bucket(unsigned short port)
+{
+	return &divert_htable[port & (DIVERT_HTABLE_SIZE - 1)];
+}
+
+static struct sock *divert_lookup(unsigned short port)
+{
+	struct sock *sk;
+
+	for (sk = *divert_bucket(port); sk; sk = sk->next)
+		if (sk->sport == htons(port))
+			break;
+	return sk;
+}
+
+static void divert_enter(struct sock *sk, unsigned short port)
+{
+	struct sock **skp = divert_bucket(port);
+
+	sk->sport = htons(port);
+	SOCKHASH_LOCK();
+	if ((sk->next = *skp) != NULL)
+		(*skp)->pprev = &sk->next;
+	*skp = sk;
+	sk->pprev = skp;
+	SOCKHASH_UNLOCK();
+}
+
+static void divert_unhash(struct sock *sk)
+{
+	SOCKHASH_LOCK();
+	if (sk->pprev) {
+		if (sk->next)
+			sk->next->pprev = sk->pprev;
+		*sk->pprev = sk->next;
+		sk->pprev = NULL;
+	}
+	SOCKHASH_UNLOCK();
+}
+
+/* S12: opened, a socket is in no table, the raw sockets' least of all. */
+static void divert_hash(struct sock *sk)
+{
+}
+
+/* S4: any free port, beginning in the upper half. 0: there is none. */
+static unsigned short divert_free_port(void)
+{
+	static unsigned short rover = 32767;
+	int tries;
+
+	for (tries = 0; tries < DIVERT_MAX_PORT; tries++) {
+		if (++rover == 0)
+			rover = 1;
+		if (!divert_lookup(rover))
+			return rover;
+	}
+	return 0;
+}
+
+/*
+ *	The tag (S6): where a packet was taken, in the ten bytes that IP leaves
+ *	free in a sockaddr_in. The check value covers the address too, so that
+ *	"given back with the address it was received with" is one comparison.
+ *	It keeps out rubbish and stale stack contents; it is no signature, and
+ *	need not be one among holders of CAP_NET_RAW.
+ *
+ *	sin_port	check, upper half
+ *	sin_zero[0]	what, never 0
+ *	sin_zero[1..2]	interface
+ *	sin_zero[3..5]	rule
+ *	sin_zero[6..7]	check, lower half
+ */
+
+static __u32 divert_mix(__u32 h, __u32 word)
+{
+	h = (h ^ word) * 0x9e3779b1;
+	return h ^ (h >> 15);
+}
+
+static __u32 divert_check(__u32 addr, const struct divert_tag *tag)
+{
+	__u32 h = divert_key[0];
+
+	h = divert_mix(h, addr);
+	h = divert_mix(h, tag->rule | tag->what << 24);
+	h = divert_mix(h, tag->ifindex);
+	return divert_mix(h, divert_key[1]);
+}
+
+static void divert_tag_write(struct sockaddr_in *sin,
+			     const struct divert_tag *tag)
+{
+	__u32 check = divert_check(sin->sin_addr.s_addr, tag);
+	unsigned char *z = (unsigned char *)sin->sin_zero;
+
+	sin->sin_port = check >> 16;
+	z[0] = tag->what;
+	z[1] = tag->ifindex >> 8;
+	z[2] = tag->ifindex;
+	z[3] = tag->rule >> 16;
+	z[4] = tag->rule >> 8;
+	z[5] = tag->rule;
+	z[6] = check >> 8;
+	z[7] = check;
+}
+
+static int divert_tag_read(const struct sockaddr_in *sin,
+			   struct divert_tag *tag)
+{
+	const unsigned char *z = (const unsigned char *)sin->sin_zero;
+
+	tag->what = z[0];
+	tag->ifindex = z[1] << 8 | z[2];
+	tag->rule = z[3] << 16 | z[4] << 8 | z[5];
+	return tag->what & DIVERT_TAG_HOOK &&
+	       divert_check(sin->sin_addr.s_addr, tag) ==
+	       ((__u32)sin->sin_port << 16 | z[6] << 8 | z[7]);
+}
+
+/*
+ *	The firewall's side: rules.
+ */
+
+int divert_label(const char *label)
+{
+	return strcmp(label, IP_FW_LABEL_DIVERT) == 0;
+}
+
+/*
+ *	R4: the port must not be 0. Every rule, whatever its target, gets a
+ *	name of its own, by which T3 knows it again after other rules came and
+ *	went. Called with the firewall's lock held for writing.
+ */
+int divert_rule_init(struct divert_rule *rule, const struct ip_fw *fw,
+		     int target)
+{
+	static __u32 last;
+
+	do
+		last = (last + 1) & DIVERT_RULE_MASK;
+	while (!last);
+	rule->id = last;
+	return target == FW_DIVERT && fw->fw_redirpt == 0;
+}
+
+/*
+ *	The firewall's side: a walk through the chains of a hook.
+ */
+
+void divert_walk_begin(struct divert_walk *w, struct sk_buff *skb, int hook)
+{
+	w->skb = skb;
+	w->sk = NULL;
+	w->hook = hook;
+	w->state = DIVERT_LIVE;
+	if (!skb)
+		return;
+	if (skb->divert.hook == hook) {
+		w->state = DIVERT_QUIET;
+		w->rule = skb->divert.rule;
+	}
+	skb->divert.hook = 0;
+}
+
+void divert_mark(struct sk_buff *skb, const struct ip_fw *fw)
+{
+	if (fw->fw_flg & IP_FW_F_MARKABS)
+		skb->fwmark = fw->fw_mark;
+	else
+		skb->fwmark += fw->fw_mark;
+}
+
+/*
+ *	A rule with this target has matched. True if the packet goes on to the
+ *	next rule as if the rule had no target: before the rule that took it
+ *	(T3), where it was last injected (T1), where nobody listens (P2). In a
+ *	test by IP_FW_CHECK a DIVERT target is always the verdict (R3).
+ */
+int divert_pass_over(struct divert_walk *w, const struct divert_rule *rule,
+		     const struct ip_fw *fw, int target)
+{
+	if (target != FW_DIVERT || !w->skb)
+		return 0;
+	if (w->state != DIVERT_LIVE || fw->fw_redirpt == w->skb->divert.port)
+		return 1;
+	w->rule = rule->id;
+	w->sk = divert_lookup(fw->fw_redirpt);
+	if (w->sk)
+		return 0;
+	atomic_inc(&divert_no_listener);
+	return DIVERT_PASSTHROUGH;
+}
+
+static __u32 divert_primary_address(const struct device *dev)
+{
+	struct in_device *in_dev = dev->ip_ptr;
+
+	return in_dev && in_dev->ifa_list ? in_dev->ifa_list->ifa_local : 0;
+}
+
+/* Says in the tag, and in sin_addr (S5), where this packet is taken. */
+static void divert_describe(struct divert_walk *w, const char *rif,
+			    struct sockaddr_in *sin)
+{
+	struct sk_buff *skb = w->skb;
+	struct rtable *rt = (struct rtable *)skb->dst;
+	struct device *dev = skb->dev;
+	struct divert_tag tag;
+
+	tag.rule = w->rule;
+	tag.what = w->hook;
+	if (w->hook == DIVERT_INPUT) {
+		tag.what |= skb->pkt_type << DIVERT_TAG_TYPE_SHIFT;
+		if (rt)
+			tag.what |= DIVERT_TAG_ROUTED;
+		if (IPCB(skb)->flags & IPSKB_FORWARDED)
+			tag.what |= DIVERT_TAG_FORWARDED;
+	} else if (skb->divert.mroute) {
+		tag.what |= DIVERT_TAG_MROUTE;
+	} else if (w->hook == DIVERT_OUTPUT) {
+		if (rt->key.iif)
+			tag.what |= DIVERT_TAG_FORWARDED;
+		else if (skb->sk && !skb->sk->ip_mc_loop)
+			tag.what |= DIVERT_TAG_NOLOOP;
+	}
+
+	memset(sin, 0, sizeof(*sin));
+	sin->sin_family = AF_INET;
+	if (w->hook != DIVERT_OUTPUT)
+		sin->sin_addr.s_addr = divert_primary_address(dev);
+	/* On its way out a multicast keeps the interface, which its
+	 * destination does not tell. */
+	if (tag.what & DIVERT_TAG_MROUTE || w->hook == DIVERT_OUTPUT)
+		dev = dev_get(rif);
+	tag.ifindex = dev ? dev->ifindex : 0;
+	divert_tag_write(sin, &tag);
+}
+
+/*
+ *	ip_options_compile() has written this router into a forwarded packet's
+ *	options before the forward chain, and ip_forward_options() will complete
+ *	that. Take it back in the copy, so that injection, which has to compile
+ *	the options again, does not write a second entry (I2).
+ */
+static void divert_undo_options(unsigned char *header,
+				const struct ip_options *opt)
+{
+	unsigned char *p;
+
+	if (opt->rr_needaddr) {
+		p = header + opt->rr;
+		p[2] -= 4;
+		memset(p + p[2] - 1, 0, 4);
+	}
+	if (!opt->ts)
+		return;
+	p = header + opt->ts;
+	if (opt->ts_needtime) {
+		p[2] -= 4;
+		memset(p + p[2] - 1, 0, 4);
+		if ((p[3] & 0xf) == IPOPT_TS_PRESPEC)
+			p[2] -= 4;
+	}
+	if (opt->ts_needaddr) {
+		p[2] -= 4;
+		memset(p + p[2] - 1, 0, 4);
+	}
+	if (!opt->ts_needtime && p[2] > p[1])
+		p[3] -= 0x10;			/* The overflow count */
+}
+
+/*
+ *	S7: what the stack does to the header after the chain is done to the
+ *	copy now. TCP's DF is set there (ip_queue_xmit), and its checksum.
+ */
+static void divert_complete(struct divert_walk *w, struct iphdr *iph, int len)
+{
+	struct sk_buff *skb = w->skb;
+	struct rtable *rt = (struct rtable *)skb->dst;
+
+	if (iph->ihl < 5 || iph->ihl * 4 > len)
+		return;		/* A raw socket's rubbish */
+	iph->tot_len = htons(len);
+	if (w->hook == DIVERT_OUTPUT && !rt->key.iif && !skb->divert.mroute) {
+		struct sock *sk = skb->sk;
+
+		if (sk && sk->type == SOCK_STREAM && len <= rt->u.dst.pmtu &&
+		    ip_dont_fragment(sk, &rt->u.dst))
+			iph->frag_off |= htons(IP_DF);
+	} else if (w->hook != DIVERT_INPUT && !skb->divert.mroute &&
+		   iph->ihl > 5) {
+		divert_undo_options((unsigned char *)iph, &IPCB(skb)->opt);
+	}
+	ip_send_check(iph);
+}
+
+/*
+ *	The walk is over. If a DIVERT target ended it, queue a copy and tell the
+ *	caller FW_QUEUE: it drops the original, and a local sender sees success.
+ *	A copy, because TCP would rewrite the original when it retransmits,
+ *	sniffers share its data, and its sender is charged for it until it is
+ *	freed; tight, so that rmem_alloc means bytes.
+ */
+int divert_verdict(struct divert_walk *w, int verdict, struct iphdr *ip,
+		   const char *rif)
+{
+	struct sk_buff *skb = w->skb;
+	struct sk_buff *copy;
+	struct sock *sk = w->sk;
+	int len;
+
+	if (verdict != FW_DIVERT || !skb)
+		return verdict;
+	if (!sk)
+		return FW_BLOCK;		/* P1: as by DENY */
+
+	len = ntohs(ip->tot_len);
+	if (len > skb->tail - (unsigned char *)ip)
+		len = skb->tail - (unsigned char *)ip;
+	copy = alloc_skb(len, GFP_ATOMIC);
+	if (!copy)
+		goto full;
+	memcpy(skb_put(copy, len), ip, len);
+	copy->nh.raw = copy->h.raw = copy->data;
+	copy->stamp = skb->stamp;
+	if (copy->stamp.tv_sec == 0)
+		get_fast_time(&copy->stamp);
+	divert_complete(w, copy->nh.iph, len);
+	divert_describe(w, rif, (struct sockaddr_in *)copy->cb);
+
+	if (sk->rcvbuf < DIVERT_MIN_RCVBUF)
+		sk->rcvbuf = DIVERT_MIN_RCVBUF;
+	if (sock_queue_rcv_skb(sk, copy) < 0) {
+		kfree_skb(copy);
+		goto full;
+	}
+	atomic_inc(&DIVERT_SK(sk)->delivered);
+	return FW_QUEUE;
+
+full:						/* S9, P4 */
+	atomic_inc(&DIVERT_SK(sk)->dropped);
+	return FW_QUEUE;
+}
+
+/*
+ *	The socket.
+ */
+
+static int divert_sock_init(struct sock *sk)
+{
+	if (!divert_key[0] && !divert_key[1])
+		get_random_bytes(divert_key, sizeof(divert_key));
+	/*
+	 *	Not bound (S4). inet_create() has made num the protocol; as that
+	 *	of IPPROTO_RAW it keeps the socket out of the router alert chain
+	 *	(S12), and as no zero it keeps inet_autobind() away.
+	 */
+	sk->sport = 0;
+	sk->num = IPPROTO_RAW;
+	sk->rcvbuf = max(sk->rcvbuf, DIVERT_MIN_RCVBUF);
+	return 0;
+}
+
+/* S10. As raw_close(): once out of the table, nothing new can arrive. */
+static void divert_close(struct sock *sk, long timeout)
+{
+	sk->state = TCP_CLOSE;
+	divert_unhash(sk);
+	sk->dead = 1;
+	destroy_sock(sk);
+}
+
+/* S3, S4: only family and port count. */
+static int divert_bind(struct sock *sk, struct sockaddr *uaddr, int addr_len)
+{
+	struct sockaddr_in *sin = (struct sockaddr_in *)uaddr;
+	unsigned short port;
+
+	if (addr_len < sizeof(struct sockaddr_in) || sk->sport)
+		return -EINVAL;
+	if (sin->sin_family != AF_INET)
+		return -EAFNOSUPPORT;
+	port = ntohs(sin->sin_port);
+	if (port ? divert_lookup(port) != NULL : !(port = divert_free_port()))
+		return -EADDRINUSE;
+	divert_enter(sk, port);
+	return 0;
+}
+
+static int divert_ioctl(struct sock *sk, int cmd, unsigned long arg)
+{
+	struct sk_buff *skb;
+
+	switch (cmd) {
+	case TIOCINQ:			/* FIONREAD */
+		/* Bottom halves only add to the queue */
+		skb = skb_peek(&sk->receive_queue);
+		return put_user(skb ? skb->len : 0, (int *)arg);
+	case TIOCOUTQ:
+		return put_user(atomic_read(&sk->wmem_alloc), (int *)arg);
+	}
+	return -ENOIOCTLCMD;
+}
+
+/*
+ *	I3: no address, or one that is all zero, means outbound. The family is
+ *	not looked at: S6 has programs that fill in only sin_addr.
+ */
+static int divert_sendmsg(struct sock *sk, struct msghdr *msg, int len)
+{
+	struct sockaddr_in *sin = (struct sockaddr_in *)msg->msg_name;
+	struct divert_tag tag;
+	int err;
+
+	if (msg->msg_flags & MSG_OOB)
+		return -EOPNOTSUPP;
+	if (!sk->sport || len < (int)sizeof(struct iphdr))
+		return -EINVAL;
+	if (len > DIVERT_MAX_PACKET)
+		return -EMSGSIZE;
+
+	if (!sin || !msg->msg_namelen)
+		err = divert_inject(sk, msg, len, 0, NULL);
+	else if (msg->msg_namelen < sizeof(*sin))
+		return -EINVAL;
+	else if (divert_tag_read(sin, &tag))
+		err = divert_inject(sk, msg, len, sin->sin_addr.s_addr, &tag);
+	else
+		err = divert_inject(sk, msg, len, sin->sin_addr.s_addr, NULL);
+	if (err)
+		return err;
+	atomic_inc(&DIVERT_SK(sk)->injected);
+	return len;
+}
+
+static int divert_recvmsg(struct sock *sk, struct msghdr *msg, int len,
+			  int noblock, int flags, int *addr_len)
+{
+	struct sk_buff *skb;
+	int copied, err;
+
+	if (flags & MSG_OOB)
+		return -EOPNOTSUPP;
+	if (addr_len)
+		*addr_len = sizeof(struct sockaddr_in);
+	if (flags & MSG_ERRQUEUE)
+		return ip_recv_error(sk, msg, len);
+
+	skb = skb_recv_datagram(sk, flags, noblock, &err);
+	if (!skb)
+		return err;
+
+	copied = skb->len;
+	if (copied > len) {
+		msg->msg_flags |= MSG_TRUNC;
+		copied = len;
+	}
+	err = skb_copy_datagram_iovec(skb, 0, msg->msg_iov, copied);
+	if (!err) {
+		sk->stamp = skb->stamp;
+		if (msg->msg_name)
+			memcpy(msg->msg_name, skb->cb,
+			       sizeof(struct sockaddr_in));
+	}
+	skb_free_datagram(sk, skb);
+	return err ? err : copied;
+}
+
+static struct proto divert_prot = {
+	(struct sock *)&divert_prot,	/* sklist_next */
+	(struct sock *)&divert_prot,	/* sklist_prev */
+	divert_close,			/* close */
+	NULL,				/* connect */
+	NULL,				/* accept */
+	NULL,				/* retransmit */
+	NULL,				/* write_wakeup */
+	NULL,				/* read_wakeup */
+	datagram_poll,			/* poll */
+	divert_ioctl,			/* ioctl */
+	divert_sock_init,		/* init */
+	NULL,				/* destroy */
+	NULL,				/* shutdown */
+	ip_setsockopt,			/* setsockopt */
+	ip_getsockopt,			/* getsockopt */
+	divert_sendmsg,			/* sendmsg */
+	divert_recvmsg,			/* recvmsg */
+	divert_bind,			/* bind */
+	NULL,				/* backlog_rcv */
+	divert_hash,			/* hash */
+	divert_unhash,			/* unhash */
+	NULL,				/* get_port */
+	128,				/* max_header */
+	0,				/* retransmits */
+	"DIVERT",			/* name */
+	0,				/* inuse */
+	0				/* highestinuse */
+};
+
+/* S1: inet_create() asks which raw socket it shall make. */
+struct proto *divert_proto(int protocol)
+{
+	return protocol == IPPROTO_DIVERT ? &divert_prot : &raw_prot;
+}
+
+/*
+ *	/proc/net/divert (S11).
+ */
+
+static unsigned int divert_queued_bytes(struct sock *sk)
+{
+	struct sk_buff_head *list = &sk->receive_queue;
+	struct sk_buff *skb;
+	unsigned int bytes = 0;
+	unsigned long flags;
+
+	spin_lock_irqsave(&skb_queue_lock, flags);
+	for (skb = list->next; skb != (struct sk_buff *)list; skb = skb->next)
+		bytes += skb->len;
+	spin_unlock_irqrestore(&skb_queue_lock, flags);
+	return bytes;
+}
+
+static int divert_get_info(char *buffer, char **start, off_t offset,
+			   int length, int dummy)
+{
+	off_t begin = 0;
+	struct sock *sk;
+	int len, i;
+
+	len = sprintf(buffer, "%5s %10s %10s %10s %10s\n", "port", "queued",
+		      "delivered", "dropped", "injected");
+	SOCKHASH_LOCK();
+	for (i = 0; i < DIVERT_HTABLE_SIZE; i++)
+		for (sk = divert_htable[i]; sk; sk = sk->next) {
+			struct divert_sock *ds = DIVERT_SK(sk);
+
+			if (begin + len <= offset) {
+				begin += len;
+				len = 0;
+			}
+			len += sprintf(buffer + len,
+				       "%5u %10u %10u %10u %10u\n",
+				       ntohs(sk->sport),
+				       divert_queued_bytes(sk),
+				       atomic_read(&ds->delivered),
+				       atomic_read(&ds->dropped),
+				       atomic_read(&ds->injected));
+			if (begin + len >= offset + length)
+				goto full;
+		}
+	len += sprintf(buffer + len, "no-listener %u\n",
+		       atomic_read(&divert_no_listener));
+full:
+	SOCKHASH_UNLOCK();
+	*start = buffer + (offset - begin);
+	len -= offset - begin;
+	if (len > length)
+		len = length;
+	return len < 0 ? 0 : len;
+}
+
+static struct proc_dir_entry proc_net_divert = {
+	0, 6, "divert",
+	S_IFREG | S_IRUGO, 1, 0, 0,
+	0, &proc_net_inode_operations,
+	divert_get_info
+};
+
+void __init divert_init(void)
+{
+	proc_net_register(&proc_net_divert);
+}

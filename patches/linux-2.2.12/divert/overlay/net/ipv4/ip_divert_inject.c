@@ -1,0 +1,621 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ *	Divert sockets: putting packets back, and what always-defragment adds
+ *	on the way out (F4, F5).
+ *
+ *	Statement numbers (S1, T3, ...) are those of the project's SPEC.md.
+ *
+ *	Context. A process, in sendmsg. What the network would do in a bottom
+ *	half (input, forwarding) is done here and now with bottom halves held
+ *	off, and nothing in it sleeps; so the marks that T1 and T3 need travel
+ *	with the packet and nobody else's packet comes between. What a sending
+ *	process does (local output) is done as by any sending process.
+ */
+
+#include <linux/config.h>
+#include <linux/types.h>
+#include <linux/kernel.h>
+#include <linux/sched.h>
+#include <linux/string.h>
+#include <linux/errno.h>
+#include <linux/socket.h>
+#include <linux/in.h>
+#include <linux/inet.h>
+#include <linux/netdevice.h>
+#include <linux/inetdevice.h>
+#include <linux/icmp.h>
+#include <linux/interrupt.h>
+#include <linux/skbuff.h>
+#include <net/ip.h>
+#include <net/icmp.h>
+#include <net/route.h>
+#include <net/sock.h>
+#include <linux/firewall.h>
+#include <linux/ip_fw.h>
+#include <net/ip_divert.h>
+
+#include <asm/uaccess.h>
+
+#define DIVERT_HEADROOM	((MAX_HEADER + 15) & ~15)
+
+/*
+ *	Copies the program's packet into a buffer that is charged to the divert
+ *	socket, so that a program which injects faster than the wire is slowed
+ *	down, and makes the header's computed fields true (I5).
+ */
+static struct sk_buff *divert_packet(struct sock *sk, struct msghdr *msg,
+				     int len, int *err)
+{
+	struct sk_buff *skb;
+	struct iphdr *iph;
+
+	skb = sock_alloc_send_skb(sk, DIVERT_HEADROOM + len, 0,
+				  msg->msg_flags & MSG_DONTWAIT, err);
+	if (!skb)
+		return NULL;
+	memset(skb->head, 0, DIVERT_HEADROOM);
+	skb_reserve(skb, DIVERT_HEADROOM);
+	skb->mac.raw = skb->head;
+	iph = skb->nh.iph = (struct iphdr *)skb_put(skb, len);
+
+	*err = memcpy_fromiovec((unsigned char *)iph, msg->msg_iov, len);
+	if (*err)
+		goto fail;
+	*err = -EINVAL;					/* I6 */
+	if (iph->version != 4 || iph->ihl < 5 || iph->ihl * 4 > len)
+		goto fail;
+
+	iph->tot_len = htons(len);
+	if (!(iph->frag_off & htons(IP_MF | IP_OFFSET)))
+		while (!iph->id)
+			iph->id = htons(ip_id_count++);
+	ip_send_check(iph);
+
+	skb->h.raw = skb->nh.raw + iph->ihl * 4;
+	skb->protocol = htons(ETH_P_IP);
+	skb->priority = rt_tos2priority(iph->tos);
+	skb->divert.port = ntohs(sk->sport);		/* T1 */
+	return skb;
+
+fail:
+	kfree_skb(skb);
+	return NULL;
+}
+
+/* The interface that has this address; one that is up, if there are two. */
+static struct device *divert_find_device(__u32 addr)
+{
+	struct device *dev, *found = NULL;
+
+	for (dev = dev_base; dev; dev = dev->next) {
+		struct in_device *in_dev = dev->ip_ptr;
+
+		if (!in_dev)
+			continue;
+		for_ifa(in_dev) {
+			if (ifa->ifa_local != addr)
+				continue;
+			if (dev->flags & IFF_UP)
+				return dev;
+			found = dev;
+		} endfor_ifa(in_dev);
+	}
+	return found;
+}
+
+/* I3: the class that the link layer would have told for this destination. */
+static int divert_packet_type(__u32 daddr)
+{
+	if (MULTICAST(daddr))
+		return PACKET_MULTICAST;
+	if (inet_addr_type(daddr) == RTN_BROADCAST)
+		return PACKET_BROADCAST;
+	return PACKET_HOST;
+}
+
+/*
+ *	Loopback packets, and multicasts looped back to this host, arrive with
+ *	the route by which they were sent: looked up as for the wire they would
+ *	be martians. Find that route again (closing table: "on lo the one it
+ *	had"). If the packet was rewritten and is no longer for this host, leave
+ *	it to the ordinary look-up.
+ */
+static void divert_loop_route(struct sk_buff *skb, struct device *dev)
+{
+	struct iphdr *iph = skb->nh.iph;
+	__u32 saddr = ip_dev_find(iph->saddr) ? iph->saddr : 0;
+	int oif = dev->flags & IFF_LOOPBACK ? 0 : dev->ifindex;
+	struct rtable *rt;
+
+	if (ip_route_output(&rt, iph->daddr, saddr, RT_TOS(iph->tos), oif))
+		return;
+	if (rt->rt_flags & RTCF_LOCAL || rt->u.dst.input == ip_mr_input)
+		skb->dst = &rt->u.dst;
+	else
+		ip_rt_put(rt);
+}
+
+/*
+ *	Input: the packet enters at ip_rcv(), behind the taps of net_bh(), which
+ *	have seen a tagged one before. What becomes of it there its sender does
+ *	not learn, no more than the wire's.
+ */
+static int divert_inbound(struct sk_buff *skb, struct device *dev,
+			  int pkt_type, int routed)
+{
+	skb_orphan(skb);	/* Whoever receives it will be charged */
+	skb->dev = dev;
+	skb->pkt_type = pkt_type;
+	get_fast_time(&skb->stamp);
+	start_bh_atomic();
+	if (routed)
+		divert_loop_route(skb, dev);
+	ip_rcv(skb, dev, NULL);
+	end_bh_atomic();
+	return 0;
+}
+
+/* What ip_rcv() does about options once there is a route. */
+static int divert_options(struct sk_buff *skb, struct device *dev)
+{
+	struct in_device *in_dev = dev->ip_ptr;
+
+	if (skb->nh.iph->ihl == 5)
+		return 0;
+	if (ip_options_compile(NULL, skb))
+		return -EINVAL;
+	if (IPCB(skb)->opt.srr && in_dev && !IN_DEV_SOURCE_ROUTE(in_dev))
+		return -EINVAL;
+	return ip_options_rcv_srr(skb);
+}
+
+/*
+ *	Taken on forward: looked up anew for the interface that received it, and
+ *	on to wherever that leads; as a rule ip_forward(), which does not lower
+ *	the TTL of such a packet again.
+ */
+static int divert_forward(struct sk_buff *skb, struct device *dev)
+{
+	struct iphdr *iph = skb->nh.iph;
+
+	skb_orphan(skb);
+	skb->dev = dev;
+	skb->pkt_type = PACKET_HOST;
+	get_fast_time(&skb->stamp);
+	start_bh_atomic();
+	if (ip_route_input(skb, iph->daddr, iph->saddr, iph->tos, dev) ||
+	    divert_options(skb, dev))
+		kfree_skb(skb);
+	else
+		skb->dst->input(skb);
+	end_bh_atomic();
+	return 0;
+}
+
+/* FW_QUEUE is a success: another port has it now (T2), or its queue is full. */
+static int divert_refused(int verdict)
+{
+	return verdict == FW_QUEUE ? 0 : -EPERM;
+}
+
+static int divert_too_big(struct sk_buff *skb)
+{
+	return skb->len > skb->dst->pmtu &&
+	       skb->nh.iph->frag_off & htons(IP_DF);
+}
+
+/*
+ *	A strict or loose source route that leads through this host: ip_forward()
+ *	has sent the packet to the next hop of the list, not to its destination.
+ */
+static int divert_source_route(struct sk_buff *skb)
+{
+	struct ip_options *opt = &IPCB(skb)->opt;
+	struct iphdr *iph = skb->nh.iph;
+	unsigned char *p = skb->nh.raw + opt->srr;
+	struct rtable *rt = (struct rtable *)skb->dst;
+	__u32 hop;
+
+	if (!opt->srr || rt->rt_type != RTN_LOCAL || p[2] + 3 > p[1])
+		return 0;
+	memcpy(&hop, p + p[2] - 1, 4);
+	if (ip_route_output(&rt, hop, 0, RT_TOS(iph->tos), 0))
+		return -ENETUNREACH;
+	dst_release(skb->dst);
+	skb->dst = &rt->u.dst;
+	opt->srr_is_hit = 1;
+	return 0;
+}
+
+/* Taken on output on its way through: the rest of ip_forward(). */
+static int divert_forwarded_output(struct sk_buff *skb)
+{
+	struct iphdr *iph = skb->nh.iph;
+	struct ip_options *opt = &IPCB(skb)->opt;
+	struct rtable *rt;
+	int err = -ENETUNREACH;
+	int fw_res;
+
+	skb_orphan(skb);
+	start_bh_atomic();	/* icmp_send() wants it */
+	if (ip_route_output(&rt, iph->daddr, 0, RT_TOS(iph->tos), 0))
+		goto drop;
+	skb->dst = &rt->u.dst;
+	skb->dev = rt->u.dst.dev;
+	if (iph->ihl > 5) {
+		err = -EINVAL;
+		if (ip_options_compile(NULL, skb))
+			goto drop;
+		err = divert_source_route(skb);
+		if (err)
+			goto drop;
+	}
+	skb = skb_cow(skb, skb->dst->dev->hard_header_len);
+	err = -ENOBUFS;
+	if (!skb)
+		goto out;
+	iph = skb->nh.iph;
+	opt = &IPCB(skb)->opt;
+
+	if (divert_too_big(skb)) {
+		ip_statistics.IpFragFails++;
+		icmp_send(skb, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED,
+			  htonl(skb->dst->pmtu));
+		err = -EMSGSIZE;
+		goto drop;
+	}
+	fw_res = call_out_firewall(PF_INET, skb->dst->dev, iph, NULL, &skb);
+	if (fw_res < FW_ACCEPT) {
+		if (fw_res == FW_REJECT)
+			icmp_send(skb, ICMP_DEST_UNREACH, ICMP_HOST_UNREACH, 0);
+		err = divert_refused(fw_res);
+		goto drop;
+	}
+	ip_statistics.IpForwDatagrams++;
+	if (opt->optlen)
+		ip_forward_options(skb);
+	ip_send(skb);
+	err = 0;
+	goto out;
+
+drop:
+	kfree_skb(skb);
+out:
+	end_bh_atomic();
+	return err;
+}
+
+/* Taken in multicast routing: the rest of ipmr_queue_xmit(). */
+static int divert_multicast_output(struct sk_buff *skb, struct device *dev,
+				   int hook)
+{
+	struct iphdr *iph = skb->nh.iph;
+	struct rtable *rt;
+	int err = -ENETUNREACH;
+	int fw_res = FW_ACCEPT;
+
+	skb_orphan(skb);
+	skb->dev = dev;
+	skb->pkt_type = PACKET_MULTICAST;
+	start_bh_atomic();
+	if (ip_route_output(&rt, iph->daddr, 0, RT_TOS(iph->tos), dev->ifindex))
+		goto drop;
+	skb->dst = &rt->u.dst;
+	divert_mroute(skb);
+	err = -EMSGSIZE;
+	if (divert_too_big(skb))
+		goto drop;
+	skb = skb_cow(skb, rt->u.dst.dev->hard_header_len);
+	err = -ENOBUFS;
+	if (!skb)
+		goto out;
+
+	if (hook == DIVERT_FORWARD)
+		fw_res = call_fw_firewall(PF_INET, dev, skb->nh.iph, NULL,
+					  &skb);
+	if (fw_res >= FW_ACCEPT)
+		fw_res = call_out_firewall(PF_INET, dev, skb->nh.iph, NULL,
+					   &skb);
+	if (fw_res < FW_ACCEPT) {
+		err = divert_refused(fw_res);
+		goto drop;
+	}
+	IPCB(skb)->flags |= IPSKB_FORWARDED;
+	if (skb->len <= skb->dst->pmtu)
+		skb->dst->output(skb);
+	else
+		ip_fragment(skb, skb->dst->output);
+	err = 0;
+	goto out;
+
+drop:
+	kfree_skb(skb);
+out:
+	end_bh_atomic();
+	return err;
+}
+
+/*
+ *	Sends one fragment. ip_fragment() leaves in every fragment the options
+ *	that belong into the first alone; a sender's own fragments never had
+ *	them (ip_options_build), so they are overwritten here.
+ */
+static int divert_send_fragment(struct sk_buff *skb)
+{
+	struct iphdr *iph = skb->nh.iph;
+	unsigned char *p = (unsigned char *)(iph + 1);
+	int left = iph->ihl * 4 - sizeof(struct iphdr);
+	int len;
+
+	if (iph->frag_off & htons(IP_OFFSET)) {
+		for (; left > 0 && *p != IPOPT_END; p += len, left -= len) {
+			len = 1;
+			if (*p == IPOPT_NOOP)
+				continue;
+			len = left > 1 ? p[1] : 0;
+			if (len < 2 || len > left)
+				break;
+			if (!IPOPT_COPIED(*p))
+				memset(p, IPOPT_NOOP, len);
+		}
+		ip_send_check(iph);
+	}
+	return skb->dst->output(skb);
+}
+
+int divert_fragment(struct sk_buff *skb)
+{
+	ip_fragment(skb, divert_send_fragment);
+	return 0;
+}
+
+/*
+ *	Output of this host. The route is looked up with no source, for the
+ *	packet may have any (I8); SO_BROADCAST is not asked for (I6).
+ *	IP_MULTICAST_IF tells the interface by index or by address; with either
+ *	the look-up needs no route to the group (I7). A tagged packet to a group
+ *	keeps its interface.
+ */
+static int divert_route(struct sock *sk, struct iphdr *iph, int flags,
+			const struct divert_tag *tag, struct rtable **rt)
+{
+	__u32 tos = RT_TOS(iph->tos);
+	__u32 saddr = 0;
+	int oif = 0;
+	int err;
+
+	if (tag) {
+		if (MULTICAST(iph->daddr) || iph->daddr == INADDR_BROADCAST)
+			oif = tag->ifindex;
+	} else {
+		oif = sk->bound_dev_if;
+		if (MULTICAST(iph->daddr)) {
+			if (!oif)
+				oif = sk->ip_mc_index;
+			saddr = sk->ip_mc_addr;
+		}
+		if (sk->localroute || flags & MSG_DONTROUTE)
+			tos |= RTO_ONLINK;
+	}
+	err = ip_route_output(rt, iph->daddr, saddr, tos, oif);
+	return err && err != -ENOBUFS ? -ENETUNREACH : err;
+}
+
+static int divert_transmit(struct sock *sk, struct sk_buff *skb,
+			   unsigned limit, int loop)
+{
+	int was = sk->ip_mc_loop;
+	int err;
+
+	/* ip_mc_output() asks the socket, which is locked by the kernel lock:
+	 * nothing below here sleeps. */
+	sk->ip_mc_loop = loop;
+	if (skb->len > limit)
+		err = divert_fragment(skb);
+	else
+		err = skb->dst->output(skb);
+	sk->ip_mc_loop = was;
+	return err;
+}
+
+static int divert_outbound(struct sock *sk, struct sk_buff *skb, int flags,
+			   const struct divert_tag *tag)
+{
+	struct iphdr *iph = skb->nh.iph;
+	int loop = sk->ip_mc_loop;
+	struct rtable *rt;
+	unsigned limit;
+	int err;
+
+	err = divert_route(sk, iph, flags, tag, &rt);
+	if (err)
+		goto drop;
+	skb->dst = &rt->u.dst;
+	limit = rt->u.dst.dev->mtu;		/* F3, as for hdrincl */
+	if (tag) {
+		limit = rt->u.dst.pmtu;		/* As for a local sender */
+		loop = !(tag->what & DIVERT_TAG_NOLOOP);
+	}
+	if (skb->len > limit && iph->frag_off & htons(IP_DF)) {
+		if (tag) {
+			/* TCP waits for this: see ip_queue_xmit() */
+			start_bh_atomic();
+			icmp_send(skb, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED,
+				  htonl(limit));
+			end_bh_atomic();
+		}
+		err = -EMSGSIZE;
+		goto drop;
+	}
+	err = -EMSGSIZE;
+	if (skb->len > limit && !tag && !divert_defrag())
+		goto drop;
+	if (skb_headroom(skb) < rt->u.dst.dev->hard_header_len) {
+		skb = skb_cow(skb, rt->u.dst.dev->hard_header_len);
+		if (!skb)
+			return -ENOBUFS;
+		skb_set_owner_w(skb, sk);
+		iph = skb->nh.iph;
+	}
+
+	switch (call_out_firewall(PF_INET, rt->u.dst.dev, iph, NULL, &skb)) {
+	case FW_QUEUE:
+		err = divert_refused(FW_QUEUE);
+		goto drop;
+	case FW_BLOCK:
+	case FW_REJECT:
+		err = divert_refused(FW_BLOCK);
+		goto drop;
+	}
+	return divert_transmit(sk, skb, limit, loop);
+
+drop:
+	kfree_skb(skb);
+	return err;
+}
+
+/*
+ *	A packet was tagged: it re-enters the hook that it was taken from (T3).
+ */
+static int divert_reenter(struct sock *sk, struct sk_buff *skb, int flags,
+			  const struct divert_tag *tag)
+{
+	int hook = tag->what & DIVERT_TAG_HOOK;
+	int mroute = tag->what & DIVERT_TAG_MROUTE;
+	struct device *dev = NULL;
+
+	skb->divert.hook = hook;
+	skb->divert.rule = tag->rule;
+	if (hook != DIVERT_OUTPUT || mroute) {
+		dev = dev_get_by_index(tag->ifindex);
+		if (!dev || !(dev->flags & IFF_UP)) {
+			kfree_skb(skb);
+			return -ENETDOWN;
+		}
+	}
+	if (mroute)
+		return divert_multicast_output(skb, dev, hook);
+	if (hook == DIVERT_FORWARD)
+		return divert_forward(skb, dev);
+	if (hook == DIVERT_OUTPUT) {
+		if (tag->what & DIVERT_TAG_FORWARDED)
+			return divert_forwarded_output(skb);
+		return divert_outbound(sk, skb, flags, tag);
+	}
+	if (tag->what & DIVERT_TAG_FORWARDED)
+		IPCB(skb)->flags |= IPSKB_FORWARDED;
+	return divert_inbound(skb, dev, (tag->what & DIVERT_TAG_TYPE) >>
+			      DIVERT_TAG_TYPE_SHIFT,
+			      tag->what & DIVERT_TAG_ROUTED);
+}
+
+/*
+ *	The closing table of SPEC.md. Returns 0 or a negative error (I6).
+ */
+int divert_inject(struct sock *sk, struct msghdr *msg, int len, __u32 addr,
+		  const struct divert_tag *tag)
+{
+	struct device *dev;
+	struct sk_buff *skb;
+	int err;
+
+	skb = divert_packet(sk, msg, len, &err);
+	if (!skb)
+		return err;
+	if (tag)
+		return divert_reenter(sk, skb, msg->msg_flags, tag);
+	if (!addr)
+		return divert_outbound(sk, skb, msg->msg_flags, NULL);
+
+	dev = divert_find_device(addr);
+	if (dev && dev->flags & IFF_UP)
+		return divert_inbound(skb, dev,
+				      divert_packet_type(skb->nh.iph->daddr),
+				      0);
+	kfree_skb(skb);
+	return dev ? -ENETDOWN : -EADDRNOTAVAIL;
+}
+
+/*
+ *	F4: a datagram of this host's that needs fragments, from
+ *	ip_build_xmit_slow(): build it whole, show it to the chain, then cut it.
+ *	The sender waits for its turn as always, but the whole is not charged to
+ *	it: only the fragments are, as they go to the device.
+ */
+int divert_build_xmit(struct sock *sk,
+		      int getfrag(const void *, char *,
+				  unsigned int, unsigned int),
+		      const void *frag, unsigned length,
+		      struct ipcm_cookie *ipc, struct rtable *rt, int flags)
+{
+	struct device *dev = rt->u.dst.dev;
+	struct ip_options *opt = ipc->opt;
+	int hlen = sizeof(struct iphdr) + (opt ? opt->optlen : 0);
+	int room = (dev->hard_header_len + 15) & ~15;
+	struct sk_buff *skb;
+	struct iphdr *iph;
+	int err;
+
+	skb = sock_alloc_send_skb(sk, room + hlen + length, 0,
+				  flags & MSG_DONTWAIT, &err);
+	if (!skb)
+		goto error;
+	skb_orphan(skb);
+	skb->sk = sk;		/* For ip_fragment() and ip_mc_output() */
+	skb->priority = sk->priority;
+	skb->dst = dst_clone(&rt->u.dst);
+	skb_reserve(skb, room);
+	iph = skb->nh.iph = (struct iphdr *)skb_put(skb, hlen + length);
+
+	iph->version = 4;
+	iph->ihl = 5;
+	if (opt) {
+		iph->ihl += opt->optlen >> 2;
+		ip_options_build(skb, opt, ipc->addr, rt, 0);
+	}
+	iph->tos = sk->ip_tos;
+	iph->tot_len = htons(hlen + length);
+	iph->id = htons(ip_id_count++);
+	iph->frag_off = 0;
+	iph->ttl = rt->rt_type == RTN_MULTICAST ? sk->ip_mc_ttl : sk->ip_ttl;
+	iph->protocol = sk->protocol;
+	iph->saddr = rt->rt_src;
+	iph->daddr = rt->rt_dst;
+	ip_send_check(iph);
+
+	dev_lock_list();
+	err = getfrag(frag, (char *)iph + hlen, 0, length);
+	dev_unlock_list();
+	if (err) {
+		err = -EFAULT;
+		goto drop;
+	}
+
+	switch (call_out_firewall(PF_INET, dev, iph, NULL, &skb)) {
+	case FW_QUEUE:
+		kfree_skb(skb);
+		return 0;
+	case FW_BLOCK:
+	case FW_REJECT:
+		err = -EPERM;
+		goto drop;
+	}
+	return divert_fragment(skb);
+
+drop:
+	kfree_skb(skb);
+error:
+	ip_statistics.IpOutDiscards++;
+	return err;
+}
+
+/*
+ *	F5: a raw socket's IP_HDRINCL packet that ip_build_xmit() has let past
+ *	the MTU. ip_fragment() believes the header, so it has to be one.
+ */
+int divert_large_error(struct iphdr *iph, unsigned length)
+{
+	if (iph->version != 4 || iph->ihl < 5 || iph->ihl * 4 > length)
+		return -EINVAL;
+	return iph->frag_off & htons(IP_DF) ? -EMSGSIZE : 0;
+}
