@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the process may do: identity and capabilities. Nothing here can be taken back. */
+#include "calls.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+/* The C libraries export them, but not all declare them. Version 1, the only one that 2.2 knows. */
+extern int capget(void *header, void *data);
+extern int capset(void *header, const void *data);
+
+#define CAPABILITY_VERSION	0x19980330
+
+static const struct constant capabilities[] = {
+	{ "all", -1 }, { "net_bind_service", 1 << 10 }, { "net_admin", 1 << 12 },
+	{ "net_raw", 1 << 13 }, { NULL, 0 },
+};
+
+static void do_setuid(const struct call *call, struct reply *reply)
+{
+	answer(reply, setuid((uid_t)number_of(call->words[1], 0, 65535)));
+}
+
+static void do_capdrop(const struct call *call, struct reply *reply)
+{
+	struct { uint32_t version; int pid; } header = { CAPABILITY_VERSION, 0 };
+	struct { uint32_t effective, permitted, inheritable; } data;
+	uint32_t drop = (uint32_t)constant_of(call->words[1], capabilities);
+
+	answer(reply, capget(&header, &data));
+	if (reply->result < 0)
+		return;
+	data.effective &= ~drop;
+	data.permitted &= ~drop;
+	data.inheritable &= ~drop;
+	answer(reply, capset(&header, &data));
+}
+
+static void do_exit(const struct call *call, struct reply *reply)
+{
+	(void)reply;
+	exit(call->count > 1 ? (int)number_of(call->words[1], 0, 255) : 0);
+}
+
+const struct command process_commands[] = {
+	{ "setuid", "NUMBER", NO_SLOT, 2, 2, do_setuid },
+	{ "capdrop", "all|net_admin|net_raw|net_bind_service", NO_SLOT, 2, 2, do_capdrop },
+	{ "exit", "[STATUS]", NO_SLOT, 1, 2, do_exit },
+	{ NULL, NULL, NO_SLOT, 0, 0, NULL },
+};
