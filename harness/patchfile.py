@@ -10,15 +10,24 @@ from pathlib import Path
 from harness import paths
 from harness.errors import InfrastructureError
 
-_HUNK = re.compile(r"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
+_HUNK = re.compile(r"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@(.*)")
+
+# Lines of a head that say nothing of the reason.
+_NO_REASON = re.compile(
+    r"(?m)^(SPDX-|diff |index |new file |deleted file |From|Date:|Subject:|Index:).*$"
+)
 
 
 @dataclass(frozen=True)
 class Hunk:
-    """One hunk: the line it starts at in the old file, and its lines with their first character."""
+    """One hunk: the line it starts at in the old file, and its lines with their first character.
+
+    `behind` is what follows the second @@: diff -p puts the line there that begins the function.
+    """
 
     old_start: int
     lines: tuple[str, ...]
+    behind: str
 
 
 @dataclass(frozen=True)
@@ -78,7 +87,7 @@ def _hunks(path: Path, lines: list[str], at: int) -> tuple[tuple[Hunk, ...], int
             new -= kind in " +"
             body.append(lines[at])
             at += 1
-        hunks.append(Hunk(int(match[1]), tuple(body)))
+        hunks.append(Hunk(int(match[1]), tuple(body), match[5].strip()))
         if at < len(lines) and lines[at].startswith("\\"):
             at += 1
     return tuple(hunks), at
@@ -97,8 +106,7 @@ def faults(patch: Patch) -> list[str]:
     """
     found: list[str] = []
     name = shown(patch.path)
-    reason = re.sub(r"(?m)^(diff|index|From|Date|Subject|Index:).*$", "", patch.head).strip()
-    if not reason:
+    if not _NO_REASON.sub("", patch.head).strip():
         found.append(f"{name}: the head does not say why")
     for change in patch.changes:
         for hunk in change.hunks:
@@ -107,10 +115,11 @@ def faults(patch: Patch) -> list[str]:
             before = len(kinds) - len(kinds.lstrip(" "))
             after = len(kinds) - len(kinds.rstrip(" "))
             between = max((len(run) for run in re.findall(" +", inner)), default=0)
+            where = f"{name}: {change.new}:{hunk.old_start}"
             if before > 1 or after > 1 or between > 2:
-                found.append(
-                    f"{name}: {change.new}:{hunk.old_start}: more than one line of context"
-                )
+                found.append(f"{where}: more than one line of context")
+            if hunk.behind:
+                found.append(f"{where}: context behind its @@ (make it without diff -p)")
     return found
 
 
