@@ -54,6 +54,17 @@ class GuestError(HarnessError):
     exit_status = EXIT_GUEST
 
 
+class GuestLostError(GuestError):
+    """Nothing more can be asked of this guest: it crashed or hangs, or its QEMU ended.
+
+    `kind` is the short name of what happened, for tables: panic, oops, hang, killed, ...
+    """
+
+    def __init__(self, kind: str, message: str, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.kind = kind
+
+
 class TestsFailedError(HarnessError):
     """Tests ran and at least one of them failed; or none ran where some should have."""
 
