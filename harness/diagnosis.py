@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What became of a guest, in words: from its console, and from how its QEMU ended."""
+
+from __future__ import annotations
+
+from harness.console import Console
+from harness.emulator import Emulator
+from harness.errors import DeadlineError, GuestLostError
+from harness.symbols import Symbols
+
+# QEMU is gone within milliseconds of its console.
+_END_SECONDS = 5.0
+
+
+class Diagnosis:
+    """Watches over one guest; its errors quote the end of the console, with symbols' names."""
+
+    def __init__(self, variant: str, console: Console, emulator: Emulator, names: Symbols) -> None:
+        self._variant = variant
+        self._console = console
+        self._emulator = emulator
+        self._symbols = names
+
+    def check(self) -> None:
+        """Raise GuestLostError if the console or QEMU's end says that the guest is lost."""
+        console = self._console
+        crash = console.crash
+        if crash is not None:
+            raise self.error(crash.name, self._symbols.annotate(crash.line))
+        if console.flooded:
+            raise self.error("console flood", "it wrote without an end, and was ended")
+        if console.closed:
+            self._raise_ended()
+
+    def error(self, kind: str, what: str) -> GuestLostError:
+        """The error for a guest that is lost by `kind`, explained by `what`."""
+        lines = [f"  {self._symbols.annotate(str(line))}" for line in self._console.report()]
+        tail = "\n".join(["the end of its console:", *lines]) if lines else "its console is empty"
+        return GuestLostError(
+            kind,
+            f"{kind}, guest of variant {self._variant}: {what}\n{tail}",
+            f"all of the console: {self._console.log}",
+        )
+
+    def place(self, text: str) -> str:
+        """`text` with the names of the kernel's functions in it."""
+        return self._symbols.annotate(text)
+
+    def _raise_ended(self) -> None:
+        try:
+            status = self._emulator.wait(_END_SECONDS)
+        except DeadlineError:
+            raise self.error("QEMU stuck", "QEMU closed the console, and did not end") from None
+        if status == 0:
+            # Neither panic nor oops was seen: a triple fault, or the guest's own reboot or halt.
+            raise self.error("reset", "the guest reset or switched itself off")
+        kind = "QEMU killed" if status < 0 else "QEMU failed"
+        raise self.error(kind, self._emulator.ending())

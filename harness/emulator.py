@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""One running QEMU, that cannot outlive the process which started it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pty
+import signal
+import subprocess
+import tty
+from pathlib import Path
+
+from harness import qemu
+from harness.errors import DeadlineError, InfrastructureError
+
+# QEMU obeys a hang-up or SIGTERM within milliseconds; SIGKILL always works.
+KILL_SECONDS = 5.0
+
+
+class Emulator:
+    """A QEMU process on a pseudo-terminal of its own: the guest's console.
+
+    The terminal is QEMU's controlling terminal. When the last descriptor of its other side is
+    closed, be it because this process was killed by SIGKILL, the kernel hangs QEMU up, and it ends.
+    """
+
+    def __init__(self, spec: qemu.QemuSpec, log: Path) -> None:
+        """Start QEMU; what it says itself, apart from the guest, goes to the file `log`.
+
+        Raises InfrastructureError if it, or setsid(1) that gives it the terminal, is missing.
+        """
+        self.log = log
+        self.arguments = qemu.arguments(spec)
+        self.console_fd, terminal_fd = pty.openpty()
+        try:
+            # Else the console's first lines, before QEMU sets it raw, come with doubled returns.
+            tty.setraw(terminal_fd)
+            with log.open("wb") as stream:
+                self.process = subprocess.Popen(
+                    ["setsid", "--ctty", *self.arguments],
+                    stdin=terminal_fd,
+                    stdout=terminal_fd,
+                    stderr=stream,
+                    pass_fds=spec.descriptors,
+                )
+        except OSError as error:
+            os.close(self.console_fd)
+            raise InfrastructureError(
+                f"cannot start {qemu.PROGRAM}: {error.strerror}", "run: ./inv setup"
+            ) from error
+        finally:
+            os.close(terminal_fd)
+
+    @property
+    def status(self) -> int | None:
+        """Exit status, negative for a signal's number; None while it runs."""
+        return self.process.poll()
+
+    def ending(self) -> str:
+        """How it ended, in words, with what QEMU itself said; for a process that has ended."""
+        status = self.status
+        if status is not None and status < 0:
+            how = f"QEMU was killed by {signal.Signals(-status).name}"
+        else:
+            how = f"QEMU ended with status {status}"
+        said = self.messages()
+        return f"{how}: {said}" if said else how
+
+    def messages(self) -> str:
+        """What QEMU wrote on its standard error, without the noise of its ordinary end."""
+        try:
+            text = self.log.read_text(errors="replace")
+        except OSError:
+            return ""
+        lines = [line for line in text.splitlines() if "terminating on signal" not in line]
+        return "; ".join(line.strip() for line in lines if line.strip())[-500:]
+
+    def wait(self, seconds: float) -> int:
+        """Wait for its end; the exit status. Raises DeadlineError."""
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise DeadlineError(f"no end of QEMU within {seconds:g} s") from None
+
+    def kill(self) -> None:
+        """End it now, and wait until it has ended; nothing happens if it has."""
+        self.process.kill()
+        self.process.wait(KILL_SECONDS)
+
+    def close(self) -> None:
+        """End it, and give the console's descriptor back."""
+        self.kill()
+        with contextlib.suppress(OSError):
+            os.close(self.console_fd)

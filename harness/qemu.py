@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""QEMU's argument list, as a pure function of what the guest is to be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness import network
+
+PROGRAM = "qemu-system-i386"
+
+# The guest's RAM disk may be this large (KiB); the image is smaller, and the rest costs nothing
+# until it is written.
+RAMDISK_KIB = 16384
+
+# The descriptor set under which QEMU finds the file for snapshots, as /dev/fdset/1.
+SNAPSHOT_FDSET = 1
+
+# Translated code of 2.2.12 and its programs takes a few MiB; QEMU's default is a gigabyte.
+TRANSLATION_MIB = 64
+
+
+@dataclass(frozen=True)
+class QemuSpec:
+    """One QEMU. Its console is its standard input and output; the rest are open descriptors.
+
+    `qmp_fd` and `shell_fd` are ends of stream socket pairs, `wire_fds` of datagram socket pairs
+    (one datagram is one Ethernet frame), `snapshot_fd` an empty file. What has no descriptor is
+    left out of the machine, as the accelerator's probe does.
+    """
+
+    kernel: Path
+    accelerator: str
+    memory_mib: int
+    initrd: Path | None = None
+    qmp_fd: int | None = None
+    shell_fd: int | None = None
+    snapshot_fd: int | None = None
+    wire_fds: tuple[int, ...] = ()
+    append: str = ""
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """The descriptors that QEMU has to inherit."""
+        single = (self.qmp_fd, self.shell_fd, self.snapshot_fd)
+        return (*(fd for fd in single if fd is not None), *self.wire_fds)
+
+
+def arguments(spec: QemuSpec) -> list[str]:
+    """The command line for `spec`, QEMU's name first."""
+    return [
+        PROGRAM,
+        *("-nodefaults", "-no-user-config", "-display", "none"),
+        *("-machine", "pc", "-accel", _accelerator(spec.accelerator)),
+        *("-m", str(spec.memory_mib)),
+        # With panic=1 below, a panic ends QEMU after a second, with status 0.
+        "-no-reboot",
+        *("-kernel", str(spec.kernel)),
+        *(("-initrd", str(spec.initrd)) if spec.initrd else ()),
+        *("-append", _append(spec)),
+        *("-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"),
+        *_shell(spec.shell_fd),
+        *_management(),
+        *_wires(spec.wire_fds),
+        *_monitor(spec.qmp_fd),
+        *_snapshots(spec.snapshot_fd),
+    ]
+
+
+def _accelerator(name: str) -> str:
+    # One vCPU: a thread for each vCPU, the default, only adds locking.
+    return f"tcg,thread=single,tb-size={TRANSLATION_MIB}" if name == "tcg" else name
+
+
+def _append(spec: QemuSpec) -> str:
+    # 2.2.12 reboots after a panic only if the value is above 0.
+    words = ["root=/dev/ram0", "rw", f"ramdisk_size={RAMDISK_KIB}", "console=ttyS0", "panic=1"]
+    return " ".join([*words, *spec.append.split()])
+
+
+def _management() -> list[str]:
+    # Port 0: the kernel picks one that is free, and QMP's `info usernet` tells it.
+    netdev = "user,id=management,restrict=on,hostfwd=tcp:127.0.0.1:0-:22"
+    return [
+        *("-netdev", netdev),
+        *("-device", f"tulip,netdev=management,mac={network.MANAGEMENT_MAC}"),
+    ]
+
+
+def _wires(descriptors: tuple[int, ...]) -> list[str]:
+    # The order of the cards here is the order of eth1, eth2 in the guest.
+    words: list[str] = []
+    for link, fd in zip(network.LINKS, descriptors, strict=False):
+        words += ["-netdev", f"dgram,id={link.name},local.type=fd,local.str={fd}"]
+        words += ["-device", f"tulip,netdev={link.name},mac={link.guest_mac}"]
+    return words
+
+
+def _shell(fd: int | None) -> list[str]:
+    if fd is None:
+        return []
+    return ["-chardev", f"socket,id=shell,fd={fd}", "-serial", "chardev:shell"]
+
+
+def _monitor(fd: int | None) -> list[str]:
+    if fd is None:
+        return []
+    return ["-chardev", f"socket,id=qmp,fd={fd}", "-mon", "chardev=qmp,mode=control"]
+
+
+def _snapshots(fd: int | None) -> list[str]:
+    return [] if fd is None else ["-add-fd", f"fd={fd},set={SNAPSHOT_FDSET}"]

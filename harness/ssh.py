@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Commands and files in the guest, over SSH."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import paramiko
+
+from harness.deadline import Deadline
+from harness.errors import DeadlineError, GuestError
+from harness.login import Account, log_in, log_out
+from harness.process import Process, Result, Surroundings
+
+# A login takes 0.2 s under TCG; a host that is busy with other guests may take ten times as long.
+LOGIN_SECONDS = 20.0
+
+# A file of some MiB passes in a second.
+_COPY_SECONDS = 60.0
+
+
+class Ssh:
+    """One SSH connection to a guest, as root.
+
+    `check` raises GuestLostError if the guest has crashed, hangs or has ended; it is asked before
+    any other explanation is given for a wait in vain. All methods raise GuestError.
+    """
+
+    def __init__(self, account: Account, check: Callable[[], None] = lambda: None) -> None:
+        self.account = account
+        self._check = check
+        self._trouble = threading.Event()
+        # Readable once the guest is in trouble: for waits on channels.
+        self._alarm = os.eventfd(0, os.EFD_NONBLOCK)
+        self._transport: paramiko.Transport | None = None
+
+    def connect(self, seconds: float = LOGIN_SECONDS) -> None:
+        """Log in."""
+        deadline = Deadline(seconds, "SSH login")
+        try:
+            self._transport = log_in(self.account, self._trouble, deadline)
+        except (DeadlineError, OSError) as error:
+            self._check()
+            raise GuestError(f"the guest does not let us in: {error}") from error
+
+    def close(self) -> None:
+        """End the connection; the guest may be gone already."""
+        if self._transport is not None:
+            self._transport.close()
+            self._transport = None
+        os.close(self._alarm)
+
+    def log_out(self, seconds: float = 2.0) -> None:
+        """End the session, and wait until the guest has ended it too; not longer than `seconds`."""
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            log_out(transport, seconds)
+
+    def interrupt(self) -> None:
+        """Let every wait end now, and ask `check` why: the guest is in trouble."""
+        self._trouble.set()
+        os.eventfd_write(self._alarm, 1)
+
+    def run(self, command: str, *, seconds: float = 10, stdin: bytes = b"") -> Result:
+        """Run `command` in the guest's shell to its end; any exit status will do."""
+        process = self._process(f"{command}\nexit $?", command)
+        process.send(stdin)
+        process.end_input()
+        return process.wait(seconds)
+
+    def check(self, command: str, *, seconds: float = 10, stdin: bytes = b"") -> str:
+        """The standard output of `command`, of which anything but exit status 0 is a GuestError."""
+        result = self.run(command, seconds=seconds, stdin=stdin)
+        if result.status != 0:
+            raise GuestError(
+                f"in the guest, `{command}` ended with {result.how}",
+                (result.stderr or result.stdout).strip(),
+            )
+        return result.stdout
+
+    def start(self, command: str, *, ready: str | None = None, seconds: float = 10) -> Process:
+        """Start `command` in the background; wait until its standard output matches `ready`.
+
+        `command` is one program with its arguments (`sh -c '...'` for more than that), so that
+        signals reach the program itself. `seconds` is for the start alone.
+        """
+        deadline = Deadline(seconds, "start")
+        inner = f"echo $$; exec {command}"
+        process = self._process(f"sh -c {shlex.quote(inner)}\nexit $?", command)
+        process.pid = int(process.expect(r"\A(\d+)\n", deadline.remaining)[1])
+        process.forget_output()
+        if ready is not None:
+            process.expect(ready, deadline.remaining)
+        return process
+
+    def put(self, content: Path | bytes, remote: str, mode: int = 0o644) -> None:
+        """Write a file of the host, or bytes, to the guest's file `remote`."""
+        data = content if isinstance(content, bytes) else content.read_bytes()
+        name = shlex.quote(remote)
+        # A file that runs cannot be written to, but it can be replaced.
+        command = f"rm -f {name} && cat > {name} && chmod {mode:o} {name}"
+        self.check(command, stdin=data, seconds=_COPY_SECONDS)
+
+    def get(self, remote: str) -> bytes:
+        """The content of the guest's file `remote`."""
+        process = self._process(f"cat {shlex.quote(remote)}\nexit $?", f"cat {remote}")
+        process.end_input()
+        result = process.wait(_COPY_SECONDS)
+        if result.status != 0:
+            raise GuestError(f"cannot get {remote} from the guest: {result.stderr.strip()}")
+        return process.output
+
+    def open_channel(self) -> paramiko.Channel:
+        """A new channel of the connection, for what the methods above do not do."""
+        if self._transport is None or not self._transport.is_active():
+            self._check()
+            raise GuestError("the SSH connection to the guest is closed")
+        try:
+            return self._transport.open_session(timeout=LOGIN_SECONDS)
+        except (paramiko.SSHException, EOFError, OSError) as error:
+            self._check()
+            raise GuestError(f"the guest opens no SSH channel: {error!r}") from error
+
+    def _process(self, script: str, command: str) -> Process:
+        channel = self.open_channel()
+        surroundings = Surroundings(self._alarm, self._check, self._signal)
+        return Process(channel, script, command, surroundings)
+
+    def _signal(self, pid: int, name: str) -> None:
+        self.check(f"kill -{name} {pid}")
