@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The pytest plugin of the guest tests: one session on one kernel, told as events.
+
+Loaded by the runner (harness.worker.command). It knows which statements a test proves, skips those
+that do not apply, lends the guest, and turns pytest's reports into events.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import shutil
+import signal
+import time
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import statements
+from harness.errors import GuestError, UserError
+from harness.events import (
+    GuestBooted,
+    GuestLost,
+    Outcome,
+    SessionFinished,
+    TestFinished,
+    TestsCollected,
+    Writer,
+)
+from harness.keeper import Guest, Keeper
+from harness.worker import WorkerSpec
+
+MARK = "statement"
+_WHY_SKIPPED = pytest.StashKey[str]()
+_SESSION = pytest.StashKey["GuestSession"]()
+
+
+@dataclass
+class _Record:
+    """What the phases of one test (setup, call, teardown) have said so far."""
+
+    statements: tuple[str, ...] = ()
+    outcome: Outcome = "passed"
+    seconds: float = 0.0
+    messages: list[str] = field(default_factory=list)
+
+
+class GuestSession:
+    """The session of one variant: its events, and the tests' folders."""
+
+    def __init__(self, spec: WorkerSpec) -> None:
+        self.spec = spec
+        self.has = frozenset(spec.has)
+        self.folder = Path(spec.folder)
+        self.events = Writer(Path(spec.events))
+        self.keeper: Keeper[Any] | None = None
+        self.stop_reason = ""
+        self._begin = time.monotonic()
+        self._records: dict[str, _Record] = {}
+
+    # What the keeper observes.
+
+    def booted(self, guest: Guest) -> None:
+        """A guest is there."""
+        self.events.write(
+            GuestBooted(
+                variant=self.spec.variant,
+                seconds=guest.boot_seconds,
+                accelerator=guest.accelerator,
+            )
+        )
+
+    def lost(self, test: str, error: GuestError) -> None:
+        """A guest is no more."""
+        self.events.write(GuestLost(variant=self.spec.variant, test=test, message=error.message))
+
+    # What pytest tells.
+
+    def record(self, test: str) -> _Record:
+        """The record of a test that is running."""
+        return self._records.setdefault(test, _Record())
+
+    def artifacts(self, test: str) -> Path:
+        """The folder for what a test leaves behind; it is removed when the test passed."""
+        return self.folder / "tests" / re.sub(r"[^\w.+-]+", "_", test.rpartition("/")[2]).strip("_")
+
+    def finish(self, test: str) -> None:
+        """All phases of a test are over."""
+        record = self._records.pop(test)
+        artifacts = self.artifacts(test)
+        if record.outcome != "failed":
+            shutil.rmtree(artifacts, ignore_errors=True)
+        self.events.write(
+            TestFinished(
+                variant=self.spec.variant,
+                test=test,
+                outcome=record.outcome,
+                statements=record.statements,
+                seconds=record.seconds,
+                message="\n".join(record.messages),
+                artifacts=str(artifacts) if artifacts.is_dir() else "",
+            )
+        )
+
+    def close(self, status: int) -> None:
+        """The session is over."""
+        if self.keeper is not None:
+            try:
+                self.keeper.close()
+            except GuestError as error:
+                self.stop_reason = self.stop_reason or error.message
+                status = status or 1
+        self.events.write(
+            SessionFinished(
+                variant=self.spec.variant,
+                status=status,
+                seconds=time.monotonic() - self._begin,
+                message=self.stop_reason,
+            )
+        )
+        self.events.close()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--divert-worker", type=Path, help="the runner's worker.json")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", f"{MARK}(*names): the statements of SPEC.md that it proves")
+    file = config.getoption("--divert-worker")
+    if file is not None:
+        try:
+            config.stash[_SESSION] = GuestSession(WorkerSpec.read(file))
+        except UserError as error:
+            raise pytest.UsageError(str(error)) from None
+        config.pluginmanager.register(_Reporter(config.stash[_SESSION]), "divert-reporter")
+        # The runner ends a session by SIGINT, which a job in the background may have inherited as
+        # ignored.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    elif not config.option.collectonly:
+        raise pytest.UsageError("guest tests are run by ./inv test, which builds what they need")
+
+
+def proves(item: pytest.Item) -> tuple[str, ...]:
+    """The statements that a test is marked with, in order, each once."""
+    names = [str(name) for mark in item.iter_markers(MARK) for name in mark.args]
+    return tuple(dict.fromkeys(names))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    known = statements.load()
+    for item in items:
+        names = proves(item)
+        if not names:
+            raise pytest.UsageError(f"{item.nodeid} is not marked with a statement of SPEC.md")
+        for name in names:
+            try:
+                statements.needs(name, known)
+            except UserError as error:
+                raise pytest.UsageError(f"{item.nodeid}: {error.message}") from None
+    if _SESSION in config.stash:
+        # Every test begins on the same guest: then the order must not matter, and this keeps it so.
+        random.Random(config.stash[_SESSION].spec.seed).shuffle(items)  # noqa: S311
+
+
+class _Reporter:
+    """The hooks that need the session."""
+
+    def __init__(self, session: GuestSession) -> None:
+        self.session = session
+        self.known = statements.load()
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        tests = tuple(item.nodeid for item in session.items)
+        self.session.events.write(TestsCollected(variant=self.session.spec.variant, tests=tests))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        names = proves(item)
+        self.session.record(item.nodeid).statements = names
+        reason = statements.why_not_applicable(names, self.session.has, self.known)
+        if reason is not None:
+            item.stash[_WHY_SKIPPED] = reason
+            pytest.skip(reason)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        report = yield
+        record = self.session.record(item.nodeid)
+        record.seconds += report.duration
+        if report.skipped and _WHY_SKIPPED in item.stash and report.when == "setup":
+            record.outcome = "skipped"
+            record.messages.append(item.stash[_WHY_SKIPPED])
+        elif report.skipped or hasattr(report, "wasxfail"):
+            # A skip or an expected failure that no data file announces hides something.
+            report.outcome = "failed"
+            record.outcome = "failed"
+            record.messages.append(f"skipped without a reason from data: {report.longreprtext}")
+        elif report.failed:
+            record.outcome = "failed"
+            record.messages.append(_message(call, report))
+            self._keep_report(item.nodeid, report)
+        return report
+
+    def _keep_report(self, test: str, report: pytest.TestReport) -> None:
+        folder = self.session.artifacts(test)
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / "failure.txt").open("a", encoding="utf-8") as stream:
+            stream.write(f"--- {report.when}\n{report.longreprtext}\n")
+            for title, text in report.sections:
+                stream.write(f"--- {title}\n{text}\n")
+
+    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        self.session.finish(nodeid)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> None:
+        keeper = self.session.keeper
+        if keeper is not None and keeper.hopeless:
+            self.session.stop_reason = "the guest does not boot"
+            item.session.shouldfail = self.session.stop_reason
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, exitstatus: int) -> None:
+        self.session.close(int(exitstatus))
+
+
+def _message(call: pytest.CallInfo[None], report: pytest.TestReport) -> str:
+    error = call.excinfo.value if call.excinfo else None
+    if isinstance(error, GuestError):
+        return str(error)
+    crash = getattr(report.longrepr, "reprcrash", None)
+    if crash is not None:
+        return f"{crash.message}\n({Path(crash.path).name}, line {crash.lineno})"
+    return report.longreprtext
+
+
+@pytest.fixture(scope="session")
+def divert_session(request: pytest.FixtureRequest) -> GuestSession:
+    """The session that the test runs in."""
+    return request.config.stash[_SESSION]
+
+
+@pytest.fixture(scope="session")
+def worker_spec(divert_session: GuestSession) -> WorkerSpec:
+    """What the runner told this session: variant, kernel, image, folder."""
+    return divert_session.spec
+
+
+@pytest.fixture
+def artifacts(request: pytest.FixtureRequest, divert_session: GuestSession) -> Path:
+    """A folder for what helps to understand a failure; removed when the test passes."""
+    folder = divert_session.artifacts(request.node.nodeid)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A toy suite for the tests of plugin and pool: real sessions of pytest, without a guest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness import pool
+from harness.events import Event, TestFinished
+from harness.worker import WorkerSpec
+
+# A guest that crashes when a test says so, and a fixture that lends it as the real one is lent.
+CONFTEST = """
+import contextlib
+import pytest
+from harness.errors import GuestError
+from harness.keeper import Keeper
+
+class Toy:
+    boot_seconds = 0.5
+    accelerator = "toy"
+    crashed = False
+    def check(self):
+        if self.crashed:
+            raise GuestError("kernel panic: toy", "console: last words")
+    def snapshot(self, name):
+        pass
+    def restore(self, name):
+        pass
+
+@contextlib.contextmanager
+def boot(number):
+    if BROKEN:
+        raise GuestError("it does not boot")
+    yield Toy()
+
+BROKEN = False
+
+@pytest.fixture
+def guest(request, divert_session, artifacts):
+    if divert_session.keeper is None:
+        divert_session.keeper = Keeper(boot, divert_session)
+    with divert_session.keeper.lend(request.node.nodeid) as toy:
+        (artifacts / "console.txt").write_text("console")
+        yield toy
+"""
+
+HEADER = "import os, signal, time, pytest\nS1 = pytest.mark.statement('S1')\n"
+
+
+def make(folder: Path, tests: str, conftest: str = CONFTEST) -> Path:
+    """A folder with a toy suite of the tests given."""
+    suite = folder / "suite"
+    suite.mkdir()
+    (suite / "conftest.py").write_text(conftest)
+    (suite / "test_toy.py").write_text(HEADER + tests)
+    return suite
+
+
+def spec(folder: Path, variant: str = "base", has: tuple[str, ...] = ("divert",)) -> WorkerSpec:
+    """What a session is told, without kernel and image."""
+    return WorkerSpec(
+        variant=variant,
+        has=has,
+        folder=str(folder / variant),
+        events="",
+        seed=1,
+        keep=False,
+        bzimage="",
+        objects="",
+        initrd="",
+        private_key="",
+        host_key="",
+    )
+
+
+class Heard:
+    """What a run of the pool told."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.troubles: list[str] = []
+
+    def on_trouble(self, told: WorkerSpec, what: str) -> None:
+        """Keep what went wrong."""
+        self.troubles.append(f"{told.variant} {what}")
+
+    def finished(self) -> dict[str, TestFinished]:
+        """The tests that ended, by their name alone."""
+        ended = [event for event in self.events if isinstance(event, TestFinished)]
+        return {event.test.rpartition("::")[2]: event for event in ended}
+
+
+def run(specs: list[WorkerSpec], suite: Path, expression: str = "", **options: float) -> Heard:
+    """Run the suite for each of the specs, two at once."""
+    heard = Heard()
+    pool.run(
+        specs,
+        suite,
+        expression,
+        jobs=2,
+        on_event=heard.events.append,
+        on_trouble=heard.on_trouble,
+        **options,
+    )
+    return heard
