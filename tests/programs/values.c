@@ -66,7 +66,10 @@ static int inet_address(char **fields, int count, struct address *address)
 	return 0;
 }
 
-/* struct sockaddr_pkt of SOCK_PACKET: a family, 14 bytes of name, a protocol in network order. */
+/*
+ * SOCK_PACKET: a family, 14 bytes of name, and to send a protocol in network order (sockaddr_pkt);
+ * to bind, 2.2 wants the length of a sockaddr, which is without the protocol.
+ */
 static int old_packet_address(char **fields, int count, struct address *address)
 {
 	unsigned long protocol = 0;
@@ -77,7 +80,7 @@ static int old_packet_address(char **fields, int count, struct address *address)
 	put16(address->bytes, AF_INET);
 	strcpy((char *)address->bytes + 2, fields[1]);
 	put16(address->bytes + 16, htons((uint16_t)protocol));
-	address->length = 18;
+	address->length = count == 3 ? 18 : 16;
 	return 0;
 }
 
