@@ -177,82 +177,43 @@ static __inline__ int divert_forwarded(const struct sk_buff *skb)
 
 #else /* !CONFIG_IP_DIVERT */
 
+/*
+ *	Macros, not inline functions: even an argument that is evaluated for
+ *	nothing moves the registers of ip_fw_check(), and O2 asks for the same
+ *	object code.
+ */
 struct divert_rule { };
 struct divert_walk { };
 
-static __inline__ void divert_init(void) { }
-static __inline__ struct proto *divert_proto(int protocol)
-{
-	return &raw_prot;
-}
+#define divert_init()				do { } while (0)
+#define divert_proto(protocol)			(&raw_prot)
 
-static __inline__ int divert_label(const char *label) { return 0; }
-static __inline__ int divert_rule_init(struct divert_rule *rule,
-				       const struct ip_fw *fw, int target)
-{
-	return 0;
-}
-static __inline__ void divert_walk_begin(struct divert_walk *w,
-					 struct sk_buff *skb, int hook) { }
-static __inline__ int divert_pass_over(struct divert_walk *w,
-				       const struct divert_rule *rule,
-				       const struct ip_fw *fw, int target)
-{
-	return 0;
-}
-static __inline__ int divert_verdict(struct divert_walk *w, int verdict,
-				     struct iphdr *ip, const char *rif)
-{
-	return verdict;
-}
+#define divert_label(label)			0
+#define divert_target(target)			0
+#define divert_branchname(target)		"UNKNOWN"
+#define divert_check_errno(verdict)		ETIMEDOUT
+#define divert_rule_init(rule, fw, target)	0
+#define divert_walk_begin(w, skb, hook)		do { (void)(w); } while (0)
+#define divert_come_by(w, rule)			do { } while (0)
+#define divert_quiet(w, fw)			0
+#define divert_pass_over(w, rule, fw, target)	0
+#define divert_verdict(w, verdict, ip, rif)	(verdict)
 
-static __inline__ int divert_build_xmit(struct sock *sk,
-			     int getfrag(const void *, char *,
-					 unsigned int, unsigned int),
-			     const void *frag, unsigned length,
-			     struct ipcm_cookie *ipc, struct rtable *rt,
-			     int flags)
-{
-	return 0;
-}
-static __inline__ int divert_large_error(struct iphdr *iph, unsigned length)
-{
-	return 0;
-}
-static __inline__ int divert_fragment(struct sk_buff *skb) { return 0; }
+#define divert_defrag()				0
+#define divert_build_xmit(sk, getfrag, frag, length, ipc, rt, flags)	0
+#define divert_large_error(iph, length)		0
+#define divert_fragment(skb)			0
 
-static __inline__ int divert_defrag(void) { return 0; }
-static __inline__ int divert_target(int target) { return 0; }
-static __inline__ const char *divert_branchname(int target)
-{
-	return "UNKNOWN";
-}
-static __inline__ int divert_check_errno(int verdict) { return ETIMEDOUT; }
-static __inline__ void divert_come_by(struct divert_walk *w,
-				      const struct divert_rule *rule) { }
-static __inline__ int divert_quiet(struct divert_walk *w,
-				   const struct ip_fw *fw)
-{
-	return 0;
-}
-static __inline__ void divert_forget(struct sk_buff *skb) { }
-static __inline__ void divert_mroute(struct sk_buff *skb) { }
-static __inline__ void divert_copy(struct sk_buff *to,
-				   const struct sk_buff *from) { }
-static __inline__ void divert_glue(struct sk_buff *skb,
-				   const struct sk_buff *part, int first) { }
-static __inline__ int divert_forwarded(const struct sk_buff *skb)
-{
-	return 0;
-}
+#define divert_forget(skb)			do { } while (0)
+#define divert_mroute(skb)			do { } while (0)
+#define divert_copy(to, from)			do { } while (0)
+#define divert_glue(skb, part, first)		do { } while (0)
+#define divert_forwarded(skb)			0
 
 #endif /* CONFIG_IP_DIVERT */
 
 /* T1: a packet's way through this host ends when an interface sends it. */
-static __inline__ void divert_sent(struct sk_buff *skb)
-{
-	divert_forget(skb);
-}
+#define divert_sent(skb)			divert_forget(skb)
 
 #ifdef CONFIG_IP_DIVERT
 
