@@ -8,6 +8,14 @@
 
 unsigned long failures;
 
+/* A rule's target that the kernel does not know is answered as a file that is not there. */
+static const char *reason(const char *call, int error)
+{
+	if (error == ENOENT && strstr(call, "IP_FW_"))
+		return "No target by that name: this kernel has no divert sockets";
+	return strerror(error);
+}
+
 void failed(const char *call)
 {
 	int error = errno;
@@ -16,11 +24,11 @@ void failed(const char *call)
 	if (option.json) {
 		printf("{\"event\":\"error\",\"call\":\"%s\",\"error\":\"%s\",\"message\":", call,
 		       errno_name(error));
-		json_string(stdout, strerror(error));
+		json_string(stdout, reason(call, error));
 		printf("}\n");
 		fflush(stdout);
 	} else {
-		fprintf(stderr, "interceptor: %s: %s (%s)\n", call, strerror(error),
+		fprintf(stderr, "interceptor: %s: %s (%s)\n", call, reason(call, error),
 			errno_name(error));
 	}
 }
