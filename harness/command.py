@@ -15,6 +15,9 @@ from harness.errors import InfrastructureError
 
 LOG_TAIL_LINES = 12
 
+# What is running now, in any thread.
+_running: set[subprocess.Popen[bytes]] = set()
+
 
 def run(
     argv: Sequence[str | Path],
@@ -52,6 +55,7 @@ def run(
             raise InfrastructureError(
                 f"{what}: cannot start {words[0]}: {error.strerror}", "run: ./inv setup"
             ) from error
+        _running.add(process)
         try:
             process.communicate(stdin, timeout=seconds)
         except subprocess.TimeoutExpired as error:
@@ -62,6 +66,7 @@ def run(
         finally:
             # Also what it left running in the background, and all of it on Ctrl-C.
             _kill_group(process)
+            _running.discard(process)
     if process.returncode != 0:
         with log.open("rb") as written:
             written.seek(begin)
@@ -71,6 +76,17 @@ def run(
             f"{what}: {words[0]} ended with status {process.returncode}:\n{tail}",
             f"all of its output: {log}",
         )
+
+
+def end_all() -> None:
+    """End every program that is running in any thread; `run` then raises there.
+
+    For Ctrl-C, which only the main thread hears of.
+    """
+    for process in list(_running):
+        with contextlib.suppress(ProcessLookupError):
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:

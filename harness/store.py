@@ -46,7 +46,7 @@ def obtain(kind: str, fingerprint: str, make: Callable[[Path], None], what: str)
     target = paths.cache_dir() / kind / fingerprint[:32]
     if target.is_dir():
         return Entry(target, 0.0, True)
-    with _disk_errors(target):
+    with disk_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         with lock(target.with_suffix(".lock"), what):
             if target.is_dir():
@@ -99,7 +99,8 @@ def _read_holder(holder: Path) -> str:
 
 
 @contextmanager
-def _disk_errors(target: Path) -> Iterator[None]:
+def disk_errors(target: Path) -> Iterator[None]:
+    """Turn an OSError while writing `target` into an InfrastructureError that says what to do."""
     try:
         yield
     except OSError as error:
