@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The guest's RAM disk: all parts, the programs of tests/programs and this checkout's keys."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import gzip
+import os
+import shutil
+import tempfile
+import time
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.table import Table
+
+from harness import (
+    command,
+    fingerprint,
+    kernel,
+    keys,
+    parts,
+    paths,
+    programs,
+    store,
+    sysroot,
+    terminal,
+)
+
+# Counts up when what this module makes of its inputs changes.
+RECIPE = "1"
+
+# Files of the guest that are the same everywhere, and its devices, in genext2fs's own form.
+SKELETON = paths.IMAGES / "root"
+DEVICES = paths.IMAGES / "devices"
+
+GENEXT2FS_SECONDS = 60.0
+
+# Of every file in the image: 27 February 2000, that of the HOWTO. Seconds since 1970.
+FILE_TIME = 951609600
+
+
+@dataclass(frozen=True)
+class Image:
+    """The RAM disk for QEMU's -initrd (ext2, gzip), and the files that a login to it needs.
+
+    `private_key` is in OpenSSH's form; `host_key` holds the guest's public key, a line
+    `ssh-ed25519 AAAA...`. `seconds` is 0.0 when the image was there before.
+    """
+
+    initrd: Path
+    private_key: Path
+    host_key: Path
+    seconds: float
+    cached: bool
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Size of the file system in KiB, and its number of inodes."""
+
+    size: int
+    inodes: int
+
+
+def build(*, jobs: int = 0, given: Sequence[str] = ()) -> Image:
+    """The guest image of this checkout, from the cache or built; `given` is that of --source.
+
+    Raises MissingSourceError without the archives of the kernel or of ipchains; InfrastructureError
+    if a part cannot be downloaded or built, or all of it does not fit into the RAM disk.
+    """
+    image, _ = _build(jobs=jobs, given=given)
+    return image
+
+
+def build_and_print(*, jobs: int, given: Sequence[str]) -> None:
+    """`invoke build-image`: build it, and print each part's time and where the image is."""
+    image, built = _build(jobs=jobs, given=given)
+    table = Table("part", "seconds", "where", title="guest image")
+    for part in built:
+        table.add_row(
+            part.name, "cached" if part.cached else f"{part.seconds:.1f}", str(part.folder)
+        )
+    table.add_row("image", "cached" if image.cached else f"{image.seconds:.1f}", str(image.initrd))
+    terminal.out.print(table)
+
+
+def _build(*, jobs: int, given: Sequence[str]) -> tuple[Image, list[parts.Built]]:
+    begin = time.monotonic()
+    built = _parts(jobs or parts.processors(), given)
+    secrets = keys.obtain()
+    layout = _Layout(**tomllib.loads(parts.DATA.read_text())["image"])
+    print_ = fingerprint.of_bytes(
+        RECIPE,
+        repr(layout),
+        fingerprint.of_tree(SKELETON),
+        fingerprint.of_file(DEVICES),
+        *(fingerprint.of_file(path) for path in (secrets.public_key, secrets.host_private_key)),
+        *(part.fingerprint for part in built),
+    )
+    initrd = paths.BUILD / "image" / print_[:32] / "initrd.gz"
+    cached = initrd.is_file()
+    with store.disk_errors(initrd):
+        if not cached:
+            initrd.parent.mkdir(parents=True, exist_ok=True)
+            with store.lock(initrd.with_name("lock"), "the guest image"):
+                cached = initrd.is_file()
+                if not cached:
+                    _assemble(initrd, layout, built, secrets)
+    seconds = 0.0 if cached else time.monotonic() - begin
+    return Image(initrd, secrets.private_key, secrets.host_key, seconds, cached), built
+
+
+def _parts(jobs: int, given: Sequence[str]) -> list[parts.Built]:
+    """All parts and the programs, in the order of the data file; two or more at once."""
+    wanted = parts.load()
+    libc = parts.build(wanted.pop("libc"), (), jobs=jobs, given=given)
+
+    def build_programs() -> parts.Built:
+        return programs.build(sysroot.combine(libc, kernel.headers(given)))
+
+    with concurrent.futures.ThreadPoolExecutor(max_workers=max(2, jobs)) as pool:
+        futures = [pool.submit(build_programs)]
+        futures += [
+            pool.submit(parts.build, part, (libc,), jobs=jobs, given=given)
+            for part in wanted.values()
+        ]
+        try:
+            return [libc, *(future.result() for future in futures)]
+        except BaseException as error:
+            for future in futures:
+                future.cancel()
+            if not isinstance(error, Exception):
+                # Ctrl-C reaches this thread alone; the others' compilers are ended here.
+                while concurrent.futures.wait(futures, timeout=0.1).not_done:
+                    command.end_all()
+            raise
+
+
+def _assemble(
+    initrd: Path, layout: _Layout, built: Sequence[parts.Built], secrets: keys.Keys
+) -> None:
+    with tempfile.TemporaryDirectory(dir=initrd.parent, prefix=".partial-") as work:
+        root = Path(work) / "root"
+        shutil.copytree(SKELETON, root)
+        for part in built:
+            if part.name != "libc":
+                shutil.copytree(part.folder, root, symlinks=True, dirs_exist_ok=True)
+        _put_keys(root, secrets)
+        for folder in ("dev", "dev/pts", "proc", "tmp", "var/log", "var/run"):
+            (root / folder).mkdir(parents=True, exist_ok=True)
+        _settle(root)
+        raw = Path(work) / "root.ext2"
+        command.run(
+            # -U: all is root's; -f: no times of today, so the same files make the same image.
+            [
+                *("genext2fs", "-U", "-f", "-b", str(layout.size), "-N", str(layout.inodes)),
+                *("-d", str(root), "-D", str(DEVICES), str(raw)),
+            ],
+            what="making the guest's file system",
+            log=initrd.with_name("log"),
+            seconds=GENEXT2FS_SECONDS,
+        )
+        packed = Path(work) / "initrd.gz"
+        packed.write_bytes(gzip.compress(raw.read_bytes(), compresslevel=6, mtime=0))
+        packed.rename(initrd)
+
+
+def _put_keys(root: Path, secrets: keys.Keys) -> None:
+    (root / "etc/dropbear").mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(secrets.host_private_key, root / "etc/dropbear/host_key")
+    (root / "root/.ssh").mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(secrets.public_key, root / "root/.ssh/authorized_keys")
+
+
+def _settle(root: Path) -> None:
+    """Modes that depend on nobody's umask (programs 755, files 644, what is secret 600), and times
+    that are always the same.
+    """
+    for path in [root, *root.rglob("*")]:
+        if not path.is_symlink():
+            if path.is_dir():
+                path.chmod(0o700 if path.name == ".ssh" else 0o755)
+            elif path.parent.name in {"bin", "sbin"}:
+                path.chmod(0o755)
+            else:
+                path.chmod(0o600 if path.name in {"host_key", "authorized_keys"} else 0o644)
+        os.utime(path, (FILE_TIME, FILE_TIME), follow_symlinks=False)

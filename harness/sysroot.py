@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The headers and the libc that C programs for the guest are compiled with.
+
+One folder of headers, in which those of the libc and the patched kernel's linux/*.h can be included
+together and in any order: where both define the same thing, a header of ours from
+images/sysroot/include takes the kernel's place and gives the libc's definition.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness import fingerprint, kernel, parts, paths, store, terminal
+from harness.errors import InfrastructureError, UserError
+
+# Counts up when what this module makes of its inputs changes.
+RECIPE = "1"
+
+COMPATIBLE = paths.IMAGES / "sysroot" / "include"
+
+# Folders of headers that the kernel has and programs of the time included.
+KERNEL_FOLDERS = ("linux", "asm", "asm-i386", "asm-generic", "net", "scsi", "video")
+
+# Of the libc's own kernel headers only what 2.2 has in another way.
+LIBC_LEFT_OUT = ("linux", "asm")
+
+COMPILE_SECONDS = 120.0
+
+# What a program of the year 2000 takes for granted: its language, and one definition of a variable
+# in every file that includes the header.
+PERMISSIVE = ("-std=gnu89", "-fcommon", "-O2")
+
+
+@dataclass(frozen=True)
+class Sysroot:
+    """The folder with include/, lib/ and bin/cc, and the fingerprint of all that is in it."""
+
+    folder: Path
+    fingerprint: str
+    seconds: float
+    cached: bool
+
+    @property
+    def compiler(self) -> Path:
+        """A compiler as good as gcc, for static programs of the guest."""
+        return self.folder / "bin" / "cc"
+
+    def compile(
+        self, sources: Sequence[Path], output: Path, flags: Sequence[str] = ()
+    ) -> Compilation:
+        """Compile C files into the guest program `output`, which is there whole or not at all.
+
+        Raises InfrastructureError if the compiler cannot be run; what it refuses is in the result.
+        """
+        partial = output.with_name(f".{output.name}.{os.getpid()}")
+        argv: list[str | Path] = [self.compiler, *flags, *sources, "-o", partial]
+        try:
+            done = subprocess.run(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                timeout=COMPILE_SECONDS,
+                check=False,
+                env={**os.environ, "LC_ALL": "C"},
+            )
+            if done.returncode == 0:
+                partial.replace(output)
+        except subprocess.TimeoutExpired as error:
+            raise InfrastructureError(
+                f"compiling {output.name} took more than {COMPILE_SECONDS:g} s, and was ended"
+            ) from error
+        finally:
+            partial.unlink(missing_ok=True)
+        return Compilation(done.returncode == 0, done.stdout.decode(errors="replace"))
+
+
+@dataclass(frozen=True)
+class Compilation:
+    """Whether the compiler made the program, and all that it said."""
+
+    succeeded: bool
+    messages: str
+
+
+def build(*, jobs: int = 0, given: Sequence[str] = ()) -> Sysroot:
+    """The sysroot, from the cache or made; builds the libc if it is not there.
+
+    Raises MissingSourceError without the kernel's archive.
+    """
+    headers = kernel.headers(given)
+    libc = parts.build(parts.load()["libc"], (), jobs=jobs or parts.processors(), given=given)
+    return combine(libc, headers)
+
+
+def combine(libc: parts.Built, headers: Path) -> Sysroot:
+    """The sysroot of a built libc and the kernel's `include` folder."""
+    print_ = fingerprint.of_bytes(
+        RECIPE,
+        libc.fingerprint,
+        # A folder of the store is named by the fingerprint of what is in it.
+        headers.parent.name,
+        fingerprint.of_tree(COMPATIBLE),
+        fingerprint.of_file(paths.IMAGES / "libc" / "cc"),
+    )
+
+    def make(folder: Path) -> None:
+        include = folder / "include"
+        for name in KERNEL_FOLDERS:
+            if (headers / name).is_dir():
+                shutil.copytree(headers / name, include / name)
+        shutil.copytree(
+            libc.folder / "include",
+            include,
+            ignore=lambda path, _names: (
+                LIBC_LEFT_OUT if Path(path) == libc.folder / "include" else ()
+            ),
+            dirs_exist_ok=True,
+        )
+        shutil.copytree(COMPATIBLE, include, dirs_exist_ok=True)
+        shutil.copytree(libc.folder / "lib", folder / "lib")
+        (folder / "bin").mkdir()
+        parts.write_compiler(folder / "bin" / "cc", flags="-D__KERNEL_STRICT_NAMES", after="")
+
+    entry = store.obtain("sysroot", print_, make, "the sysroot")
+    return Sysroot(entry.path, print_, entry.seconds, entry.cached)
+
+
+def compile_for_user(program: str, *, flags: Sequence[str], output: str | None) -> None:
+    """`invoke cc`: compile one C file for the guest, show what the compiler says, and where it is.
+
+    Raises UserError if the file is not there or is not C that compiles.
+    """
+    source = Path(program)
+    if not source.is_file():
+        raise UserError(f"there is no file {program}", "name a C source file")
+    target = Path(output) if output else source.with_suffix("")
+    if target.resolve() == source.resolve():
+        raise UserError(f"{target} is the source itself", "name the executable: --output FILE")
+    if not target.parent.is_dir():
+        raise UserError(f"there is no folder {target.parent}", "make it, or name another --output")
+    words = [word for flag in flags for word in flag.split()]
+    done = build().compile([source], target, [*PERMISSIVE, *words])
+    if done.messages:
+        terminal.err.print(done.messages.rstrip(), markup=False, soft_wrap=True)
+    if not done.succeeded:
+        raise UserError(
+            f"{program} does not compile for the guest (the compiler's messages are above)",
+            "it is compiled as C of the year 2000; for today's: --flags=-std=gnu17",
+        )
+    terminal.say(f"{target}: a static program for the guest; run it there with:")
+    terminal.say(f"  ./inv run --variant base --put {target} -- ./{target.name}")

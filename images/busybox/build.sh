@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# busybox: the small tools of the guest, those of the file `options` and no others.
+sed 's/#.*//' "$RECIPE/options" | tr -s ' ' '\n' | sed '/^$/d; s/^/CONFIG_/' >wanted
+
+# Its configurator cannot read a short list. So: answer the questions that the list brings up with
+# whatever is offered, then take all that is not in the list back, when none is left to ask.
+choose() {
+	sed 's/^\(CONFIG_[A-Z0-9_]*\)=y$/# \1 is not set/' .config | grep -vwFf wanted >chosen
+	sed 's/$/=y/' wanted >>chosen
+	mv chosen .config
+	yes '' | make -s oldconfig >/dev/null
+}
+make -s allnoconfig >/dev/null
+choose
+choose
+for name in $(cat wanted); do
+	grep -q "^$name=y" .config || { echo "busybox has no $name, or it needs another option"; exit 1; }
+done
+
+make -s -j"$JOBS" HOSTCC=gcc CC="$CC -include $RECIPE/dietlibc.h" CONFIG_EXTRA_CFLAGS=-w \
+	SKIP_STRIP=y busybox busybox.links
+mkdir -p "$OUT/bin"
+strip -o "$OUT/bin/busybox" busybox
+sed 's|.*/||' busybox.links | while read -r name; do
+	ln -s busybox "$OUT/bin/$name"
+done

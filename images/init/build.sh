@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: GPL-2.0-only
+mkdir -p "$OUT/sbin"
+$CC -O2 -Wall -Wextra -Werror -Wno-missing-field-initializers -s -o "$OUT/sbin/init" "$RECIPE/init.c"
