@@ -30,9 +30,9 @@ def setup(_context: Context, check_only: bool = False) -> None:
 @reports_errors
 def doctor(_context: Context) -> None:
     """Say what this host has and lacks: tools, archives, accelerator, disk, cache."""
-    from harness import host
+    from harness import doctor as doctor_module
 
-    host.doctor()
+    doctor_module.doctor()
 
 
 @task(iterable=["source"], help={"source": _SOURCE})

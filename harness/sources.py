@@ -50,7 +50,7 @@ def locate(source: Source, given: Sequence[str] = ()) -> Path:
     named = parse_given(given).get(source.name)
     if named is not None:
         return named
-    found = _downloaded(source)
+    found = downloaded(source)
     if found is not None:
         return found
     folder = paths.downloads_dir()
@@ -58,7 +58,7 @@ def locate(source: Source, given: Sequence[str] = ()) -> Path:
     if reason is None:
         with store.lock(paths.cache_dir() / "source" / f"{source.name}.lock", source.title):
             try:
-                return _downloaded(source) or _download(source, folder)
+                return downloaded(source) or _download(source, folder)
             except download.DownloadError as error:
                 reason = error.message
                 _failed_downloads[source.name, folder] = reason
@@ -74,7 +74,8 @@ def locate(source: Source, given: Sequence[str] = ()) -> Path:
 _failed_downloads: dict[tuple[str, Path], str] = {}
 
 
-def _downloaded(source: Source) -> Path | None:
+def downloaded(source: Source) -> Path | None:
+    """The archive of `source` in the downloads folder, if there is one."""
     candidates = (paths.downloads_dir() / name for name in source.archives)
     return next((path for path in candidates if path.is_file()), None)
 

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What `doctor` shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness import doctor, paths
+from harness.errors import InfrastructureError
+from tests.unit.toy import NAME, Release, pack, release
+
+__all__ = ["release"]
+
+
+@pytest.fixture
+def needs(release: Release, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A host that must have nothing but a shell."""
+    path = paths.DATA / "host.toml"
+    path.write_text('[sh]\npackage = "dash"\nreason = "runs scripts"\n')
+    return path
+
+
+def test_what_is_there(needs: Path, release: Release, capsys: pytest.CaptureFixture[str]) -> None:
+    archive = pack(release.downloads / f"{NAME}.tar.gz")
+    entry = paths.cache_dir() / "kernel" / ("0" * 32)
+    entry.mkdir(parents=True)
+    (entry / "bzImage").write_bytes(bytes(3 << 20))
+    doctor.doctor()
+    out = capsys.readouterr().out.replace("\n", "")
+    assert archive.name in out
+    assert "3 MiB" in out
+    assert "disk free" in out
+    assert "accelerator" in out
+
+
+def test_what_is_missing(needs: Path, release: Release, capsys: pytest.CaptureFixture[str]) -> None:
+    needs.write_text('[no-such-program]\npackage = "package-of-it"\nreason = "for this test"\n')
+    with pytest.raises(InfrastructureError, match="this host lacks no-such-program"):
+        doctor.doctor()
+    out = capsys.readouterr().out
+    assert "package package-of-it" in out
+    assert f"missing; wanted: {NAME}.tar.xz" in out
+
+
+def test_nothing_is_changed(needs: Path, release: Release) -> None:
+    doctor.doctor()
+    assert not paths.cache_dir().exists()
+    assert not release.downloads.exists()
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(0, "0 MiB"), (5 << 20, "5 MiB"), (3 << 29, "1.5 GiB")]
+)
+def test_size(count: int, text: str) -> None:
+    assert doctor.size(count) == text
