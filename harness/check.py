@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 import subprocess
 import sys
 import time
@@ -11,8 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
-from harness import paths, terminal
-from harness.errors import TestsFailedError
+from rich.table import Table
+
+from harness import paths, report, runner, terminal, variants, worker
+from harness.errors import HarnessError, TestsFailedError
+from harness.verdict import Verdict
 
 # The slowest step, the unit tests, ends within a minute on two cores.
 STEP_SECONDS = 600.0
@@ -46,12 +51,13 @@ class Counts:
 
 @dataclass(frozen=True)
 class StepResult:
-    """What came of a step: counts, seconds, and its output if it failed."""
+    """What came of a step: counts, seconds, its output if it failed, and what the end must say."""
 
     step: Step
     counts: Counts
     seconds: float
     output: str
+    note: str = ""
 
 
 def steps(folder: Path) -> tuple[Step, ...]:
@@ -61,7 +67,7 @@ def steps(folder: Path) -> tuple[Step, ...]:
     return (
         Step("ruff check", (*python, "ruff", "check", "--no-cache")),
         Step("ruff format", (*python, "ruff", "format", "--check", "--no-cache")),
-        Step("mypy --strict", (*python, "mypy", "--strict")),
+        Step("mypy --strict", (*python, "mypy", "--strict", f"--cache-dir={os.devnull}")),
         Step(
             "unit tests",
             (*python, "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={junit}"),
@@ -73,6 +79,8 @@ def steps(folder: Path) -> tuple[Step, ...]:
 def run_step(step: Step, root: Path = paths.ROOT) -> StepResult:
     """Run one step in `root`. A tool that cannot run or gives no result has failed."""
     begin = time.monotonic()
+    if step.junit is not None:
+        step.junit.unlink(missing_ok=True)
     try:
         done = subprocess.run(
             step.argv,
@@ -86,6 +94,8 @@ def run_step(step: Step, root: Path = paths.ROOT) -> StepResult:
             check=False,
         )
         status, output = done.returncode, done.stdout
+    except OSError as error:
+        status, output = -1, f"cannot start {step.argv[0]}: {error.strerror}"
     except subprocess.TimeoutExpired as error:
         # With text=True the partial output is bytes all the same (a quirk of subprocess).
         partial = error.stdout.decode(errors="replace") if error.stdout else ""
@@ -116,18 +126,81 @@ def from_junit(file: Path, otherwise: Counts) -> Counts:
     return Counts(max(0, tests - failed - skipped), failed, skipped)
 
 
-def check(given: Sequence[str] = (), require: Sequence[str] = ()) -> None:  # noqa: ARG001
-    """Run everything, print a summary, and raise TestsFailedError if anything failed."""
+def check(given: Sequence[str] = (), require: Sequence[str] = ()) -> None:
+    """Run everything, and print a summary whose last line counts it.
+
+    Raises TestsFailedError if anything failed, or if a kernel named by `require` was not tested.
+    """
+    runner.check_required(require)
     folder = paths.BUILD / "check"
     folder.mkdir(parents=True, exist_ok=True)
-    total = Counts()
+    results = []
     for step in steps(folder):
         result = run_step(step)
-        total += result.counts
-        verdict = "FAILED" if result.counts.failed else "passed"
-        terminal.say(f"{step.name}: {verdict} in {result.seconds:.1f} s")
-        if result.output:
-            terminal.out.print(result.output, markup=False, soft_wrap=True)
-    terminal.out.print(str(total))
+        _say(result)
+        results.append(result)
+    results.append(guest_tests(given, require))
+    _say(results[-1])
+    total = sum((result.counts for result in results), Counts())
+    terminal.out.print(_table(results))
+    for result in results:
+        if result.note:
+            terminal.out.print(f"\n{result.note}", markup=False, soft_wrap=True)
+    terminal.out.print(f"\n{total}")
     if total.failed:
-        raise TestsFailedError(f"{total.failed} failed")
+        raise TestsFailedError("")
+
+
+def guest_tests(given: Sequence[str], require: Sequence[str]) -> StepResult:
+    """The guest tests on every variant; skipped if an upstream archive is missing, only then."""
+    begin = time.monotonic()
+    request = runner.Request(
+        variants=variants.select(),
+        jobs=len(os.sched_getaffinity(0)),
+        seed=secrets.randbelow(10**6),
+        given=tuple(given),
+    )
+    output = note = ""
+    try:
+        result = runner.run(request)
+        terminal.out.print(report.render(result.events, result.folder))
+        counts = Counts(*result.verdict.counts)
+        if result.verdict.not_run:
+            untested = len(worker.collect(runner.GUEST_TESTS, "")) * len(request.variants)
+            required = runner.REFERENCE in require
+            counts = Counts(failed=int(required), skipped=untested)
+            note = _not_run(result.verdict, required)
+        elif not result.verdict.passed:
+            # What belongs to no test, as a guest that did not boot, is a failure too.
+            counts = Counts(counts.passed, max(1, counts.failed), counts.skipped)
+    except HarnessError as error:
+        counts, output = Counts(failed=1), f"the guest tests could not run: {error}"
+    return StepResult(Step("guest tests", ()), counts, time.monotonic() - begin, output, note)
+
+
+def _not_run(verdict: Verdict, required: bool) -> str:
+    reasons = "\n".join(row.reason for row in verdict.not_run)
+    note = f"The reference, {runner.REFERENCE}, was NOT RUN: a file is missing.\n{reasons}"
+    if required:
+        note += f"\nIt was required (--require {runner.REFERENCE}), so this is a failure."
+    return note
+
+
+def _say(result: StepResult) -> None:
+    verdict = "FAILED" if result.counts.failed else "passed"
+    if not result.counts.failed and not result.counts.passed:
+        verdict = "NOT RUN"
+    terminal.say(f"{result.step.name}: {verdict} in {result.seconds:.1f} s")
+    if result.output:
+        terminal.out.print(result.output, markup=False, soft_wrap=True)
+
+
+def _table(results: Sequence[StepResult]) -> Table:
+    grid = Table(box=None, pad_edge=False, header_style="bold")
+    grid.add_column("check", no_wrap=True)
+    for heading in ("passed", "failed", "skipped", "seconds"):
+        grid.add_column(heading, justify="right", no_wrap=True)
+    for result in results:
+        counts = (result.counts.passed, result.counts.failed, result.counts.skipped)
+        grid.add_row(result.step.name, *map(str, counts), f"{result.seconds:.1f}")
+    return grid

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A check that did not run, or left no result, has failed."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness import check, runner, variants, worker
+from harness.check import Counts, Step
+from harness.errors import (
+    GuestError,
+    HarnessError,
+    InfrastructureError,
+    MissingSourceError,
+    TestsFailedError,
+    UserError,
+)
+from harness.events import Event, NotRun, RunFinished, RunStarted
+from harness.verdict import judge
+from tests.unit.test_verdict import GOOD
+
+
+def python(script: str) -> tuple[str, ...]:
+    return (sys.executable, "-c", script)
+
+
+def test_tool_that_passes_and_tool_that_fails(tmp_path: Path) -> None:
+    good = check.run_step(Step("good", python("print('fine')")), tmp_path)
+    assert (good.counts, good.output) == (Counts(passed=1), "")
+    bad = check.run_step(Step("bad", python("print('broken'); raise SystemExit(3)")), tmp_path)
+    assert (bad.counts, bad.output) == (Counts(failed=1), "broken\n")
+
+
+def test_tool_that_cannot_be_started_has_failed(tmp_path: Path) -> None:
+    missing = check.run_step(Step("missing", (str(tmp_path / "no-such-tool"),)), tmp_path)
+    assert missing.counts == Counts(failed=1)
+    assert "no-such-tool" in missing.output
+
+
+@pytest.mark.parametrize(
+    ("junit", "status", "expected"),
+    [
+        ('<testsuite tests="5" failures="1" errors="1" skipped="1"/>', 1, Counts(2, 2, 1)),
+        ('<testsuite tests="5" failures="0" errors="0" skipped="0"/>', 0, Counts(5, 0, 0)),
+        # pytest failed though its file shows no failure.
+        ('<testsuite tests="5" failures="0" errors="0" skipped="0"/>', 3, Counts(4, 1, 0)),
+        ('<testsuite tests="0" failures="0" errors="0" skipped="0"/>', 5, Counts(failed=1)),
+        ("<testsuite", 0, Counts(failed=1)),
+        (None, 0, Counts(failed=1)),
+    ],
+)
+def test_counts_from_junit(
+    tmp_path: Path, junit: str | None, status: int, expected: Counts
+) -> None:
+    file = tmp_path / "unit.xml"
+    content = None if junit is None else f"<testsuites>{junit}</testsuites>"
+    script = f"import pathlib; pathlib.Path({str(file)!r}).write_text({content!r})\n"
+    script = f"{script if content else ''}raise SystemExit({status})"
+    step = Step("unit tests", python(script), file)
+    assert check.run_step(step, tmp_path).counts == expected
+
+
+def test_stale_result_of_an_earlier_run_does_not_count(tmp_path: Path) -> None:
+    file = tmp_path / "unit.xml"
+    file.write_text('<testsuites><testsuite tests="5"/></testsuites>')
+    step = Step("unit tests", python("raise SystemExit(0)"), file)
+    assert check.run_step(step, tmp_path).counts == Counts(failed=1)
+
+
+STARTED = RunStarted(
+    command="", variants=("base",), expression="", seed=1, jobs=1, host="", qemu=""
+)
+NOT_RUN = (STARTED, NotRun(kernel="linux-2.2.12", reason="put x there"), RunFinished())
+
+
+def guest_run(monkeypatch: pytest.MonkeyPatch, outcome: tuple[Event, ...] | HarnessError) -> None:
+    """Let the run of the guest tests end with the events or the error given."""
+
+    def run(_request: runner.Request) -> runner.RunResult:
+        if isinstance(outcome, HarnessError):
+            raise outcome
+        return runner.RunResult(Path("/runs/1"), outcome, judge(outcome))
+
+    monkeypatch.setattr(runner, "run", run)
+
+
+def test_missing_archive_is_a_skip_unless_required(monkeypatch: pytest.MonkeyPatch) -> None:
+    guest_run(monkeypatch, NOT_RUN)
+    monkeypatch.setattr(worker, "collect", lambda *_: ("a", "b"))
+    result = check.guest_tests([], [])
+    assert result.counts == Counts(skipped=2 * len(variants.load()))
+    assert "linux-2.2.12, was NOT RUN" in result.note
+    assert "put x there" in result.note
+    required = check.guest_tests([], ["linux-2.2.12"])
+    assert required.counts.failed == 1
+    assert "required" in required.note
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        InfrastructureError("a build broke"),
+        GuestError("no guest"),
+        UserError("bad archive"),
+        # Of a source that is needed besides the kernel's: then it is no skip.
+        MissingSourceError("no dropbear"),
+    ],
+)
+def test_anything_else_that_keeps_them_from_running_is_a_failure(
+    monkeypatch: pytest.MonkeyPatch, error: HarnessError
+) -> None:
+    guest_run(monkeypatch, error)
+    result = check.guest_tests([], [])
+    assert result.counts == Counts(failed=1)
+    assert error.message in result.output
+
+
+def test_run_that_did_not_finish_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    guest_run(monkeypatch, GOOD)
+    assert check.guest_tests([], []).counts == Counts(1, 0, 1)
+    guest_run(monkeypatch, GOOD[:-1])
+    assert check.guest_tests([], []).counts == Counts(1, 1, 1)
+
+
+def test_last_line_counts_everything(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    guest_run(monkeypatch, GOOD)
+    monkeypatch.setattr(check, "steps", lambda _: (Step("one", python("")),))
+    check.check()
+    assert capsys.readouterr().out.splitlines()[-1] == "2 passed, 0 failed, 1 skipped"
+    monkeypatch.setattr(check, "steps", lambda _: (Step("one", python("raise SystemExit(1)")),))
+    with pytest.raises(TestsFailedError):
+        check.check()
+    assert capsys.readouterr().out.splitlines()[-1] == "1 passed, 1 failed, 1 skipped"
+
+
+def test_unknown_kernel_cannot_be_required() -> None:
+    with pytest.raises(UserError, match=r"there is no kernel linux-1\.0"):
+        check.check(require=["linux-1.0"])
