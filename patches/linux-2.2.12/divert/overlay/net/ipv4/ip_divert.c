@@ -307,59 +307,33 @@ static void divert_describe(struct divert_walk *w, const char *rif,
 }
 
 /*
- *	ip_options_compile() has written this router into a forwarded packet's
- *	options before the forward chain, and ip_forward_options() will complete
- *	that. Take it back in the copy, so that injection, which has to compile
- *	the options again, does not write a second entry (I2).
- */
-static void divert_undo_options(unsigned char *header,
-				const struct ip_options *opt)
-{
-	unsigned char *p;
-
-	if (opt->rr_needaddr) {
-		p = header + opt->rr;
-		p[2] -= 4;
-		memset(p + p[2] - 1, 0, 4);
-	}
-	if (!opt->ts)
-		return;
-	p = header + opt->ts;
-	if (opt->ts_needtime) {
-		p[2] -= 4;
-		memset(p + p[2] - 1, 0, 4);
-		if ((p[3] & 0xf) == IPOPT_TS_PRESPEC)
-			p[2] -= 4;
-	}
-	if (opt->ts_needaddr) {
-		p[2] -= 4;
-		memset(p + p[2] - 1, 0, 4);
-	}
-	if (!opt->ts_needtime && p[2] > p[1])
-		p[3] -= 0x10;			/* The overflow count */
-}
-
-/*
  *	S7: what the stack does to the header after the chain is done to the
- *	copy now. TCP's DF is set there (ip_queue_xmit), and its checksum.
+ *	copy now: TCP's DF and checksum (ip_queue_xmit), a router's own entry in
+ *	the options (ip_forward). Injection then leaves them alone.
  */
-static void divert_complete(struct divert_walk *w, struct iphdr *iph, int len)
+static void divert_complete(struct divert_walk *w, struct sk_buff *copy)
 {
 	struct sk_buff *skb = w->skb;
 	struct rtable *rt = (struct rtable *)skb->dst;
+	struct sock *sk = skb->sk;
+	struct iphdr *iph = copy->nh.iph;
 
-	if (iph->ihl < 5 || iph->ihl * 4 > len)
+	if (iph->ihl < 5 || iph->ihl * 4 > copy->len)
 		return;		/* A raw socket's rubbish */
-	iph->tot_len = htons(len);
-	if (w->hook == DIVERT_OUTPUT && !rt->key.iif && !skb->divert.mroute) {
-		struct sock *sk = skb->sk;
-
-		if (sk && sk->type == SOCK_STREAM && len <= rt->u.dst.pmtu &&
-		    ip_dont_fragment(sk, &rt->u.dst))
-			iph->frag_off |= htons(IP_DF);
-	} else if (w->hook != DIVERT_INPUT && !skb->divert.mroute &&
-		   iph->ihl > 5) {
-		divert_undo_options((unsigned char *)iph, &IPCB(skb)->opt);
+	iph->tot_len = htons(copy->len);
+	if (w->hook == DIVERT_INPUT || skb->divert.mroute) {
+		/* As it came */
+	} else if (rt->key.iif) {
+		if (iph->ihl > 5) {
+			memcpy(copy->cb, skb->cb, sizeof(copy->cb));
+			copy->dst = skb->dst;
+			ip_forward_options(copy);
+			copy->dst = NULL;
+		}
+	} else if (sk && sk->type == SOCK_STREAM &&
+		   copy->len <= rt->u.dst.pmtu &&
+		   ip_dont_fragment(sk, &rt->u.dst)) {
+		iph->frag_off |= htons(IP_DF);
 	}
 	ip_send_check(iph);
 }
@@ -395,7 +369,7 @@ int divert_verdict(struct divert_walk *w, int verdict, struct iphdr *ip,
 	copy->stamp = skb->stamp;
 	if (copy->stamp.tv_sec == 0)
 		get_fast_time(&copy->stamp);
-	divert_complete(w, copy->nh.iph, len);
+	divert_complete(w, copy);
 	divert_describe(w, rif, (struct sockaddr_in *)copy->cb);
 
 	if (sk->rcvbuf < DIVERT_MIN_RCVBUF)

@@ -155,20 +155,6 @@ static int divert_inbound(struct sk_buff *skb, struct device *dev,
 	return 0;
 }
 
-/* What ip_rcv() does about options once there is a route. */
-static int divert_options(struct sk_buff *skb, struct device *dev)
-{
-	struct in_device *in_dev = dev->ip_ptr;
-
-	if (skb->nh.iph->ihl == 5)
-		return 0;
-	if (ip_options_compile(NULL, skb))
-		return -EINVAL;
-	if (IPCB(skb)->opt.srr && in_dev && !IN_DEV_SOURCE_ROUTE(in_dev))
-		return -EINVAL;
-	return ip_options_rcv_srr(skb);
-}
-
 /*
  *	Taken on forward: looked up anew for the interface that received it, and
  *	on to wherever that leads; as a rule ip_forward(), which does not lower
@@ -183,8 +169,7 @@ static int divert_forward(struct sk_buff *skb, struct device *dev)
 	skb->pkt_type = PACKET_HOST;
 	get_fast_time(&skb->stamp);
 	start_bh_atomic();
-	if (ip_route_input(skb, iph->daddr, iph->saddr, iph->tos, dev) ||
-	    divert_options(skb, dev))
+	if (ip_route_input(skb, iph->daddr, iph->saddr, iph->tos, dev))
 		kfree_skb(skb);
 	else
 		skb->dst->input(skb);
@@ -204,34 +189,10 @@ static int divert_too_big(struct sk_buff *skb)
 	       skb->nh.iph->frag_off & htons(IP_DF);
 }
 
-/*
- *	A strict or loose source route that leads through this host: ip_forward()
- *	has sent the packet to the next hop of the list, not to its destination.
- */
-static int divert_source_route(struct sk_buff *skb)
-{
-	struct ip_options *opt = &IPCB(skb)->opt;
-	struct iphdr *iph = skb->nh.iph;
-	unsigned char *p = skb->nh.raw + opt->srr;
-	struct rtable *rt = (struct rtable *)skb->dst;
-	__u32 hop;
-
-	if (!opt->srr || rt->rt_type != RTN_LOCAL || p[2] + 3 > p[1])
-		return 0;
-	memcpy(&hop, p + p[2] - 1, 4);
-	if (ip_route_output(&rt, hop, 0, RT_TOS(iph->tos), 0))
-		return -ENETUNREACH;
-	dst_release(skb->dst);
-	skb->dst = &rt->u.dst;
-	opt->srr_is_hit = 1;
-	return 0;
-}
-
 /* Taken on output on its way through: the rest of ip_forward(). */
 static int divert_forwarded_output(struct sk_buff *skb)
 {
 	struct iphdr *iph = skb->nh.iph;
-	struct ip_options *opt = &IPCB(skb)->opt;
 	struct rtable *rt;
 	int err = -ENETUNREACH;
 	int fw_res;
@@ -242,20 +203,10 @@ static int divert_forwarded_output(struct sk_buff *skb)
 		goto drop;
 	skb->dst = &rt->u.dst;
 	skb->dev = rt->u.dst.dev;
-	if (iph->ihl > 5) {
-		err = -EINVAL;
-		if (ip_options_compile(NULL, skb))
-			goto drop;
-		err = divert_source_route(skb);
-		if (err)
-			goto drop;
-	}
-	skb = skb_cow(skb, skb->dst->dev->hard_header_len);
+	skb = skb_cow(skb, rt->u.dst.dev->hard_header_len);
 	err = -ENOBUFS;
 	if (!skb)
 		goto out;
-	iph = skb->nh.iph;
-	opt = &IPCB(skb)->opt;
 
 	if (divert_too_big(skb)) {
 		ip_statistics.IpFragFails++;
@@ -264,7 +215,7 @@ static int divert_forwarded_output(struct sk_buff *skb)
 		err = -EMSGSIZE;
 		goto drop;
 	}
-	fw_res = call_out_firewall(PF_INET, skb->dst->dev, iph, NULL, &skb);
+	fw_res = call_out_firewall(PF_INET, skb->dev, skb->nh.iph, NULL, &skb);
 	if (fw_res < FW_ACCEPT) {
 		if (fw_res == FW_REJECT)
 			icmp_send(skb, ICMP_DEST_UNREACH, ICMP_HOST_UNREACH, 0);
@@ -272,8 +223,6 @@ static int divert_forwarded_output(struct sk_buff *skb)
 		goto drop;
 	}
 	ip_statistics.IpForwDatagrams++;
-	if (opt->optlen)
-		ip_forward_options(skb);
 	ip_send(skb);
 	err = 0;
 	goto out;
