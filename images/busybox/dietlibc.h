@@ -7,3 +7,7 @@
 
 /* Of BSD; dietlibc leaves the type to the program. */
 #define caddr_t char *
+
+/* Busybox has a getmntent_r for dietlibc, which crashes at the end of the table. Ours has its own. */
+#include <features.h>
+#undef __dietlibc__

@@ -7,7 +7,7 @@ parts="start.o dietlibc.a libcompat.a libm.a libcrypt.a"
 gcc="gcc -m32 -march=i586 -mno-mmx -mno-sse -fno-pie -fno-stack-protector -fcf-protection=none \
 	-fno-asynchronous-unwind-tables -w"
 make -s ARCH=i386 CC="$gcc" bin-i386
-make -s -j"$JOBS" ARCH=i386 CC="$gcc" $(printf 'bin-i386/%s ' $parts)
+make -s -j"$JOBS" ARCH=i386 STRIP=: CC="$gcc" $(printf 'bin-i386/%s ' $parts)
 
 mkdir -p "$OUT/bin" "$OUT/lib"
 cp -R include "$OUT/include"
