@@ -24,6 +24,7 @@ from harness import (
     store,
     terminal,
     variants,
+    worktree,
 )
 from harness.errors import InfrastructureError
 from harness.variants import Variant
@@ -33,7 +34,6 @@ SOURCE = "linux-2.2.12"
 # Counts up when the same inputs give another result because this module builds differently.
 RECIPE = "1"
 
-COPY_SECONDS = 300.0
 DEP_SECONDS = 300.0
 # Ten times what a kernel takes on two cores.
 BUILD_SECONDS = 300.0
@@ -133,6 +133,7 @@ class _Recipe:
             _run(make_command("bzImage", jobs=self.jobs), BUILD_SECONDS, tree, log)
         except InfrastructureError as error:
             raise _explained(error, f"kernel {self.variant.name}", folder, log) from error
+        worktree.check_pristine(self.source)
         for name, path in _KEPT.items():
             (tree / path).rename(folder / name)
         objects = folder / "objects" / _OBJECTS
@@ -146,9 +147,8 @@ class _Recipe:
 def prepare(
     source: sources.Verified, series: Sequence[patches.Series], tree: Path, log: Path
 ) -> None:
-    """Make `tree` a copy of the source with the series applied."""
-    copy = ["cp", "-a", "--reflink=auto", str(source.tree), str(tree)]
-    command.run(copy, what=f"copying {source.source.title}", log=log, seconds=COPY_SECONDS)
+    """Make `tree` the source with the series applied."""
+    worktree.lay_out(source, tree)
     patches.apply(series, tree, log)
 
 
@@ -203,6 +203,7 @@ def headers(given: Sequence[str] = ()) -> Path:
         _run(make_command("symlinks", "include/linux/version.h"), DEP_SECONDS, tree, log)
         (tree / "include/linux/autoconf.h").write_text("/* No option is set for programs. */\n")
         (tree / "include").rename(folder / "include")
+        worktree.check_pristine(source)
         shutil.rmtree(tree)
 
     return store.obtain("headers", key, make, "the kernel's headers").path / "include"

@@ -107,6 +107,8 @@ def apply(series: Iterable[Series], tree: Path, log: Path) -> None:
         for name in part.overlay_files:
             target = tree / name
             target.parent.mkdir(parents=True, exist_ok=True)
+            # The tree may share its files with the unpacked source.
+            target.unlink(missing_ok=True)
             shutil.copyfile(part.folder / OVERLAY / name, target)
         for path in part.patches:
             _refuse_overlaid(part, parse(path))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import kernel, manifest, patches, paths, sources, variants
+from harness import kernel, manifest, patches, paths, sources, variants, worktree
 from harness.errors import HarnessError, InfrastructureError, MissingSourceError, UserError
 from tests.unit.toy import write_tree
 
@@ -189,6 +189,13 @@ def test_headers(given: list[str]) -> None:
     assert kernel.headers(given) == include
 
 
+def test_a_build_that_writes_into_the_source(given: list[str], tmp_path: Path) -> None:
+    makefile = MAKEFILE.replace("\techo vmlinux", "\techo more >>README\n\techo vmlinux")
+    (tmp_path / "linux" / "Makefile").write_text(makefile)
+    assert "README of the unpacked Linux 2.2.12 was written to" in _failing(given).message
+    assert not list((paths.cache_dir() / "source").glob("*/"))
+
+
 def test_printed(given: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     for _ in range(2):
         kernel.build_and_print(variant="stock,base", matrix=None, jobs=1, given=given)
@@ -199,8 +206,12 @@ def test_printed(given: list[str], capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_pristine_tree_is_left_alone(given: list[str]) -> None:
+    overlay = paths.PATCHES / kernel.SOURCE / "divert" / "overlay"
+    write_tree(overlay, {"README": "Ours.\n"})
     kernel.build(variants.named("base"), given=given)
-    tree = sources.obtain(kernel.SOURCE, given).tree
-    assert (tree / "net/ipv4/core.c").read_text() == "int core;\n"
-    assert not (tree / "vmlinux").exists()
+    verified = sources.obtain(kernel.SOURCE, given)
+    for name, text in FILES.items():
+        assert (verified.tree / name).read_text() == text
+    assert not (verified.tree / "vmlinux").exists()
+    worktree.check_pristine(verified)
     assert patches.touched(kernel.SOURCE) >= {"net/ipv4/core.c", "net/ipv4/divert.c"}

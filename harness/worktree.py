@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A working tree to patch and build in, made from a verified source without copying all of it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from pathlib import Path
+
+from harness import archive
+from harness.errors import InfrastructureError
+from harness.sources import Verified
+
+# 2.2.12's rules touch headers whose own headers have changed (scripts/mkdep.c).
+COPIED = ".h"
+
+
+def lay_out(source: Verified, tree: Path) -> None:
+    """Make `tree`, which is not there yet, from the unpacked source.
+
+    Headers are copied, everything else is linked, which saves three quarters of the writing. So
+    nothing may be written into in place; patch and harness.patches replace what they change.
+    """
+    for folder, _folders, names in os.walk(source.tree):
+        here = tree / Path(folder).relative_to(source.tree)
+        here.mkdir()
+        for name in names:
+            _lay_file(Path(folder, name), here / name)
+
+
+def _lay_file(origin: Path, target: Path) -> None:
+    if not origin.name.endswith(COPIED):
+        # Some file systems have no links; there, all is copied.
+        with contextlib.suppress(OSError):
+            os.link(origin, target, follow_symlinks=False)
+            return
+    shutil.copy2(origin, target, follow_symlinks=False)
+
+
+def check_pristine(source: Verified) -> None:
+    """See that nothing has written into the unpacked source, through a link.
+
+    Raises InfrastructureError after taking the source out of the cache if something has: what was
+    built is not to be trusted, and the next run unpacks it anew.
+    """
+    for folder, _folders, names in os.walk(source.tree):
+        for name in names:
+            path = Path(folder, name)
+            if not path.is_symlink() and path.stat().st_mtime != archive.FILE_TIME:
+                shutil.rmtree(source.tree.parent)
+                raise InfrastructureError(
+                    f"{path.relative_to(source.tree)} of the unpacked {source.source.title} was "
+                    "written to, so what was built from it is not to be trusted",
+                    "run this again: it unpacks the source anew",
+                )
