@@ -46,9 +46,12 @@ def fetch(
     renamed if that raises no HarnessError. No `.part` is left behind, on Ctrl-C neither.
 
     Raises DownloadError if no URL gave the file, at the latest `connect_seconds` after the start if
-    none answers; InfrastructureError if the disk is full.
+    none answers; InfrastructureError if the folder cannot be written to.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
     deadline = Deadline(connect_seconds, "answer from any download place")
     reasons: list[str] = []
     dead_hosts: set[str] = set()
@@ -76,15 +79,19 @@ def fetch(
         except HarnessError as error:
             reasons.append(f"{url}: {error.message}")
         except OSError as error:
-            raise InfrastructureError(
-                f"cannot write {part}: {error.strerror or error}",
-                "make room there, or move the folder: DIVERT_DOWNLOADS=FOLDER",
-            ) from error
+            raise _unwritable(part, error) from error
         else:
             return target
         finally:
             part.unlink(missing_ok=True)
     raise DownloadError("\n".join(reasons))
+
+
+def _unwritable(path: Path, error: OSError) -> InfrastructureError:
+    return InfrastructureError(
+        f"cannot write {path}: {error.strerror or error}",
+        "make room there, or move the folder: DIVERT_DOWNLOADS=FOLDER",
+    )
 
 
 class _NoAnswerError(Exception):

@@ -56,7 +56,8 @@ def locate(source: Source, given: Sequence[str] = ()) -> Path:
     folder = paths.downloads_dir()
     reason = _failed_downloads.get((source.name, folder))
     if reason is None:
-        with store.lock(paths.cache_dir() / "source" / f"{source.name}.lock", source.title):
+        guard = paths.cache_dir() / "source" / f"{source.name}.lock"
+        with store.disk_errors(guard), store.lock(guard, source.title):
             try:
                 return downloaded(source) or _download(source, folder)
             except download.DownloadError as error:

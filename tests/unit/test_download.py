@@ -169,6 +169,13 @@ def test_a_full_disk(server: Server, tmp_path: Path) -> None:
     assert "DIVERT_DOWNLOADS" in caught.value.hint
 
 
+def test_a_folder_that_cannot_be(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InfrastructureError, match="Not a directory") as caught:
+        download.fetch(["http://127.0.0.1:1/a"], tmp_path / "file" / "folder", _accept)
+    assert "DIVERT_DOWNLOADS" in caught.value.hint
+
+
 def test_a_source_is_downloaded(
     server: Server, release: Release, capsys: pytest.CaptureFixture[str]
 ) -> None:
