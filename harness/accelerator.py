@@ -101,5 +101,5 @@ def _probe(kernel: Path, initrd: Path, memory_mib: int, folder: Path) -> Acceler
             return Accelerator("tcg", f"KVM did not boot this kernel in {PROBE_SECONDS:g} s")
         if ready:
             return Accelerator("kvm", f"booted this kernel in {ready.seconds:.1f} s")
-        said = console.crash.line if console.crash else emulator.messages() or "the guest reset"
+        said = console.crash.words if console.crash else emulator.messages() or "the guest reset"
         return Accelerator("tcg", f"KVM did not boot this kernel: {said}")

@@ -70,6 +70,11 @@ class Capture:
         with self._changed:
             self._frames.clear()
 
+    @property
+    def interrupted(self) -> bool:
+        """Whether the guest is in trouble."""
+        return self._interrupted
+
     def interrupt(self) -> None:
         """Let every wait end now: the guest is in trouble."""
         with self._changed:

@@ -21,8 +21,9 @@ from harness.errors import DeadlineError
 # A boot writes 3 KiB, an oops 1 KiB; an oops inside an oops goes on until the guest is ended.
 LIMIT_BYTES = 1 << 20
 
-# How many lines a message quotes: an oops with a long stack, and what led to it.
-TAIL_LINES = 25
+# How many lines a message quotes: of a crash, and of what led to it.
+REPORT_LINES = 25
+BEFORE_LINES = 5
 
 # How often the watching thread looks whether it is to stop without the guest having ended.
 _STOP_SECONDS = 0.2
@@ -48,6 +49,7 @@ class Console:
     Lines go to the file `log` as they come. Whoever subscribed is called, from that thread, once
     the guest has crashed, or has written more than `limit` bytes since the last `forget()`, or its
     console is closed: `crash`, `flooded` and `closed` say which. What follows a flood is dropped.
+    Every chunk that is read also goes to `tee`. The guest was launched `age` seconds ago.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Console:
         *,
         limit: int = LIMIT_BYTES,
         tee: Callable[[bytes], object] | None = None,
+        age: float = 0.0,
     ) -> None:
         self.log = log
         self.crash: Crash | None = None
@@ -69,7 +72,7 @@ class Console:
         self._subscribers: list[Callable[[], None]] = []
         self._changed = threading.Condition()
         self._stopping = threading.Event()
-        self._launch = time.monotonic()
+        self._launch = time.monotonic() - age
         self._spawn = fdpexpect.fdspawn(fd, timeout=_STOP_SECONDS, maxread=4096, use_poll=True)
         self._spawn.logfile_read = _Tee(self)
         self._thread = threading.Thread(target=self._watch, name="console", daemon=True)
@@ -128,13 +131,23 @@ class Console:
                     deadline.check()
 
     def report(self) -> list[Line]:
-        """The last lines; for a crash, once the kernel has said all that it has to say about it."""
+        """What a message about this guest quotes: a crash, once all of it is here, or the end."""
         deadline = Deadline(_REPORT_SECONDS, "end of the kernel's report")
         with self._changed, contextlib.suppress(DeadlineError):
             while not self._report_is_over():
                 if not self._changed.wait(deadline.remaining):
                     deadline.check()
-        return self.lines[-TAIL_LINES:]
+        return self._excerpt()
+
+    def _excerpt(self) -> list[Line]:
+        lines = self.lines
+        crash = self.crash
+        if crash is None:
+            return lines[-BEFORE_LINES:]
+        texts = [line.text for line in lines]
+        # The latest: a line like it may also be left from before a `forget()`.
+        begin = len(texts) - 1 - texts[::-1].index(crash.line)
+        return lines[max(0, begin - BEFORE_LINES) : begin + REPORT_LINES]
 
     def _report_is_over(self) -> bool:
         crash = self.crash
@@ -155,7 +168,12 @@ class Console:
             self.flooded = False
             self._written = 0
 
-    def join(self, seconds: float) -> None:
+    @property
+    def age(self) -> float:
+        """Seconds since the launch."""
+        return time.monotonic() - self._launch
+
+    def join(self, seconds: float | None) -> None:
         """Wait until the last line of an ended guest has been read."""
         self._thread.join(seconds)
 
@@ -180,7 +198,7 @@ class Console:
             if index == 1:
                 continue
             before = spawn.before if isinstance(spawn.before, bytes) else b""
-            # 2.2.12 writes the return behind the line feed (drivers/char/serial.c), programs before.
+            # 2.2.12 writes the return behind the line feed (drivers/char/serial.c).
             text = before.decode("utf-8", errors="replace").strip("\r")
             if index == 0:
                 yield text

@@ -23,10 +23,14 @@ class Rule:
 
 @dataclass(frozen=True)
 class Crash:
-    """A fault that the kernel reported: its name (panic, oops, ...) and its first line."""
+    """A fault that the kernel reported: its name (panic, oops, ...) and its first line.
+
+    `words` are the kernel's part of `line`, which may begin with a shell's prompt.
+    """
 
     name: str
     line: str
+    words: str
     guest_goes_on: bool
     last: re.Pattern[str] | None
 
@@ -53,6 +57,9 @@ def rules() -> tuple[Rule, ...]:
 def classify(line: str) -> Crash | None:
     """The fault that `line`, without its line end, reports; None for any other line."""
     for rule in rules():
-        if any(pattern.search(line) for pattern in rule.patterns):
-            return Crash(rule.name, line, rule.guest_goes_on, rule.last)
+        for pattern in rule.patterns:
+            match = pattern.search(line)
+            if match:
+                words = line[match.start() :]
+                return Crash(rule.name, line, words, rule.guest_goes_on, rule.last)
     return None

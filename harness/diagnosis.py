@@ -26,7 +26,7 @@ class Diagnosis:
         console = self._console
         crash = console.crash
         if crash is not None:
-            raise self.error(crash.name, self._symbols.annotate(crash.line))
+            raise self.error(crash.name, self._symbols.annotate(crash.words))
         if console.flooded:
             raise self.error("console flood", "it wrote without an end, and was ended")
         if console.closed:
@@ -35,7 +35,7 @@ class Diagnosis:
     def error(self, kind: str, what: str) -> GuestLostError:
         """The error for a guest that is lost by `kind`, explained by `what`."""
         lines = [f"  {self._symbols.annotate(str(line))}" for line in self._console.report()]
-        tail = "\n".join(["the end of its console:", *lines]) if lines else "its console is empty"
+        tail = "\n".join(["from its console:", *lines]) if lines else "its console is empty"
         return GuestLostError(
             kind,
             f"{kind}, guest of variant {self._variant}: {what}\n{tail}",

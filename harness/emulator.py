@@ -31,6 +31,7 @@ class Emulator:
         Raises InfrastructureError if it, or setsid(1) that gives it the terminal, is missing.
         """
         self.log = log
+        self._released = False
         self.arguments = qemu.arguments(spec)
         self.console_fd, terminal_fd = pty.openpty()
         try:
@@ -83,8 +84,14 @@ class Emulator:
         except subprocess.TimeoutExpired:
             raise DeadlineError(f"no end of QEMU within {seconds:g} s") from None
 
+    def release(self) -> None:
+        """Let it run on when this object is closed; somebody else has its terminal now."""
+        self._released = True
+
     def kill(self) -> None:
-        """End it now, and wait until it has ended; nothing happens if it has."""
+        """End it now, and wait until it has ended; nothing happens if it has, or was released."""
+        if self._released:
+            return
         self.process.kill()
         self.process.wait(KILL_SECONDS)
 

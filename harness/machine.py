@@ -20,6 +20,7 @@ from harness.deadline import Deadline
 from harness.diagnosis import Diagnosis
 from harness.emulator import Emulator
 from harness.errors import DeadlineError, GuestError, GuestLostError
+from harness.kept import Kept, keep
 from harness.login import Account
 from harness.network import LINKS
 from harness.qemu import QemuSpec
@@ -150,6 +151,17 @@ class Machine:
             wire.resume()
         self.console.forget()
         self.qmp.resume()
+
+    def keep(self) -> Kept:
+        """Leave the guest running, also after the end of this process, and say how to find it.
+
+        Nobody is at the far end of its wires any more. This object is of no further use.
+        """
+        self._log_out()
+        spec = self.spec
+        kept = keep(spec.variant, spec.folder, self.emulator, self.console, self.account)
+        self.stop()
+        return kept
 
     def _launch(self, stack: ExitStack) -> None:
         spec = self.spec

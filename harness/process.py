@@ -130,7 +130,7 @@ class Process:
             if not self._wait_for_more(deadline):
                 raise GuestError(
                     f"in the guest, `{self.command}` did not write /{pattern}/ "
-                    f"within {seconds:g} s",
+                    f"within {_rounded(seconds)} s",
                     self._quote(),
                 )
 
@@ -170,7 +170,8 @@ class Process:
             if not self._wait_for_more(deadline):
                 self._channel.close()
                 raise GuestError(
-                    f"in the guest, `{self.command}` still ran after {seconds:g} s", self._quote()
+                    f"in the guest, `{self.command}` still ran after {_rounded(seconds)} s",
+                    self._quote(),
                 )
         self._read()
         status = self._channel.recv_exit_status()
@@ -216,3 +217,8 @@ class Process:
     @staticmethod
     def _text(data: bytes | bytearray) -> str:
         return data.decode(errors="replace")
+
+
+def _rounded(seconds: float) -> str:
+    """Of 10 s, 9.98 may be left for the wait itself."""
+    return f"{round(seconds, 1):g}"

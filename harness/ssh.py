@@ -67,10 +67,11 @@ class Ssh:
 
     def run(self, command: str, *, seconds: float = 10, stdin: bytes = b"") -> Result:
         """Run `command` in the guest's shell to its end; any exit status will do."""
-        process = self._process(f"{command}\nexit $?", command)
+        deadline = Deadline(seconds, "end")
+        process = self._process(f"{command}\nexit $?", command, seconds)
         process.send(stdin)
         process.end_input()
-        return process.wait(seconds)
+        return process.wait(deadline.remaining)
 
     def check(self, command: str, *, seconds: float = 10, stdin: bytes = b"") -> str:
         """The standard output of `command`, of which anything but exit status 0 is a GuestError."""
@@ -89,8 +90,10 @@ class Ssh:
         signals reach the program itself. `seconds` is for the start alone.
         """
         deadline = Deadline(seconds, "start")
-        inner = f"echo $$; exec {command}"
-        process = self._process(f"sh -c {shlex.quote(inner)}\nexit $?", command)
+        program = f"sh -c {shlex.quote(f'echo $$; exec {command}')}"
+        # The shell around it says in words which signal ended it; that is not the program's.
+        script = f"{{ {program} 2>&3 3>&-; }} 3>&2 2>/dev/null\nexit $?"
+        process = self._process(script, command, seconds)
         process.pid = int(process.expect(r"\A(\d+)\n", deadline.remaining)[1])
         process.forget_output()
         if ready is not None:
@@ -103,30 +106,34 @@ class Ssh:
         name = shlex.quote(remote)
         # A file that runs cannot be written to, but it can be replaced.
         command = f"rm -f {name} && cat > {name} && chmod {mode:o} {name}"
-        self.check(command, stdin=data, seconds=_COPY_SECONDS)
+        result = self.run(command, stdin=data, seconds=_COPY_SECONDS)
+        if result.status != 0:
+            raise GuestError(f"cannot put {remote} into the guest: {result.stderr.strip()}")
 
     def get(self, remote: str) -> bytes:
         """The content of the guest's file `remote`."""
-        process = self._process(f"cat {shlex.quote(remote)}\nexit $?", f"cat {remote}")
+        process = self._process(f"cat {shlex.quote(remote)}", f"cat {remote}", _COPY_SECONDS)
         process.end_input()
         result = process.wait(_COPY_SECONDS)
         if result.status != 0:
             raise GuestError(f"cannot get {remote} from the guest: {result.stderr.strip()}")
         return process.output
 
-    def open_channel(self) -> paramiko.Channel:
+    def open_channel(self, seconds: float = LOGIN_SECONDS) -> paramiko.Channel:
         """A new channel of the connection, for what the methods above do not do."""
         if self._transport is None or not self._transport.is_active():
             self._check()
             raise GuestError("the SSH connection to the guest is closed")
         try:
-            return self._transport.open_session(timeout=LOGIN_SECONDS)
+            return self._transport.open_session(timeout=seconds)
         except (paramiko.SSHException, EOFError, OSError) as error:
             self._check()
-            raise GuestError(f"the guest opens no SSH channel: {error!r}") from error
+            raise GuestError(
+                f"the guest opened no SSH channel within {seconds:g} s: {error!r}"
+            ) from error
 
-    def _process(self, script: str, command: str) -> Process:
-        channel = self.open_channel()
+    def _process(self, script: str, command: str, seconds: float) -> Process:
+        channel = self.open_channel(seconds)
         surroundings = Surroundings(self._alarm, self._check, self._signal)
         return Process(channel, script, command, surroundings)
 

@@ -89,11 +89,11 @@ class Wire:
 
         Waits while the guest's card takes no more. Raises GuestError if that lasts seconds.
         """
-        data = (
-            packet
-            if isinstance(packet, bytes)
-            else packets.encode(packet, self.host_mac, self.guest_mac)
-        )
+        if self._capture.interrupted:
+            self._check()
+        if not isinstance(packet, bytes):
+            packet = packets.encode(packet, self.host_mac, self.guest_mac)
+        data: bytes = packet
         self._write(self._near, data)
         self._capture.note(Frame(time.time(), True, data))
 

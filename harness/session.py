@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""One guest for one person: a command in it, a shell, its console."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from harness import image, kept, kernel, paths, terminal, variants
+from harness.errors import UserError
+from harness.machine import Machine, MachineSpec
+from harness.passthrough import Passthrough
+
+# Ctrl-], as in telnet.
+_LEAVE = b"\x1d"
+
+
+def run(variant: str, put: Sequence[str], command: str, given: Sequence[str] = ()) -> int:
+    """Boot a guest, put files into its /root, run `command` there; the command's exit status.
+
+    Standard input, output and error are passed through, and so are, on standard error, the console
+    lines of that time. Files keep their mode. Raises UserError for a missing command or file,
+    GuestError if the guest is lost.
+    """
+    if not command.strip():
+        raise UserError("no command to run", "as in: ./inv run --variant base -- ipchains -L -n")
+    files = [_file(name) for name in put]
+    with _guest("run", variant, given) as machine:
+        for file in files:
+            machine.ssh.put(file, f"/root/{file.name}", mode=file.stat().st_mode & 0o777)
+        machine.console.tee = _ConsoleLines()
+        channel = machine.ssh.open_channel()
+        # The shell stays, and tells of a signal as 128 + its number.
+        channel.exec_command(f"{command}\nexit $?")
+        return Passthrough(machine).command(channel)
+
+
+def shell(variant: str, given: Sequence[str] = ()) -> int:
+    """Log in to a fresh guest, which ends with the shell; the shell's exit status.
+
+    Without a terminal on standard input, the shell's commands are read from there.
+    """
+    with _guest("shell", variant, given) as machine:
+        channel = machine.ssh.open_channel()
+        if sys.stdin.isatty():
+            return Passthrough(machine).terminal(channel)
+        channel.exec_command("sh -s\nexit $?")
+        return Passthrough(machine).command(channel)
+
+
+def console(variant: str | None, given: Sequence[str] = ()) -> None:
+    """Show the serial console: of a fresh guest of `variant`, or of the one kept last.
+
+    What is typed goes to a fresh guest's console, until Ctrl-] or the end of input. Raises
+    UserError if none is kept.
+    """
+    if variant is None:
+        _follow_kept()
+        return
+    terminal.say("the console of a fresh guest; Ctrl-] ends it")
+    with _guest("console", variant, given, on_console=_write_out) as machine:
+        Passthrough(machine).console(_LEAVE)
+
+
+@contextmanager
+def _guest(
+    kind: str,
+    variant: str,
+    given: Sequence[str],
+    on_console: Callable[[bytes], object] | None = None,
+) -> Iterator[Machine]:
+    """A fresh guest of `variant`, built if need be, in a folder of its own below build/runs/."""
+    chosen = variants.named(variant)
+    built = kernel.build(chosen, given=given)
+    disk = image.build(given=given)
+    spec = MachineSpec(
+        variant=chosen.name,
+        kernel=built.bzimage,
+        initrd=disk.initrd,
+        private_key=disk.private_key,
+        host_key=disk.host_key,
+        folder=_new_folder(kind),
+        system_map=built.system_map,
+    )
+    with Machine(spec, on_console=on_console) as machine:
+        terminal.say(
+            f"guest {chosen.name}: logged in after {machine.boot_seconds:.2f} s under "
+            f"{machine.accelerator}; its console: {machine.console.log}"
+        )
+        yield machine
+
+
+def _new_folder(kind: str) -> Path:
+    begin = time.strftime("%Y-%m-%d_%H.%M.%S")
+    number = 1
+    while True:
+        folder = paths.RUNS / (f"{begin}-{kind}" + (f".{number}" if number > 1 else ""))
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            number += 1
+        else:
+            return folder
+
+
+def _file(name: str) -> Path:
+    path = Path(name)
+    if not path.is_file():
+        raise UserError(f"--put {name}: there is no such file")
+    return path
+
+
+def _follow_kept() -> None:
+    guests = kept.running()
+    if not guests:
+        raise UserError(
+            "no guest is kept",
+            "keep one: ./inv test --keep, or see a fresh one: add --variant base",
+        )
+    newest = guests[0]
+    for guest in guests:
+        terminal.say(f"kept: {guest.variant}, {guest.login} (to end it: kill {guest.pid})")
+    terminal.say(f"the console of {newest.variant}, until Ctrl-C or its end:")
+    # tail waits for the file to grow by inotify, and ends with the process.
+    subprocess.run(
+        ["tail", "-n", "+1", "-f", f"--pid={newest.pid}", str(newest.console_log)], check=False
+    )
+
+
+def _write_out(data: bytes) -> None:
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
+
+
+class _ConsoleLines:
+    """Shows console lines on standard error, each marked as such."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def __call__(self, data: bytes) -> None:
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            text = line.strip(b"\r").decode(errors="replace")
+            terminal.say(f"console: {text}")
