@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from invoke.context import Context
+from invoke.exceptions import Exit
 from invoke.tasks import task
 
 from harness.cli import reports_errors
@@ -15,6 +16,12 @@ _VARIANT = "kernel variants by name, comma-separated: stock, off, base, passthro
 _MATRIX = "options to cross, comma-separated: passthrough,defrag gives four variants"
 _SOURCE = "NAME=PATH: use this archive or unpacked tree for the upstream source NAME (repeatable)"
 _JOBS = "how many things to do at once (default: the number of processors)"
+
+
+def _end_with(status: int) -> None:
+    """End with the exit status of what ran in the guest."""
+    if status != 0:
+        raise Exit(code=status)
 
 
 @task(help={"check-only": "say what is missing, install nothing"})
@@ -81,6 +88,7 @@ def build_image(_context: Context, source: list[str], jobs: int = 0) -> None:
         "keep": "leave the guests running, and print how to log in",
         "source": _SOURCE,
         "require": "NAME: fail if the kernel NAME (linux-2.2.12) cannot be tested (repeatable)",
+        "seed": "the order of the tests, as an earlier run printed it (default: a new one)",
     },
 )
 @reports_errors
@@ -93,6 +101,7 @@ def test(
     k: str = "",
     jobs: int = 0,
     keep: bool = False,
+    seed: str | None = None,
 ) -> None:
     """Build what is needed, run the guest tests on each variant, and give the verdict."""
     from harness import runner
@@ -105,6 +114,7 @@ def test(
         keep=keep,
         given=source,
         require=require,
+        seed=seed,
     )
 
 
@@ -150,7 +160,7 @@ def run(context: Context, variant: str, put: list[str], source: list[str]) -> No
     """Boot a guest, put files there, run the command after `--`, and pass on its exit status."""
     from harness import session
 
-    session.run(variant=variant, put=put, command=context.remainder, given=source)
+    _end_with(session.run(variant=variant, put=put, command=context.remainder, given=source))
 
 
 @task(iterable=["source"], help={"variant": "the kernel variant to boot", "source": _SOURCE})
@@ -159,7 +169,7 @@ def shell(_context: Context, variant: str, source: list[str]) -> None:
     """Log in to a fresh guest; it ends with the shell."""
     from harness import session
 
-    session.shell(variant=variant, given=source)
+    _end_with(session.shell(variant=variant, given=source))
 
 
 @task(
