@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Working trees share with the unpacked source only what a build does not write."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness import sources, worktree
+from harness.errors import InfrastructureError
+from tests.unit.toy import FILES, NAME, Release, release, write_tree
+
+__all__ = ["release"]
+
+
+@pytest.fixture
+def verified(release: Release) -> sources.Verified:
+    """The toy release with a header and a link, unpacked."""
+    tree = write_tree(release.root / "given", {**FILES, "include/core.h": "int core;\n"})
+    (tree / "include/link").symlink_to("core.h")
+    return sources.obtain(NAME, [f"{NAME}={tree}"])
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[Path]:
+    """A folder on another file system than pytest's."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        yield Path(folder)
+
+
+def test_headers_are_copied_the_rest_is_linked(verified: sources.Verified, tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    worktree.lay_out(verified, tree)
+    assert (tree / "net/core.c").samefile(verified.tree / "net/core.c")
+    assert not (tree / "include/core.h").samefile(verified.tree / "include/core.h")
+    assert (tree / "include/core.h").read_text() == "int core;\n"
+    assert (tree / "include/link").readlink() == Path("core.h")
+    os.utime(tree / "include/core.h")
+    worktree.check_pristine(verified)
+
+
+def test_where_there_are_no_links(verified: sources.Verified, elsewhere: Path) -> None:
+    assert elsewhere.stat().st_dev != verified.tree.stat().st_dev
+    tree = elsewhere / "tree"
+    worktree.lay_out(verified, tree)
+    assert (tree / "net/core.c").read_text() == FILES["net/core.c"]
+    (tree / "net/core.c").write_text("written")
+    worktree.check_pristine(verified)
+
+
+def test_a_write_through_a_link_is_seen(verified: sources.Verified, tmp_path: Path) -> None:
+    worktree.lay_out(verified, tmp_path / "tree")
+    (tmp_path / "tree/net/core.c").write_text("written")
+    with pytest.raises(InfrastructureError, match=r"net/core\.c of the unpacked Toy"):
+        worktree.check_pristine(verified)
+    assert not verified.tree.exists()
