@@ -100,6 +100,15 @@ class GuestKept(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class TestStarted(Event):
+    """A test begins; without its TestFinished, it is the one during which the session ended."""
+
+    __test__ = False  # not a test class, whatever its name begins with
+    variant: str
+    test: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class TestFinished(Event):
     """One test ended. `message` says why it failed or was skipped; `artifacts` is its folder."""
 
@@ -141,6 +150,7 @@ _TYPES: dict[str, type[Event]] = {
         GuestBooted,
         GuestLost,
         GuestKept,
+        TestStarted,
         TestFinished,
         SessionFinished,
         RunFinished,

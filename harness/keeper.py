@@ -46,9 +46,13 @@ class Observer(Protocol):
 class Keeper(Generic[G]):
     """Lends the guest to one test after the other. A GuestError costs the guest, never the rest."""
 
-    def __init__(self, boot: Boot[G], observer: Observer) -> None:
+    def __init__(
+        self, boot: Boot[G], observer: Observer, prepare: Callable[[G], None] = lambda _: None
+    ) -> None:
+        """`prepare` does what is to be the same for all tests, before a guest is first lent."""
         self._boot = boot
         self._observer = observer
+        self._prepare = prepare
         self._stack = ExitStack()
         self._guest: G | None = None
         self._number = 0
@@ -110,6 +114,7 @@ class Keeper(Generic[G]):
         # Until the boot is complete it counts as failed, whatever ends it.
         self._failed_boots += 1
         guest = self._stack.enter_context(self._boot(self._number))
+        self._prepare(guest)
         guest.snapshot(SNAPSHOT)
         self._failed_boots = 0
         self._guest = guest

@@ -23,11 +23,13 @@ from harness import statements
 from harness.errors import GuestError, UserError
 from harness.events import (
     GuestBooted,
+    GuestKept,
     GuestLost,
     Outcome,
     SessionFinished,
     TestFinished,
     TestsCollected,
+    TestStarted,
     Writer,
 )
 from harness.keeper import Guest, Keeper
@@ -79,6 +81,10 @@ class GuestSession:
 
     # What pytest tells.
 
+    def start(self, test: str) -> None:
+        """A test begins."""
+        self.events.write(TestStarted(variant=self.spec.variant, test=test))
+
     def record(self, test: str) -> _Record:
         """The record of a test that is running."""
         return self._records.setdefault(test, _Record())
@@ -109,6 +115,8 @@ class GuestSession:
         """The session is over."""
         if self.keeper is not None:
             try:
+                if self.spec.keep:
+                    self._keep(self.keeper)
                 self.keeper.close()
             except GuestError as error:
                 self.stop_reason = self.stop_reason or error.message
@@ -122,6 +130,12 @@ class GuestSession:
             )
         )
         self.events.close()
+
+    def _keep(self, keeper: Keeper[Any]) -> None:
+        guest = keeper.release()
+        if guest is not None:
+            kept = guest.keep()
+            self.events.write(GuestKept(variant=self.spec.variant, login=kept.login))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -214,6 +228,9 @@ class _Reporter:
             stream.write(f"--- {report.when}\n{report.longreprtext}\n")
             for title, text in report.sections:
                 stream.write(f"--- {title}\n{text}\n")
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        self.session.start(nodeid)
 
     def pytest_runtest_logfinish(self, nodeid: str) -> None:
         self.session.finish(nodeid)

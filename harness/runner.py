@@ -258,7 +258,7 @@ def test(
     keep: bool = False,
     given: Sequence[str] = (),
     require: Sequence[str] = (),
-    seed: int | None = None,
+    seed: str | None = None,
 ) -> None:
     """Run the guest tests that a command line asks for, and print the report.
 
@@ -268,6 +268,8 @@ def test(
     check_required(require)
     if jobs < 0:
         raise UserError(f"--jobs {jobs}: it has to be 1 or more")
+    if seed is not None and not seed.isdecimal():
+        raise UserError(f"--seed {seed}: it has to be a number")
     selected = variants.select(variant, matrix)
     if expression:
         worker.collect(GUEST_TESTS, expression)
@@ -276,7 +278,7 @@ def test(
             variants=selected,
             expression=expression,
             jobs=jobs or len(os.sched_getaffinity(0)),
-            seed=secrets.randbelow(10**6) if seed is None else seed,
+            seed=secrets.randbelow(10**6) if seed is None else int(seed),
             keep=keep,
             given=tuple(given),
         )

@@ -21,6 +21,7 @@ from harness.events import (
     SessionFinished,
     TestFinished,
     TestsCollected,
+    TestStarted,
 )
 
 E = TypeVar("E", bound=Event)
@@ -120,13 +121,17 @@ def _summary(variant: str, events: Sequence[Event], narrowed: bool) -> VariantSu
     collected = _last(events, TestsCollected, variant)
     session = _last(events, SessionFinished, variant)
     reasons = []
+    started = _last(events, TestStarted, variant)
+    during = ""
+    if started is not None and started.test not in {event.test for event in finished}:
+        during = f" in {started.test}"
     if collected is None:
         reasons.append("the session did not start")
     elif session is None:
-        reasons.append("the session did not finish")
+        reasons.append(f"the session did not finish{during}")
     elif session.status not in ORDERLY:
         why = f": {session.message}" if session.message else ""
-        reasons.append(f"the session ended with status {session.status}{why}")
+        reasons.append(f"the session ended with status {session.status}{during}{why}")
     if collected is not None:
         missing = Counter(collected.tests) - Counter(event.test for event in finished)
         if missing:

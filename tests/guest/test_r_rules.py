@@ -44,8 +44,7 @@ MATCH_TABLE = (
     ("syn", "-p TCP -y", packet(SYN), packet(ACK)),
     ("not-source", f"-s ! {NEAR.host_ip}", packet(UDP_A, src="192.0.2.77"), packet(UDP_A)),
     ("not-protocol", "-p ! UDP", packet(ECHO), packet(UDP_A)),
-    ("not-interface", f"-i ! {FAR.interface}", packet(UDP_A), None),
-    ("other-interface", f"-i {NEAR.interface}", packet(ECHO), None),
+    ("not-interface", f"-i ! {FAR.interface} -s 192.0.2.0/24", packet(UDP_A), None),
 )
 
 
@@ -57,7 +56,9 @@ def test_takes_what_the_rule_matches_and_nothing_else(
     calls.ok("bind", "d", f"in:0.0.0.0:{PORT}")
     for name, words, matching, other in MATCH_TABLE:
         chains("-F input")
-        chains.append(f"input {words} -j DIVERT {PORT}")
+        # Whatever else it says, no rule here may match the management network.
+        interface = "" if "-i" in words.split() else f"-i {NEAR.interface}"
+        chains.append(f"input {interface} {words} -j DIVERT {PORT}")
         for each in (other, matching, other):
             if each is not None:
                 near.send(each)
@@ -153,7 +154,7 @@ def test_forwarded_packet_meets_input_then_forward_then_output(
 def test_ipchains_lists_what_was_set(chains: Chains) -> None:
     chains(f"-A input -p ICMP -j DIVERT {PORT}")
     chains("-I input -p UDP -d 0/0 53 -j DIVERT 65535")
-    chains("-A input -j DIVERT 1")
+    chains("-A input -i eth1 -j DIVERT 1")
 
     def listed() -> list[tuple[str, str]]:
         return [(row[TARGET], row[-1]) for row in chains.rows("input")]
@@ -174,14 +175,19 @@ def test_ipchains_saves_what_restores(chains: Chains, guest: Machine) -> None:
     chains(f"-A input -p ICMP -s 192.0.2.0/24 -j DIVERT {PORT}")
     chains("-A forward -p TCP -y -j DIVERT 65535")
     saved = chains("-S")
-    before = [chains(f"-L {name} -n -v") for name in ("input", "forward", "output")]
+
+    def listed() -> list[list[list[str]]]:
+        return [chains.rows(name) for name in ("input", "forward", "output")]
+
+    before = listed()
     assert f"-j DIVERT {PORT}" in saved
     assert "-j DIVERT 65535" in saved
     chains.flush()
     for line in saved.splitlines():
         if line.startswith("-A"):
             chains(line)
-    assert [chains(f"-L {name} -n -v") for name in ("input", "forward", "output")] == before
+    assert listed() == before
+    assert [len(rows) for rows in before] == [1, 1, 0]
 
 
 @statement("R3")
@@ -197,25 +203,14 @@ def test_ipchains_check_answers_diverted(chains: Chains, listen: Listen, listeni
 
 
 @statement("R3")
-@pytest.mark.parametrize(
-    "words",
-    [
-        "-A input -j DIVERT",
-        "-A input -j DIVERT 0",
-        "-A input -j DIVERT 65536",
-        "-A input -j DIVERT -1",
-        "-A input -j DIVERT many",
-        "-A input -j DIVERT 12x",
-        "-P input DIVERT",
-        f"-P input DIVERT {PORT}",
-    ],
-    ids=["no-port", "port-0", "port-65536", "negative", "word", "half-word", "policy", "policy2"],
-)
-def test_ipchains_refuses_what_is_no_port(chains: Chains, words: str) -> None:
-    result = chains.run(words)
-    assert result.status not in (0, 126, 127)
-    assert not result.signal
-    assert "ipchains:" in result.stderr
+def test_ipchains_refuses_what_is_no_port(chains: Chains) -> None:
+    ports = ("", " 0", " 65536", " -1", " many", " 12x")
+    refused = [f"-A input -i {NEAR.interface} -j DIVERT{port}" for port in ports]
+    for words in (*refused, "-P input DIVERT", f"-P input DIVERT {PORT}"):
+        result = chains.run(words)
+        assert result.status not in (0, 126, 127), words
+        assert not result.signal, words
+        assert "ipchains:" in result.stderr, words
     assert chains("-L -n").count("DIVERT") == 0
     assert "Chain input (policy ACCEPT):" in chains("-L input -n")
 

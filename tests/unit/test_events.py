@@ -27,6 +27,7 @@ ONE_OF_EACH: tuple[events.Event, ...] = (
     events.GuestBooted(variant="base", seconds=1.1, accelerator="tcg"),
     events.GuestLost(variant="base", test="a.py::one", message="oops\nEIP 0"),
     events.GuestKept(variant="base", login="ssh root@127.0.0.1"),
+    events.TestStarted(variant="base", test="a.py::one"),
     events.TestFinished(
         variant="base",
         test="a.py::one",
@@ -65,7 +66,7 @@ def test_last_line_without_its_end_does_not_count() -> None:
         '{"event": "Nonsense"}\n',
         '{"event": "RunFinished", "mood": "good"}\n',
         '{"event": "SessionFinished", "variant": "base"}\n',
-        events.to_line(ONE_OF_EACH[8]).replace('"failed"', '"fine"'),
+        events.to_line(ONE_OF_EACH[9]).replace('"failed"', '"fine"'),
     ],
 )
 def test_line_that_is_no_event_is_named(line: str) -> None:

@@ -20,6 +20,7 @@ from harness.events import (
     SessionFinished,
     TestFinished,
     TestsCollected,
+    TestStarted,
 )
 from harness.verdict import judge
 
@@ -124,6 +125,12 @@ def test_nothing_but_skips_is_no_pass() -> None:
 def test_lost_guest_is_no_pass_though_all_tests_passed() -> None:
     lost = GuestLost(variant="base", test="t::a", message="kernel panic\nmore")
     assert judge([*GOOD, lost]).reasons == ("base: guest lost: kernel panic",)
+
+
+def test_test_in_which_the_session_ended_is_named() -> None:
+    begun = TestStarted(variant="base", test="t::b")
+    events = [begun if event == GOOD[6] else event for event in without(SessionFinished)]
+    assert judge(events).reasons[0] == "base: the session did not finish in t::b"
 
 
 @pytest.mark.parametrize("status", [2, 3, 4, 5, -9])
