@@ -27,6 +27,7 @@ class Source:
     version_pattern: str
     version: str
     leave_out: tuple[str, ...]
+    written: tuple[str, ...]
 
 
 def load() -> dict[str, Source]:
@@ -46,6 +47,7 @@ def load() -> dict[str, Source]:
             version_pattern=row["version"]["pattern"],
             version=row["version"]["expected"],
             leave_out=tuple(row["leave_out"]),
+            written=tuple(row["written"]),
         )
         for name, row in data.items()
     }

@@ -12,25 +12,25 @@ from harness import archive
 from harness.errors import InfrastructureError
 from harness.sources import Verified
 
-# 2.2.12's rules touch headers whose own headers have changed (scripts/mkdep.c).
-COPIED = ".h"
-
 
 def lay_out(source: Verified, tree: Path) -> None:
     """Make `tree`, which is not there yet, from the unpacked source.
 
-    Headers are copied, everything else is linked, which saves three quarters of the writing. So
-    nothing may be written into in place; patch and harness.patches replace what they change.
+    What the source's own make writes in place is copied, everything else is linked, which saves
+    three quarters of the writing. patch and harness.patches replace the files that they change.
     """
+    written = source.source.written
     for folder, _folders, names in os.walk(source.tree):
         here = tree / Path(folder).relative_to(source.tree)
         here.mkdir()
         for name in names:
-            _lay_file(Path(folder, name), here / name)
+            target = here / name
+            copied = any(map(target.relative_to(tree).match, written))
+            _lay_file(Path(folder, name), target, copied=copied)
 
 
-def _lay_file(origin: Path, target: Path) -> None:
-    if not origin.name.endswith(COPIED):
+def _lay_file(origin: Path, target: Path, *, copied: bool) -> None:
+    if not copied:
         # Some file systems have no links; there, all is copied.
         with contextlib.suppress(OSError):
             os.link(origin, target, follow_symlinks=False)
@@ -52,5 +52,6 @@ def check_pristine(source: Verified) -> None:
                 raise InfrastructureError(
                     f"{path.relative_to(source.tree)} of the unpacked {source.source.title} was "
                     "written to, so what was built from it is not to be trusted",
-                    "run this again: it unpacks the source anew",
+                    "name the file in `written` of harness/data/sources.toml, or see what else "
+                    "writes there; the next run unpacks the source anew",
                 )

@@ -63,6 +63,7 @@ def given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
             "sources.toml": f'["{kernel.SOURCE}"]\ntitle = "Linux 2.2.12"\n'
             f'archive = "{kernel.SOURCE}"\n'
             'endings = [".tar.gz"]\nplaces = []\ndigests = {}\nmanifest = "toy"\nleave_out = []\n'
+            "written = []\n"
             f'["{kernel.SOURCE}".version]\nfile = "Makefile"\nexpected = "2"\n'
             "pattern = 'VERSION = (\\d+)'\n",
             "manifests/toy": manifest.dump(manifest.of_tree(tree)),

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,11 +15,13 @@ from tests.unit.toy import FILES, NAME, Release, release, write_tree
 
 __all__ = ["release"]
 
+WRITTEN = {"include/core.h": "int core;\n", "net/written.c": "int written;\n"}
+
 
 @pytest.fixture
 def verified(release: Release) -> sources.Verified:
-    """The toy release with a header and a link, unpacked."""
-    tree = write_tree(release.root / "given", {**FILES, "include/core.h": "int core;\n"})
+    """The toy release with a link, and files that its make writes, unpacked."""
+    tree = write_tree(release.root / "given", {**FILES, **WRITTEN})
     (tree / "include/link").symlink_to("core.h")
     return sources.obtain(NAME, [f"{NAME}={tree}"])
 
@@ -32,14 +33,17 @@ def elsewhere() -> Iterator[Path]:
         yield Path(folder)
 
 
-def test_headers_are_copied_the_rest_is_linked(verified: sources.Verified, tmp_path: Path) -> None:
+def test_what_is_written_is_copied_the_rest_is_linked(
+    verified: sources.Verified, tmp_path: Path
+) -> None:
     tree = tmp_path / "tree"
     worktree.lay_out(verified, tree)
     assert (tree / "net/core.c").samefile(verified.tree / "net/core.c")
-    assert not (tree / "include/core.h").samefile(verified.tree / "include/core.h")
-    assert (tree / "include/core.h").read_text() == "int core;\n"
+    for name, text in WRITTEN.items():
+        assert not (tree / name).samefile(verified.tree / name)
+        assert (tree / name).read_text() == text
+        (tree / name).write_text("anew")
     assert (tree / "include/link").readlink() == Path("core.h")
-    os.utime(tree / "include/core.h")
     worktree.check_pristine(verified)
 
 

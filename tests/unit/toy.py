@@ -54,6 +54,7 @@ class Release:
             'endings = [".tar.xz", ".tar.gz", ".tar.bz2"]\n'
             f"places = [{', '.join(repr(place) for place in places)}]\n"
             f'manifest = "{NAME}.sha256"\nleave_out = ["*.o", ".git", "include/asm"]\n'
+            'written = ["*.h", "net/written.c"]\n'
             f'["{NAME}".version]\nfile = "Makefile"\nexpected = "1.2.3"\n'
             "pattern = 'VERSION = (\\d+)\\nPATCHLEVEL = (\\d+)\\nSUBLEVEL = (\\d+)'\n"
             f'["{NAME}".digests]\n{digest_rows}'
