@@ -26,7 +26,7 @@ from harness import (
     variants,
     worktree,
 )
-from harness.errors import InfrastructureError
+from harness.errors import InfrastructureError, UserError
 from harness.variants import Variant
 
 SOURCE = "linux-2.2.12"
@@ -81,8 +81,11 @@ def build(variant: Variant, *, jobs: int = 0, given: Sequence[str] = ()) -> Kern
     `given` is the NAME=PATH strings of --source. Says in one line what was built in how long.
 
     Raises MissingSourceError without the source, InfrastructureError if a patch does not apply, an
-    option does not take effect, or the compiler fails: with its first errors and the whole log.
+    option does not take effect, or the compiler fails: with its first errors and the whole log;
+    UserError for a negative number of compilers.
     """
+    if jobs < 0:
+        raise UserError(f"{jobs} jobs cannot be", "give the number of compilers to run at once")
     source = sources.obtain(SOURCE, given)
     series = patches.load_parts(SOURCE, variant.series)
     options = kernelconfig.compose(variant.fragments)

@@ -180,6 +180,11 @@ def test_no_source(given: list[str]) -> None:
         kernel.build(variants.named("stock"), given=["linux=/tmp"])
 
 
+def test_jobs(given: list[str]) -> None:
+    with pytest.raises(UserError, match="-1 jobs"):
+        kernel.build(variants.named("base"), jobs=-1, given=given)
+
+
 def test_headers(given: list[str]) -> None:
     include = kernel.headers(given)
     assert (include / "asm").readlink() == Path("asm-i386")
