@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness import fingerprint, paths
 from harness.errors import InfrastructureError
-from harness.patchfile import Patch, parse, shown
+from harness.patchfile import Patch, parse, read, shown
 
 OVERLAY = "overlay"
 
@@ -30,11 +29,15 @@ _BAD_HUNK = re.compile(r"Hunk #(\d+) (FAILED at (\d+)|succeeded at (\d+) .*(?:of
 
 @dataclass(frozen=True)
 class Series:
-    """One part of a series: its patches in order, and its overlay's files relative to `overlay`."""
+    """One part of a series: its patches in order, and its overlay's files by their paths.
+
+    It holds what was read, so that what is applied is what the fingerprint says, whatever happens
+    to the files meanwhile.
+    """
 
     folder: Path
-    patches: tuple[Path, ...]
-    overlay_files: tuple[str, ...]
+    patches: tuple[Patch, ...]
+    overlay: Mapping[str, bytes]
 
     @property
     def name(self) -> str:
@@ -44,29 +47,39 @@ class Series:
     @property
     def fingerprint(self) -> str:
         """Of the patches and the overlay: names, order and content."""
-        overlay = (self.folder / OVERLAY / name for name in self.overlay_files)
-        return fingerprint.of_files(self.folder, (*self.patches, *overlay))
+        parts: list[bytes | str] = []
+        for patch in self.patches:
+            parts += [patch.path.name, patch.data]
+        for name in sorted(self.overlay):
+            parts += [f"{OVERLAY}/{name}", self.overlay[name]]
+        return fingerprint.of_bytes(*parts)
 
     def touched(self) -> frozenset[str]:
         """Paths in the source that the series changes, replaces, adds or removes."""
         changed = {
             path
             for patch in self.patches
-            for change in parse(patch).changes
+            for change in patch.changes
             for path in (change.old, change.new)
             if path is not None
         }
-        return frozenset(changed | set(self.overlay_files))
+        return frozenset(changed | self.overlay.keys())
 
 
 def load(folder: Path) -> Series:
-    """The part in `folder`; an absent folder is an empty part."""
+    """The part in `folder`; an absent folder is an empty part.
+
+    Raises InfrastructureError for a file that is no patch.
+    """
     overlay = folder / OVERLAY
-    files = sorted(path for path in overlay.rglob("*") if path.is_file())
     return Series(
         folder,
-        tuple(sorted(folder.glob("*.patch"))),
-        tuple(path.relative_to(overlay).as_posix() for path in files),
+        tuple(parse(path) for path in sorted(folder.glob("*.patch"))),
+        {
+            path.relative_to(overlay).as_posix(): read(path)
+            for path in overlay.rglob("*")
+            if path.is_file()
+        },
     )
 
 
@@ -104,37 +117,38 @@ def apply(series: Iterable[Series], tree: Path, log: Path) -> None:
     could have had the change itself.
     """
     for part in series:
-        for name in part.overlay_files:
+        for name, data in part.overlay.items():
             target = tree / name
             target.parent.mkdir(parents=True, exist_ok=True)
             # The tree may share its files with the unpacked source.
             target.unlink(missing_ok=True)
-            shutil.copyfile(part.folder / OVERLAY / name, target)
-        for path in part.patches:
-            _refuse_overlaid(part, parse(path))
-            _apply_one(path, tree, log)
+            target.write_bytes(data)
+        for patch in part.patches:
+            _refuse_overlaid(part, patch)
+            _apply_one(patch, tree, log)
 
 
 def _refuse_overlaid(part: Series, patch: Patch) -> None:
     for change in patch.changes:
         for name in (change.old, change.new):
-            if name in part.overlay_files:
+            if name in part.overlay:
                 raise InfrastructureError(
                     f"{shown(patch.path)} changes {name}, which {part.name}/{OVERLAY} replaces",
                     f"make the change in {part.name}/{OVERLAY}/{name}",
                 )
 
 
-def _apply_one(path: Path, tree: Path, log: Path) -> None:
+def _apply_one(patch: Patch, tree: Path, log: Path) -> None:
+    name = shown(patch.path)
     command = ["patch", "-p1", "--fuzz=0", "--batch", "--forward", "--no-backup-if-mismatch"]
-    command += ["--reject-file=-", f"--input={path.resolve()}"]
+    command += ["--reject-file=-"]
     environment = {**os.environ, "LC_ALL": "C"}
     try:
         done = subprocess.run(
             command,
             cwd=tree,
             env=environment,
-            stdin=subprocess.DEVNULL,
+            input=patch.data,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             timeout=PATCH_SECONDS,
@@ -146,17 +160,17 @@ def _apply_one(path: Path, tree: Path, log: Path) -> None:
         ) from error
     except subprocess.TimeoutExpired as error:
         raise InfrastructureError(
-            f"patch was still applying {shown(path)} after {PATCH_SECONDS:g} s"
+            f"patch was still applying {name} after {PATCH_SECONDS:g} s"
         ) from error
     output = done.stdout.decode(errors="replace")
     with log.open("a") as stream:
-        stream.write(f"patch -p1 < {shown(path)}\n{output}")
+        stream.write(f"patch -p1 < {name}\n{output}")
     problem = misapplied(output)
     if problem is None and done.returncode != 0:
         problem = output.strip().splitlines()[-1] if output.strip() else f"status {done.returncode}"
     if problem is not None:
         raise InfrastructureError(
-            f"{shown(path)} does not apply: {problem}",
+            f"{name} does not apply: {problem}",
             "the source, or a patch before it, is not what this patch was made from",
         )
 

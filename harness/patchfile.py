@@ -41,9 +41,12 @@ class FileChange:
 
 @dataclass(frozen=True)
 class Patch:
-    """One patch file, parsed: the text before the first file, and the files that it changes."""
+    """One patch file as it was read: its bytes, the text before the first file, and the files that
+    it changes.
+    """
 
     path: Path
+    data: bytes
     head: str
     changes: tuple[FileChange, ...]
 
@@ -52,9 +55,10 @@ def parse(path: Path) -> Patch:
     """Parse a unified diff with `a/` and `b/` prefixes.
 
     Raises InfrastructureError with the line if a hunk is shorter than its header says, or the file
-    changes nothing.
+    changes nothing or cannot be read.
     """
-    lines = path.read_text(encoding="latin-1").split("\n")
+    data = read(path)
+    lines = data.decode("latin-1").split("\n")
     head: list[str] = []
     changes: list[FileChange] = []
     at = 0
@@ -70,7 +74,7 @@ def parse(path: Path) -> Patch:
         at += 1
     if not changes:
         raise InfrastructureError(f"{shown(path)} is no patch: it changes no file")
-    return Patch(path, "\n".join(head).strip(), tuple(changes))
+    return Patch(path, data, "\n".join(head).strip(), tuple(changes))
 
 
 def _hunks(path: Path, lines: list[str], at: int) -> tuple[tuple[Hunk, ...], int]:
@@ -121,6 +125,14 @@ def faults(patch: Patch) -> list[str]:
             if hunk.behind:
                 found.append(f"{where}: context behind its @@ (make it without diff -p)")
     return found
+
+
+def read(path: Path) -> bytes:
+    """The bytes of a file of a series."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InfrastructureError(f"cannot read {shown(path)}: {error.strerror}") from error
 
 
 def shown(path: Path) -> str:

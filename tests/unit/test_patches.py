@@ -73,6 +73,18 @@ def test_applied_twice_is_refused(release: Release, tree: Path) -> None:
         _apply(release, tree)
 
 
+def test_what_was_loaded_is_applied(release: Release, tree: Path) -> None:
+    write_tree(release.patches / "overlay", {"net/raw.c": "int ours;\n"})
+    series = patches.load_all(NAME)
+    before = [part.fingerprint for part in series]
+    (release.patches / "0001-tenth-line.patch").unlink()
+    (release.patches / "overlay/net/raw.c").write_text("int later;\n")
+    patches.apply(series, tree, release.root / "log")
+    assert "long core10;" in (tree / "net/core.c").read_text()
+    assert (tree / "net/raw.c").read_text() == "int ours;\n"
+    assert [part.fingerprint for part in series] == before
+
+
 def test_overlay_first(release: Release, tree: Path) -> None:
     write_tree(release.patches / "overlay", {"net/raw.c": "int ours;\n", "net/new.c": "int new;\n"})
     _apply(release, tree)
