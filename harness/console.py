@@ -68,6 +68,7 @@ class Console:
         self.tee = tee
         self._limit = limit
         self._written = 0
+        self._forgotten = 0
         self._lines: list[Line] = []
         self._subscribers: list[Callable[[], None]] = []
         self._changed = threading.Condition()
@@ -144,22 +145,18 @@ class Console:
         crash = self.crash
         if crash is None:
             return lines[-BEFORE_LINES:]
-        texts = [line.text for line in lines]
-        # The latest: a line like it may also be left from before a `forget()`.
-        begin = len(texts) - 1 - texts[::-1].index(crash.line)
-        return lines[max(0, begin - BEFORE_LINES) : begin + REPORT_LINES]
+        begin = next(
+            number
+            for number, line in enumerate(lines)
+            if number >= self._forgotten and line.text == crash.line
+        )
+        return lines[max(self._forgotten, begin - BEFORE_LINES) : begin + REPORT_LINES]
 
     def _report_is_over(self) -> bool:
         crash = self.crash
         if crash is None or crash.last is None or self.flooded or self.closed:
             return True
-        # Counted from the end: the same line may also belong to a crash before a `forget()`.
-        for line in reversed(self._lines):
-            if crash.is_over_with(line.text):
-                return True
-            if line.text == crash.line:
-                return False
-        return True
+        return any(crash.is_over_with(line.text) for line in self._lines[self._forgotten :])
 
     def forget(self) -> None:
         """The guest was brought back to an earlier state: it is in trouble no more."""
@@ -167,6 +164,7 @@ class Console:
             self.crash = None
             self.flooded = False
             self._written = 0
+            self._forgotten = len(self._lines)
 
     @property
     def age(self) -> float:

@@ -84,8 +84,9 @@ def keep(
     return kept
 
 
-def running(runs: Path = paths.RUNS) -> list[Kept]:
-    """The guests below the folder `runs` that still run, the one kept last first."""
+def running(runs: Path | None = None) -> list[Kept]:
+    """The guests below `runs`, or of this checkout, that still run; the one kept last first."""
+    runs = runs or paths.RUNS
     records = sorted(runs.rglob(RECORD), key=lambda path: path.stat().st_mtime, reverse=True)
     every = (Kept(**json.loads(path.read_text())) for path in records)
     return [kept for kept in every if kept.runs]

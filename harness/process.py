@@ -182,7 +182,9 @@ class Process:
 
     def _has_ended(self) -> bool:
         """Whether there will be no more output, and the exit status is known."""
-        return bool(self._channel.exit_status_ready() and self._channel.eof_received)
+        channel = self._channel
+        # A lost connection closes the channel without an end of its output.
+        return bool(channel.closed or (channel.exit_status_ready() and channel.eof_received))
 
     def _wait_for_more(self, deadline: Deadline) -> bool:
         """Wait for output or the end; False when the time is over."""

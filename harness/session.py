@@ -32,7 +32,7 @@ def run(variant: str, put: Sequence[str], command: str, given: Sequence[str] = (
     with _guest("run", variant, given) as machine:
         for file in files:
             machine.ssh.put(file, f"/root/{file.name}", mode=file.stat().st_mode & 0o777)
-        machine.console.tee = _ConsoleLines()
+        machine.console.tee = ConsoleLines()
         channel = machine.ssh.open_channel()
         # The shell stays, and tells of a signal as 128 + its number.
         channel.exec_command(f"{command}\nexit $?")
@@ -136,7 +136,7 @@ def _write_out(data: bytes) -> None:
     sys.stdout.buffer.flush()
 
 
-class _ConsoleLines:
+class ConsoleLines:
     """Shows console lines on standard error, each marked as such."""
 
     def __init__(self) -> None:
