@@ -13,6 +13,7 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.table import Table
 
@@ -118,23 +119,23 @@ def _parts(jobs: int, given: Sequence[str]) -> list[parts.Built]:
     wanted = parts.load()
     libc = parts.build(wanted.pop("libc"), (), jobs=jobs, given=given)
 
-    def build_programs() -> parts.Built:
+    def build_programs() -> list[parts.Built]:
         return programs.build(sysroot.combine(libc, kernel.headers(given)))
 
     with concurrent.futures.ThreadPoolExecutor(max_workers=max(2, jobs)) as pool:
-        futures = [pool.submit(build_programs)]
-        futures += [
+        futures = [
             pool.submit(parts.build, part, (libc,), jobs=jobs, given=given)
             for part in wanted.values()
         ]
+        compiled = pool.submit(build_programs)
         try:
-            return [libc, *(future.result() for future in futures)]
+            return [libc, *(future.result() for future in futures), *compiled.result()]
         except BaseException as error:
-            for future in futures:
-                future.cancel()
+            pool.shutdown(wait=False, cancel_futures=True)
             if not isinstance(error, Exception):
                 # Ctrl-C reaches this thread alone; the others' compilers are ended here.
-                while concurrent.futures.wait(futures, timeout=0.1).not_done:
+                pending: list[concurrent.futures.Future[Any]] = [*futures, compiled]
+                while concurrent.futures.wait(pending, timeout=0.1).not_done:
                     command.end_all()
             raise
 

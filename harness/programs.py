@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The C programs of tests/programs, compiled for the guest."""
+"""The C programs of tests/programs, each compiled for the guest and kept by its fingerprint."""
 
 from __future__ import annotations
 
 import tomllib
+from dataclasses import dataclass
 from pathlib import Path
 
 from harness import fingerprint, parts, paths, store, sysroot
@@ -13,26 +14,51 @@ FOLDER = paths.TESTS / "programs"
 DATA = FOLDER / "programs.toml"
 
 
-def build(root: sysroot.Sysroot) -> parts.Built:
-    """Every program that programs.toml names, as usr/bin/<name>.
+@dataclass(frozen=True)
+class Program:
+    """A program as programs.toml describes it; `sources` are files of its folder."""
+
+    name: str
+    sources: tuple[str, ...]
+    flags: tuple[str, ...]
+    warnings: bool
+
+
+def load() -> tuple[Program, ...]:
+    """Every program, in the order of the data file."""
+    return tuple(
+        Program(name, tuple(entry["sources"]), tuple(entry["flags"]), entry["warnings"])
+        for name, entry in tomllib.loads(DATA.read_text()).items()
+    )
+
+
+def build(root: sysroot.Sysroot) -> list[parts.Built]:
+    """Every program as usr/bin/<name>, compiled if it or a header beside it has changed.
 
     Raises InfrastructureError with the compiler's messages if one does not compile, or compiles
-    with a warning where it must not.
+    with a warning where programs.toml wants none.
     """
-    print_ = fingerprint.of_bytes(root.fingerprint, fingerprint.of_tree(FOLDER))
+    return [_build(program, root) for program in load()]
+
+
+def _build(program: Program, root: sysroot.Sysroot) -> parts.Built:
+    sources = [FOLDER / name for name in program.sources]
+    print_ = fingerprint.of_bytes(
+        root.fingerprint,
+        repr(program),
+        fingerprint.of_files(FOLDER, [*sources, *FOLDER.glob("*.h")]),
+    )
 
     def make(folder: Path) -> None:
-        target = folder / "out" / "usr" / "bin"
-        target.mkdir(parents=True)
-        for name, program in tomllib.loads(DATA.read_text()).items():
-            sources = [FOLDER / source for source in program["sources"]]
-            done = root.compile(sources, target / name, ["-O2", "-s", *program["flags"]])
-            if not done.succeeded or (done.messages and program["warnings"]):
-                raise InfrastructureError(
-                    f"the test program {name} does not compile"
-                    f"{' without warnings' if done.succeeded else ''}:\n{done.messages.rstrip()}",
-                    f"its source is in {FOLDER.relative_to(paths.ROOT)}",
-                )
+        target = folder / "out" / "usr" / "bin" / program.name
+        target.parent.mkdir(parents=True)
+        done = root.compile(sources, target, ["-O2", "-s", *program.flags])
+        if not done.succeeded or (done.messages and program.warnings):
+            raise InfrastructureError(
+                f"the test program {program.name} does not compile"
+                f"{' without warnings' if done.succeeded else ''}:\n{done.messages.rstrip()}",
+                f"its source is in {FOLDER.relative_to(paths.ROOT)}",
+            )
 
-    entry = store.obtain("programs", print_, make, "the test programs")
-    return parts.Built("programs", entry.path / "out", print_, entry.seconds, entry.cached)
+    entry = store.obtain("program", print_, make, f"the test program {program.name}")
+    return parts.Built(program.name, entry.path / "out", print_, entry.seconds, entry.cached)

@@ -5,7 +5,7 @@ sed 's/#.*//' "$RECIPE/options" | tr -s ' ' '\n' | sed '/^$/d; s/^/CONFIG_/' >wa
 # Its configurator cannot read a short list. So: answer the questions that the list brings up with
 # whatever is offered, then take all that is not in the list back, when none is left to ask.
 choose() {
-	sed 's/^\(CONFIG_[A-Z0-9_]*\)=y$/# \1 is not set/' .config | grep -vwFf wanted >chosen
+	sed 's/^\(CONFIG_[A-Za-z0-9_]*\)=y$/# \1 is not set/' .config | grep -vwFf wanted >chosen
 	sed 's/$/=y/' wanted >>chosen
 	mv chosen .config
 	yes '' | make -s oldconfig >/dev/null

@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef _SYSROOT_ASM_STAT_H
+#define _SYSROOT_ASM_STAT_H
+
+#include <sys/stat.h>
+
+#endif

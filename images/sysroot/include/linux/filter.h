@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef _SYSROOT_LINUX_FILTER_H
+#define _SYSROOT_LINUX_FILTER_H
+
+#include <linux/types.h>
+#include_next <linux/filter.h>
+
+#endif
