@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from harness.errors import InfrastructureError, UserError
 RECIPE = "3"
 
 COMPATIBLE = paths.IMAGES / "sysroot" / "include"
+CHECK = paths.IMAGES / "sysroot" / "check.c"
 
 # What of the kernel's headers is for programs.
 KERNEL_FOLDERS = ("linux", "asm")
@@ -111,7 +113,7 @@ def combine(libc: parts.Built, headers: Path) -> Sysroot:
         libc.fingerprint,
         # A folder of the store is named by the fingerprint of what is in it.
         headers.parent.name,
-        fingerprint.of_tree(COMPATIBLE),
+        fingerprint.of_tree(COMPATIBLE.parent),
         fingerprint.of_file(paths.IMAGES / "libc" / "cc"),
     )
 
@@ -132,9 +134,37 @@ def combine(libc: parts.Built, headers: Path) -> Sysroot:
             flags='-D__KERNEL_STRICT_NAMES -isystem "$here/compatible"',
             after='-isystem "$here/kernel"',
         )
+        _check(Sysroot(folder, print_, 0.0, cached=False))
 
     entry = store.obtain("sysroot", print_, make, "the sysroot")
     return Sysroot(entry.path, print_, entry.seconds, entry.cached)
+
+
+def reordered(text: str) -> str:
+    """A C source with its lines that include headers in the opposite order."""
+    lines = text.splitlines(keepends=True)
+    places = [number for number, line in enumerate(lines) if line.startswith("#include")]
+    for place, line in zip(places, [lines[number] for number in reversed(places)], strict=True):
+        lines[place] = line
+    return "".join(lines)
+
+
+def _check(root: Sysroot) -> None:
+    """Compile CHECK with `root`, whichever way round; raise InfrastructureError if it warns."""
+    text = CHECK.read_text()
+    with tempfile.TemporaryDirectory() as work:
+        for order, source in (("", text), (" (includes reversed)", reordered(text))):
+            path = Path(work) / "check.c"
+            path.write_text(source)
+            for dialect in ("gnu89", "gnu17"):
+                flags = [f"-std={dialect}", "-Wall", "-Wextra", "-Wno-unused-local-typedefs"]
+                done = root.compile([path], Path(work) / "check", flags)
+                if not done.succeeded or done.messages:
+                    raise InfrastructureError(
+                        f"the headers of libc and kernel do not agree{order}, {dialect}:\n"
+                        f"{done.messages.rstrip()}",
+                        f"the headers that settle it are in {COMPATIBLE.relative_to(paths.ROOT)}",
+                    )
 
 
 def compile_for_user(program: str, *, flags: Sequence[str], output: str | None) -> None:

@@ -8,11 +8,12 @@ choose() {
 	sed 's/^\(CONFIG_[A-Za-z0-9_]*\)=y$/# \1 is not set/' .config | grep -vwFf wanted >chosen
 	sed 's/$/=y/' wanted >>chosen
 	mv chosen .config
-	yes '' | make -s oldconfig >/dev/null
 }
 make -s allnoconfig >/dev/null
 choose
+yes '' | make -s oldconfig >/dev/null
 choose
+make -s silentoldconfig >/dev/null
 for name in $(cat wanted); do
 	grep -q "^$name=y" .config || { echo "busybox has no $name, or it needs another option"; exit 1; }
 done

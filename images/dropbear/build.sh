@@ -3,6 +3,7 @@
 # none, to /dev/urandom, and so never waits for entropy. --build: told, not guessed, since the guess
 # runs the compiler and trips over the libc's name.
 cp "$RECIPE/localoptions.h" localoptions.h
+cp "$RECIPE/libtomcrypt.mk" libtomcrypt/GNUmakefile
 ./configure -q --build=x86_64-pc-linux-gnu --host=i386-pc-linux-gnu --enable-bundled-libtom \
 	--disable-zlib --disable-syslog --disable-harden --disable-lastlog --disable-utmp \
 	--disable-utmpx --disable-wtmp --disable-wtmpx --disable-loginfunc --disable-pututline \
