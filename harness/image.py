@@ -117,27 +117,32 @@ def _build(*, jobs: int, given: Sequence[str]) -> tuple[Image, list[parts.Built]
 def _parts(jobs: int, given: Sequence[str]) -> list[parts.Built]:
     """All parts and the programs, in the order of the data file; two or more at once."""
     wanted = parts.load()
-    libc = parts.build(wanted.pop("libc"), (), jobs=jobs, given=given)
-
-    def build_programs() -> list[parts.Built]:
-        return programs.build(sysroot.combine(libc, kernel.headers(given)))
-
+    first = wanted.pop("libc")
+    parts.fetch(first)
+    pending: list[concurrent.futures.Future[Any]] = []
     with concurrent.futures.ThreadPoolExecutor(max_workers=max(2, jobs)) as pool:
-        futures = [
-            pool.submit(parts.build, part, (libc,), jobs=jobs, given=given)
-            for part in wanted.values()
-        ]
-        compiled = pool.submit(build_programs)
         try:
+            # The others' packages come while the libc is compiled.
+            pending += [pool.submit(parts.fetch, part) for part in wanted.values()]
+            libc = parts.build(first, (), jobs=jobs, given=given)
+            futures = [
+                pool.submit(parts.build, part, (libc,), jobs=jobs, given=given)
+                for part in wanted.values()
+            ]
+            compiled = pool.submit(_build_programs, libc, given)
+            pending += [*futures, compiled]
             return [libc, *(future.result() for future in futures), *compiled.result()]
         except BaseException as error:
             pool.shutdown(wait=False, cancel_futures=True)
             if not isinstance(error, Exception):
                 # Ctrl-C reaches this thread alone; the others' compilers are ended here.
-                pending: list[concurrent.futures.Future[Any]] = [*futures, compiled]
                 while concurrent.futures.wait(pending, timeout=0.1).not_done:
                     command.end_all()
             raise
+
+
+def _build_programs(libc: parts.Built, given: Sequence[str]) -> list[parts.Built]:
+    return programs.build(sysroot.combine(libc, kernel.headers(given)))
 
 
 def _assemble(

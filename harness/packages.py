@@ -9,9 +9,11 @@ again.
 
 from __future__ import annotations
 
+import functools
 import re
 import shutil
 import tempfile
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +26,9 @@ APT_FOLDER = Path("/etc/apt")
 
 # 20 MB of package lists, or a package of a few MB, over a slow line.
 APT_SECONDS = 900.0
+
+# Threads of this process queue here, without a word; other processes at the lock file.
+_one_at_a_time = threading.Lock()
 
 _TARBALL = re.compile(r"(?P<name>[^_]+)_(?P<version>.+?)\.(?:orig\.)?tar\.(?:gz|bz2|xz|zst)")
 _DEB = re.compile(r"(?P<name>[^_]+)_(?P<version>.+?)_[^_]+\.deb")
@@ -83,7 +88,8 @@ def _obtain(name: str, architecture: str | None) -> Package:
     with store.disk_errors(folder):
         if not folder.is_dir():
             folder.parent.mkdir(parents=True, exist_ok=True)
-            with store.lock(folder.parent / "apt.lock", f"{kind} packages"):
+            lock = store.lock(folder.parent / "apt.lock", f"the folder of {kind} packages")
+            with _one_at_a_time, lock:
                 if not folder.is_dir():
                     _download(name, architecture, folder)
         return _read(name, folder)
@@ -116,7 +122,7 @@ def _version(file: str) -> str | None:
 
 def _download(name: str, architecture: str | None, folder: Path) -> None:
     """Fetch into a folder beside `folder`, which takes its name when it is whole."""
-    apt = _Apt.prepared(architecture)
+    apt = _prepared(paths.cache_dir(), architecture)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".partial-") as work:
         partial = Path(work) / name
         partial.mkdir()
@@ -143,29 +149,6 @@ class _Apt:
     def log(self) -> Path:
         return self.root / "log"
 
-    @classmethod
-    def prepared(cls, architecture: str | None) -> _Apt:
-        """Written anew, with package lists as new as the archive has them."""
-        release = host_release()
-        apt = cls(paths.cache_dir() / "apt" / f"{release.name}-{architecture or 'source'}")
-        shutil.rmtree(apt.root / "lists.d", ignore_errors=True)
-        for name in ("state/lists/partial", "cache/archives/partial", "lists.d"):
-            (apt.root / name).mkdir(parents=True, exist_ok=True)
-        (apt.root / "state/status").touch()
-        apt.log.unlink(missing_ok=True)
-        lists = _host_lists(release, architecture)
-        if not lists:
-            raise InfrastructureError(
-                f"{APT_FOLDER} names no archive of {release.name} to take packages from",
-                "the guest image is made from Debian's or Ubuntu's source packages: "
-                "use such a host, with its own archive (component main) in /etc/apt",
-            )
-        for file, text in lists.items():
-            (apt.root / "lists.d" / file).write_text(text)
-        (apt.root / "apt.conf").write_text(_configuration(apt.root, architecture))
-        apt.run(["update"], what="fetching the lists of packages")
-        return apt
-
     def run(self, arguments: Sequence[str], *, what: str, cwd: Path | None = None) -> None:
         """Run apt-get. Raises InfrastructureError with its last lines, and what may be wrong."""
         try:
@@ -183,6 +166,32 @@ class _Apt:
                 "the first build of the guest image needs the archive named in /etc/apt: "
                 f"see to the network, then run this again (all of the output: {self.log})",
             ) from error
+
+
+@functools.cache
+def _prepared(cache: Path, architecture: str | None) -> _Apt:
+    """apt-get in a folder of `cache`, its package lists as new as the archive had them when this
+    process first asked.
+    """
+    release = host_release()
+    apt = _Apt(cache / "apt" / f"{release.name}-{architecture or 'source'}")
+    shutil.rmtree(apt.root / "lists.d", ignore_errors=True)
+    for name in ("state/lists/partial", "cache/archives/partial", "lists.d"):
+        (apt.root / name).mkdir(parents=True, exist_ok=True)
+    (apt.root / "state/status").touch()
+    apt.log.unlink(missing_ok=True)
+    lists = _host_lists(release, architecture)
+    if not lists:
+        raise InfrastructureError(
+            f"{APT_FOLDER} names no archive of {release.name} to take packages from",
+            "the guest image is made from Debian's or Ubuntu's source packages: "
+            "use such a host, with its own archive (component main) in /etc/apt",
+        )
+    for file, text in lists.items():
+        (apt.root / "lists.d" / file).write_text(text)
+    (apt.root / "apt.conf").write_text(_configuration(apt.root, architecture))
+    apt.run(["update"], what="fetching the lists of packages")
+    return apt
 
 
 def _failures(log: Path) -> str:

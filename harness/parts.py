@@ -106,6 +106,17 @@ def write_compiler(target: Path, *, flags: str, after: str) -> None:
     target.chmod(0o755)
 
 
+def fetch(part: Part) -> None:
+    """Download the packages that `part` is made from, if they are not here yet.
+
+    Raises InfrastructureError without a network, or if the release has no such package.
+    """
+    if part.package:
+        packages.source(part.package)
+    if part.binary:
+        packages.binary(*part.binary)
+
+
 def build(part: Part, needs: Sequence[Built], *, jobs: int, given: Sequence[str] = ()) -> Built:
     """Build `part`, if it is not in the cache, from its source and what it needs.
 
