@@ -49,7 +49,8 @@ class Console:
     Lines go to the file `log` as they come. Whoever subscribed is called, from that thread, once
     the guest has crashed, or has written more than `limit` bytes since the last `forget()`, or its
     console is closed: `crash`, `flooded` and `closed` say which. What follows a flood is dropped.
-    Every chunk that is read also goes to `tee`. The guest was launched `age` seconds ago.
+    `failure` is the error that kept it from writing the log, which also counts as closed. Every
+    chunk that is read also goes to `tee`. The guest was launched `age` seconds ago.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Console:
         self.crash: Crash | None = None
         self.flooded = False
         self.closed = False
+        self.failure: OSError | None = None
         self.tee = tee
         self._limit = limit
         self._written = 0
@@ -181,9 +183,12 @@ class Console:
         self._thread.join()
 
     def _watch(self) -> None:
-        with self.log.open("a", encoding="utf-8", errors="replace", buffering=1) as log:
-            for text in self._texts():
-                self._take(Line(time.monotonic() - self._launch, text), log.write)
+        try:
+            with self.log.open("a", encoding="utf-8", errors="replace", buffering=1) as log:
+                for text in self._texts():
+                    self._take(Line(time.monotonic() - self._launch, text), log.write)
+        except OSError as error:
+            self.failure = error
         if not self._stopping.is_set():
             self._tell(closed=True)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from harness.console import Console
 from harness.emulator import Emulator
-from harness.errors import DeadlineError, GuestLostError
+from harness.errors import DeadlineError, GuestLostError, InfrastructureError
 from harness.symbols import Symbols
 
 # QEMU is gone within milliseconds of its console.
@@ -22,8 +22,15 @@ class Diagnosis:
         self._symbols = names
 
     def check(self) -> None:
-        """Raise GuestLostError if the console or QEMU's end says that the guest is lost."""
+        """Raise GuestLostError if the console or QEMU's end says that the guest is lost.
+
+        Raises InfrastructureError if the console cannot be kept on disk.
+        """
         console = self._console
+        if console.failure is not None:
+            raise InfrastructureError(
+                f"cannot write {console.log}: {console.failure.strerror}", "make room there"
+            )
         crash = console.crash
         if crash is not None:
             raise self.error(crash.name, self._symbols.annotate(crash.words))

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pty
+import shutil
 import signal
 import subprocess
 import tty
@@ -33,6 +34,8 @@ class Emulator:
         self.log = log
         self._released = False
         self.arguments = qemu.arguments(spec)
+        if shutil.which(qemu.PROGRAM) is None:
+            raise InfrastructureError(f"this host lacks {qemu.PROGRAM}", "run: ./inv setup")
         self.console_fd, terminal_fd = pty.openpty()
         try:
             # Else the console's first lines, before QEMU sets it raw, come with doubled returns.

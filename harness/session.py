@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import _thread
 import subprocess
 import sys
 import time
@@ -123,7 +124,8 @@ def _follow_kept() -> None:
         )
     newest = guests[0]
     for guest in guests:
-        terminal.say(f"kept: {guest.variant}, {guest.login} (to end it: kill {guest.pid})")
+        terminal.say(f"kept: {guest.variant}, {guest.login}")
+        terminal.say(f"      to end it: reboot there, or here: kill {guest.pid}")
     terminal.say(f"the console of {newest.variant}, until Ctrl-C or its end:")
     # tail waits for the file to grow by inotify, and ends with the process.
     subprocess.run(
@@ -132,8 +134,13 @@ def _follow_kept() -> None:
 
 
 def _write_out(data: bytes) -> None:
-    sys.stdout.buffer.write(data)
-    sys.stdout.buffer.flush()
+    """Called from the console's thread."""
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        # Nobody looks on any more: as if by Ctrl-C.
+        _thread.interrupt_main()
 
 
 class ConsoleLines:

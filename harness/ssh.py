@@ -36,6 +36,9 @@ class Ssh:
         self._trouble = threading.Event()
         # Readable once the guest is in trouble: for waits on channels.
         self._alarm = os.eventfd(0, os.EFD_NONBLOCK)
+        # The console's thread may ring the alarm while this one closes it.
+        self._lock = threading.Lock()
+        self._closed = False
         self._transport: paramiko.Transport | None = None
 
     def connect(self, seconds: float = LOGIN_SECONDS) -> None:
@@ -52,7 +55,10 @@ class Ssh:
         if self._transport is not None:
             self._transport.close()
             self._transport = None
-        os.close(self._alarm)
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                os.close(self._alarm)
 
     def log_out(self, seconds: float = 2.0) -> None:
         """End the session, and wait until the guest has ended it too; not longer than `seconds`."""
@@ -63,7 +69,9 @@ class Ssh:
     def interrupt(self) -> None:
         """Let every wait end now, and ask `check` why: the guest is in trouble."""
         self._trouble.set()
-        os.eventfd_write(self._alarm, 1)
+        with self._lock:
+            if not self._closed:
+                os.eventfd_write(self._alarm, 1)
 
     def run(self, command: str, *, seconds: float = 10, stdin: bytes = b"") -> Result:
         """Run `command` in the guest's shell to its end; any exit status will do."""

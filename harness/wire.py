@@ -158,6 +158,8 @@ class Wire:
 
     def probe(self, seconds: float) -> bool:
         """What `barrier` does, with the answer whether the guest answered in time."""
+        # What the guest has asked by ARP is answered before: packets of its may wait for that.
+        self._fence()
         mac = _BARRIER_PREFIX + next(self._barriers).to_bytes(3, "big")
         deadline = Deadline(seconds, f"answer by ARP of {self.guest_ip} on {self.name}")
         try:

@@ -47,6 +47,7 @@ def test_golden_consoles(console: str, expected: list[str]) -> None:
         ("EIP:    0010:[<c0155b10>]", "oops"),
         ("Aiee, killing interrupt handler", "interrupt killed"),
         ("Scheduling in interrupt", "scheduled in interrupt"),
+        ("System halted.", "halted"),
         ("kfree: Bad obj c01ab960", "memory corrupted"),
         (
             "kmem_free: Either bad obj addr or double free (objp=c0, name=skbuff)",
@@ -98,6 +99,6 @@ def test_end_of_a_report() -> None:
     assert crash.guest_goes_on
 
 
-def test_only_panics_and_dead_interrupts_end_the_guest() -> None:
+def test_what_ends_the_guest() -> None:
     final = {rule.name for rule in rules() if not rule.guest_goes_on}
-    assert final == {"panic", "interrupt killed", "scheduled in interrupt"}
+    assert final == {"panic", "interrupt killed", "halted", "scheduled in interrupt"}

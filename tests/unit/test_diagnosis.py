@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import os
+import pty
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -15,7 +17,7 @@ from harness.console import Console
 from harness.deadline import Deadline
 from harness.diagnosis import Diagnosis
 from harness.emulator import Emulator
-from harness.errors import EXIT_GUEST, GuestLostError
+from harness.errors import EXIT_GUEST, GuestLostError, InfrastructureError
 from harness.symbols import Symbols
 
 CONSOLES = Path(__file__).parent / "consoles"
@@ -96,3 +98,16 @@ def test_end_of_qemu(diagnose: Diagnose, script: str, kind: str, what: str) -> N
 def test_flood(diagnose: Diagnose) -> None:
     error = lost(diagnose, "while :; do echo more and more; done")
     assert error.kind == "console flood"
+
+
+def test_full_disk_is_not_the_guest_s_fault(tmp_path: Path) -> None:
+    watched, guest = pty.openpty()
+    console = Console(watched, Path("/dev/full"))
+    os.write(guest, b"more than fits\n")
+    assert console.wait_for("never written", Deadline(10, "trouble")) is None
+    emulator = cast(Emulator, None)
+    with pytest.raises(InfrastructureError, match="cannot write /dev/full: No space left"):
+        Diagnosis("base", console, emulator, SYMBOLS).check()
+    console.join(5)
+    os.close(guest)
+    os.close(watched)

@@ -57,7 +57,7 @@ def test_close_ends_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def test_absent_program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(InfrastructureError, match="cannot start") as error:
+    with pytest.raises(InfrastructureError, match="lacks qemu-system-i386") as error:
         Emulator(SPEC, tmp_path / "qemu.log")
     assert error.value.hint == "run: ./inv setup"
 

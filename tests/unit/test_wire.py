@@ -161,6 +161,15 @@ def test_barrier_waits_for_all_that_was_sent_before(guest: Guest, wire: Wire) ->
     assert len(wire.received()) == 50
 
 
+def test_barrier_comes_after_the_answers_that_are_due(guest: Guest, wire: Wire) -> None:
+    for _ in range(20):
+        ask(guest, LINK.host_ip)
+    guest.serve(21)
+    wire.barrier()
+    operations = [Ether(data)[ARP].op for data in guest.got]
+    assert operations == [*[2] * 20, 1]
+
+
 def test_barrier_leaves_no_trace(guest: Guest, wire: Wire, tmp_path: Path) -> None:
     guest.serve(2)
     with wire.record(tmp_path / "wire.pcap"):
