@@ -37,7 +37,10 @@ def run(variant: str, put: Sequence[str], command: str, given: Sequence[str] = (
         channel = machine.ssh.open_channel()
         # The shell stays, and tells of a signal as 128 + its number.
         channel.exec_command(f"{command}\nexit $?")
-        return Passthrough(machine).command(channel)
+        status = Passthrough(machine).command(channel)
+        # A command may end well in a guest that does not.
+        machine.check()
+        return status
 
 
 def shell(variant: str, given: Sequence[str] = ()) -> int:
