@@ -131,6 +131,10 @@ def _parts(jobs: int, given: Sequence[str]) -> list[parts.Built]:
             ]
             compiled = pool.submit(_build_programs, libc, given)
             pending += [*futures, compiled]
+            concurrent.futures.wait(pending, return_when=concurrent.futures.FIRST_EXCEPTION)
+            for future in pending:
+                if future.done():
+                    future.result()
             return [libc, *(future.result() for future in futures), *compiled.result()]
         except BaseException as error:
             pool.shutdown(wait=False, cancel_futures=True)

@@ -150,7 +150,7 @@ class _Apt:
         return self.root / "log"
 
     def run(self, arguments: Sequence[str], *, what: str, cwd: Path | None = None) -> None:
-        """Run apt-get. Raises InfrastructureError with its last lines, and what may be wrong."""
+        """Run apt-get. Raises InfrastructureError with what it could not do, and why."""
         try:
             command.run(
                 ["apt-get", "-q", f"-c={self.root / 'apt.conf'}", *arguments],
@@ -163,8 +163,8 @@ class _Apt:
         except InfrastructureError as error:
             raise InfrastructureError(
                 f"{error.message.splitlines()[0]}\n{_failures(self.log)}",
-                "the first build of the guest image needs the archive named in /etc/apt: "
-                f"see to the network, then run this again (all of the output: {self.log})",
+                "the guest image's first build takes packages from the archive in /etc/apt: "
+                f"see to the network, or the release, then run this again (log: {self.log})",
             ) from error
 
 

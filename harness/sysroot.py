@@ -9,6 +9,7 @@ gives the libc's definition.
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -178,9 +179,16 @@ def compile_for_user(program: str, *, flags: Sequence[str], output: str | None) 
     target = Path(output) if output else source.with_suffix("")
     if target.resolve() == source.resolve():
         raise UserError(f"{target} is the source itself", "name the executable: --output FILE")
+    if target.is_dir():
+        raise UserError(f"{target} is a folder", "name the executable: --output FILE")
     if not target.parent.is_dir():
         raise UserError(f"there is no folder {target.parent}", "make it, or name another --output")
-    words = [word for flag in flags for word in flag.split()]
+    if not os.access(target.parent, os.W_OK):
+        raise UserError(f"{target.parent} is not writable for you", "name another --output")
+    try:
+        words = [word for flag in flags for word in shlex.split(flag)]
+    except ValueError as error:
+        raise UserError(f"--flags {' '.join(flags)}: {error}", "write it as for a shell") from error
     done = build().compile([source], target, [*PERMISSIVE, *words])
     if done.messages:
         terminal.err.print(done.messages.rstrip(), markup=False, soft_wrap=True)
