@@ -281,7 +281,7 @@ def test_kernel_without_divert_refuses_the_target(calls: Calls, chains: Chains) 
     assert calls.error("setsockopt", "fw", "ip", "fw_append", value) == "ENOENT"
     result = chains.run(f"-A input -p ICMP -j DIVERT {PORT}")
     assert result.status == 1
-    assert result.stderr.strip() == "ipchains: No target by that name"
+    assert result.stderr.startswith("ipchains: No target by that name")
     assert chains.rows("input") == []
 
 

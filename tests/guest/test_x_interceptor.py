@@ -140,7 +140,7 @@ def test_without_divert_the_rule_of_firewall_fails_plainly(guest: Machine) -> No
     assert "(ENOENT)" in result.stderr
 
 
-@statement("X4")
+@statement("X4/packets")
 def test_json_has_one_object_a_line(listen: Listen, chains: Chains, traffic: Traffic) -> None:
     listener = listen(PORT, "--reinject", "--count", "2")
     chains.append(PLACES[2].rule(f"DIVERT {PORT}"))

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""O: the options as the kernel's own configuration offers them, and what is left without them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pexpect
+import pytest
+
+from harness import command, kernel, kernelconfig, patches, sources, variants
+from harness.worker import WorkerSpec
+
+statement = pytest.mark.statement
+
+DIVERT = "IP: divert sockets (CONFIG_IP_DIVERT)"
+PASSTHROUGH = "IP: divert pass-through (CONFIG_IP_DIVERT_PASSTHROUGH)"
+DEFRAG = "IP: always defragment (required for masquerading) (CONFIG_IP_ALWAYS_DEFRAG)"
+ASK_SECONDS = 60
+
+
+@pytest.fixture(scope="module")
+def tree(worker_spec: WorkerSpec, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The patched source, to ask questions of its own configuration scripts."""
+    folder = tmp_path_factory.mktemp("options")
+    source = sources.obtain(kernel.SOURCE, worker_spec.given)
+    series = patches.load_parts(kernel.SOURCE, ("toolchain", "divert"))
+    kernel.prepare(source, series, folder / "linux", folder / "log")
+    return folder / "linux"
+
+
+def answered(**changes: str | None) -> str:
+    """A .config of `base`'s with the three options open, and changes: CONFIG_<name>=<value>."""
+    values: dict[str, str | None] = {
+        row.symbol: row.value for row in kernelconfig.compose(variants.load()["base"].fragments)
+    }
+    for symbol in ("IP_DIVERT", "IP_DIVERT_PASSTHROUGH", "IP_ALWAYS_DEFRAG"):
+        values[f"CONFIG_{symbol}"] = None
+    values |= {f"CONFIG_{name}": value for name, value in changes.items()}
+    rows = (kernelconfig.Option(name, value, "") for name, value in values.items() if value)
+    return kernelconfig.dump(rows)
+
+
+def dialogue(tree: Path, config: str, answers: Mapping[str, str]) -> str:
+    """What `make oldconfig` asks and says.
+
+    `answers` has the letters to type for an option, one after the other; else the default is taken.
+    """
+    (tree / ".config").write_text(config)
+    argv = kernel.make_command("oldconfig")
+    asked = r"[^\n]*\(CONFIG_\w+\) \[[^\]]*\] \(NEW\) "
+    process = pexpect.spawn(
+        argv[0], argv[1:], cwd=str(tree), encoding="utf-8", echo=False, timeout=ASK_SECONDS
+    )
+    text = ""
+    left = {name: list(words) for name, words in answers.items()}
+    with process:
+        while (found := process.expect([asked, "--More--", pexpect.EOF])) != 2:
+            text += str(process.before)
+            if found == 1:
+                process.send(" ")
+                continue
+            text += str(process.after)
+            symbol = str(process.after).rpartition("(CONFIG_")[2].partition(")")[0]
+            words = left.get(symbol, [])
+            process.sendline(words.pop(0) if words else "")
+        text += str(process.before)
+    assert process.exitstatus == 0, text
+    return text
+
+
+@statement("O1")
+def test_config_asks_for_the_options(tree: Path) -> None:
+    text = dialogue(tree, answered(), {"IP_DIVERT": "y"})
+    assert text.index(DEFRAG) < text.index(DIVERT) < text.index(PASSTHROUGH)
+
+
+@statement("O1")
+def test_config_explains_the_options(tree: Path) -> None:
+    answers = {
+        "IP_DIVERT": "?y",
+        "IP_DIVERT_PASSTHROUGH": "?n",
+        "IP_ALWAYS_DEFRAG": "?n",
+    }
+    text = dialogue(tree, answered(), answers)
+    assert "Sorry, no help available" not in text
+    assert "target DIVERT" in text.partition(DIVERT)[2].partition(PASSTHROUGH)[0]
+    assert "with the target DENY" in text.partition(PASSTHROUGH)[2]
+    # The stock text goes on with ours.
+    assert "masquerading" in text.partition(DEFRAG)[2].partition(DIVERT)[0]
+    assert "divert sockets" in text.partition(DEFRAG)[2].partition(DIVERT)[0]
+
+
+@statement("O1")
+@pytest.mark.parametrize(
+    ("changes", "divert"),
+    [
+        ({"IP_DIVERT": "n"}, {"CONFIG_IP_DIVERT": "n"}),
+        ({"EXPERIMENTAL": "n"}, {}),
+        ({"IP_FIREWALL": "n"}, {}),
+        ({"FIREWALL": "n"}, {}),
+    ],
+    ids=["divert-off", "not-experimental", "no-ip-firewall", "no-firewall"],
+)
+def test_options_depend_on_what_they_need(
+    tree: Path, changes: dict[str, str], divert: dict[str, str]
+) -> None:
+    text = dialogue(tree, answered(**changes), {"IP_DIVERT": "y"})
+    resolved = kernelconfig.parse((tree / ".config").read_text())
+    assert DIVERT not in text or divert
+    assert PASSTHROUGH not in text
+    assert {name: resolved.get(name) for name in divert} == divert
+    assert "CONFIG_IP_DIVERT_PASSTHROUGH" not in resolved
+    # Always-defragment does not wait for the experimental prompt, as in stock 2.2.12.
+    assert (DEFRAG in text) == (not {"IP_FIREWALL", "FIREWALL"} & set(changes))
+
+
+@statement("O1")
+def test_xconfig_offers_the_options(tree: Path, artifacts: Path) -> None:
+    # All of `make xconfig` but the window.
+    argv = kernel.make_command("-C", "scripts", f"TOPDIR={tree}", "kconfig.tk")
+    command.run(argv, what="xconfig", log=artifacts / "make.log", seconds=ASK_SECONDS, cwd=tree)
+    script = (tree / "scripts/kconfig.tk").read_text()
+    for text in ("IP: divert sockets", "IP: divert pass-through", "IP: always defragment"):
+        assert script.count(f'"{text}') == 1, text
+
+
+@statement("O2")
+def test_object_code_is_that_of_the_toolchain_patches_alone(worker_spec: WorkerSpec) -> None:
+    stock = kernel.build(variants.load()["stock"], given=worker_spec.given).objects / "net/ipv4"
+    off = Path(worker_spec.objects) / "net/ipv4"
+    names = sorted(path.name for path in stock.glob("*.o"))
+    assert {"ip_fw.o", "ip_input.o", "ip_output.o", "raw.o", "af_inet.o", "ipv4.o"} <= set(names)
+    assert names == sorted(path.name for path in off.glob("*.o"))
+    assert [
+        name for name in names if (stock / name).read_bytes() != (off / name).read_bytes()
+    ] == []
+
+
+@statement("O3")
+def test_matrix_is_the_cross_of_the_options() -> None:
+    crossed = variants.select(None, "passthrough,defrag")
+    names = ["base", "passthrough", "defrag", "passthrough+defrag"]
+    assert [row.name for row in crossed] == names
+    assert [row.name for row in variants.select(None, None)] == ["stock", "off", *names]
+
+
+@statement("O3")
+def test_kernel_has_the_options_of_its_variant(worker_spec: WorkerSpec) -> None:
+    resolved = kernelconfig.parse((Path(worker_spec.bzimage).parent / "config").read_text())
+    found = {
+        name
+        for name, symbol in {
+            "divert": "CONFIG_IP_DIVERT",
+            "passthrough": "CONFIG_IP_DIVERT_PASSTHROUGH",
+            "defrag": "CONFIG_IP_ALWAYS_DEFRAG",
+        }.items()
+        if resolved.get(symbol) == "y"
+    }
+    assert found == set(worker_spec.has) - {"patched"}
