@@ -53,7 +53,7 @@ struct divert_walk
 {
 	struct sk_buff	*skb;		/* NULL: a test by IP_FW_CHECK	*/
 	struct sock	*sk;		/* Who listens, or NULL		*/
-	__u32		rule;		/* Rule that took the packet,
+	__u32		rule;		/* Place where the packet was taken,
 					 * before or now		*/
 	unsigned char	hook;
 	unsigned char	state;
@@ -72,7 +72,7 @@ extern void divert_walk_begin(struct divert_walk *w, struct sk_buff *skb,
 			      int hook);
 extern void divert_mark(struct sk_buff *skb, const struct ip_fw *fw);
 extern int divert_pass_over(struct divert_walk *w,
-			    const struct divert_rule *rule,
+			    const struct divert_rule *rule, __u32 path,
 			    const struct ip_fw *fw, int target);
 extern int divert_verdict(struct divert_walk *w, int verdict,
 			  struct iphdr *ip, const char *rif);
@@ -107,20 +107,37 @@ static __inline__ int divert_check_errno(int verdict)
 	return verdict == FW_DIVERT ? EREMOTE : ETIMEDOUT;
 }
 
+static __inline__ __u32 divert_mix(__u32 h, __u32 word)
+{
+	h = (h ^ word) * 0x9e3779b1;
+	return h ^ (h >> 15);
+}
+
+#define DIVERT_RULE_MASK	0xffffff
+
+/*
+ *	T3: a place in the walk. A user-defined chain can be reached twice, so
+ *	the way to it (0: a built-in chain) is part of the name.
+ */
+static __inline__ __u32 divert_place(const struct divert_rule *rule, __u32 path)
+{
+	return (rule->id + path) & DIVERT_RULE_MASK;
+}
+
 /*
  *	T3: called for every rule that the walk comes by, matching or not.
  *	Coming by is enough: a packet that the program has rewritten often
  *	does not match that rule any more, and the rules after it have to
- *	see it all the same.
+ *	see it all the same. A macro: the path is seldom needed.
  */
-static __inline__ void divert_come_by(struct divert_walk *w,
-				      const struct divert_rule *rule)
-{
-	if (w->state == DIVERT_AT_RULE)
-		w->state = DIVERT_LIVE;
-	else if (w->state == DIVERT_QUIET && rule->id == w->rule)
-		w->state = DIVERT_AT_RULE;
-}
+#define divert_come_by(w, r, path)					\
+do {									\
+	if ((w)->state == DIVERT_AT_RULE)				\
+		(w)->state = DIVERT_LIVE;				\
+	else if ((w)->state == DIVERT_QUIET &&				\
+		 divert_place(r, path) == (w)->rule)			\
+		(w)->state = DIVERT_AT_RULE;				\
+} while (0)
 
 /*
  *	T3: true where a match must have no side effect. The mark is not
@@ -194,9 +211,9 @@ struct divert_walk { };
 #define divert_check_errno(verdict)		ETIMEDOUT
 #define divert_rule_init(rule, fw, target)	0
 #define divert_walk_begin(w, skb, hook)		do { (void)(w); } while (0)
-#define divert_come_by(w, rule)			do { } while (0)
+#define divert_come_by(w, rule, path)		do { } while (0)
 #define divert_quiet(w, fw)			0
-#define divert_pass_over(w, rule, fw, target)	0
+#define divert_pass_over(w, rule, path, fw, target)	0
 #define divert_verdict(w, verdict, ip, rif)	(verdict)
 
 #define divert_defrag()				0
@@ -220,7 +237,7 @@ struct divert_walk { };
 /* Where a packet was taken: what the tag of S6 says, and how it is sealed. */
 struct divert_tag
 {
-	__u32	rule;			/* 24 bits			*/
+	__u32	rule;			/* divert_place(), 24 bits	*/
 	__u16	ifindex;
 	__u8	what;
 #define DIVERT_TAG_HOOK		0x03
@@ -232,8 +249,6 @@ struct divert_tag
 #define DIVERT_TAG_NOLOOP	0x40	/* Output: IP_MULTICAST_LOOP off */
 #define DIVERT_TAG_MROUTE	0x80	/* Taken in multicast routing	*/
 };
-
-#define DIVERT_RULE_MASK	0xffffff
 
 /* Local to ip_divert.c and ip_divert_inject.c. */
 struct divert_sock

@@ -141,12 +141,6 @@ static unsigned short divert_free_port(void)
  *	sin_zero[6..7]	check, lower half
  */
 
-static __u32 divert_mix(__u32 h, __u32 word)
-{
-	h = (h ^ word) * 0x9e3779b1;
-	return h ^ (h >> 15);
-}
-
 static __u32 divert_check(__u32 addr, const struct divert_tag *tag)
 {
 	__u32 h = divert_key[0];
@@ -247,13 +241,13 @@ void divert_mark(struct sk_buff *skb, const struct ip_fw *fw)
  *	test by IP_FW_CHECK a DIVERT target is always the verdict (R3).
  */
 int divert_pass_over(struct divert_walk *w, const struct divert_rule *rule,
-		     const struct ip_fw *fw, int target)
+		     __u32 path, const struct ip_fw *fw, int target)
 {
 	if (target != FW_DIVERT || !w->skb)
 		return 0;
 	if (w->state != DIVERT_LIVE || fw->fw_redirpt == w->skb->divert.port)
 		return 1;
-	w->rule = rule->id;
+	w->rule = divert_place(rule, path);
 	w->sk = divert_lookup(fw->fw_redirpt);
 	if (w->sk)
 		return 0;
