@@ -76,7 +76,14 @@ class Ssh:
     def run(self, command: str, *, seconds: float = 10, stdin: bytes = b"") -> Result:
         """Run `command` in the guest's shell to its end; any exit status will do."""
         deadline = Deadline(seconds, "end")
-        process = self._process(f"{command}\nexit $?", command, seconds)
+        script = f"{command}\nexit $?"
+        if not stdin:
+            # Nothing is sent, not even that it is at an end: a command that ends at once crosses
+            # with that, and dropbear hangs up on a message for a channel that it has closed.
+            return self._process(f"exec </dev/null\n{script}", command, seconds).wait(
+                deadline.remaining
+            )
+        process = self._process(script, command, seconds)
         process.send(stdin)
         process.end_input()
         return process.wait(deadline.remaining)
@@ -121,7 +128,6 @@ class Ssh:
     def get(self, remote: str) -> bytes:
         """The content of the guest's file `remote`."""
         process = self._process(f"cat {shlex.quote(remote)}", f"cat {remote}", _COPY_SECONDS)
-        process.end_input()
         result = process.wait(_COPY_SECONDS)
         if result.status != 0:
             raise GuestError(f"cannot get {remote} from the guest: {result.stderr.strip()}")
