@@ -118,6 +118,15 @@ def test(
     )
 
 
+@task(help={"run": "the folder of a run (default: the latest)"})
+@reports_errors
+def report(_context: Context, run: str | None = None) -> None:
+    """Show the report of an old run again, from its events."""
+    from harness import report as report_module
+
+    report_module.show(run)
+
+
 @task(
     iterable=["source", "require"],
     help={"source": _SOURCE, "require": "NAME: fail if the kernel NAME cannot be tested"},

@@ -15,6 +15,8 @@ from harness.worker import ORDERLY_SECONDS, Worker, WorkerSpec
 
 # Longer than any one test may take, its boot and the build of a second kernel included.
 SILENCE_SECONDS = 180.0
+# What pytest says last is why it gave up.
+TAIL_LINES = 5
 
 OnEvent = Callable[[Event], None]
 OnTrouble = Callable[[WorkerSpec, str], None]
@@ -85,7 +87,9 @@ def _finish(worker: Worker, selector: selectors.BaseSelector, on_trouble: OnTrou
     selector.unregister(worker.pipe)
     status = worker.end()
     if status not in (0, 1):
-        on_trouble(worker.spec, f"ended with status {status}; its output: {worker.log}")
+        said = worker.log.read_text(errors="replace").strip().splitlines()[-TAIL_LINES:]
+        lines = "".join(f"\n  {line}" for line in said)
+        on_trouble(worker.spec, f"ended with status {status}:{lines}\nits output: {worker.log}")
 
 
 def _hear_out(worker: Worker, on_event: OnEvent, on_trouble: OnTrouble) -> None:

@@ -106,7 +106,7 @@ class Recorder:
                 )
             case SessionFinished():
                 failed = self._failed.get(event.variant, 0)
-                how = f"{failed} failed" if failed or event.status else "passed"
+                how = {0: "passed", 1: f"{failed} failed"}.get(event.status, "cut short")
                 terminal.say(f"{event.variant}: {how} in {event.seconds:.1f} s")
 
     def trouble(self, spec: WorkerSpec, what: str) -> None:

@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A run: what it builds for, what it leaves behind, and which error its verdict amounts to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from harness import image, kernel, paths, report, runner, sources, variants
+from harness.errors import (
+    GuestError,
+    InfrastructureError,
+    MissingSourceError,
+    TestsFailedError,
+    UserError,
+)
+from harness.events import RunFinished, RunStarted
+from harness.events import read as read_events
+from harness.image import Image
+from harness.kernel import Kernel
+from harness.releases import Source
+from harness.runner import Request
+from harness.variants import Variant
+from harness.verdict import judge
+from tests.unit import toysuite
+from tests.unit.test_verdict import GOOD
+
+PASSING = (
+    "@S1\ndef test_one(guest): pass\n\n@pytest.mark.statement('S2')\ndef test_two(guest): pass\n"
+)
+
+
+@pytest.fixture
+def suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
+    """Makes a toy suite the guest tests; nothing is downloaded or built."""
+    monkeypatch.setattr(paths, "RUNS", tmp_path / "runs")
+    monkeypatch.setattr(sources, "locate", lambda *_: tmp_path)
+    nothing = tmp_path / "nothing"
+    monkeypatch.setattr(
+        image, "build", lambda **_: Image(nothing, nothing, nothing, seconds=0.0, cached=True)
+    )
+
+    def build(variant: Variant, **_: object) -> Kernel:
+        files = (nothing, nothing, nothing, nothing, nothing)
+        return Kernel(variant, *files, seconds=14.5, cached=variant.name == "off")
+
+    monkeypatch.setattr(kernel, "build", build)
+
+    def make(tests: str) -> Path:
+        monkeypatch.setattr(runner, "GUEST_TESTS", toysuite.make(tmp_path, tests))
+        return tmp_path
+
+    return make
+
+
+def request(*names: str, expression: str = "") -> Request:
+    known = variants.load()
+    return Request(tuple(known[name] for name in names), expression, jobs=2, seed=5)
+
+
+def test_run_that_passes(suite: Callable[[str], Path]) -> None:
+    suite(PASSING)
+    result = runner.run(request("off", "base"))
+    assert result.verdict.reasons == ()
+    assert result.verdict.counts == (2, 0, 2)
+    rows = {row.variant: row for row in result.verdict.variants}
+    assert (rows["off"].build_cached, rows["base"].build_seconds) == (True, 14.5)
+    names = {path.name for path in result.folder.iterdir()}
+    assert names == {"events.jsonl", "summary.txt", "junit.xml", "off", "base"}
+    assert (paths.RUNS / "latest").resolve() == result.folder.resolve()
+
+
+def test_run_that_fails(suite: Callable[[str], Path]) -> None:
+    suite("@S1\ndef test_one(guest):\n    assert 1 == 2\n")
+    result = runner.run(request("base"))
+    assert result.verdict.reasons == ("base: 1 failed", "no test passed")
+    with pytest.raises(TestsFailedError):
+        runner.raise_for(result.verdict)
+
+
+def test_missing_source_is_not_run(
+    suite: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suite(PASSING)
+
+    def locate(source: Source, _given: object) -> Path:
+        raise MissingSourceError(f"{source.name} is missing", "put it there")
+
+    monkeypatch.setattr(sources, "locate", locate)
+    result = runner.run(request("base"))
+    assert result.verdict.reasons == ("linux-2.2.12: NOT RUN",)
+    (row,) = result.verdict.not_run
+    # All that is missing at once, so that nobody has to come back twice.
+    assert "linux-2.2.12 is missing\nput it there" in row.reason
+    assert "ipchains-1.3.9 is missing" in row.reason
+    with pytest.raises(MissingSourceError):
+        runner.raise_for(result.verdict)
+
+
+def test_build_that_breaks(suite: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    suite(PASSING)
+
+    def build(*_: object, **__: object) -> Kernel:
+        raise InfrastructureError("does not compile")
+
+    monkeypatch.setattr(kernel, "build", build)
+    with pytest.raises(InfrastructureError, match="does not compile"):
+        runner.run(request("base"))
+    events = read_events(paths.RUNS / "latest" / report.EVENTS)
+    assert "the run did not finish" in judge(events).reasons
+
+
+def test_interrupted_run_ends_its_sessions_and_says_so(
+    suite: Callable[[str], Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    suite("@S1\ndef test_waits():\n    time.sleep(100)\n")
+    record = runner.Recorder.record
+
+    def interrupt(self: runner.Recorder, event: object) -> None:
+        record(self, event)  # type: ignore[arg-type]
+        if type(event).__name__ == "TestStarted":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(runner.Recorder, "record", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        runner.run(request("base"))
+    events = read_events(paths.RUNS / "latest" / report.EVENTS)
+    verdict = judge(events)
+    assert verdict.interrupted
+    assert any("ended with status 2 in test_toy.py::test_waits" in row for row in verdict.reasons)
+
+
+def test_expression_that_matches_nothing_is_the_users_mistake(
+    suite: Callable[[str], Path],
+) -> None:
+    suite(PASSING)
+    for expression, complaint in (
+        ("no_such_test", "no guest test's name matches -k 'no_such_test'"),
+        ("one and", "pytest does not understand -k 'one and'"),
+    ):
+        with pytest.raises(UserError, match=complaint):
+            runner.test(variant="base", expression=expression)
+    assert not paths.RUNS.exists(), "it is said before anything is built"
+
+
+def test_expression_that_leaves_nothing_that_applies_is_no_pass(
+    suite: Callable[[str], Path],
+) -> None:
+    suite(PASSING)
+    result = runner.run(request("base", expression="two"))
+    assert result.verdict.reasons == ("no test passed",)
+    both = runner.run(request("base", "off", expression="two"))
+    assert both.verdict.reasons == ()
+
+
+def test_unmarked_test_fails_the_whole_run(
+    suite: Callable[[str], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    suite(f"{PASSING}\ndef test_bare(): pass\n")
+    with pytest.raises(InfrastructureError, match="cannot be collected"):
+        runner.test(variant="base", expression="one")
+    assert "base: the session ended with status 4" in runner.run(request("base")).verdict.reasons
+    assert "test_bare is not marked with a statement" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"jobs": -1}, "--jobs -1"),
+        ({"seed": "many"}, "--seed many"),
+        ({"variant": "nonsense"}, "there is no variant nonsense"),
+        ({"require": ["linux-1.0"]}, "there is no kernel linux-1.0"),
+    ],
+)
+def test_mistakes_of_the_user(options: dict[str, object], complaint: str) -> None:
+    with pytest.raises(UserError, match=complaint):
+        runner.test(**options)  # type: ignore[arg-type]
+
+
+def test_which_error_a_verdict_amounts_to() -> None:
+    runner.raise_for(judge(GOOD))
+    without_boot = [event for event in GOOD if type(event).__name__ != "GuestBooted"]
+    for events, kind in (
+        (GOOD[:-2], TestsFailedError),
+        (without_boot[:4], GuestError),
+        ((GOOD[0], RunFinished(interrupted=True)), GuestError),
+    ):
+        with pytest.raises(kind):
+            runner.raise_for(judge(events))
+
+
+def test_command_that_does_the_same_again() -> None:
+    asked = replace(request("base", "off", expression="a or b"), given=("linux-2.2.12=/x y",))
+    assert asked.command == (
+        "./inv test --variant base,off -k 'a or b' --source 'linux-2.2.12=/x y' --seed 5 --jobs 2"
+    )
+
+
+def test_two_runs_in_one_second_have_folders_of_their_own(tmp_path: Path) -> None:
+    folders = {runner.new_folder(tmp_path) for _ in range(3)}
+    assert len(folders) == 3
+    assert (tmp_path / "latest").resolve() in folders
+
+
+def test_start_of_a_run_tells_host_and_qemu(suite: Callable[[str], Path]) -> None:
+    suite(PASSING)
+    started = runner.run(request("off")).events[0]
+    assert isinstance(started, RunStarted)
+    assert started.host
+    assert started.seed == 5
