@@ -140,8 +140,10 @@ def _parts(jobs: int, given: Sequence[str]) -> list[parts.Built]:
             pool.shutdown(wait=False, cancel_futures=True)
             if not isinstance(error, Exception):
                 # Ctrl-C reaches this thread alone; the others' compilers are ended here.
-                while concurrent.futures.wait(pending, timeout=0.1).not_done:
+                # (Futures that were cancelled are done, but wait() does not count them.)
+                while running := [future for future in pending if not future.done()]:
                     command.end_all()
+                    concurrent.futures.wait(running, timeout=0.1)
             raise
 
 
