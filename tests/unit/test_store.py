@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import queue
 import subprocess
 import sys
 import threading
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import paths, store
+from harness import paths, store, terminal
 from harness.errors import InfrastructureError
 
 
@@ -69,7 +70,9 @@ def test_cache_that_is_a_file(cache: Path) -> None:
         store.obtain("toy", "d" * 64, _write, "toy")
 
 
-def test_second_process_waits_and_says_for_whom(capsys: pytest.CaptureFixture[str]) -> None:
+def test_second_process_waits_and_says_for_whom(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: queue.Queue[str] = queue.Queue()
+    monkeypatch.setattr(terminal, "say", said.put)
     script = (
         "import sys, pathlib\n"
         "from harness import store\n"
@@ -94,11 +97,8 @@ def test_second_process_waits_and_says_for_whom(capsys: pytest.CaptureFixture[st
     )
     second.start()
     # The message comes before the wait, so it is there once the first may go on.
-    seen = ""
-    while "waiting for" not in seen and second.is_alive():
-        seen += capsys.readouterr().err
+    assert said.get(timeout=30) == f"waiting for process {first.pid}, which is building toy"
     first.communicate("go\n", timeout=30)
     second.join(timeout=30)
-    assert f"waiting for process {first.pid}, which is building toy" in seen
     assert entries[0].cached
     assert (entries[0].path / "file").read_text() == "by the first"
