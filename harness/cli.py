@@ -36,9 +36,10 @@ def reports_errors(function: Callable[P, R]) -> Callable[P, R]:
         try:
             return function(*args, **kwargs)
         except errors.HarnessError as error:
-            raise Exit(
-                f"{function.__name__.replace('_', '-')}: {error}", error.exit_status
-            ) from None
+            name = function.__name__.replace("_", "-")
+            # A task that has printed a report has said it all.
+            message = f"{name}: {error}" if error.message else None
+            raise Exit(message, error.exit_status) from None
         except KeyboardInterrupt:
             raise Exit("interrupted", errors.EXIT_INTERRUPTED) from None
 

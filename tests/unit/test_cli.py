@@ -54,6 +54,18 @@ def test_an_error_becomes_message_and_status() -> None:
     assert str(caught.value.message) == "build-kernel: no variant 'x'\nknown: base"
 
 
+def test_an_error_whose_report_is_printed_ends_without_another_word() -> None:
+    from invoke.exceptions import Exit
+
+    @cli.reports_errors
+    def test() -> None:
+        raise errors.TestsFailedError("")
+
+    with pytest.raises(Exit) as caught:
+        test()
+    assert (caught.value.code, caught.value.message) == (errors.EXIT_TESTS_FAILED, None)
+
+
 def test_ctrl_c_has_a_status_of_its_own() -> None:
     from invoke.exceptions import Exit
 
