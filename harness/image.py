@@ -177,6 +177,8 @@ def _assemble(
         )
         packed = Path(work) / "initrd.gz"
         packed.write_bytes(gzip.compress(raw.read_bytes(), compresslevel=6, mtime=0))
+        # The guest's private host key is in it.
+        packed.chmod(0o600)
         packed.rename(initrd)
 
 
