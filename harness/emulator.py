@@ -19,6 +19,11 @@ from harness.errors import DeadlineError, InfrastructureError
 KILL_SECONDS = 5.0
 
 
+# The terminal is QEMU's leash: a hang-up ends it, also where the harness was told to ignore that
+# one (nohup) and would pass on as much.
+_LEASH = ("setsid", "--ctty", "env", "--default-signal=HUP")
+
+
 class Emulator:
     """A QEMU process on a pseudo-terminal of its own: the guest's console.
 
@@ -42,7 +47,7 @@ class Emulator:
             tty.setraw(terminal_fd)
             with log.open("wb") as stream:
                 self.process = subprocess.Popen(
-                    ["setsid", "--ctty", *self.arguments],
+                    [*_LEASH, *self.arguments],
                     stdin=terminal_fd,
                     stdout=terminal_fd,
                     stderr=stream,
