@@ -94,11 +94,8 @@ class AgentChannel:
         return self._take(b"o", nbytes)
 
     def recv_stderr_ready(self) -> bool:
-        """Whether there was standard error beside the standard output that was asked for before.
-
-        Nothing is taken from the connection here: output that came meanwhile would leave it, and
-        whoever then waits for the connection, having read all output, would wait in vain.
-        """
+        """Whether there is standard error."""
+        self._pump()
         return bool(self._streams[b"e"])
 
     def recv_stderr(self, nbytes: int) -> bytes:

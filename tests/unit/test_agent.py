@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import select
 import socket
 import subprocess
 import threading
@@ -153,17 +152,6 @@ def test_frames_may_come_in_pieces() -> None:
         far.close()
         assert channel.exit_status_ready()
         assert channel.recv_exit_status() == 9
-
-
-def test_looking_for_errors_does_not_hide_output_that_comes_meanwhile() -> None:
-    near, far = socket.socketpair()
-    with near, far:
-        channel = AgentChannel(near, TOKEN)
-        assert not channel.recv_ready()
-        far.send(b"o\0\0\0\2hi")
-        assert not channel.recv_stderr_ready()
-        assert select.select([channel], [], [], 0)[0] == [channel]
-        assert channel.recv_ready()
 
 
 @pytest.mark.parametrize("arguments", [[], ["127.0.0.1"], ["here", "7"], ["127.0.0.1", "0"]])
