@@ -409,11 +409,11 @@ static int divert_outbound(struct sock *sk, struct sk_buff *skb, int flags,
 
 	switch (call_out_firewall(PF_INET, rt->u.dst.dev, iph, NULL, &skb)) {
 	case FW_QUEUE:
-		err = 0;
+		err = divert_refused(FW_QUEUE);
 		goto drop;
 	case FW_BLOCK:
 	case FW_REJECT:
-		err = -EPERM;
+		err = divert_refused(FW_BLOCK);
 		goto drop;
 	}
 	return divert_transmit(sk, skb, limit, loop);
