@@ -19,7 +19,7 @@ _CHUNK = 65536
 # Shells report a program that a signal ended as 128 + the signal's number.
 _SIGNALLED = 128
 
-# A program that closed its output and runs on is looked after this often.
+# How often a program is looked after whose output may not wake us: closed, or a wake-up lost.
 _LOOK_SECONDS = 0.1
 
 # How much of a program's output a message quotes.
@@ -85,6 +85,8 @@ class Process:
         self._stderr = bytearray()
         self._searched = 0
         try:
+            # paramiko's pipe can lose a wake-up that comes while it is made: make it before output.
+            channel.fileno()
             channel.exec_command(script)
         except (paramiko.SSHException, EOFError, OSError) as error:
             raise self._lost(f"{error!r}") from error
@@ -193,7 +195,8 @@ class Process:
             selector.register(self._alarm, selectors.EVENT_READ)
             if not silent:
                 selector.register(self._channel.fileno(), selectors.EVENT_READ)
-            events = selector.select(0 if silent else deadline.remaining)
+            # Nor does it lock its two halves, output and errors, against each other: look again.
+            events = selector.select(0 if silent else min(deadline.remaining, _LOOK_SECONDS))
         if silent:
             # The channel stays readable after its end, and the exit status may come much later.
             self._channel.status_event.wait(min(deadline.remaining, _LOOK_SECONDS))
