@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from harness import accelerator, login, symbols
 from harness.console import Console
@@ -83,7 +84,7 @@ class Machine:
         self._stack = ExitStack()
         self._ssh: Ssh | None = None
 
-    def __enter__(self) -> Machine:
+    def __enter__(self) -> Self:
         with ExitStack() as stack:
             self._launch(stack)
             self._stack = stack.pop_all()

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""One command that runs in the guest, over a channel of its SSH connection."""
+"""One command that runs in the guest, over a channel to its shell."""
 
 from __future__ import annotations
 
 import re
 import selectors
 import signal
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import paramiko
 
@@ -61,6 +63,43 @@ class Surroundings:
     send_signal: Callable[[int, str], None]
 
 
+class Channel(Protocol):
+    """What a process needs of a channel: that part of paramiko's, with its meaning."""
+
+    @property
+    def closed(self) -> bool: ...
+
+    @property
+    def eof_received(self) -> int: ...
+
+    @property
+    def status_event(self) -> threading.Event: ...
+
+    def exec_command(self, command: str, /) -> None: ...
+
+    def fileno(self) -> int: ...
+
+    def recv_ready(self) -> bool: ...
+
+    def recv(self, nbytes: int, /) -> bytes: ...
+
+    def recv_stderr_ready(self) -> bool: ...
+
+    def recv_stderr(self, nbytes: int, /) -> bytes: ...
+
+    def settimeout(self, timeout: float | None, /) -> None: ...
+
+    def send(self, s: bytes, /) -> int: ...
+
+    def shutdown_write(self) -> None: ...
+
+    def exit_status_ready(self) -> bool: ...
+
+    def recv_exit_status(self) -> int: ...
+
+    def close(self) -> None: ...
+
+
 class Process:
     """A command in the guest. `pid` is the guest's number for it; 0 if it was not asked for.
 
@@ -69,7 +108,7 @@ class Process:
 
     def __init__(
         self,
-        channel: paramiko.Channel,
+        channel: Channel,
         script: str,
         command: str,
         surroundings: Surroundings,

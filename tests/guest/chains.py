@@ -6,7 +6,7 @@ from __future__ import annotations
 import shlex
 
 from harness.process import Result
-from harness.ssh import Ssh
+from harness.shell import Shell
 
 # Columns of `ipchains -L -n -v -x`: pkts bytes target prot opt tosa tosx ifname and more.
 PACKETS, TARGET = 0, 2
@@ -15,24 +15,24 @@ PACKETS, TARGET = 0, 2
 class Chains:
     """The chains input, forward and output, and those of the user."""
 
-    def __init__(self, ssh: Ssh) -> None:
-        self._ssh = ssh
+    def __init__(self, shell: Shell) -> None:
+        self._shell = shell
 
     def __call__(self, words: str) -> str:
         """Run `ipchains` with these words, which have to be understood; what it printed."""
-        return self._ssh.check(f"ipchains {words}")
+        return self._shell.check(f"ipchains {words}")
 
     def run(self, words: str) -> Result:
         """Run `ipchains` with these words, whatever becomes of it."""
-        return self._ssh.run(f"ipchains {words}")
+        return self._shell.run(f"ipchains {words}")
 
     def append(self, *rules: str) -> None:
         """Append rules, each `CHAIN MATCH... -j TARGET`."""
-        self._ssh.check(" && ".join(f"ipchains -A {rule}" for rule in rules))
+        self._shell.check(" && ".join(f"ipchains -A {rule}" for rule in rules))
 
     def flush(self) -> None:
         """Remove all rules of the chains that are always there."""
-        self._ssh.check("ipchains -F")
+        self._shell.check("ipchains -F")
 
     def counts(self, chain: str) -> list[int]:
         """How many packets each rule of a chain has matched."""

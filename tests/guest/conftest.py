@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from harness import statements
+from harness import agent, statements
+from harness.agent import Agent, AgentAddress
 from harness.keeper import Keeper
 from harness.machine import Machine, MachineSpec
 from harness.network import LINKS
 from harness.plugin import GuestSession
+from harness.shell import Shell
 from harness.wire import Wire
 from harness.worker import WorkerSpec
 from tests.guest.chains import Chains
@@ -23,22 +25,29 @@ from tests.guest.traffic import Traffic
 Listen = Callable[..., Interceptor]
 
 
-def meet_the_neighbours(machine: Machine) -> None:
-    """Let the guest know the cards of the far hosts.
+class Bench(Machine):
+    """A guest under test: it knows its neighbours, and an agent of ours runs in it."""
 
-    A packet that waits for an answer by ARP leaves after what came later, and of more than three
-    the first is dropped (2.2.12's unres_qlen): a test's barrier and its counts could not be exact.
-    """
-    hosts = (f"arp -s {link.host_ip} {link.host_mac}" for link in LINKS)
-    machine.ssh.check(" && ".join(hosts))
+    agent: AgentAddress
+
+    def prepare(self) -> None:
+        """Make it so, before the snapshot from which each test begins.
+
+        A packet that waits for an answer by ARP leaves after what came later, and of more than
+        three the first is dropped (2.2.12's unres_qlen): a test's barrier and its counts could not
+        be exact. So the guest is told the cards of the far hosts.
+        """
+        hosts = (f"arp -s {link.host_ip} {link.host_mac}" for link in LINKS)
+        self.ssh.check(" && ".join(hosts))
+        self.agent = agent.start(self.ssh, self.qmp)
 
 
 @pytest.fixture(scope="session")
-def machines(divert_session: GuestSession, worker_spec: WorkerSpec) -> Keeper[Machine]:
+def machines(divert_session: GuestSession, worker_spec: WorkerSpec) -> Keeper[Bench]:
     """The guest of this session, kept from test to test."""
 
-    def boot(number: int) -> Machine:
-        return Machine(
+    def boot(number: int) -> Bench:
+        return Bench(
             MachineSpec(
                 variant=worker_spec.variant,
                 kernel=Path(worker_spec.bzimage),
@@ -50,15 +59,15 @@ def machines(divert_session: GuestSession, worker_spec: WorkerSpec) -> Keeper[Ma
             )
         )
 
-    keeper = Keeper(boot, divert_session, meet_the_neighbours)
+    keeper = Keeper(boot, divert_session, Bench.prepare)
     divert_session.keeper = keeper
     return keeper
 
 
 @pytest.fixture
 def guest(
-    request: pytest.FixtureRequest, machines: Keeper[Machine], artifacts: Path
-) -> Iterator[Machine]:
+    request: pytest.FixtureRequest, machines: Keeper[Bench], artifacts: Path
+) -> Iterator[Bench]:
     """A guest as it was after its boot. It is examined afterwards; both wires are recorded."""
     with machines.lend(request.node.nodeid) as machine, ExitStack() as stack:
         mark = machine.console.mark()
@@ -82,24 +91,36 @@ def far(guest: Machine) -> Wire:
 
 
 @pytest.fixture
-def chains(guest: Machine) -> Chains:
+def shell(guest: Bench) -> Iterator[Shell]:
+    """Commands and programs in the guest."""
+    commands = Agent(guest.agent, guest.check)
+    guest.console.subscribe(commands.interrupt)
+    try:
+        yield commands
+    finally:
+        guest.console.unsubscribe(commands.interrupt)
+        commands.close()
+
+
+@pytest.fixture
+def chains(shell: Shell) -> Chains:
     """The guest's firewall."""
-    return Chains(guest.ssh)
+    return Chains(shell)
 
 
 @pytest.fixture
-def calls(guest: Machine) -> Calls:
+def calls(shell: Shell) -> Calls:
     """A process of root's in the guest that makes any system call."""
-    return Calls(guest.ssh)
+    return Calls(shell)
 
 
 @pytest.fixture
-def listen(guest: Machine, artifacts: Path) -> Iterator[Listen]:
+def listen(shell: Shell, artifacts: Path) -> Iterator[Listen]:
     """Starts interceptors: listen(port, *flags). Their output is kept for a failure."""
     running: list[Interceptor] = []
 
     def start(port: int, *flags: str) -> Interceptor:
-        running.append(Interceptor(guest.ssh, port, flags))
+        running.append(Interceptor(shell, port, flags))
         return running[-1]
 
     yield start
@@ -115,9 +136,9 @@ def traffic(guest: Machine, calls: Calls) -> Traffic:
 
 
 @pytest.fixture
-def proc_divert(guest: Machine) -> Callable[[], ProcDivert]:
+def proc_divert(shell: Shell) -> Callable[[], ProcDivert]:
     """Reads /proc/net/divert."""
-    return lambda: ProcDivert.parse(guest.ssh.check("cat /proc/net/divert"))
+    return lambda: ProcDivert.parse(shell.check("cat /proc/net/divert"))
 
 
 @pytest.fixture

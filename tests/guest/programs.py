@@ -12,7 +12,7 @@ from typing import Any
 from scapy.layers.inet import IP
 
 from harness.process import Process, Result
-from harness.ssh import Ssh
+from harness.shell import Shell
 
 # A packet that is queued is read and reported within milliseconds; a busy host may take longer.
 REPORT_SECONDS = 5.0
@@ -41,10 +41,10 @@ class Seen:
 class Interceptor:
     """The interceptor on one divert port. It reports every packet, at once and in order."""
 
-    def __init__(self, ssh: Ssh, port: int, flags: tuple[str, ...]) -> None:
+    def __init__(self, shell: Shell, port: int, flags: tuple[str, ...]) -> None:
         self.port = port
         words = ["interceptor", "--json", *flags, str(port)]
-        self.process: Process = ssh.start(" ".join(words), ready=r'"event":"listening".*\n')
+        self.process: Process = shell.start(" ".join(words), ready=r'"event":"listening".*\n')
         self._seen: list[Seen] = []
 
     def next(self) -> Seen:
@@ -89,8 +89,8 @@ def _seen(row: dict[str, Any]) -> Seen:
 class Calls:
     """System calls, made one by one by the program `calls` in the guest."""
 
-    def __init__(self, ssh: Ssh) -> None:
-        self._process = ssh.start("calls")
+    def __init__(self, shell: Shell) -> None:
+        self._process = shell.start("calls")
 
     def __call__(self, *words: str | int) -> dict[str, Any]:
         """Make one call; the answer has `result`, and `error` (errno's name) if that is below 0."""

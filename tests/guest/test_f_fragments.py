@@ -9,6 +9,7 @@ import pytest
 from scapy.layers.inet import ICMP, IP, UDP, defragment, fragment
 
 from harness.machine import Machine
+from harness.shell import Shell
 from harness.wire import Wire
 from tests.guest.chains import Chains
 from tests.guest.conftest import Listen
@@ -40,10 +41,10 @@ def glue(packets: list[bytes]) -> list[bytes]:
 
 
 @pytest.fixture
-def receiver(guest: Machine, calls: Calls) -> Calls:
+def receiver(shell: Shell, calls: Calls) -> Calls:
     """A UDP socket `receiver` on port 4000, with room for the largest datagram."""
     # 2.2.12 lets a socket ask for 32,767 bytes and gives twice that: less than one such buffer.
-    guest.ssh.run("echo 262144 > /proc/sys/net/core/rmem_max")
+    shell.run("echo 262144 > /proc/sys/net/core/rmem_max")
     calls.ok("socket", "receiver", "inet", "dgram", 17)
     calls.ok("setsockopt", "receiver", "socket", "rcvbuf", "int:262144")
     calls.ok("bind", "receiver", "in:0.0.0.0:4000")

@@ -10,6 +10,7 @@ import pytest
 from scapy.layers.inet import ICMP, IP
 
 from harness.machine import Machine
+from harness.shell import Shell
 from harness.wire import Wire
 from tests.guest.chains import Chains
 from tests.guest.conftest import Listen
@@ -45,8 +46,10 @@ def test_socket_needs_cap_net_raw(guest: Machine, calls: Calls, drop: str) -> No
 
 
 @statement("S2")
-def test_without_divert_it_is_a_plain_raw_socket(guest: Machine, calls: Calls, near: Wire) -> None:
-    assert guest.ssh.run("cat /proc/net/divert").status != 0
+def test_without_divert_it_is_a_plain_raw_socket(
+    guest: Machine, shell: Shell, calls: Calls, near: Wire
+) -> None:
+    assert shell.run("cat /proc/net/divert").status != 0
     # bind ignores the port: twice the same one, and as often as one likes.
     for name in ("a", "b"):
         calls.ok("socket", name, "inet", "raw", 254)
@@ -80,12 +83,11 @@ def test_port_is_in_network_byte_order(
 
 @statement("S3", "R6")
 def test_all_of_the_range_by_processes_of_their_own(
-    guest: Machine, near: Wire, chains: Chains, calls: Calls, proc_divert: Proc
+    shell: Shell, near: Wire, chains: Chains, calls: Calls, proc_divert: Proc
 ) -> None:
     ports = [1, 255, 256, 32767, 32768, 65535]
     binders = [
-        guest.ssh.start(f"binders {port} 1", ready=r'"event":"ready".*"bound":1\b')
-        for port in ports
+        shell.start(f"binders {port} 1", ready=r'"event":"ready".*"bound":1\b') for port in ports
     ]
     assert sorted(proc_divert().ports) == ports
     chains.append(

@@ -11,6 +11,7 @@ import pytest
 from scapy.layers.inet import ICMP, IP
 
 from harness.machine import Machine
+from harness.shell import Shell
 from harness.wire import Wire
 from tests.guest.chains import TARGET, Chains
 from tests.guest.conftest import Listen
@@ -23,17 +24,17 @@ PORT = 1234
 
 
 @statement("X1")
-def test_usage_line_and_status_1(guest: Machine) -> None:
+def test_usage_line_and_status_1(shell: Shell) -> None:
     for words in ("", "1 2", "0", "65536", "many", "12x", "-1", "--nonsense 1234"):
-        result = guest.ssh.run(f"interceptor {words}")
+        result = shell.run(f"interceptor {words}")
         assert result.status == 1, words
         assert result.stdout == "", words
         assert re.search("^usage: interceptor ", result.stderr, re.MULTILINE), words
 
 
 @statement("X2", "X1")
-def test_prints_every_packet(guest: Machine, chains: Chains, traffic: Traffic) -> None:
-    process = guest.ssh.start(f"interceptor {PORT}", ready=rf"listening on divert port {PORT}\n")
+def test_prints_every_packet(shell: Shell, chains: Chains, traffic: Traffic) -> None:
+    process = shell.start(f"interceptor {PORT}", ready=rf"listening on divert port {PORT}\n")
     chains.append(PLACES[0].rule(f"DIVERT {PORT}"))
     flow = traffic.send("in", "icmp")
     text = process.expect(r"packet 1: (?s:.*)protocol \d+\n")[0]
@@ -47,9 +48,9 @@ def test_prints_every_packet(guest: Machine, chains: Chains, traffic: Traffic) -
 @statement("X3", "I2")
 @pytest.mark.parametrize("program", ["interceptor --reinject", "interceptor-built"])
 def test_reinject_sends_back_and_says_how_many(
-    guest: Machine, chains: Chains, traffic: Traffic, program: str
+    shell: Shell, chains: Chains, traffic: Traffic, program: str
 ) -> None:
-    process = guest.ssh.start(f"{program} {PORT}", ready=r"listening on divert port \d+\n")
+    process = shell.start(f"{program} {PORT}", ready=r"listening on divert port \d+\n")
     chains.append(PLACES[2].rule(f"DIVERT {PORT}"))
     flow = traffic.send("through", "udp")
     process.expect(rf"reinjected {len(flow.sent)} bytes\n")
@@ -59,9 +60,9 @@ def test_reinject_sends_back_and_says_how_many(
 @statement("X3", "R4")
 @pytest.mark.parametrize("program", ["interceptor --firewall --reinject", "interceptor-built"])
 def test_firewall_sets_its_rule_and_removes_it(
-    guest: Machine, near: Wire, chains: Chains, program: str
+    guest: Machine, shell: Shell, near: Wire, chains: Chains, program: str
 ) -> None:
-    process = guest.ssh.start(f"{program} {PORT}", ready=r"listening on divert port \d+\n")
+    process = shell.start(f"{program} {PORT}", ready=r"listening on divert port \d+\n")
     (row,) = chains.rows("output")
     assert (row[TARGET], row[TARGET + 1], row[-1]) == ("DIVERT", "icmp", str(PORT))
     near.send(IP(src=NEAR.host_ip, dst=NEAR.guest_ip, id=1) / ICMP(type=8, seq=4) / b"ping")
@@ -107,14 +108,13 @@ def test_multicast_sets_the_outgoing_interface(
 
 
 @statement("X4", "S4")
-def test_says_what_failed_and_why(guest: Machine, listen: Listen) -> None:
+def test_says_what_failed_and_why(shell: Shell, listen: Listen) -> None:
     listen(PORT)
-    result = guest.ssh.run(f"interceptor {PORT}")
+    result = shell.run(f"interceptor {PORT}")
     assert result.status == 2
     assert result.stderr == "interceptor: bind: Address already in use (EADDRINUSE)\n"
     rows = [
-        json.loads(line)
-        for line in guest.ssh.run(f"interceptor --json {PORT}").stdout.split("\n")[:-1]
+        json.loads(line) for line in shell.run(f"interceptor --json {PORT}").stdout.split("\n")[:-1]
     ]
     assert rows[0]["event"] == "error"
     assert (rows[0]["call"], rows[0]["error"]) == ("bind", "EADDRINUSE")
@@ -133,8 +133,8 @@ def test_says_why_a_packet_was_not_sent_back(
 
 
 @statement("X4", "S2")
-def test_without_divert_the_rule_of_firewall_fails_plainly(guest: Machine) -> None:
-    result = guest.ssh.run(f"interceptor --firewall {PORT}")
+def test_without_divert_the_rule_of_firewall_fails_plainly(shell: Shell) -> None:
+    result = shell.run(f"interceptor --firewall {PORT}")
     assert result.status == 2
     assert "setsockopt IP_FW_APPEND" in result.stderr
     assert "(ENOENT)" in result.stderr
@@ -154,8 +154,10 @@ def test_json_has_one_object_a_line(listen: Listen, chains: Chains, traffic: Tra
 
 
 @statement("X5/run")
-def test_program_in_the_howtos_manner_works(guest: Machine, near: Wire, chains: Chains) -> None:
-    process = guest.ssh.start(f"howto {PORT} 2", ready=rf"waiting on port {PORT}\n")
+def test_program_in_the_howtos_manner_works(
+    guest: Machine, shell: Shell, near: Wire, chains: Chains
+) -> None:
+    process = shell.start(f"howto {PORT} 2", ready=rf"waiting on port {PORT}\n")
     for number in range(2):
         near.send(IP(src=NEAR.host_ip, dst=NEAR.guest_ip, id=9 + number) / ICMP(type=8) / b"howto")
         process.expect(
