@@ -118,6 +118,15 @@ def test(
     )
 
 
+@task(positional=["name"], help={"name": "a chapter (S) or a statement (S1): show only this"})
+@reports_errors
+def statements(_context: Context, name: str | None = None) -> None:
+    """Show the statements of SPEC.md, their cases, and how many tests prove each."""
+    from harness import proofs
+
+    proofs.show(name)
+
+
 @task(help={"run": "the folder of a run (default: the latest)"})
 @reports_errors
 def report(_context: Context, run: str | None = None) -> None:

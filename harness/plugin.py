@@ -7,6 +7,7 @@ that do not apply, lends the guest, and turns pytest's reports into events.
 
 from __future__ import annotations
 
+import json
 import random
 import re
 import shutil
@@ -140,6 +141,7 @@ class GuestSession:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--divert-worker", type=Path, help="the runner's worker.json")
+    parser.addoption("--divert-proofs", type=Path, help="where to write which test proves what")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -175,6 +177,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 statements.needs(name, known)
             except UserError as error:
                 raise pytest.UsageError(f"{item.nodeid}: {error.message}") from None
+    if (proofs := config.getoption("--divert-proofs")) is not None:
+        proofs.write_text(json.dumps({item.nodeid: proves(item) for item in items}))
     if _SESSION in config.stash:
         # Every test begins on the same guest: then the order must not matter, and this keeps it so.
         random.Random(config.stash[_SESSION].spec.seed).shuffle(items)  # noqa: S311

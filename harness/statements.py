@@ -7,12 +7,15 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from harness import paths
 from harness.errors import UserError
 from harness.variants import Variant
 
 NOT = "no "
+# The chapters of SPEC.md, in its order.
+CHAPTERS = "SRPITFOCX"
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,10 @@ class Case:
 
 @dataclass(frozen=True)
 class Statement:
-    """One numbered statement: its origins, what it needs of a kernel, and its words in short."""
+    """One numbered statement: its origins, what it needs of a kernel, and its words in short.
+
+    A statement with cases is proved by these; one without is a single case of its own name.
+    """
 
     name: str
     origin: tuple[str, ...]
@@ -33,9 +39,16 @@ class Statement:
     text: str
     cases: Mapping[str, Case]
 
+    @property
+    def parts(self) -> dict[str, Case]:
+        """What has to be proved, by the names that tests use: `S1/eperm`, or `S1`."""
+        if not self.cases:
+            return {self.name: Case(self.needs, self.text)}
+        return {f"{self.name}/{case}": part for case, part in self.cases.items()}
+
 
 def features(variant: Variant) -> frozenset[str]:
-    """What a kernel has, in the words of statements.toml."""
+    """What a kernel has, in the words of data/statements."""
     has = set(variant.options)
     if "divert" in variant.series:
         has.add("patched")
@@ -44,35 +57,40 @@ def features(variant: Variant) -> frozenset[str]:
     return frozenset(has)
 
 
-def load(path: Path = paths.DATA / "statements.toml") -> dict[str, Statement]:
-    """All statements by name, in the order of the file."""
-    with path.open("rb") as stream:
-        data = tomllib.load(stream)
-    return {
-        name: Statement(
-            name,
-            tuple(row["origin"]),
-            tuple(row["needs"]),
-            row["text"],
-            {
-                case: Case(tuple(part["needs"]), part["text"])
-                for case, part in row.get("cases", {}).items()
-            },
-        )
-        for name, row in data.items()
-    }
+def load(folder: Path = paths.DATA / "statements") -> dict[str, Statement]:
+    """All statements by name, in the order of SPEC.md."""
+    known = {}
+    for chapter in CHAPTERS:
+        with (folder / f"{chapter.lower()}.toml").open("rb") as stream:
+            for name, row in tomllib.load(stream).items():
+                known[name] = _statement(name, row)
+    return known
+
+
+def _statement(name: str, row: Mapping[str, Any]) -> Statement:
+    needs = tuple(row["needs"])
+    cases = {}
+    for case, part in row.get("cases", {}).items():
+        if isinstance(part, str):
+            cases[case] = Case(needs, part)
+        else:
+            cases[case] = Case(tuple(part["needs"]), part["text"])
+    return Statement(name, tuple(row["origin"]), needs, row["text"], cases)
 
 
 def needs(name: str, known: Mapping[str, Statement]) -> tuple[str, ...]:
-    """The needs of `S1`, or of its case `S1/case`. Raises UserError if there is no such thing."""
+    """The needs of what a test names: `S1`, or its case `S1/eperm`.
+
+    Raises UserError if there is no such thing, and if a statement that has cases is named whole.
+    """
     statement, _, case = name.partition("/")
     if statement not in known:
-        raise UserError(f"there is no statement {name}", "see harness/data/statements.toml")
-    if not case:
-        return known[statement].needs
-    if case not in known[statement].cases:
-        raise UserError(f"{statement} has no case {case}", "see harness/data/statements.toml")
-    return known[statement].cases[case].needs
+        raise UserError(f"there is no statement {name}", "see harness/data/statements/")
+    parts = known[statement].parts
+    if name in parts:
+        return parts[name].needs
+    what = f"has no case {case}" if case else "is proved by its cases, so a test has to name one"
+    raise UserError(f"{statement} {what}", f"its cases: {', '.join(known[statement].cases) or '-'}")
 
 
 def unmet(wanted: Iterable[str], has: frozenset[str]) -> str | None:

@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -26,7 +27,7 @@ COLLECT_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class WorkerSpec:
-    """What one session needs to know. `has` is in the words of statements.toml.
+    """What one session needs to know. `has` is in the words of data/statements.
 
     `events` is where its events go, a file or a pipe; all else it writes is below `folder`.
     """
@@ -121,38 +122,41 @@ def command(tests: Path, expression: str) -> list[str]:
     return [*argv, "-k", expression] if expression else argv
 
 
-def collect(tests: Path, expression: str) -> tuple[str, ...]:
-    """The names of the tests that `expression` selects.
+def collect(tests: Path, expression: str = "") -> dict[str, tuple[str, ...]]:
+    """The tests that `expression` selects, with what each proves: `S1`, or `S1/case`.
 
     Raises UserError if it cannot be parsed or selects none; InfrastructureError with pytest's
     output if the tests cannot be collected.
     """
-    try:
-        done = subprocess.run(
-            [*command(tests, expression), "--collect-only", "--color=no"],
-            cwd=paths.ROOT,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=COLLECT_SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise InfrastructureError(
-            f"collecting the tests in {tests} took over {COLLECT_SECONDS:g} s"
-        ) from None
-    if expression and done.returncode == NO_TESTS:
-        raise UserError(
-            f"no guest test's name matches -k {expression!r}", "see: ls tests/guest, or README.md"
-        )
-    if expression and done.returncode == USAGE and "-k" in done.stderr:
-        raise UserError(f"pytest does not understand -k {expression!r}", _tail(done.stderr, 3))
-    if done.returncode != 0:
-        raise InfrastructureError(
-            f"the guest tests cannot be collected (pytest's status {done.returncode})",
-            _tail(done.stdout + done.stderr, 30),
-        )
-    return tuple(line for line in done.stdout.splitlines() if "::" in line)
+    with tempfile.NamedTemporaryFile(prefix="proofs-", suffix=".json") as proofs:
+        argv = [*command(tests, expression), "--collect-only", "--color=no"]
+        try:
+            done = subprocess.run(
+                [*argv, f"--divert-proofs={proofs.name}"],
+                cwd=paths.ROOT,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=COLLECT_SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise InfrastructureError(
+                f"collecting the tests in {tests} took over {COLLECT_SECONDS:g} s"
+            ) from None
+        if expression and done.returncode == NO_TESTS:
+            raise UserError(
+                f"no guest test's name matches -k {expression!r}",
+                "see: ls tests/guest, or README.md",
+            )
+        if expression and done.returncode == USAGE and "-k" in done.stderr:
+            raise UserError(f"pytest does not understand -k {expression!r}", _tail(done.stderr, 3))
+        if done.returncode != 0:
+            raise InfrastructureError(
+                f"the guest tests cannot be collected (pytest's status {done.returncode})",
+                _tail(done.stdout + done.stderr, 30),
+            )
+        return {test: tuple(names) for test, names in json.load(proofs).items()}
 
 
 def _tail(text: str, lines: int) -> str:

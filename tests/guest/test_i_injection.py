@@ -62,7 +62,7 @@ def inject(guest: Machine, calls: Calls) -> Injector:
     return Injector(guest, calls)
 
 
-@statement("I1", "R2", "T4")
+@statement("I1", "R2/hooks", "T4")
 @places
 def test_not_reinjected_means_gone(
     place: Place, traffic: Traffic, listen: Listen, chains: Chains

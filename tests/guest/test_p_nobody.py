@@ -23,7 +23,7 @@ def told(flows: list[Flow]) -> list[str]:
     return [flow.error for flow in flows]
 
 
-@statement("P1", "R2")
+@statement("P1", "R2/hooks")
 @places
 def test_dropped_exactly_as_by_deny(
     place: Place, traffic: Traffic, chains: Chains, proc_divert: Callable[[], ProcDivert]
@@ -48,7 +48,7 @@ def test_dropped_exactly_as_by_deny(
     assert len(traffic.arrived(flows)) == len(PROTOCOLS)
 
 
-@statement("P2", "R2")
+@statement("P2", "R2/hooks")
 @places
 def test_passes_as_if_the_rule_had_no_target(
     place: Place, traffic: Traffic, chains: Chains, proc_divert: Callable[[], ProcDivert]

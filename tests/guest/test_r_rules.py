@@ -80,7 +80,7 @@ def test_rule_for_fragments_takes_those_behind_the_first(
     assert calls.drain("d") == [bytes(later)]
 
 
-@statement("R1", "R2")
+@statement("R1")
 def test_rule_that_does_not_match_does_not_take(
     traffic: Traffic, listen: Listen, chains: Chains, proc_divert: Callable[[], ProcDivert]
 ) -> None:
@@ -113,7 +113,7 @@ def test_path_through_the_chains(
     assert tuple(chains.counts(name)[0] for name in names) == counts
 
 
-@statement("R2")
+@statement("R2/user-chains")
 @pytest.mark.parametrize("chain", ["input", "forward", "output"])
 def test_works_in_chains_reached_from_them(
     traffic: Traffic, listen: Listen, chains: Chains, chain: str
@@ -129,7 +129,7 @@ def test_works_in_chains_reached_from_them(
     assert len(listener.finish()) == 1
 
 
-@statement("R2", "T2")
+@statement("R2/order", "T2")
 def test_forwarded_packet_meets_input_then_forward_then_output(
     traffic: Traffic, listen: Listen, chains: Chains
 ) -> None:

@@ -175,7 +175,7 @@ def test_port_0_picks_a_free_one(
     assert [calls.drain(name) for name in ("a", "b", "c")] == [[], [bytes(packet)], []]
 
 
-@statement("S5", "S7", "R2")
+@statement("S5", "S7", "R2/hooks")
 @pytest.mark.parametrize("place", PLACES, ids=lambda place: place.name)
 def test_whole_packet_and_the_address_it_came_by(
     place: Place, listen: Listen, chains: Chains, traffic: Traffic

@@ -107,7 +107,7 @@ def test_multicast_sets_the_outgoing_interface(
     }
 
 
-@statement("X4", "S4")
+@statement("X4/says-why", "S4")
 def test_says_what_failed_and_why(shell: Shell, listen: Listen) -> None:
     listen(PORT)
     result = shell.run(f"interceptor {PORT}")
@@ -120,7 +120,7 @@ def test_says_what_failed_and_why(shell: Shell, listen: Listen) -> None:
     assert (rows[0]["call"], rows[0]["error"]) == ("bind", "EADDRINUSE")
 
 
-@statement("X4", "I6")
+@statement("X4/injection", "I6")
 def test_says_why_a_packet_was_not_sent_back(
     guest: Machine, near: Wire, listen: Listen, chains: Chains
 ) -> None:
@@ -132,7 +132,7 @@ def test_says_why_a_packet_was_not_sent_back(
     assert listener.stop().status == 2
 
 
-@statement("X4", "S2")
+@statement("X4/no-divert", "S2")
 def test_without_divert_the_rule_of_firewall_fails_plainly(shell: Shell) -> None:
     result = shell.run(f"interceptor --firewall {PORT}")
     assert result.status == 2

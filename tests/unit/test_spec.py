@@ -4,9 +4,8 @@
 from __future__ import annotations
 
 import re
-import tomllib
 
-from harness import paths
+from harness import paths, statements
 
 _STATEMENT = re.compile(r"^- ([SRPITFOCX]\d+)(?: \[([^\]]*)\])? ", re.MULTILINE)
 
@@ -21,8 +20,7 @@ def _specified() -> dict[str, list[str]]:
 
 
 def _known() -> dict[str, list[str]]:
-    with (paths.DATA / "statements.toml").open("rb") as stream:
-        return {name: row["origin"] for name, row in tomllib.load(stream).items()}
+    return {name: list(statement.origin) for name, statement in statements.load().items()}
 
 
 def test_every_statement_is_known_and_no_other() -> None:

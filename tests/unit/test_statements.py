@@ -59,6 +59,15 @@ def test_unknown_names_are_refused(name: str) -> None:
         statements.needs(name, KNOWN)
 
 
+def test_statement_with_cases_is_named_by_its_cases() -> None:
+    assert list(KNOWN["S1"].parts) == ["S1"]
+    assert list(KNOWN["X5"].parts) == ["X5/compiles", "X5/run"]
+    # A case in one string has the needs of its statement.
+    assert statements.needs("R2/hooks", KNOWN) == KNOWN["R2"].needs
+    with pytest.raises(UserError, match="a test has to name one"):
+        statements.needs("X5", KNOWN)
+
+
 def test_differences(tmp_path: Path) -> None:
     file = tmp_path / "differences.toml"
     file.write_text(

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Which tests prove which statement: collected, not run."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+
+from rich.table import Table
+
+from harness import paths, statements, terminal, worker
+from harness.errors import UserError
+from harness.statements import Statement
+
+GUEST_TESTS = paths.TESTS / "guest"
+
+
+def by_part() -> dict[str, list[str]]:
+    """Test names by what they prove: `S1`, or `S1/eperm`. Raises InfrastructureError."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for test, names in worker.collect(GUEST_TESTS).items():
+        for name in names:
+            found[name].append(test)
+    return dict(found)
+
+
+def unproved(known: Mapping[str, Statement], proofs: Mapping[str, list[str]]) -> list[str]:
+    """The statements and cases that no test names, in the order of SPEC.md."""
+    return [name for statement in known.values() for name in statement.parts if name not in proofs]
+
+
+def show(chapter_or_name: str | None = None) -> None:
+    """Print statements, their cases, needs, and how many tests prove each.
+
+    `chapter_or_name` narrows it to a chapter (S) or a statement (S1), whose tests are then named.
+    Raises UserError if there is no such chapter or statement.
+    """
+    known = statements.load()
+    wanted = (chapter_or_name or "").upper()
+    chosen = [s for s in known.values() if wanted in ("", s.name, s.name[0])]
+    if not chosen:
+        raise UserError(f"there is no statement {chapter_or_name}", "./inv statements shows all")
+    proofs = by_part()
+    grid = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("what", "origin", "needs", "tests", "text"):
+        grid.add_column(heading, no_wrap=heading == "what")
+    for statement in chosen:
+        for name, part in statement.parts.items():
+            tests = proofs.get(name, [])
+            grid.add_row(
+                name,
+                ", ".join(statement.origin),
+                ", ".join(part.needs) or "any",
+                str(len(tests)) if tests else "[red]none[/red]",
+                part.text,
+            )
+            if wanted and wanted == statement.name:
+                for test in tests:
+                    grid.add_row("", "", "", "", f"[dim]{test.rpartition('/')[2]}[/dim]")
+    terminal.out.print(grid)
+    lacking = unproved({s.name: s for s in chosen}, proofs)
+    if lacking:
+        terminal.out.print(f"\nno test proves: {', '.join(lacking)}")
