@@ -409,11 +409,11 @@ static int divert_outbound(struct sock *sk, struct sk_buff *skb, int flags,
 
 	switch (call_out_firewall(PF_INET, rt->u.dst.dev, iph, NULL, &skb)) {
 	case FW_QUEUE:
-		err = divert_refused(FW_QUEUE);
+		err = 0;
 		goto drop;
 	case FW_BLOCK:
 	case FW_REJECT:
-		err = divert_refused(FW_BLOCK);
+		err = -EPERM;
 		goto drop;
 	}
 	return divert_transmit(sk, skb, limit, loop);
