@@ -51,7 +51,7 @@ def receiver(shell: Shell, calls: Calls) -> Calls:
     return calls
 
 
-@statement("F1", "I2", "T4")
+@statement("F1", "I2/bytes", "T4")
 def test_input_gets_fragments_as_on_the_wire(
     guest: Machine, near: Wire, receiver: Calls, listen: Listen, chains: Chains
 ) -> None:
@@ -83,7 +83,7 @@ def test_fragment_that_is_kept_back_keeps_the_datagram(
     assert receiver.drain("receiver") == [marker[28:]]
 
 
-@statement("F1", "I2")
+@statement("F1", "I2/bytes")
 @pytest.mark.parametrize("chain", ["input", "forward", "output"])
 def test_forwarded_fragments_stay_as_they_are(
     guest: Machine, near: Wire, far: Wire, listen: Listen, chains: Chains, chain: str
@@ -106,7 +106,7 @@ def test_forwarded_fragments_stay_as_they_are(
 SIZES = (1501, 4000, 65535)
 
 
-@statement("F4", "I2", "T4")
+@statement("F4", "I2/bytes", "T4")
 @pytest.mark.parametrize("size", SIZES)
 def test_input_gets_whole_datagrams(
     guest: Machine, near: Wire, receiver: Calls, listen: Listen, chains: Chains, size: int
@@ -140,7 +140,7 @@ def test_datagram_on_input_that_is_not_reinjected_is_gone(
     assert receiver.drain("receiver") == []
 
 
-@statement("F4", "I2")
+@statement("F4", "I2/bytes")
 @pytest.mark.parametrize("size", SIZES)
 def test_whole_on_input_and_forwarded_in_fragments(
     guest: Machine, near: Wire, far: Wire, listen: Listen, chains: Chains, size: int

@@ -79,7 +79,7 @@ def test_not_reinjected_means_gone(
     assert len(listener.finish()) == len(PROTOCOLS)
 
 
-@statement("I2", "T1", "T4")
+@statement("I2/bytes", "T1/way", "T4")
 @places
 def test_tagged_goes_on_byte_for_byte(
     place: Place, traffic: Traffic, listen: Listen, chains: Chains
@@ -99,7 +99,7 @@ def test_tagged_goes_on_byte_for_byte(
     assert listener.finish() == taken, "each exactly once"
 
 
-@statement("I2")
+@statement("I2/changed")
 @places
 def test_changed_packet_goes_on_as_changed(
     place: Place, traffic: Traffic, listen: Listen, chains: Chains
@@ -118,7 +118,7 @@ def test_changed_packet_goes_on_as_changed(
     assert arrived == bytes(expected)
 
 
-@statement("I2")
+@statement("I2/stack")
 def test_own_stack_answers_what_was_given_back(
     guest: Machine, near: Wire, listen: Listen, chains: Chains, calls: Calls
 ) -> None:
@@ -141,7 +141,7 @@ def test_own_stack_answers_what_was_given_back(
     assert answers[1]["TCP"].flags == "SA"
 
 
-@statement("I2")
+@statement("I2/loopback")
 def test_on_the_loopback(guest: Machine, calls: Calls, listen: Listen, chains: Chains) -> None:
     calls.ok("socket", "receiver", "inet", "dgram", 17)
     calls.ok("bind", "receiver", "in:127.0.0.1:4000")
@@ -162,7 +162,7 @@ def test_on_the_loopback(guest: Machine, calls: Calls, listen: Listen, chains: C
         assert len(listener.finish()) == 1
 
 
-@statement("I3")
+@statement("I3/zero", "I3/none", "I3/null")
 @pytest.mark.parametrize(
     "address",
     ["in:0.0.0.0:0", "none", "null:16", "null:8"],
@@ -181,7 +181,7 @@ def test_untagged_without_address_goes_out(
     assert inject.left(near) == []
 
 
-@statement("I3")
+@statement("I3/none")
 def test_send_and_write_go_out(inject: Injector, calls: Calls, near: Wire) -> None:
     for call in ("send", "write"):
         packet = built(IP(src=NEAR.guest_ip, dst=NEAR.host_ip, id=13) / UDP() / call.encode())
@@ -189,7 +189,7 @@ def test_send_and_write_go_out(inject: Injector, calls: Calls, near: Wire) -> No
         assert inject.left(near) == [packet]
 
 
-@statement("I3")
+@statement("I3/inbound")
 @pytest.mark.parametrize("link", [NEAR, FAR], ids=["eth1", "eth2"])
 def test_untagged_with_an_interface_comes_in_there(
     inject: Injector, calls: Calls, chains: Chains, near: Wire, far: Wire, link: Any
@@ -207,7 +207,7 @@ def test_untagged_with_an_interface_comes_in_there(
     assert inject.left(near) == inject.left(far) == []
 
 
-@statement("I3")
+@statement("I3/martian")
 def test_inbound_with_a_source_of_this_host_is_dropped(
     inject: Injector, calls: Calls, near: Wire
 ) -> None:
@@ -223,7 +223,7 @@ def test_inbound_with_a_source_of_this_host_is_dropped(
     assert calls.drain("receiver") == [b"marker"]
 
 
-@statement("I4", "I3")
+@statement("I4/any", "I3/inbound")
 @pytest.mark.parametrize("link", [NEAR, FAR], ids=["eth1", "eth2"])
 def test_forwarded_looking_packet_with_any_local_interface(
     inject: Injector, near: Wire, far: Wire, link: Any
@@ -234,7 +234,7 @@ def test_forwarded_looking_packet_with_any_local_interface(
     assert inject.left(near) == []
 
 
-@statement("I5")
+@statement("I5/checksum", "I5/length", "I5/rest")
 def test_header_is_completed_and_the_rest_left(inject: Injector, near: Wire) -> None:
     options = b"\x94\x04\x00\x00"  # router alert (RFC 2113)
     udp = bytes(UDP(sport=1, dport=2, chksum=0xDEAD) / b"a wrong checksum of UDP's stays")
@@ -251,7 +251,7 @@ def test_header_is_completed_and_the_rest_left(inject: Injector, near: Wire) -> 
     assert inject.left(near) == [bytes(expected)[: len(header)] + udp]
 
 
-@statement("I5")
+@statement("I5/identification")
 @pytest.mark.parametrize("address", ["none", f"in:{NEAR.guest_ip}:0"], ids=["out", "in"])
 def test_identification_is_filled_in_when_0(inject: Injector, far: Wire, address: str) -> None:
     packet = IP(src="192.0.2.200", dst=FAR.host_ip, ttl=20) / UDP() / b"which"
@@ -267,7 +267,7 @@ def test_identification_is_filled_in_when_0(inject: Injector, far: Wire, address
         assert bytes(each) == built(packet)
 
 
-@statement("I5")
+@statement("I5/fragment")
 @pytest.mark.parametrize("header", [{"flags": "MF"}, {"frag": 2}], ids=["first", "last"])
 def test_identification_of_a_fragment_stays_0(
     inject: Injector, near: Wire, header: dict[str, Any]
@@ -278,7 +278,7 @@ def test_identification_of_a_fragment_stays_0(
     assert inject.left(near) == [built(packet)]
 
 
-@statement("I5", "S6")
+@statement("I5/checksum", "I5/length", "S6")
 def test_tagged_packet_is_completed_too(traffic: Traffic, listen: Listen, chains: Chains) -> None:
     # Rubbish as header checksum, and as total length; the rest has to go on as it was.
     listener = listen(PORT, "--reinject", "--patch", "10:beef", "--patch", "2:0017")

@@ -209,7 +209,7 @@ def test_address_is_that_of_the_receiving_interface(
     assert seen == [NEAR.guest_ip, FAR.guest_ip, NEAR.guest_ip]
 
 
-@statement("S6", "I2")
+@statement("S6", "I2/table-forward", "I3/inbound")
 def test_tag_tells_where_a_packet_was_taken(
     guest: Machine, far: Wire, calls: Calls, chains: Chains, traffic: Traffic
 ) -> None:

@@ -21,7 +21,7 @@ PORT = 1234
 EVERYWHERE = tuple(f"{chain} -s 192.0.2.0/24 -j" for chain in ("input", "forward", "output"))
 
 
-@statement("T1", "T4")
+@statement("T1/way", "T4")
 @pytest.mark.parametrize("path", ["in", "through", "out"])
 def test_port_takes_a_packet_once_on_its_whole_way(
     path: str,
@@ -50,7 +50,7 @@ def test_port_takes_a_packet_once_on_its_whole_way(
     assert counts.injected == counts.delivered
 
 
-@statement("T1", "I3", "T4")
+@statement("T1/untagged", "I3/first", "T4")
 @pytest.mark.parametrize("address", ["none", f"in:{NEAR.guest_ip}:0"], ids=["outbound", "inbound"])
 def test_injected_untagged_is_not_taken_by_its_own_port(
     guest: Machine,
@@ -72,7 +72,7 @@ def test_injected_untagged_is_not_taken_by_its_own_port(
     assert proc_divert().ports[PORT].delivered == 0
 
 
-@statement("T1", "T2", "T4")
+@statement("T1/last", "T2", "T4")
 def test_another_port_takes_what_this_one_injected(
     guest: Machine, calls: Calls, far: Wire, chains: Chains, listen: Listen
 ) -> None:
@@ -88,7 +88,7 @@ def test_another_port_takes_what_this_one_injected(
     assert len(other.finish()) == 1
 
 
-@statement("T1")
+@statement("T1/sent")
 def test_mark_ends_when_the_packet_is_sent(
     traffic: Traffic, listen: Listen, chains: Chains, far: Wire, near: Wire, guest: Machine
 ) -> None:

@@ -45,7 +45,7 @@ def test_prints_every_packet(shell: Shell, chains: Chains, traffic: Traffic) -> 
     assert f"interface {NEAR.guest_ip}, protocol 1\n" in text
 
 
-@statement("X3", "I2")
+@statement("X3", "I2/bytes")
 @pytest.mark.parametrize("program", ["interceptor --reinject", "interceptor-built"])
 def test_reinject_sends_back_and_says_how_many(
     shell: Shell, chains: Chains, traffic: Traffic, program: str
@@ -120,7 +120,7 @@ def test_says_what_failed_and_why(shell: Shell, listen: Listen) -> None:
     assert (rows[0]["call"], rows[0]["error"]) == ("bind", "EADDRINUSE")
 
 
-@statement("X4/injection", "I6")
+@statement("X4/injection", "I6/address")
 def test_says_why_a_packet_was_not_sent_back(
     guest: Machine, near: Wire, listen: Listen, chains: Chains
 ) -> None:
