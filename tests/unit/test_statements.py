@@ -9,9 +9,21 @@ import pytest
 
 from harness import paths, statements, variants
 from harness.errors import UserError
+from harness.statements import Case, Statement
 
 KNOWN = statements.load()
 WORDS = {"patched", "divert", "passthrough", "defrag"}
+
+# Statements of the tests' own: those of SPEC.md get cases as they get tests.
+TOY = {
+    "D1": Statement("D1", ("D",), ("divert",), "with divert sockets", {}),
+    "N1": Statement("N1", ("K",), ("no divert",), "without", {}),
+    "F1": Statement("F1", ("D",), ("divert", "no defrag"), "fragments as they come", {}),
+    "P1": Statement("P1", ("D",), ("patched",), "patched, whatever is on", {}),
+    "C1": Statement(
+        "C1", ("D",), ("divert",), "", {"wire": Case((), ""), "own": Case(("divert",), "")}
+    ),
+}
 
 
 def has(variant: str) -> frozenset[str]:
@@ -39,33 +51,35 @@ def test_data_is_whole() -> None:
 @pytest.mark.parametrize(
     ("names", "variant", "reason"),
     [
-        (["S1"], "base", None),
-        (["S1"], "off", "not applicable: S1 needs a kernel with divert"),
-        (["S2"], "off", None),
-        (["S2"], "defrag", "not applicable: S2 needs a kernel with no divert"),
-        (["I2", "F1"], "passthrough", None),
-        (["I2", "F1"], "defrag", "not applicable: F1 needs a kernel with no defrag"),
-        (["R2/path"], "stock", None),
-        (["O2"], "stock", "not applicable: O2 needs a kernel with patched"),
+        (["D1"], "base", None),
+        (["D1"], "off", "not applicable: D1 needs a kernel with divert"),
+        (["N1"], "off", None),
+        (["N1"], "defrag", "not applicable: N1 needs a kernel with no divert"),
+        (["C1/own", "F1"], "passthrough", None),
+        (["C1/own", "F1"], "defrag", "not applicable: F1 needs a kernel with no defrag"),
+        (["C1/wire"], "stock", None),
+        (["P1"], "stock", "not applicable: P1 needs a kernel with patched"),
     ],
 )
 def test_why_not_applicable(names: list[str], variant: str, reason: str | None) -> None:
-    assert statements.why_not_applicable(names, has(variant), KNOWN) == reason
+    assert statements.why_not_applicable(names, has(variant), TOY) == reason
 
 
-@pytest.mark.parametrize("name", ["S99", "S1/nonsense", "", "s1"])
+@pytest.mark.parametrize("name", ["D99", "D1/nonsense", "", "d1"])
 def test_unknown_names_are_refused(name: str) -> None:
     with pytest.raises(UserError):
-        statements.needs(name, KNOWN)
+        statements.needs(name, TOY)
 
 
 def test_statement_with_cases_is_named_by_its_cases() -> None:
-    assert list(KNOWN["S1"].parts) == ["S1"]
-    assert list(KNOWN["X5"].parts) == ["X5/compiles", "X5/run"]
-    # A case in one string has the needs of its statement.
-    assert statements.needs("R2/hooks", KNOWN) == KNOWN["R2"].needs
+    assert list(TOY["D1"].parts) == ["D1"]
+    assert list(TOY["C1"].parts) == ["C1/wire", "C1/own"]
     with pytest.raises(UserError, match="a test has to name one"):
-        statements.needs("X5", KNOWN)
+        statements.needs("C1", TOY)
+
+
+def test_case_in_one_string_has_the_needs_of_its_statement() -> None:
+    assert statements.needs("X5/run", KNOWN) == KNOWN["X5"].needs
 
 
 def test_differences(tmp_path: Path) -> None:
