@@ -79,7 +79,8 @@ def test_statement_with_cases_is_named_by_its_cases() -> None:
 
 
 def test_case_in_one_string_has_the_needs_of_its_statement() -> None:
-    assert statements.needs("X5/run", KNOWN) == KNOWN["X5"].needs
+    assert statements.needs("I2/bytes", KNOWN) == KNOWN["I2"].needs == ("divert",)
+    assert statements.needs("I3/martian-wire", KNOWN) == ()
 
 
 def test_differences(tmp_path: Path) -> None:
