@@ -278,7 +278,7 @@ def test_identification_of_a_fragment_stays_0(
     assert inject.left(near) == [built(packet)]
 
 
-@statement("I5/checksum", "I5/length", "S6")
+@statement("I5/checksum", "I5/length", "S6/tag")
 def test_tagged_packet_is_completed_too(traffic: Traffic, listen: Listen, chains: Chains) -> None:
     # Rubbish as header checksum, and as total length; the rest has to go on as it was.
     listener = listen(PORT, "--reinject", "--patch", "10:beef", "--patch", "2:0017")

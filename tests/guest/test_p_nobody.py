@@ -23,7 +23,7 @@ def told(flows: list[Flow]) -> list[str]:
     return [flow.error for flow in flows]
 
 
-@statement("P1", "R2/hooks")
+@statement("P1/dropped", "P1/sender", "R2/hooks")
 @places
 def test_dropped_exactly_as_by_deny(
     place: Place, traffic: Traffic, chains: Chains, proc_divert: Callable[[], ProcDivert]
@@ -48,7 +48,7 @@ def test_dropped_exactly_as_by_deny(
     assert len(traffic.arrived(flows)) == len(PROTOCOLS)
 
 
-@statement("P2", "R2/hooks")
+@statement("P2/passes", "P2/counts", "R2/hooks")
 @places
 def test_passes_as_if_the_rule_had_no_target(
     place: Place, traffic: Traffic, chains: Chains, proc_divert: Callable[[], ProcDivert]
@@ -72,7 +72,7 @@ def test_passes_as_if_the_rule_had_no_target(
     assert proc_divert().no_listener == 2 * counts[0]
 
 
-@statement("P2")
+@statement("P2/next-rule")
 @places
 def test_the_next_rule_is_tried(place: Place, traffic: Traffic, chains: Chains) -> None:
     chains.append(place.rule(f"DIVERT {PORT}"), place.rule("DENY"))
@@ -81,7 +81,7 @@ def test_the_next_rule_is_tried(place: Place, traffic: Traffic, chains: Chains) 
     assert chains.counts(place.chain)[1] >= len(PROTOCOLS)
 
 
-@statement("P3", "P1")
+@statement("P3/comes", "P3/goes", "P1/dropped")
 def test_listener_that_comes_and_goes(traffic: Traffic, listen: Listen, chains: Chains) -> None:
     """Nobody, a listener that reinjects, nobody, one that is killed, nobody: packet by packet."""
     place = PLACES[2]
@@ -96,7 +96,7 @@ def test_listener_that_comes_and_goes(traffic: Traffic, listen: Listen, chains: 
     assert traffic.arrived(flows) == [flows[1].arrives_as(), flows[3].arrives_as()]
 
 
-@statement("P3", "P2")
+@statement("P3/comes", "P3/goes", "P2/passes")
 def test_listener_that_comes_and_goes_with_passthrough(
     traffic: Traffic, listen: Listen, chains: Chains
 ) -> None:
@@ -113,7 +113,7 @@ def test_listener_that_comes_and_goes_with_passthrough(
     assert traffic.arrived(flows) == [flows[n].arrives_as() for n in (0, 2, 4)]
 
 
-@statement("P3")
+@statement("P3/its-port")
 @places
 def test_listener_of_another_port_does_not_count(
     place: Place,

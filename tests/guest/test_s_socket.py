@@ -23,7 +23,7 @@ Proc = Callable[[], ProcDivert]
 PORT = 1234
 
 
-@statement("S1", "S3")
+@statement("S1/opens", "S11/bound")
 def test_socket_254_is_a_divert_socket(calls: Calls, proc_divert: Proc) -> None:
     calls.ok("socket", "d", "inet", "raw", 254)
     assert proc_divert().ports == {}, "not bound, it is in no list"
@@ -35,7 +35,7 @@ def test_socket_254_is_a_divert_socket(calls: Calls, proc_divert: Proc) -> None:
     assert calls.error("sendto", "d", "hex:00", "in:192.0.2.2:0") == "EINVAL"
 
 
-@statement("S1")
+@statement("S1/eperm")
 @pytest.mark.parametrize("drop", ["capdrop net_raw", "setuid 1000"], ids=["capability", "user"])
 def test_socket_needs_cap_net_raw(guest: Machine, calls: Calls, drop: str) -> None:
     calls.ok("socket", "before", "inet", "raw", 254)
@@ -45,7 +45,7 @@ def test_socket_needs_cap_net_raw(guest: Machine, calls: Calls, drop: str) -> No
     calls.ok("bind", "before", f"in:0.0.0.0:{PORT}")
 
 
-@statement("S2")
+@statement("S2/plain", "S2/bind")
 def test_without_divert_it_is_a_plain_raw_socket(
     guest: Machine, shell: Shell, calls: Calls, near: Wire
 ) -> None:
@@ -65,7 +65,7 @@ def test_without_divert_it_is_a_plain_raw_socket(
     assert calls.drain("a") == []
 
 
-@statement("S3")
+@statement("S3/byte-order")
 def test_port_is_in_network_byte_order(
     guest: Machine, calls: Calls, near: Wire, chains: Chains
 ) -> None:
@@ -81,7 +81,7 @@ def test_port_is_in_network_byte_order(
     assert calls.drain("swapped") == []
 
 
-@statement("S3", "R6")
+@statement("S3/processes", "R6")
 def test_all_of_the_range_by_processes_of_their_own(
     shell: Shell, near: Wire, chains: Chains, calls: Calls, proc_divert: Proc
 ) -> None:
@@ -112,7 +112,7 @@ def udp_to(port: int) -> bytes:
     return bytes(packet)
 
 
-@statement("S4")
+@statement("S4/address", "S4/in-use")
 def test_address_given_to_bind_is_ignored(
     guest: Machine, calls: Calls, near: Wire, chains: Chains
 ) -> None:
@@ -128,7 +128,7 @@ def test_address_given_to_bind_is_ignored(
     assert calls.drain("d") == [bytes(packet)]
 
 
-@statement("S4")
+@statement("S4/family", "S4/short", "S4/second-bind")
 def test_errors_of_bind(calls: Calls, proc_divert: Proc) -> None:
     calls.ok("socket", "d", "inet", "raw", 254)
     # family, port 1234, address, zeros; in the byte order of a PC.
@@ -145,7 +145,7 @@ def test_errors_of_bind(calls: Calls, proc_divert: Proc) -> None:
     assert list(proc_divert().ports) == [PORT]
 
 
-@statement("S4")
+@statement("S4/in-use")
 def test_port_in_use_is_free_again_after_close(calls: Calls) -> None:
     for name in ("a", "b"):
         calls.ok("socket", name, "inet", "raw", 254)
@@ -157,7 +157,7 @@ def test_port_in_use_is_free_again_after_close(calls: Calls) -> None:
     calls.ok("bind", "c", f"in:0.0.0.0:{PORT}")
 
 
-@statement("S4")
+@statement("S4/port-0", "S4/getsockname")
 def test_port_0_picks_a_free_one(
     guest: Machine, calls: Calls, near: Wire, chains: Chains, proc_divert: Proc
 ) -> None:
@@ -175,7 +175,7 @@ def test_port_0_picks_a_free_one(
     assert [calls.drain(name) for name in ("a", "b", "c")] == [[], [bytes(packet)], []]
 
 
-@statement("S5", "S7", "R2/hooks")
+@statement("S5/whole", "S5/interface", "S5/outbound", "S7/input", "S7/forwarded", "R2/hooks")
 @pytest.mark.parametrize("place", PLACES, ids=lambda place: place.name)
 def test_whole_packet_and_the_address_it_came_by(
     place: Place, listen: Listen, chains: Chains, traffic: Traffic
@@ -194,7 +194,7 @@ def test_whole_packet_and_the_address_it_came_by(
             assert seen.data == flow.at(place.chain), protocol
 
 
-@statement("S5")
+@statement("S5/interface")
 def test_address_is_that_of_the_receiving_interface(
     near: Wire, far: Wire, listen: Listen, chains: Chains
 ) -> None:
@@ -209,7 +209,7 @@ def test_address_is_that_of_the_receiving_interface(
     assert seen == [NEAR.guest_ip, FAR.guest_ip, NEAR.guest_ip]
 
 
-@statement("S6", "I2/table-forward", "I3/inbound")
+@statement("S6/tag", "S6/zeroed", "S6/invalid", "I2/table-forward", "I3/inbound")
 def test_tag_tells_where_a_packet_was_taken(
     guest: Machine, far: Wire, calls: Calls, chains: Chains, traffic: Traffic
 ) -> None:
@@ -243,7 +243,7 @@ def test_tag_tells_where_a_packet_was_taken(
         assert traffic.arrived([flow]) == [expected], name
 
 
-@statement("S6")
+@statement("S6/leftovers")
 def test_rubbish_behind_the_address_is_no_tag(
     guest: Machine, calls: Calls, near: Wire, traffic: Traffic
 ) -> None:

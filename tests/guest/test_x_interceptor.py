@@ -107,7 +107,7 @@ def test_multicast_sets_the_outgoing_interface(
     }
 
 
-@statement("X4/says-why", "S4")
+@statement("X4/says-why", "S4/in-use")
 def test_says_what_failed_and_why(shell: Shell, listen: Listen) -> None:
     listen(PORT)
     result = shell.run(f"interceptor {PORT}")
@@ -132,7 +132,7 @@ def test_says_why_a_packet_was_not_sent_back(
     assert listener.stop().status == 2
 
 
-@statement("X4/no-divert", "S2")
+@statement("X4/no-divert", "S2/told")
 def test_without_divert_the_rule_of_firewall_fails_plainly(shell: Shell) -> None:
     result = shell.run(f"interceptor --firewall {PORT}")
     assert result.status == 2

@@ -20,7 +20,7 @@ def test_fails(guest):
     seen = 3
     assert seen == 4, "packets seen"
 
-@pytest.mark.statement("S2")
+@pytest.mark.statement("S2/plain")
 def test_does_not_apply(guest):
     raise AssertionError("must not run")
 
@@ -46,8 +46,8 @@ def test_crashes_and_fails(guest):
     guest.crashed = True
     assert False, "no answer"
 
-@pytest.mark.statement("S3")
-@pytest.mark.statement("S1", "S4")
+@pytest.mark.statement("S3/byte-order")
+@pytest.mark.statement("S1/opens", "S4/short")
 @pytest.mark.parametrize("hook", ["input", "output"])
 def test_table(hook): pass
 """
@@ -88,14 +88,18 @@ def test_messages_say_why(heard: Heard) -> None:
     assert "assert 3 == 4" in tests["test_fails"].message
     assert "test_toy.py" in tests["test_fails"].message
     assert tests["test_does_not_apply"].message == (
-        "not applicable: S2 needs a kernel with no divert"
+        "not applicable: S2/plain needs a kernel with no divert"
     )
     assert "no time today" in tests["test_skips_by_itself"].message
     assert tests["test_passes"].message == ""
 
 
 def test_statements_in_order(heard: Heard) -> None:
-    assert heard.finished()["test_table[input]"].statements == ("S1", "S4", "S3")
+    assert heard.finished()["test_table[input]"].statements == (
+        "S1/opens",
+        "S4/short",
+        "S3/byte-order",
+    )
 
 
 def test_crash_fails_the_test_and_costs_the_guest(heard: Heard) -> None:

@@ -45,7 +45,7 @@ def guest(request, divert_session, artifacts):
         yield toy
 """
 
-HEADER = "import os, signal, time, pytest\nS1 = pytest.mark.statement('S1')\n"
+HEADER = "import os, signal, time, pytest\nS1 = pytest.mark.statement('S1/opens')\n"
 
 
 def make(folder: Path, tests: str, conftest: str = CONFTEST) -> Path:
