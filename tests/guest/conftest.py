@@ -19,10 +19,12 @@ from harness.shell import Shell
 from harness.wire import Wire
 from harness.worker import WorkerSpec
 from tests.guest.chains import Chains
+from tests.guest.divert import DivertSocket
 from tests.guest.programs import Calls, Interceptor, ProcDivert
 from tests.guest.traffic import Traffic
 
 Listen = Callable[..., Interceptor]
+Divert = Callable[[int], DivertSocket]
 
 
 class Bench(Machine):
@@ -127,6 +129,19 @@ def listen(shell: Shell, artifacts: Path) -> Iterator[Listen]:
     for each in running:
         name = f"interceptor-{each.port}-{running.index(each)}.jsonl"
         (artifacts / name).write_bytes(each.process.output)
+
+
+@pytest.fixture
+def divert(calls: Calls) -> Divert:
+    """Opens and binds divert sockets of `calls`: divert(port)."""
+    return lambda port: DivertSocket(calls, port)
+
+
+@pytest.fixture
+def icmp_errors(shell: Shell) -> None:
+    """Let the guest send every ICMP error: 2.2.12 sends one a second, and none in its first."""
+    limits = "/proc/sys/net/ipv4/icmp_*_rate"
+    shell.check(f"for limit in {limits}; do echo 0 >$limit; done")
 
 
 @pytest.fixture
