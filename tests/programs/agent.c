@@ -14,6 +14,8 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -22,6 +24,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define HEAD		5	/* of a frame */
 #define CHUNK		4096
 #define SCRIPT_MAX	65536
 #define TOKEN_MAX	64
@@ -41,14 +44,16 @@ static void put(int fd, const void *bytes, size_t length)
 	}
 }
 
+/* In one write: the second of two would wait until the first is acknowledged (Nagle), 10 ms each. */
 static void put_frame(int fd, char kind, const void *bytes, size_t length)
 {
-	unsigned char head[5] = { (unsigned char)kind };
+	static unsigned char frame[HEAD + CHUNK];
 	uint32_t size = htonl((uint32_t)length);
 
-	memcpy(head + 1, &size, sizeof(size));
-	put(fd, head, sizeof(head));
-	put(fd, bytes, length);
+	frame[0] = (unsigned char)kind;
+	memcpy(frame + 1, &size, sizeof(size));
+	memcpy(frame + HEAD, bytes, length);
+	put(fd, frame, HEAD + length);
 }
 
 /* A line without its end, read byte by byte: what follows it is not ours to read. */
@@ -241,6 +246,8 @@ int main(int argc, char **argv)
 		child = fork();
 		if (child == 0) {
 			close(listener);
+			/* Frames that follow each other need not wait either. */
+			setsockopt(connection, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 			serve(connection, token);
 		}
 		close(connection);
