@@ -8,7 +8,6 @@ import re
 import pytest
 from scapy.layers.inet import ICMP, IP, UDP
 
-from harness.machine import Machine
 from harness.shell import Shell
 from harness.wire import Wire
 from tests.guest.chains import Chains
@@ -245,7 +244,7 @@ def test_type_of_service_is_changed_by_a_rule_behind(
 def test_mark_is_set_as_before(
     place: Place, mark: str, traffic: Traffic, divert: Divert, calls: Calls, chains: Chains
 ) -> None:
-    """The netlink's copy tells it: two numbers of 32 bits, length and mark, of the guest's order."""
+    """The netlink's copy tells it: length and mark in 32 bits each."""
     socket = divert(PORT)
     calls.ok("socket", "netlink", "netlink", "raw", 3)
     calls.ok("bind", "netlink", "nl:0:1")
