@@ -19,7 +19,7 @@ from harness.shell import Shell
 from harness.wire import Wire
 from harness.worker import WorkerSpec
 from tests.guest.chains import Chains
-from tests.guest.divert import DivertSocket
+from tests.guest.divert import DivertSocket, Injector
 from tests.guest.programs import Calls, Interceptor, ProcDivert
 from tests.guest.traffic import Traffic
 
@@ -135,6 +135,12 @@ def listen(shell: Shell, artifacts: Path) -> Iterator[Listen]:
 def divert(calls: Calls) -> Divert:
     """Opens and binds divert sockets of `calls`: divert(port)."""
     return lambda port: DivertSocket(calls, port)
+
+
+@pytest.fixture
+def inject(guest: Bench, divert: Divert) -> Injector:
+    """Injects packets through a socket, of port 1234, that has never received anything."""
+    return Injector(guest, divert(1234))
 
 
 @pytest.fixture

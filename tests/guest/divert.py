@@ -77,3 +77,19 @@ def left(guest: Machine, wire: Wire) -> list[bytes]:
     found = ip_packets(wire.captured())
     wire.clear()
     return found
+
+
+class Injector:
+    """A bound divert socket that has never received anything."""
+
+    def __init__(self, guest: Machine, socket: DivertSocket) -> None:
+        self._guest = guest
+        self.socket = socket
+
+    def __call__(self, data: bytes, address: str) -> None:
+        """Inject a packet, which the kernel has to accept as a whole."""
+        self.socket.inject(data, address)
+
+    def left(self, wire: Wire) -> list[bytes]:
+        """What has left by a wire since it was asked last."""
+        return left(self._guest, wire)
