@@ -66,7 +66,7 @@ static void do_sendmsg(const struct call *call, struct reply *reply)
 	message.msg_name = to.is_null ? NULL : to.bytes;
 	message.msg_namelen = to.length;
 	message.msg_iov = parts;
-	for (i = 5; i <= call->count; i++) {
+	for (i = 5; i == 5 || i <= call->count; i++) {
 		size_t size = bytes.length - used;
 
 		if (i < call->count)

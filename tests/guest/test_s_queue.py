@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""S9, S10. The queue: when it is full, and what becomes of it when nobody will read it."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+
+import pytest
+
+from harness.machine import Machine
+from harness.shell import Shell
+from harness.wire import Wire
+from tests.guest.chains import Chains
+from tests.guest.conftest import Listen
+from tests.guest.programs import Calls, Counters, ProcDivert
+from tests.guest.sockets import LARGEST, Filler, bound, hexed, ipv4
+from tests.guest.traffic import FAR, NEAR, PLACES, PROTOCOLS, Place, Traffic, ip_packets
+
+statement = pytest.mark.statement
+places = pytest.mark.parametrize("place", PLACES, ids=lambda place: place.name)
+Proc = Callable[[], ProcDivert]
+
+PORT = 1234
+# SO_RCVBUF's bound on a divert socket, and what a packet of 28 bytes is charged (docs/kernel.md,
+# Memory). A packet is queued while the sum stays below the bound.
+BOUND, CHARGE = 65552, 32
+SMALL, FITS = 28, (BOUND - 1) // CHARGE
+
+
+@statement("S9/dropped", "S9/counted", "S9/sender")
+@places
+def test_full_queue_drops_and_counts(
+    place: Place, calls: Calls, chains: Chains, traffic: Traffic, proc_divert: Proc
+) -> None:
+    filler = Filler(calls, chains, PORT)
+    bound(calls, "d", PORT)
+    filler.send(LARGEST)
+    # Behind the rule one that counts: a packet that passes through meets it.
+    chains.append(place.rule(f"DIVERT {PORT}"), f"{place.chain} {place.match}")
+    flows = [traffic.send(place.path, protocol) for protocol in PROTOCOLS]
+    assert traffic.arrived(flows) == []
+    if place.path == "out":
+        assert [flow.error for flow in flows] == ["", "", "EINPROGRESS", ""]
+    *_, taken, passed = chains.counts(place.chain)
+    assert (taken, passed) == (len(PROTOCOLS), 0)
+    assert proc_divert().ports[PORT] == Counters(LARGEST, 1, len(PROTOCOLS), 0)
+    assert proc_divert().no_listener == 0
+    # It was for want of room: once there is some, the same traffic is taken.
+    calls.ok("recv", "d", 1)
+    for protocol in PROTOCOLS:
+        traffic.send(place.path, protocol)
+    assert traffic.arrived(flows) == []
+    assert len(calls.drain("d")) == len(PROTOCOLS)
+    assert proc_divert().ports[PORT] == Counters(0, 1 + len(PROTOCOLS), len(PROTOCOLS), 0)
+
+
+@statement("S9/sender", "S9/counted")
+def test_injecting_into_a_full_queue_is_a_success(
+    guest: Machine, calls: Calls, near: Wire, chains: Chains, proc_divert: Proc
+) -> None:
+    """A divert socket is a local sender too: another port's full queue drops what it injects."""
+    filler = Filler(calls, chains, PORT)
+    bound(calls, "d", PORT)
+    filler.send(LARGEST)
+    chains.append(f"output -i {NEAR.interface} -j DIVERT {PORT}")
+    packet = ipv4(src=NEAR.guest_ip, dst=NEAR.host_ip)
+    calls.ok("send", "filler", hexed(packet))
+    guest.barrier()
+    assert ip_packets(near.captured()) == []
+    assert proc_divert().ports[PORT].dropped == 1
+
+
+@statement("S9/counted", "S9/room-again", "S11/queued", "S11/dropped")
+def test_queue_is_full_at_its_bound(calls: Calls, chains: Chains, proc_divert: Proc) -> None:
+    filler = Filler(calls, chains, PORT)
+    bound(calls, "d", PORT)
+    filler.send(SMALL, FITS + 50)
+    assert proc_divert().ports[PORT] == Counters(FITS * SMALL, FITS, 50, 0)
+    # One is read: there is room for one, and no more.
+    calls.ok("recv", "d", LARGEST)
+    filler.send(SMALL, 3)
+    assert proc_divert().ports[PORT] == Counters(FITS * SMALL, FITS + 1, 52, 0)
+
+
+@statement("S9/larger")
+def test_receive_buffer_makes_the_queue_longer(
+    shell: Shell, calls: Calls, chains: Chains, proc_divert: Proc
+) -> None:
+    shell.check("echo 200000 >/proc/sys/net/core/rmem_max")
+    filler = Filler(calls, chains, PORT)
+    bound(calls, "d", PORT)
+    # 2.2.12 doubles what it is given.
+    calls.ok("setsockopt", "d", "socket", "rcvbuf", "int:100000")
+    filler.send(LARGEST, 5)
+    assert proc_divert().ports[PORT] == Counters(3 * LARGEST, 3, 2, 0)
+
+
+def memory(shell: Shell) -> dict[str, int]:
+    """How many sockets, and how many buffers, the guest has."""
+    text = shell.check("cat /proc/slabinfo /proc/net/sockstat")
+    rows = re.findall(r"^(skbuff_head_cache|sock|size-32) +(\d+)", text, re.MULTILINE)
+    found = {name: int(number) for name, number in rows}
+    return found | {"sockets": int(re.findall(r"sockets: used (\d+)", text)[0])}
+
+
+def leaked(before: dict[str, int], after: dict[str, int], slack: int = 8) -> dict[str, int]:
+    """What there is more of, beyond what the look itself and its connection may take."""
+    more = {name: after[name] - number for name, number in before.items()}
+    return {name: number for name, number in more.items() if number > slack}
+
+
+@statement("S10/close")
+def test_close_frees_what_was_queued(shell: Shell, calls: Calls, chains: Chains) -> None:
+    filler = Filler(calls, chains, PORT)
+    before = memory(shell)
+    for _ in range(3):
+        bound(calls, "d", PORT)
+        filler.send(SMALL, FITS)
+        full = memory(shell)
+        assert full["skbuff_head_cache"] - before["skbuff_head_cache"] >= FITS
+        calls.ok("close", "d")
+        assert leaked(before, memory(shell)) == {}
+
+
+@statement("S10/kill", "S10/next", "P3/goes")
+@pytest.mark.parametrize("name", ["KILL", "TERM"])
+def test_killing_the_process_frees_what_was_queued(
+    name: str,
+    shell: Shell,
+    calls: Calls,
+    chains: Chains,
+    traffic: Traffic,
+    listen: Listen,
+    proc_divert: Proc,
+    expected: Callable[[str], str],
+) -> None:
+    filler = Filler(calls, chains, PORT)
+    chains.append(PLACES[2].rule(f"DIVERT {PORT}"))
+    before = memory(shell)
+    listener = listen(PORT, "--idle")
+    filler.send(SMALL, FITS)
+    assert memory(shell)["skbuff_head_cache"] - before["skbuff_head_cache"] >= FITS
+    listener.stop(name)
+    assert leaked(before, memory(shell)) == {}
+    assert proc_divert() == ProcDivert({40000: Counters(0, 0, 0, FITS)}, 0)
+    # The next packet meets the rule of those on whose port nobody listens.
+    flow = traffic.send("through", "udp")
+    arrived = {"passes": [flow.arrives_as()], "dropped": []}[expected("no-listener")]
+    assert traffic.arrived([flow]) == arrived
+    assert proc_divert().no_listener == 1
+
+
+@statement("S10/close", "S10/next")
+@places
+def test_close_with_packets_queued_at_every_hook(
+    place: Place,
+    calls: Calls,
+    chains: Chains,
+    traffic: Traffic,
+    proc_divert: Proc,
+    expected: Callable[[str], str],
+) -> None:
+    bound(calls, "d", PORT)
+    chains.append(place.rule(f"DIVERT {PORT}"))
+    queued = [traffic.send(place.path, protocol) for protocol in ("udp", "icmp", "other")]
+    assert traffic.arrived(queued) == []
+    assert proc_divert().ports[PORT].delivered == len(queued)
+    calls.ok("close", "d")
+    later = [traffic.send(place.path, protocol) for protocol in ("udp", "icmp", "other")]
+    passes = {"passes": len(later), "dropped": 0}[expected("no-listener")]
+    assert len(traffic.arrived(later)) == passes
+    assert proc_divert().no_listener >= len(later)
+    assert traffic.arrived(queued) == [], "what was queued is gone"
+
+
+@statement("S10/under-way", "P3/comes", "P3/goes")
+def test_close_while_packets_arrive(
+    guest: Machine,
+    shell: Shell,
+    near: Wire,
+    far: Wire,
+    chains: Chains,
+    proc_divert: Proc,
+    expected: Callable[[str], str],
+) -> None:
+    """Listeners that come, take three packets and go, one after another, under constant load."""
+    chains.append(f"forward -i {FAR.interface} -p UDP -j DIVERT {PORT}")
+    before = memory(shell)
+    loop = f"for n in 1 2 3 4; do interceptor --json --count 3 {PORT} || exit; done"
+    listeners = shell.start(f"sh -c '{loop}'")
+    sent = 0
+    packet = Traffic.packet("through", "udp", b"under way", 0)
+    limit = time.monotonic() + 10
+    while sum('"event":"end"' in line for line in listeners.lines) < 4:
+        near.send_all([packet] * 16)
+        sent += 16
+        assert time.monotonic() < limit, "the listeners do not end"
+    assert listeners.wait().status == 0
+    guest.barrier()
+    assert chains.counts("forward") == [sent]
+    now = proc_divert()
+    assert now.ports == {}
+    assert 0 <= now.no_listener <= sent - 12
+    arrived = {"passes": now.no_listener, "dropped": 0}[expected("no-listener")]
+    assert len(ip_packets(far.captured())) == arrived
+    assert leaked(before, memory(shell)) == {}
