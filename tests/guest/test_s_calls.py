@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pytest
+from scapy.layers.inet import IP
 
 from harness.machine import Machine
 from harness.shell import Shell
@@ -35,7 +36,7 @@ def test_each_receiving_call_gives_one_packet(
     call: str, guest: Machine, diverted: Calls, near: Wire
 ) -> None:
     packets = [ipv4(body=b"first"), ipv4(body=b"the second", id=2)]
-    near.send_all(map(eth, packets))
+    near.send_all(map(IP, packets))
     for packet in packets:
         row = diverted.ok(call, "d", LARGEST)
         assert (received(row), row["result"]) == (packet, len(packet))
@@ -43,12 +44,6 @@ def test_each_receiving_call_gives_one_packet(
             assert row["from"]["ip"] == NEAR.guest_ip
             assert len(row["from"]["hex"]) == 2 * 16
         assert row.get("flags", []) == []
-
-
-def eth(packet: bytes) -> bytes:
-    """The packet in a frame to the guest's card."""
-    macs = (NEAR.guest_mac, NEAR.host_mac)
-    return b"".join(bytes.fromhex(mac.replace(":", "")) for mac in macs) + b"\x08\x00" + packet
 
 
 @statement("S8/send", "S8/no-address", "S11/injected")
@@ -95,7 +90,7 @@ def test_receiving_waits_for_a_packet(call: str, diverted: Calls, shell: Shell, 
     shell.check("true")
     assert diverted.answers == before
     packet = ipv4(body=b"at last")
-    near.send(eth(packet))
+    near.send(IP(packet))
     assert received(answer()) == packet
 
 
@@ -108,7 +103,7 @@ def test_poll_and_select_wait_for_a_packet(diverted: Calls, near: Wire) -> None:
         (("select", "d", "read", 5000), {"ready": ["read"]}),
     ):
         answer = diverted.begin(*words)
-        near.send(eth(ipv4()))
+        near.send(IP(ipv4()))
         row = answer()
         assert row["result"] == 1
         assert row.items() >= ready.items()
@@ -146,7 +141,7 @@ def test_poll_and_select_tell_when_there_is_room_to_send(
 def test_peek_leaves_the_packet_and_its_address(
     call: str, guest: Machine, diverted: Calls, near: Wire
 ) -> None:
-    near.send(eth(ipv4(body=b"peeked at")))
+    near.send(IP(ipv4(body=b"peeked at")))
     guest.barrier()
     rows = [diverted(call, "d", LARGEST, flags) for flags in ("peek", "peek|dontwait", "dontwait")]
     assert {row["hex"] for row in rows} == {ipv4(body=b"peeked at").hex()}
@@ -160,7 +155,7 @@ def test_nothing_to_read_is_eagain(guest: Machine, diverted: Calls, near: Wire) 
         assert diverted.error(call, "d", LARGEST, "dontwait") == "EAGAIN"
     diverted.ok("mode", "d", "nonblock")
     assert diverted.error("read", "d", LARGEST) == "EAGAIN"
-    near.send(eth(ipv4(body=b"now")))
+    near.send(IP(ipv4(body=b"now")))
     guest.barrier()
     assert received(diverted.ok("read", "d", LARGEST)) == ipv4(body=b"now")
     assert diverted.error("read", "d", LARGEST) == "EAGAIN"
@@ -174,7 +169,7 @@ def test_fionread_tells_the_next_packets_length(
         return int(diverted.ok("ioctl", "d", "fionread")["value"])
 
     lengths = [20, 700, 33]
-    near.send_all(eth(ipv4(body=bytes(length - 20))) for length in lengths)
+    near.send_all(IP(ipv4(body=bytes(length - 20))) for length in lengths)
     told = []
     for _ in lengths:
         told.append(fionread())
@@ -188,7 +183,7 @@ def test_packet_larger_than_the_buffer_is_cut_and_says_so(
     room: int, guest: Machine, diverted: Calls, near: Wire
 ) -> None:
     packets = [ipv4(body=b"12345"), ipv4(body=b"67890", id=3)]
-    near.send_all(map(eth, packets))
+    near.send_all(map(IP, packets))
     peeked = diverted.ok("recvmsg", "d", room, "peek")
     row = diverted.ok("recvmsg", "d", room)
     assert row["flags"] == peeked["flags"] == ["trunc"]
