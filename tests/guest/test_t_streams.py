@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""T. No packet is taken twice: whole TCP connections through two divert ports, without loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from scapy.layers.inet import IP, TCP
+
+from harness.machine import Machine
+from harness.shell import Shell
+from harness.wire import Wire
+from tests.guest.chains import Chains
+from tests.guest.conftest import Listen
+from tests.guest.programs import Calls, ProcDivert
+from tests.guest.traffic import NEAR, TCP_PORT, header_is_right
+
+statement = pytest.mark.statement
+
+A, B = 1001, 1002
+BYTES = 60000
+
+
+@statement("T1/loopback", "T1/way", "I2/loopback", "I2/bytes", "T4")
+def test_tcp_through_two_queues_on_the_loopback(
+    guest: Machine,
+    shell: Shell,
+    calls: Calls,
+    listen: Listen,
+    chains: Chains,
+    proc_divert: Callable[[], ProcDivert],
+) -> None:
+    """Both ends are the guest's: each segment leaves through one port and comes in by the other."""
+    server, client = Calls(shell), calls
+    server.ok("socket", "listener", "inet", "stream", 0)
+    server.ok("bind", "listener", f"in:127.0.0.1:{TCP_PORT}")
+    server.ok("listen", "listener", 5)
+    out, come_in = (listen(port, "--reinject", "--limit", "0") for port in (A, B))
+    chains.append(f"output -i lo -p TCP -j DIVERT {A}", f"input -i lo -p TCP -j DIVERT {B}")
+    client.ok("socket", "client", "inet", "stream", 0)
+    client.ok("connect", "client", f"in:127.0.0.1:{TCP_PORT}")
+    server.ok("accept", "listener", "peer")
+    drained = server.begin("drain", "peer")
+    sent = client.ok("pump", "client", BYTES)
+    client.ok("shutdown", "client", "write")
+    received = drained()
+    assert (received["result"], received["value"]) == (BYTES, sent["value"])
+    server.ok("close", "peer")
+    assert client.ok("drain", "client")["result"] == 0
+    seen: list[IP] = []
+    while not is_over(seen):
+        seen.append(come_in.next().packet)
+    counts = proc_divert().ports
+    for port in (A, B):
+        assert counts[port].dropped == 0
+        assert counts[port].injected == counts[port].delivered
+    # Nothing was lost between the two, and nothing made twice.
+    assert counts[A] == counts[B]
+    assert chains.counts("output") == chains.counts("input") == [counts[A].delivered]
+    first = [seen.data for seen in out.finish()]
+    assert first == [seen.data for seen in come_in.finish()]
+    assert len(first) == counts[A].delivered
+    payload = b"".join(bytes(IP(data)[TCP].payload) for data in unique(first))
+    assert len(payload) == BYTES
+
+
+def is_over(packets: list[IP]) -> bool:
+    """Whether both ends have ended their stream and know that the other knows it."""
+    ends = {
+        each[TCP].sport: each[TCP].seq + len(bytes(each[TCP].payload)) + 1
+        for each in packets
+        if each[TCP].flags.F
+    }
+    known = {each[TCP].dport for each in packets if each[TCP].ack == ends.get(each[TCP].dport)}
+    return len(known) == 2
+
+
+def unique(packets: list[bytes]) -> list[bytes]:
+    """Packets with data, without those that TCP sent again, in the order of the stream."""
+    by_place: dict[int, bytes] = {}
+    for data in packets:
+        segment = IP(data)[TCP]
+        if segment.dport == TCP_PORT and bytes(segment.payload):
+            by_place.setdefault(segment.seq, data)
+    return [by_place[place] for place in sorted(by_place)]
+
+
+class Peer:
+    """The far end of a TCP connection of the guest's, one segment at a time; no options."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self.seq, self.ack = 1000, 0
+        self.sent = 0
+        self.received = b""
+        self.packets: list[bytes] = []
+
+    def send(self, flags: str, body: bytes = b"") -> None:
+        """Send a segment; the next one follows it."""
+        header = IP(src=NEAR.host_ip, dst=NEAR.guest_ip, id=1 + self.seq % 60000)
+        segment = TCP(sport=5555, dport=TCP_PORT, flags=flags, seq=self.seq, ack=self.ack)
+        segment.window = 4096
+        self._wire.send(header / segment / body)
+        self.sent += 1
+        self.seq += len(body) + len({"S", "F"} & set(flags))
+
+    def expect(self) -> TCP:
+        """The next segment of the guest's that acknowledges all that was sent, or has data."""
+        packet = self._wire.expect(
+            lambda each: (
+                TCP in each
+                and each[IP].src == NEAR.guest_ip
+                and (each[TCP].ack == self.seq)
+                and bytes(each[IP]) not in self.packets
+            ),
+            what="segment",
+        )
+        self.packets.append(bytes(packet[IP]))
+        segment = packet[TCP]
+        length = packet[IP].len - 20 - segment.dataofs * 4
+        if segment.seq == self.ack or not self.ack:
+            self.received += bytes(segment.payload)[:length]
+            self.ack = segment.seq + length + len({"S", "F"} & set(str(segment.flags)))
+        return segment
+
+
+@statement("T1/way", "I2/stack", "I2/bytes", "T4")
+def test_tcp_through_two_queues_by_wire(
+    guest: Machine,
+    near: Wire,
+    calls: Calls,
+    listen: Listen,
+    chains: Chains,
+    proc_divert: Callable[[], ProcDivert],
+) -> None:
+    """A connection with the wire's host: handshake, data both ways, and its end."""
+    calls.ok("socket", "listener", "inet", "stream", 0)
+    calls.ok("bind", "listener", f"in:0.0.0.0:{TCP_PORT}")
+    calls.ok("listen", "listener", 5)
+    come_in, out = (listen(port, "--reinject", "--limit", "0") for port in (A, B))
+    chains.append(f"input -i eth1 -j DIVERT {A}", f"output -i eth1 -j DIVERT {B}")
+    peer = Peer(near)
+    peer.send("S")
+    assert peer.expect().flags == "SA"
+    peer.send("A")
+    calls.ok("accept", "listener", "server")
+    sent = b""
+    for number in range(8):
+        body = bytes([number]) * 500
+        peer.send("PA", body)
+        sent += body
+        # An acknowledgement may be put off for a while, so the program answers, which carries it.
+        assert bytes.fromhex(calls.ok("recv", "server", 500, "waitall")["hex"]) == body
+        calls.ok("send", "server", f"fill:100:{number:02x}")
+        while len(peer.received) < 100 * (number + 1):
+            peer.expect()
+        peer.send("A")
+    assert peer.received == b"".join(bytes([number]) * 100 for number in range(8))
+    peer.send("FA")
+    assert calls.ok("recv", "server", 1)["result"] == 0
+    calls.ok("close", "server")
+    while "F" not in peer.expect().flags:
+        pass
+    peer.send("A")
+    come_in.take(peer.sent)
+    guest.barrier()
+    counts = proc_divert().ports
+    assert [counts[port].dropped for port in (A, B)] == [0, 0]
+    assert [counts[port].injected for port in (A, B)] == [counts[port].delivered for port in (A, B)]
+    left = [bytes(each[IP]) for each in near.received(lambda each: TCP in each)]
+    assert all(header_is_right(data[: int.from_bytes(data[2:4], "big")]) for data in left)
+    assert [seen.data for seen in out.finish()] == [
+        data[: int.from_bytes(data[2:4], "big")] for data in left
+    ]
+    assert len(come_in.finish()) == counts[A].delivered == peer.sent
