@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 
 import pytest
@@ -13,9 +12,8 @@ from harness.machine import Machine
 from harness.shell import Shell
 from harness.wire import Wire
 from tests.guest.chains import Chains
-from tests.guest.conftest import Listen
 from tests.guest.programs import Calls, ProcDivert
-from tests.guest.traffic import FAR, NEAR, PLACES, PROTOCOLS, Place, Traffic, header_is_right, hop
+from tests.guest.traffic import NEAR
 
 statement = pytest.mark.statement
 Proc = Callable[[], ProcDivert]
@@ -81,37 +79,6 @@ def test_port_is_in_network_byte_order(
     assert calls.drain("swapped") == []
 
 
-@statement("S3/processes", "R6")
-def test_all_of_the_range_by_processes_of_their_own(
-    shell: Shell, near: Wire, chains: Chains, calls: Calls, proc_divert: Proc
-) -> None:
-    ports = [1, 255, 256, 32767, 32768, 65535]
-    binders = [
-        shell.start(f"binders {port} 1", ready=r'"event":"ready".*"bound":1\b') for port in ports
-    ]
-    assert sorted(proc_divert().ports) == ports
-    chains.append(
-        *(f"input -i {NEAR.interface} -p UDP -d 0/0 {port} -j DIVERT {port}" for port in ports)
-    )
-    for port in ports:
-        near.send(IP(udp_to(port)))
-    for process, port in zip(binders, ports, strict=True):
-        row = json.loads(process.expect(r'^\{"event":"packet".*\n')[0])
-        assert row["port"] == port
-        assert bytes.fromhex(row["hex"]) == udp_to(port)[:64]
-    assert {port: row.delivered for port, row in proc_divert().ports.items()} == dict.fromkeys(
-        ports, 1
-    )
-
-
-def udp_to(port: int) -> bytes:
-    """A UDP packet for the guest's port."""
-    packet = Traffic.packet("in", "udp", b"number", port % 1000)
-    packet["UDP"].dport = port
-    del packet["UDP"].chksum
-    return bytes(packet)
-
-
 @statement("S4/address", "S4/in-use")
 def test_address_given_to_bind_is_ignored(
     guest: Machine, calls: Calls, near: Wire, chains: Chains
@@ -173,88 +140,3 @@ def test_port_0_picks_a_free_one(
     near.send(packet)
     guest.barrier()
     assert [calls.drain(name) for name in ("a", "b", "c")] == [[], [bytes(packet)], []]
-
-
-@statement("S5/whole", "S5/interface", "S5/outbound", "S7/input", "S7/forwarded", "R2/hooks")
-@pytest.mark.parametrize("place", PLACES, ids=lambda place: place.name)
-def test_whole_packet_and_the_address_it_came_by(
-    place: Place, listen: Listen, chains: Chains, traffic: Traffic
-) -> None:
-    listener = listen(PORT)
-    chains.append(place.rule(f"DIVERT {PORT}"))
-    for protocol in PROTOCOLS:
-        flow = traffic.send(place.path, protocol)
-        seen = listener.next()
-        assert seen.interface == place.interface, protocol
-        assert header_is_right(seen.data), protocol
-        if place.path == "out":
-            assert (seen.packet.src, seen.packet.dst) == (NEAR.guest_ip, NEAR.host_ip)
-            assert flow.body in seen.data, protocol
-        else:
-            assert seen.data == flow.at(place.chain), protocol
-
-
-@statement("S5/interface")
-def test_address_is_that_of_the_receiving_interface(
-    near: Wire, far: Wire, listen: Listen, chains: Chains
-) -> None:
-    listener = listen(PORT)
-    chains.append(f"input -s 0/0 -p ICMP -j DIVERT {PORT}")
-    seen = []
-    for wire, link in ((near, NEAR), (far, FAR), (near, NEAR)):
-        # To the guest's other address: it is the interface that counts, not the destination.
-        other = FAR if link is NEAR else NEAR
-        wire.send(IP(src=link.host_ip, dst=other.guest_ip, id=1) / ICMP())
-        seen.append(listener.next().interface)
-    assert seen == [NEAR.guest_ip, FAR.guest_ip, NEAR.guest_ip]
-
-
-@statement("S6/tag", "S6/zeroed", "S6/invalid", "I2/table-forward", "I3/inbound")
-def test_tag_tells_where_a_packet_was_taken(
-    guest: Machine, far: Wire, calls: Calls, chains: Chains, traffic: Traffic
-) -> None:
-    """Given back with its tag, a forwarded packet goes on forward; without, in from the wire.
-
-    The TTL shows it: only a packet that comes in again is forwarded, and lowered, once more.
-    """
-    calls.ok("socket", "d", "inet", "raw", 254)
-    calls.ok("bind", "d", f"in:0.0.0.0:{PORT}")
-    chains.append(f"forward -i {FAR.interface} -j DIVERT {PORT}")
-    flow = traffic.send("through", "udp")
-    guest.barrier()
-    row = calls.ok("recvfrom", "d", 65535, "dontwait")
-    taken = bytes.fromhex(row["hex"])
-    assert taken == hop(flow.sent)
-    address = row["from"]["hex"]
-    assert address[:4] == "0200"
-    assert int(address[4:8], 16) | int(address[16:32], 16) != 0, "there is no tag"
-    zeroed = f"in:{row['from']['ip']}:0"
-    rubbish = address[:16] + f"{int(address[16:32], 16) ^ 1:016x}"
-    for name, back, lowered in (
-        ("tagged", f"hex:{address}", 0),
-        ("zeroed", zeroed, 1),
-        ("another port", f"in:{row['from']['ip']}:4711:{address[16:32]}", 1),
-        ("a bit flipped", f"hex:{rubbish}", 1),
-        ("rubbish", f"in:{row['from']['ip']}:65535:ffffffffffffffff", 1),
-    ):
-        far.clear()
-        calls.ok("sendto", "d", f"hex:{taken.hex()}", back)
-        expected = taken if not lowered else hop(taken)
-        assert traffic.arrived([flow]) == [expected], name
-
-
-@statement("S6/leftovers")
-def test_rubbish_behind_the_address_is_no_tag(
-    guest: Machine, calls: Calls, near: Wire, traffic: Traffic
-) -> None:
-    """A program that fills in only sin_addr, on a stack full of leftovers, injects outbound."""
-    calls.ok("socket", "d", "inet", "raw", 254)
-    calls.ok("bind", "d", f"in:0.0.0.0:{PORT}")
-    packet = IP(bytes(IP(src=NEAR.guest_ip, dst=NEAR.host_ip, id=77) / ICMP() / b"leftovers"))
-    for zeros in ("ffffffffffffffff", "0102030405060708", "0000000000000001"):
-        near.clear()
-        calls.ok("sendto", "d", f"hex:{bytes(packet).hex()}", f"in:0.0.0.0:4711:{zeros}")
-        guest.barrier()
-        assert [bytes(frame[IP]) for frame in near.received(lambda f: f.haslayer(ICMP))] == [
-            bytes(packet)
-        ]

@@ -74,6 +74,41 @@ static void do_bind(const struct call *call, struct reply *reply)
 			   address.length));
 }
 
+/*
+ * Binds divert sockets to port 0, one after the other, and closes each. The value is how many
+ * different ports getsockname() told; 0 among them counts as an error.
+ */
+static void do_freeports(const struct call *call, struct reply *reply)
+{
+	static unsigned char seen[65536];
+	long i, times = number_of(call->words[1], 1, 100000);
+	struct sockaddr_in address;
+	socklen_t size;
+	int fd, result = 0;
+
+	memset(seen, 0, sizeof(seen));
+	reply->has_value = 1;
+	for (i = 0; i < times && result >= 0; i++) {
+		fd = result = socket(AF_INET, SOCK_RAW, IPPROTO_DIVERT);
+		if (fd < 0)
+			break;
+		memset(&address, 0, sizeof(address));
+		address.sin_family = AF_INET;
+		size = sizeof(address);
+		result = bind(fd, (struct sockaddr *)&address, size);
+		if (result >= 0)
+			result = getsockname(fd, (struct sockaddr *)&address, &size);
+		if (result >= 0 && !address.sin_port) {
+			errno = EADDRNOTAVAIL;
+			result = -1;
+		}
+		if (result >= 0 && !seen[ntohs(address.sin_port)]++)
+			reply->value++;
+		close(fd);
+	}
+	answer(reply, result < 0 ? -1 : times);
+}
+
 static void do_connect(const struct call *call, struct reply *reply)
 {
 	struct address address;
@@ -182,6 +217,8 @@ const struct command socket_commands[] = {
 	{ "socket", "SOCKET DOMAIN TYPE PROTOCOL", NEW_SLOT, 5, 5, do_socket },
 	{ "open", "SOCKET PATH read|write|both", NEW_SLOT, 4, 4, do_open },
 	{ "bind", "SOCKET ADDRESS", OLD_SLOT, 3, 3, do_bind },
+	{ "freeports", "TIMES (binds to port 0; value: how many different ports)", NO_SLOT, 2, 2,
+	  do_freeports },
 	{ "connect", "SOCKET ADDRESS", OLD_SLOT, 3, 3, do_connect },
 	{ "listen", "SOCKET BACKLOG", OLD_SLOT, 3, 3, do_listen },
 	{ "accept", "SOCKET NEW", OLD_SLOT, 3, 3, do_accept },

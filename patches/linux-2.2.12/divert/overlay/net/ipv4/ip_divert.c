@@ -312,7 +312,7 @@ static void divert_complete(struct divert_walk *w, struct sk_buff *copy)
 	struct sock *sk = skb->sk;
 	struct iphdr *iph = copy->nh.iph;
 
-	if (iph->ihl < 5 || iph->ihl * 4 > copy->len)
+	if (iph->ihl * 4 > copy->len)
 		return;		/* A raw socket's rubbish */
 	iph->tot_len = htons(copy->len);
 	if (w->hook == DIVERT_INPUT || skb->divert.mroute) {
@@ -558,24 +558,28 @@ static unsigned int divert_queued_bytes(struct sock *sk)
 	return bytes;
 }
 
+#define DIVERT_LINE	50	/* Bytes of every line but the last */
+
+/* As raw_get_info(): what the reader has behind it is counted, not written. */
 static int divert_get_info(char *buffer, char **start, off_t offset,
 			   int length, int dummy)
 {
-	off_t begin = 0;
+	off_t pos = DIVERT_LINE;	/* Where the lines so far end */
 	struct sock *sk;
-	int len, i;
+	int len = 0;
+	int i;
 
-	len = sprintf(buffer, "%5s %10s %10s %10s %10s\n", "port", "queued",
-		      "delivered", "dropped", "injected");
+	if (offset < DIVERT_LINE)
+		len = sprintf(buffer, "%5s %10s %10s %10s %10s\n", "port",
+			      "queued", "delivered", "dropped", "injected");
 	SOCKHASH_LOCK();
 	for (i = 0; i < DIVERT_HTABLE_SIZE; i++)
 		for (sk = divert_htable[i]; sk; sk = sk->next) {
 			struct divert_sock *ds = DIVERT_SK(sk);
 
-			if (begin + len <= offset) {
-				begin += len;
-				len = 0;
-			}
+			pos += DIVERT_LINE;
+			if (pos <= offset)
+				continue;
 			len += sprintf(buffer + len,
 				       "%5u %10u %10u %10u %10u\n",
 				       ntohs(sk->sport),
@@ -583,15 +587,18 @@ static int divert_get_info(char *buffer, char **start, off_t offset,
 				       atomic_read(&ds->delivered),
 				       atomic_read(&ds->dropped),
 				       atomic_read(&ds->injected));
-			if (begin + len >= offset + length)
+			if (pos >= offset + length)
 				goto full;
 		}
-	len += sprintf(buffer + len, "no-listener %u\n",
-		       atomic_read(&divert_no_listener));
+	i = sprintf(buffer + len, "no-listener %u\n",
+		    atomic_read(&divert_no_listener));
+	len += i;
+	pos += i;
 full:
 	SOCKHASH_UNLOCK();
-	*start = buffer + (offset - begin);
-	len -= offset - begin;
+	i = len - (pos - offset);	/* Of the first line, what was read */
+	*start = buffer + i;
+	len -= i;
 	if (len > length)
 		len = length;
 	return len < 0 ? 0 : len;
