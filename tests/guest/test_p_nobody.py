@@ -3,14 +3,20 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import pytest
+from scapy.layers.inet import IP
 
+from harness.machine import Machine
+from harness.shell import Shell
+from harness.wire import Wire
 from tests.guest.chains import Chains
 from tests.guest.conftest import Listen
-from tests.guest.programs import ProcDivert
-from tests.guest.traffic import PLACES, PROTOCOLS, Flow, Place, Traffic
+from tests.guest.programs import Calls, ProcDivert
+from tests.guest.sockets import bound, hexed
+from tests.guest.traffic import PLACES, PROTOCOLS, Flow, Place, Traffic, ip_packets
 
 statement = pytest.mark.statement
 places = pytest.mark.parametrize("place", PLACES, ids=lambda place: place.name)
@@ -81,19 +87,105 @@ def test_the_next_rule_is_tried(place: Place, traffic: Traffic, chains: Chains) 
     assert chains.counts(place.chain)[1] >= len(PROTOCOLS)
 
 
-@statement("P3/comes", "P3/goes", "P1/dropped")
-def test_listener_that_comes_and_goes(traffic: Traffic, listen: Listen, chains: Chains) -> None:
-    """Nobody, a listener that reinjects, nobody, one that is killed, nobody: packet by packet."""
-    place = PLACES[2]
+@statement("P1/silently")
+@places
+def test_nobody_is_told(
+    place: Place, traffic: Traffic, shell: Shell, chains: Chains, near: Wire, far: Wire
+) -> None:
+    """Nothing leaves at all: no answer, and no error for the sender."""
+    shell.check("for rate in /proc/sys/net/ipv4/icmp_*_rate; do echo 0 >$rate; done")
     chains.append(place.rule(f"DIVERT {PORT}"))
-    flows = [traffic.send(place.path, "udp")]
+    flows = [traffic.send(place.path, protocol) for protocol in PROTOCOLS]
+    assert traffic.arrived(flows) == []
+    assert ip_packets(near.captured()) == ip_packets(far.captured()) == []
+
+
+@statement("P1/sender")
+@pytest.mark.parametrize("target", ["DENY", f"DIVERT {PORT}"])
+def test_sender_to_this_host_itself_is_told(target: str, calls: Calls, chains: Chains) -> None:
+    """On the output chain; on the input chain it was sent, and the sender hears nothing."""
+    for name, kind, protocol in (("udp", "dgram", 17), ("icmp", "raw", 1), ("other", "raw", 99)):
+        calls.ok("socket", name, "inet", kind, protocol)
+        to = ("sendto", name, hexed(b"\x08\x00\xf7\xff\0\0\0\0"), "in:127.0.0.1:4000")
+        chains.append(f"input -i lo -j {target}")
+        calls.ok(*to)
+        chains.append(f"output -i lo -j {target}")
+        assert calls.error(*to) == "EPERM"
+        chains.flush()
+
+
+@statement("P2/counts", "P2/passes")
+def test_rule_has_the_effects_of_one_without_a_target(
+    traffic: Traffic, chains: Chains, shell: Shell
+) -> None:
+    """It changes the TOS, and it counts packets and bytes, as a rule without target does."""
+    place = PLACES[2]
+    left, counted = [], []
+    for target in ("", f"-j DIVERT {PORT}"):
+        chains.flush()
+        chains.append(f"{place.chain} {place.match} -t 0x01 0x10 {target}")
+        flow = traffic.send(place.path, "other")
+        (data,) = traffic.arrived([flow])
+        assert data == marked(flow.arrives_as(), 0x10)
+        left.append(len(data))
+        counted.append(chains.rows(place.chain)[0][:2])
+    assert counted == [["1", str(length)] for length in left]
+
+
+def marked(data: bytes, tos: int) -> bytes:
+    """The packet with this type of service."""
+    packet = IP(data)
+    packet.tos = tos
+    del packet.chksum
+    return bytes(packet)
+
+
+@statement("P2/next-rule")
+def test_behind_the_last_rule_the_chains_end_decides(traffic: Traffic, chains: Chains) -> None:
+    """At the end of a user's chain the calling chain goes on; at that of a hook's, its policy."""
+    place = PLACES[2]
+    chains("-N users")
+    chains.append(
+        f"users -j DIVERT {PORT}",
+        f"{place.chain} {place.match} -j users",
+        f"{place.chain} {place.match} -j DIVERT {PORT + 1}",
+    )
+    flow = traffic.send(place.path, "udp")
+    assert traffic.arrived([flow]) == [flow.arrives_as()]
+    assert (chains.counts("users"), chains.counts(place.chain)) == ([1], [1, 1])
+    chains(f"-P {place.chain} DENY")
+    flow = traffic.send(place.path, "udp")
+    assert traffic.arrived([flow]) == []
+    assert (chains.counts("users"), chains.counts(place.chain)) == ([2], [2, 2])
+
+
+@statement("P3/comes", "P3/goes")
+@places
+def test_listener_that_comes_and_goes_at_every_hook(
+    place: Place,
+    traffic: Traffic,
+    listen: Listen,
+    chains: Chains,
+    proc_divert: Callable[[], ProcDivert],
+    expected: Callable[[str], str],
+) -> None:
+    """Nobody, a listener that reinjects, nobody, one that is killed, nobody: packet by packet."""
+    passes = {"passes": 1, "dropped": 0}[expected("no-listener")]
+    chains.append(place.rule(f"DIVERT {PORT}"))
+
+    def nobody() -> int:
+        return len(traffic.arrived([traffic.send(place.path, "udp")]))
+
+    assert nobody() == passes
     for name in ("INT", "KILL"):
         listener = listen(PORT, "--reinject")
-        flows.append(traffic.send(place.path, "udp"))
-        assert listener.next().data == flows[-1].at(place.chain)
+        flow = traffic.send(place.path, "udp")
+        seen = listener.next()
+        assert flow.body in seen.data
+        assert traffic.arrived([flow]) == [flow.arrives_as() if flow.sent else seen.data]
         listener.stop(name)
-        flows.append(traffic.send(place.path, "udp"))
-    assert traffic.arrived(flows) == [flows[1].arrives_as(), flows[3].arrives_as()]
+        assert nobody() == passes
+    assert proc_divert() == ProcDivert({}, 3)
 
 
 @statement("P3/comes", "P3/goes", "P2/passes")
@@ -114,18 +206,56 @@ def test_listener_that_comes_and_goes_with_passthrough(
 
 
 @statement("P3/its-port")
+def test_listeners_at_some_of_the_three_hooks(
+    guest: Machine,
+    calls: Calls,
+    traffic: Traffic,
+    chains: Chains,
+    proc_divert: Callable[[], ProcDivert],
+    expected: Callable[[str], str],
+) -> None:
+    """A forwarded packet, diverted at each hook to a port of its own; some of these listen."""
+    hooks = PLACES[1:4]
+    chains.append(*(place.rule(f"DIVERT {PORT + n}") for n, place in enumerate(hooks)))
+    goes_on = {"passes": True, "dropped": False}[expected("no-listener")]
+    missed = 0
+    for listening in itertools.product((False, True), repeat=len(hooks)):
+        for n, wanted in enumerate(listening):
+            if wanted:
+                bound(calls, f"d{n}", PORT + n)
+        flow = traffic.send("through", "udp")
+        alive = True
+        for n, (place, wanted) in enumerate(zip(hooks, listening, strict=True)):
+            guest.barrier()
+            if wanted:
+                row = calls("recvfrom", f"d{n}", 65535, "dontwait")
+                assert row.get("hex", "") == (flow.at(place.chain).hex() if alive else "")
+                if alive:
+                    calls.ok("sendto", f"d{n}", "last", "last")
+                calls.ok("close", f"d{n}")
+            else:
+                missed += alive
+                alive = alive and goes_on
+        assert traffic.arrived([flow]) == [flow.arrives_as()] * alive, listening
+        assert proc_divert() == ProcDivert({}, missed), listening
+
+
+@statement("P3/its-port")
 @places
 def test_listener_of_another_port_does_not_count(
     place: Place,
     traffic: Traffic,
     listen: Listen,
+    calls: Calls,
     chains: Chains,
     expected: Callable[[str], str],
 ) -> None:
     """What becomes of a packet for a port without listener is the variants' only difference."""
+    calls.ok("socket", "unbound", "inet", "raw", "divert")
     listener = listen(PORT + 1)
     chains.append(place.rule(f"DIVERT {PORT}"))
     flows = [traffic.send(place.path, protocol) for protocol in PROTOCOLS]
     passes = {"passes": len(PROTOCOLS), "dropped": 0}[expected("no-listener")]
     assert len(traffic.arrived(flows)) == passes
     assert listener.finish() == []
+    assert calls.drain("unbound") == []

@@ -33,6 +33,16 @@ def test_socket_254_is_a_divert_socket(calls: Calls, proc_divert: Proc) -> None:
     assert calls.error("sendto", "d", "hex:00", "in:192.0.2.2:0") == "EINVAL"
 
 
+@statement("S1/opens")
+def test_no_other_socket_is_one(calls: Calls, proc_divert: Proc) -> None:
+    for protocol in (1, 17, 253, 255):
+        calls.ok("socket", f"raw-{protocol}", "inet", "raw", protocol)
+        calls.ok("bind", f"raw-{protocol}", f"in:0.0.0.0:{PORT}")
+    assert proc_divert().ports == {}
+    for kind in ("stream", "dgram"):
+        assert calls.error("socket", "d", "inet", kind, "divert") == "EPROTONOSUPPORT"
+
+
 @statement("S1/eperm")
 @pytest.mark.parametrize("drop", ["capdrop net_raw", "setuid 1000"], ids=["capability", "user"])
 def test_socket_needs_cap_net_raw(guest: Machine, calls: Calls, drop: str) -> None:
@@ -61,6 +71,19 @@ def test_without_divert_it_is_a_plain_raw_socket(
         assert bytes.fromhex(row["hex"]) == bytes(packet)
         assert row["from"]["ip"] == NEAR.host_ip, "a raw socket tells the sender"
     assert calls.drain("a") == []
+
+
+@statement("S2/told")
+def test_a_program_finds_out_by_proc_or_by_a_rule(
+    shell: Shell, calls: Calls, chains: Chains, expected: Callable[[str], str]
+) -> None:
+    """What succeeds everywhere proves nothing; these two tell."""
+    calls.ok("socket", "d", "inet", "raw", 254)
+    calls.ok("bind", "d", f"in:0.0.0.0:{PORT}")
+    proc = shell.run("cat /proc/net/divert").status == 0
+    rule = chains.run(f"-A input -j DIVERT {PORT}").status == 0
+    there = {"there": True, "missing": False}[expected("divert-sockets")]
+    assert (proc, rule) == (there, there)
 
 
 @statement("S3/byte-order")
