@@ -216,3 +216,24 @@ def test_there_is_room_for_the_largest_packet(calls: Calls, chains: Chains) -> N
 def intact(data: bytes, sent: bytes) -> bool:
     """Whether the packet is the one that was sent, but for the fields that injection computes."""
     return data[:4] + data[4:10] + data[12:] == sent[:4] + sent[4:10] + sent[12:]
+
+
+@statement("S8/send", "S8/receive")
+def test_there_is_nothing_out_of_band(diverted: Calls) -> None:
+    packet = hexed(ipv4(src=NEAR.guest_ip, dst=NEAR.host_ip))
+    assert diverted.error("send", "d", packet, "oob") == "EOPNOTSUPP"
+    assert diverted.error("recv", "d", LARGEST, "oob|dontwait") == "EOPNOTSUPP"
+    assert diverted.error("connect", "d", f"in:{NEAR.host_ip}:9") == "EOPNOTSUPP"
+    assert diverted.error("recv", "d", LARGEST, "errqueue|dontwait") == "EAGAIN"
+
+
+@statement("S8/receive")
+@pytest.mark.parametrize("chain", ["input -i lo", "output -i lo"])
+def test_packet_has_the_time_when_it_was_taken(chain: str, calls: Calls, chains: Chains) -> None:
+    bound(calls, "d", PORT)
+    chains.append(f"{chain} -p UDP -j DIVERT {PORT}")
+    assert calls.error("stamp", "d") == "ENOENT", "before anything was read"
+    calls.ok("socket", "u", "inet", "dgram", 0)
+    calls.ok("sendto", "u", "text:tick", "in:127.0.0.1:4000")
+    calls.ok("recv", "d", LARGEST, "dontwait")
+    assert calls.ok("stamp", "d")["value"] > 0

@@ -6,6 +6,7 @@
 #include <net/if.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/time.h>
 
 /* Numbers where headers differ in what they name; they are the same on every PC. */
 static const struct constant levels[] = {
@@ -87,6 +88,16 @@ static void do_ioctl(const struct call *call, struct reply *reply)
 	reply->value = number;
 }
 
+/* The time of what was received last, in seconds; no time is ENOENT. */
+static void do_stamp(const struct call *call, struct reply *reply)
+{
+	struct timeval time = { 0, 0 };
+
+	answer(reply, ioctl(call->slot->fd, 0x8906 /* SIOCGSTAMP */, &time));
+	reply->has_value = 1;
+	reply->value = time.tv_sec;
+}
+
 static void named(struct ifreq *request, const char *interface)
 {
 	memset(request, 0, sizeof(*request));
@@ -133,6 +144,7 @@ const struct command option_commands[] = {
 	{ "setsockopt", "SOCKET LEVEL OPTION BYTES", OLD_SLOT, 5, 5, do_setsockopt },
 	{ "getsockopt", "SOCKET LEVEL OPTION SIZE", OLD_SLOT, 5, 5, do_getsockopt },
 	{ "ioctl", "SOCKET fionread|outq|REQUEST [NUMBER]", OLD_SLOT, 3, 4, do_ioctl },
+	{ "stamp", "SOCKET", OLD_SLOT, 2, 2, do_stamp },
 	{ "ifindex", "SOCKET INTERFACE", OLD_SLOT, 3, 3, do_ifindex },
 	{ "promiscuous", "SOCKET INTERFACE on|off", OLD_SLOT, 4, 4, do_promiscuous },
 	{ "up", "SOCKET INTERFACE on|off", OLD_SLOT, 4, 4, do_up },
