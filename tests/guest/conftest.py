@@ -146,7 +146,7 @@ def inject(guest: Bench, divert: Divert) -> Injector:
 @pytest.fixture
 def icmp_errors(shell: Shell) -> None:
     """Let the guest send every ICMP error: 2.2.12 sends one a second, and none in its first."""
-    limits = "/proc/sys/net/ipv4/icmp_*_rate"
+    limits = "/proc/sys/net/ipv4/icmp_*_rate /proc/sys/net/ipv4/route/error_cost"
     shell.check(f"for limit in {limits}; do echo 0 >$limit; done")
 
 
