@@ -13,8 +13,8 @@ from harness.wire import Wire
 from tests.guest.programs import Calls
 from tests.guest.traffic import ip_packets
 
-# Nothing but a lost packet takes so long.
-TAKE_MILLISECONDS = 5000
+# Nothing but a lost packet takes so long. Less than a call may take (programs.py).
+TAKE_MILLISECONDS = 3000
 
 
 def built(packet: Any) -> bytes:
@@ -41,9 +41,9 @@ class DivertSocket:
         calls.ok("socket", self.name, "inet", "raw", 254)
         calls.ok("bind", self.name, f"in:0.0.0.0:{port}")
 
-    def take(self) -> Taken:
+    def take(self, milliseconds: int = TAKE_MILLISECONDS) -> Taken:
         """The next packet, waited for."""
-        waited = self._calls.ok("poll", self.name, "in", TAKE_MILLISECONDS)
+        waited = self._calls.ok("poll", self.name, "in", milliseconds)
         assert waited["result"] == 1, f"no packet for divert port {self.port}"
         row = self._calls.ok("recvfrom", self.name, 65535, "dontwait")
         sender = row["from"]

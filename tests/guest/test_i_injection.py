@@ -155,6 +155,21 @@ def test_inbound_broadcast_is_no_packet_to_this_host_alone(
     assert calls.drain("receiver") == [to_all.encode(), to_one.encode()]
 
 
+@statement("I3/inbound", "I3/table-inbound")
+@pytest.mark.parametrize("destination", [NEAR.guest_ip, "192.0.2.255", "224.0.0.1"])
+def test_injected_inbound_is_as_received(
+    inject: Injector, near: Wire, divert: Divert, chains: Chains, destination: str
+) -> None:
+    """All that another port is told of it, the tag too, is what it is told of the wire's."""
+    other = divert(PORT + 1)
+    chains.append(f"input -i {NEAR.interface} -p UDP -j DIVERT {PORT + 1}")
+    packet = IP(src=NEAR.host_ip, dst=destination, id=33, ttl=7) / UDP(dport=9) / b"the same"
+    near.send(packet)
+    by_wire = other.take()
+    inject(built(packet), f"in:{NEAR.guest_ip}:0")
+    assert other.take() == by_wire
+
+
 @statement("I3/martian-wire")
 def test_wire_with_a_source_of_this_host_is_dropped(
     guest: Machine, calls: Calls, near: Wire

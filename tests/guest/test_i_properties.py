@@ -153,6 +153,7 @@ def test_no_difference_for_random_packets_and_rules(
         max_examples=EXAMPLES,
         database=None,
         deadline=None,
+        report_multiple_bugs=False,
         phases=(Phase.generate, Phase.shrink),
         suppress_health_check=list(HealthCheck),
     )
