@@ -212,3 +212,28 @@ def clean(_context: Context, everything: bool = False) -> None:
     from harness import cleaning
 
     cleaning.clean(everything=everything)
+
+
+@task(
+    iterable=["source"],
+    help={
+        "only": "mutants whose name, file or statement this is, or whose name it is part of (*, ?)",
+        "variant": "only on these kernel variants, comma-separated",
+        "jobs": "how many mutants to test at once (default: 1)",
+        "quick": "only run the tests of the statements that a mutant breaks",
+        "source": _SOURCE,
+    },
+)
+@reports_errors
+def mutate(
+    _context: Context,
+    source: list[str],
+    only: str | None = None,
+    variant: str | None = None,
+    jobs: int = 1,
+    quick: bool = False,
+) -> None:
+    """Make faults in the divert series, one at a time, and see that a test fails for each."""
+    from harness import mutate as mutate_module
+
+    mutate_module.mutate(only=only, variant=variant, jobs=jobs, quick=quick, given=source)

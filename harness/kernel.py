@@ -8,7 +8,8 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -130,19 +131,11 @@ class _Recipe:
         terminal.say(f"kernel {self.variant.name}: building")
         tree = folder / "tree"
         prepare(self.source, self.series, tree, log)
-        try:
-            kernelconfig.resolve(self.options, tree, make_command("oldconfig"), log)
-            _run(make_command("dep"), DEP_SECONDS, tree, log)
-            _run(make_command("bzImage", jobs=self.jobs), BUILD_SECONDS, tree, log)
-        except InfrastructureError as error:
-            raise _explained(error, f"kernel {self.variant.name}", folder, log) from error
+        what = f"kernel {self.variant.name}"
+        configure(self.options, tree, log, what=what)
+        compile_image(tree, log, what=what, jobs=self.jobs)
         worktree.check_pristine(self.source)
-        for name, path in _KEPT.items():
-            (tree / path).rename(folder / name)
-        objects = folder / "objects" / _OBJECTS
-        objects.mkdir(parents=True)
-        for built in sorted((tree / _OBJECTS).glob("*.o")):
-            built.rename(objects / built.name)
+        keep(tree, folder)
         shutil.copyfile(log, folder / "build.log")
         shutil.rmtree(tree)
 
@@ -153,6 +146,35 @@ def prepare(
     """Make `tree` the source with the series applied."""
     worktree.lay_out(source, tree)
     patches.apply(series, tree, log)
+
+
+def configure(options: Sequence[kernelconfig.Option], tree: Path, log: Path, *, what: str) -> None:
+    """Resolve the options in a patched tree, and note what depends on which headers.
+
+    Raises InfrastructureError, as kernelconfig.resolve does.
+    """
+    with _explained(what, tree, log):
+        kernelconfig.resolve(options, tree, make_command("oldconfig"), log)
+        _run(make_command("dep"), DEP_SECONDS, tree, log)
+
+
+def compile_image(tree: Path, log: Path, *, what: str, jobs: int) -> None:
+    """Compile a configured tree as far as it has changed since it was compiled last.
+
+    Raises InfrastructureError with the first errors of the compiler or the linker.
+    """
+    with _explained(what, tree, log):
+        _run(make_command("bzImage", jobs=jobs), BUILD_SECONDS, tree, log)
+
+
+def keep(tree: Path, folder: Path) -> None:
+    """Copy from a compiled tree to `folder` what a Kernel has."""
+    for name, path in _KEPT.items():
+        shutil.copyfile(tree / path, folder / name)
+    objects = folder / "objects" / _OBJECTS
+    objects.mkdir(parents=True)
+    for built in sorted((tree / _OBJECTS).glob("*.o")):
+        shutil.copyfile(built, objects / built.name)
 
 
 def make_command(*targets: str, jobs: int = 1) -> list[str]:
@@ -169,21 +191,28 @@ def _run(argv: Sequence[str], seconds: float, tree: Path, log: Path) -> None:
     command.run(argv, what=argv[-1], log=log, seconds=seconds, cwd=tree)
 
 
-def _explained(
-    error: InfrastructureError, what: str, folder: Path, log: Path
-) -> InfrastructureError:
-    """The error with the compiler's first complaints in the place of the log's end."""
-    text = log.read_text(errors="replace")
-    if "No space left on device" in text:
-        return InfrastructureError(
-            f"{what}: no space left on the disk of {folder.parent}",
-            "make room there, or move the cache: DIVERT_CACHE=FOLDER",
-        )
-    first = [line for line in text.splitlines() if _ERROR_LINE.fullmatch(line)][:_ERROR_LINES]
-    if not first:
-        return InfrastructureError(f"{what}: {error.message}", error.hint)
-    shown = "\n".join(f"  {line}" for line in first)
-    return InfrastructureError(f"{what} does not compile:\n{shown}", f"all of the log: {log}")
+@contextmanager
+def _explained(what: str, tree: Path, log: Path) -> Iterator[None]:
+    """Put the compiler's first complaints in the place of the log's end in an error's message."""
+    begin = log.stat().st_size if log.exists() else 0
+    try:
+        yield
+    except InfrastructureError as error:
+        with log.open(errors="replace") as stream:
+            stream.seek(begin)
+            text = stream.read()
+        if "No space left on device" in text:
+            raise InfrastructureError(
+                f"{what}: no space left on the disk of {tree}",
+                "make room there, or move the cache: DIVERT_CACHE=FOLDER",
+            ) from error
+        first = [line for line in text.splitlines() if _ERROR_LINE.fullmatch(line)][:_ERROR_LINES]
+        if not first:
+            raise InfrastructureError(f"{what}: {error.message}", error.hint) from error
+        shown = "\n".join(f"  {line}" for line in first)
+        raise InfrastructureError(
+            f"{what} does not compile:\n{shown}", f"all of the log: {log}"
+        ) from error
 
 
 def headers(given: Sequence[str] = ()) -> Path:

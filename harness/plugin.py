@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from harness import statements
+from harness import paths, statements
 from harness.errors import GuestError, UserError
 from harness.events import (
     GuestBooted,
@@ -149,9 +149,12 @@ def pytest_configure(config: pytest.Config) -> None:
     file = config.getoption("--divert-worker")
     if file is not None:
         try:
-            config.stash[_SESSION] = GuestSession(WorkerSpec.read(file))
+            spec = WorkerSpec.read(file)
+            config.stash[_SESSION] = GuestSession(spec)
         except UserError as error:
             raise pytest.UsageError(str(error)) from None
+        if spec.patches:
+            paths.PATCHES = Path(spec.patches)
         config.pluginmanager.register(_Reporter(config.stash[_SESSION]), "divert-reporter")
         # The runner ends a session by SIGINT, which a job in the background may have inherited as
         # ignored.
@@ -181,7 +184,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         proofs.write_text(json.dumps({item.nodeid: proves(item) for item in items}))
     if _SESSION in config.stash:
         # Every test begins on the same guest: then the order must not matter, and this keeps it so.
-        random.Random(config.stash[_SESSION].spec.seed).shuffle(items)  # noqa: S311
+        spec = config.stash[_SESSION].spec
+        random.Random(spec.seed).shuffle(items)  # noqa: S311
+        place = {name: number for number, name in enumerate(spec.first)}
+        items.sort(key=lambda item: place.get(item.nodeid, len(place)))
+        if not spec.rest:
+            items[:] = [item for item in items if item.nodeid in place]
 
 
 class _Reporter:

@@ -4,8 +4,7 @@
 from __future__ import annotations
 
 import selectors
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from harness import events
@@ -23,7 +22,7 @@ OnTrouble = Callable[[WorkerSpec, str], None]
 
 
 def run(
-    specs: Sequence[WorkerSpec],
+    specs: Iterable[WorkerSpec],
     tests: Path,
     expression: str,
     *,
@@ -34,18 +33,21 @@ def run(
 ) -> None:
     """Run a session for each of `specs`, `jobs` at once, until the last has ended.
 
+    The next of `specs` is asked for when it can start, so that they can be built meanwhile.
     A session that says nothing for `silence` seconds is ended. Whatever ends this function, Ctrl-C
     included, no session outlives it, and what they said last is still passed on.
     """
-    waiting = deque(specs)
+    waiting = iter(specs)
     running: dict[int, tuple[Worker, Deadline]] = {}
     with selectors.DefaultSelector() as selector:
         try:
-            while waiting or running:
-                while waiting and len(running) < jobs:
-                    worker = Worker(waiting.popleft(), tests, expression)
+            while True:
+                while len(running) < jobs and (spec := next(waiting, None)) is not None:
+                    worker = Worker(spec, tests, expression)
                     selector.register(worker.pipe, selectors.EVENT_READ)
                     running[worker.pipe] = (worker, _quiet(silence))
+                if not running:
+                    break
                 patience = min(deadline.remaining for _, deadline in running.values())
                 ready = [key.fd for key, _ in selector.select(patience)]
                 for pipe in ready:

@@ -29,7 +29,10 @@ COLLECT_SECONDS = 60.0
 class WorkerSpec:
     """What one session needs to know. `has` is in the words of data/statements.
 
-    `events` is where its events go, a file or a pipe; all else it writes is below `folder`.
+    `events` is where its events go, a file or a pipe; all else it writes is below `folder`. The
+    tests named in `first` run first, in that order, and the others after them only if `rest`;
+    `stop` ends it at the first that fails; `patches` is looked in instead of the checkout's folder
+    of that name.
     """
 
     variant: str
@@ -44,6 +47,10 @@ class WorkerSpec:
     private_key: str
     host_key: str
     given: tuple[str, ...] = ()
+    first: tuple[str, ...] = ()
+    rest: bool = True
+    stop: bool = False
+    patches: str = ""
 
     def write(self, path: Path) -> None:
         """Write it for the session to read."""
@@ -54,8 +61,8 @@ class WorkerSpec:
         """What the runner wrote. Raises UserError if it is not there or something else."""
         try:
             row = json.loads(path.read_text())
-            row["has"], row["given"] = tuple(row["has"]), tuple(row["given"])
-            return WorkerSpec(**row)
+            rows = {key: tuple(row[key]) for key in ("has", "given", "first")}
+            return WorkerSpec(**{**row, **rows})
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise UserError(
                 f"cannot use {path}: {error}", "guest tests run by ./inv test"
@@ -73,11 +80,12 @@ class Worker:
         self.log = folder / "pytest.log"
         self.pipe, write_end = os.pipe()
         told = folder / "worker.json"
+        options = [f"--divert-worker={told}", "--color=no", *(["-x"] if spec.stop else [])]
         replace(spec, events=f"/proc/self/fd/{write_end}").write(told)
         try:
             with self.log.open("wb") as stream:
                 self.process = subprocess.Popen(
-                    [*command(tests, expression), f"--divert-worker={told}", "--color=no"],
+                    [*command(tests, expression), *options],
                     cwd=paths.ROOT,
                     stdin=subprocess.DEVNULL,
                     stdout=stream,

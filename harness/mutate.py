@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`invoke mutate`: for each mutant, whether a test sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from harness import mutate_list, mutate_report, paths, runner, terminal, variants
+from harness.errors import TestsFailedError, UserError
+from harness.mutate_result import Memory, dump
+from harness.mutate_run import FOLDER, Run
+
+MEMORY = "known.json"
+RESULTS = "results.json"
+
+
+def mutate(
+    *,
+    only: str | None = None,
+    variant: str | None = None,
+    jobs: int = 1,
+    quick: bool = False,
+    given: Sequence[str] = (),
+) -> None:
+    """Run the mutants that the command line asks for, and print the report.
+
+    `quick` leaves it at the tests of the statements that a mutant breaks.
+
+    Raises UserError for a list that does not fit the series, or a name that is not there;
+    TestsFailedError if a mutant survives without a reason, does not build, or is killed by a test
+    that fails without it too.
+    """
+    mutants, left_out = mutate_list.load()
+    if only:
+        mutants, left_out = mutate_list.select(mutants, only), ()
+    if jobs < 1:
+        raise UserError(f"--jobs {jobs}: it has to be 1 or more")
+    chosen = [row.name for row in variants.select(variant)]
+    folder = runner.new_folder(paths.BUILD / FOLDER)
+    memory = Memory(paths.BUILD / FOLDER / MEMORY)
+    run = Run(folder, memory, jobs=jobs, quick=quick, given=tuple(given))
+    try:
+        run.all(mutants, chosen)
+    finally:
+        (folder / RESULTS).write_text(dump(run.results))
+        terminal.out.print(mutate_report.render(mutants, run.results, left_out))
+        terminal.out.print(f"\n{folder / RESULTS}")
+    if any(run.results[mutant.name].is_fault(mutant) for mutant in mutants):
+        raise TestsFailedError("")
