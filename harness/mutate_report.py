@@ -30,7 +30,8 @@ def render(
         fault = result.is_fault(mutant)
         verdict = Text(result.verdict.value, style="red" if fault else "")
         test = result.test.rpartition("/")[2] or mutant.survives
-        table.add_row(mutant.name, verdict, result.variant, test, f"{result.seconds:.1f}")
+        # A test's name may have brackets, which are no markup.
+        table.add_row(mutant.name, verdict, result.variant, Text(test), f"{result.seconds:.1f}")
     return Group(table, Text("\n".join(["", *summary(mutants, results, left_out)])))
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -158,3 +159,27 @@ def test_order_depends_on_the_seed_alone(tmp_path: Path) -> None:
         orders.append(list(heard.finished()))
     assert orders[0] == orders[1]
     assert orders[0] != sorted(orders[0])
+
+
+ORDERED = "@S1\ndef test_a(guest): pass\n@S1\ndef test_b(guest): assert False\n"
+ORDERED += "@S1\ndef test_c(guest): pass\n@S1\ndef test_d(guest): pass\n"
+
+
+def test_named_tests_run_first_and_it_stops_at_the_first_failure(tmp_path: Path) -> None:
+    first = ("test_toy.py::test_d", "test_toy.py::test_b")
+    told = replace(toysuite.spec(tmp_path), first=first, stop=True)
+    heard = toysuite.run([told], toysuite.make(tmp_path, ORDERED))
+    assert list(heard.finished()) == ["test_d", "test_b"]
+
+
+def test_the_rest_can_be_left_out(tmp_path: Path) -> None:
+    told = replace(toysuite.spec(tmp_path), first=("test_toy.py::test_c",), rest=False)
+    heard = toysuite.run([told], toysuite.make(tmp_path, ORDERED))
+    assert list(heard.finished()) == ["test_c"]
+
+
+def test_series_are_looked_for_where_the_session_is_told(tmp_path: Path) -> None:
+    tests = "from harness import paths\n@S1\ndef test_a(): assert str(paths.PATCHES) == '/series'\n"
+    told = replace(toysuite.spec(tmp_path), patches="/series")
+    heard = toysuite.run([told], toysuite.make(tmp_path, tests))
+    assert heard.finished()["test_a"].outcome == "passed"
