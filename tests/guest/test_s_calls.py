@@ -219,7 +219,9 @@ def intact(data: bytes, sent: bytes) -> bool:
 
 
 @statement("S8/send", "S8/receive")
-def test_there_is_nothing_out_of_band(diverted: Calls) -> None:
+def test_there_is_nothing_out_of_band(guest: Machine, diverted: Calls, near: Wire) -> None:
+    near.send(IP(ipv4()))
+    guest.barrier()
     packet = hexed(ipv4(src=NEAR.guest_ip, dst=NEAR.host_ip))
     assert diverted.error("send", "d", packet, "oob") == "EOPNOTSUPP"
     assert diverted.error("recv", "d", LARGEST, "oob|dontwait") == "EOPNOTSUPP"

@@ -4,10 +4,13 @@
 from __future__ import annotations
 
 import re
+import socket
+import struct
 import time
 from collections.abc import Callable
 
 import pytest
+from scapy.layers.inet import IP, IPOption
 
 from harness.machine import Machine
 from harness.shell import Shell
@@ -125,6 +128,51 @@ def test_close_frees_what_was_queued(shell: Shell, calls: Calls, chains: Chains)
         assert FITS <= full["skbuff_head_cache"] - before["skbuff_head_cache"] <= FITS + SLACK
         calls.ok("close", "d")
         assert leaked(before, memory(shell)) == {}
+
+
+@statement("S10/close")
+def test_close_with_a_packet_still_on_its_way_out(
+    guest: Machine, shell: Shell, calls: Calls, near: Wire
+) -> None:
+    """It waits for an answer by ARP, leaves when that comes, and then nobody is told."""
+    nobody = "192.0.2.77"
+    bound(calls, "d", PORT)
+    packet = ipv4(src=NEAR.guest_ip, dst=nobody)
+    calls.ok("send", "d", hexed(packet))
+    calls.ok("close", "d")
+    guest.barrier()
+    assert ip_packets(near.captured()) == []
+    shell.check(f"arp -s {nobody} {NEAR.host_mac}")
+    guest.barrier()
+    assert ip_packets(near.captured()) == [packet]
+    bound(calls, "d", PORT)
+
+
+def references(shell: Shell) -> set[int]:
+    """How often the routes from wire 0's host to wire 1's are used (/proc/net/rt_cache)."""
+    rows = [line.split() for line in shell.check("cat /proc/net/rt_cache").splitlines()[1:]]
+    ends = [struct.unpack("<I", socket.inet_aton(link.host_ip))[0] for link in (FAR, NEAR)]
+    # The columns: interface, destination, gateway, flags, references, uses, metric, source.
+    return {int(row[4]) for row in rows if [int(row[1], 16), int(row[7], 16)] == ends}
+
+
+@statement("S10/close")
+@pytest.mark.parametrize("place", PLACES[1:4], ids=lambda place: place.name)
+def test_routes_are_let_go(
+    place: Place, guest: Machine, shell: Shell, calls: Calls, near: Wire, chains: Chains
+) -> None:
+    """A packet with options is one that needs its route to be completed."""
+    bound(calls, "d", PORT)
+    chains.append(place.rule(f"DIVERT {PORT}"))
+    record = IPOption(bytes.fromhex("070704000000" + "0000"))
+    packet = IP(src=NEAR.host_ip, dst=FAR.host_ip, proto=99, options=record) / b"routed"
+    near.send_all([packet] * 4)
+    calls.ok("recvfrom", "d", LARGEST, "dontwait")
+    calls.ok("sendto", "d", "last", "last")
+    calls.ok("recvfrom", "d", LARGEST, "dontwait")
+    calls.ok("close", "d")
+    guest.barrier()
+    assert references(shell) == {0}
 
 
 @statement("S10/kill", "S10/next", "P3/goes")

@@ -303,7 +303,9 @@ static void divert_describe(struct divert_walk *w, const char *rif,
 /*
  *	S7: what the stack does to the header after the chain is done to the
  *	copy now: TCP's DF and checksum (ip_queue_xmit), a router's own entry in
- *	the options (ip_forward). Injection then leaves them alone.
+ *	the options (ip_forward). Injection then leaves them alone. The total
+ *	length is true at every hook: ip_rcv() has cut the packet to it, and
+ *	whoever built one here has written it.
  */
 static void divert_complete(struct divert_walk *w, struct sk_buff *copy)
 {
@@ -314,8 +316,7 @@ static void divert_complete(struct divert_walk *w, struct sk_buff *copy)
 
 	if (iph->ihl * 4 > copy->len)
 		return;		/* A raw socket's rubbish */
-	iph->tot_len = htons(copy->len);
-	if (w->hook == DIVERT_INPUT || skb->divert.mroute) {
+	if (w->hook == DIVERT_INPUT) {
 		/* As it came */
 	} else if (rt->key.iif) {
 		if (iph->ihl > 5) {
@@ -325,7 +326,6 @@ static void divert_complete(struct divert_walk *w, struct sk_buff *copy)
 			copy->dst = NULL;
 		}
 	} else if (sk && sk->type == SOCK_STREAM &&
-		   copy->len <= rt->u.dst.pmtu &&
 		   ip_dont_fragment(sk, &rt->u.dst)) {
 		iph->frag_off |= htons(IP_DF);
 	}
@@ -345,16 +345,13 @@ int divert_verdict(struct divert_walk *w, int verdict, struct iphdr *ip,
 	struct sk_buff *skb = w->skb;
 	struct sk_buff *copy;
 	struct sock *sk = w->sk;
-	int len;
+	int len = ntohs(ip->tot_len);
 
 	if (verdict != FW_DIVERT || !skb)
 		return verdict;
 	if (!sk)
 		return FW_BLOCK;		/* P1: as by DENY */
 
-	len = ntohs(ip->tot_len);
-	if (len > skb->tail - (unsigned char *)ip)
-		len = skb->tail - (unsigned char *)ip;
 	copy = alloc_skb(len, GFP_ATOMIC);
 	if (!copy)
 		goto full;
@@ -402,7 +399,6 @@ static int divert_sock_init(struct sock *sk)
 /* S10. As raw_close(): once out of the table, nothing new can arrive. */
 static void divert_close(struct sock *sk, long timeout)
 {
-	sk->state = TCP_CLOSE;
 	divert_unhash(sk);
 	sk->dead = 1;
 	destroy_sock(sk);
