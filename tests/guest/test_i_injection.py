@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -114,6 +115,20 @@ def test_outbound_meets_the_output_chain_from_its_head(
     other.give_back(taken)
     assert inject.left(far) == [packet]
     assert [chains.counts(name) for name in ("output", "input", "forward")] == [[1, 1], [0], [0]]
+
+
+@statement("I3/table-outbound", "I6/deny")
+def test_outbound_meets_a_port_where_nobody_listens(
+    inject: Injector, far: Wire, chains: Chains, expected: Callable[[str], str]
+) -> None:
+    """As any local sender: DENY's error without pass-through, and with it no difference."""
+    chains.append(f"output -s {NEAR.host_ip} -j DIVERT {PORT + 1}")
+    packet = built(IP(src=NEAR.host_ip, dst=FAR.host_ip, id=34, ttl=7) / UDP() / b"nobody")
+    if expected("no-listener") == "passes":
+        inject(packet, "none")
+    else:
+        assert inject.socket.refused(packet) == "EPERM"
+    assert len(inject.left(far)) == {"passes": 1, "dropped": 0}[expected("no-listener")]
 
 
 @statement("I3/table-inbound", "I3/inbound", "R6")

@@ -128,6 +128,25 @@ def test_on_the_loopback(
         assert len(listener.finish()) == 1
 
 
+@statement("I2/loopback", "I2/stack")
+def test_own_stack_answers_its_own_address_on_the_loopback(
+    calls: Calls, divert: Divert, chains: Chains
+) -> None:
+    """From one address of this host's to another: the route says where the answer goes."""
+    calls.ok("socket", "ping", "inet", "raw", 1)
+    calls.ok("bind", "ping", f"in:{FAR.guest_ip}:0")
+    socket = divert(PORT)
+    chains.append(f"input -i lo -p ICMP -s {FAR.guest_ip} -j DIVERT {PORT}")
+    echo = bytes(ICMP(type=8, id=5, seq=6) / b"anybody here")
+    calls.ok("sendto", "ping", f"hex:{echo.hex()}", f"in:{NEAR.guest_ip}:0")
+    socket.give_back(socket.take())
+    assert calls.ok("poll", "ping", "in", 2000)["result"] == 1
+    (answer,) = (IP(data) for data in calls.drain("ping"))
+    assert (answer.src, answer.dst) == (NEAR.guest_ip, FAR.guest_ip)
+    assert (answer[ICMP].type, answer[ICMP].seq) == (0, 6)
+    assert socket.rest() == []
+
+
 def option(kind: int, *addresses: str, pointer: int = 4) -> bytes:
     """A route in a header (RFC 791): recorded (7), or to be taken (loose 131, strict 137)."""
     data = b"".join(bytes(map(int, address.split("."))) for address in addresses)

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""I. Injection: what multicast routing sends on, taken on its way and given back."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+from scapy.layers.inet import IP, UDP
+
+from harness.frames import ip_bytes
+from harness.machine import Machine
+from harness.network import LINKS, Link
+from harness.wire import Wire
+from tests.guest.chains import Chains
+from tests.guest.conftest import Divert
+from tests.guest.divert import built, left
+from tests.guest.programs import Calls
+from tests.guest.traffic import FAR, NEAR, UDP_PORT, hop
+
+statement = pytest.mark.statement
+
+PORT = 1234
+GROUP = "239.1.2.3"
+# linux/mroute.h
+MRT_INIT, MRT_ADD_VIF, MRT_ADD_MFC = 200, 202, 204
+INTERFACES = 32
+NEVER = 255
+
+
+def multicast(number: int = 1) -> bytes:
+    """A datagram to the group from the host of wire 0."""
+    header = IP(src=NEAR.host_ip, dst=GROUP, id=number, ttl=4)
+    return built(header / UDP(sport=1, dport=UDP_PORT) / b"to the group")
+
+
+@pytest.fixture
+def router(calls: Calls) -> Calls:
+    """A multicast router's socket, as a daemon has it: the group goes from wire 0 to wire 1."""
+    calls.ok("socket", "router", "inet", "raw", 2)
+    calls.ok("setsockopt", "router", "ip", MRT_INIT, "int:1")
+    for number, link in enumerate(LINKS):
+        interface = struct.pack("<HBBI", number, 0, 1, 0) + ip_bytes(link.guest_ip) + bytes(4)
+        calls.ok("setsockopt", "router", "ip", MRT_ADD_VIF, f"hex:{interface.hex()}")
+    ttls = bytes([NEVER, 1]) + bytes([NEVER]) * (INTERFACES - 2)
+    route = ip_bytes(NEAR.host_ip) + ip_bytes(GROUP) + struct.pack("<H", 0) + ttls
+    route = route.ljust(60, b"\0")
+    calls.ok("setsockopt", "router", "ip", MRT_ADD_MFC, f"hex:{route.hex()}")
+    return calls
+
+
+def joined(calls: Calls, link: Link) -> None:
+    """A socket `member` of the group on an interface."""
+    calls.ok("socket", "member", "inet", "dgram", 17)
+    calls.ok("bind", "member", f"in:0.0.0.0:{UDP_PORT}")
+    calls.ok("setsockopt", "member", "ip", "add_membership", f"mreq:{GROUP}:{link.guest_ip}")
+
+
+def routed(guest: Machine, wire: Wire) -> list[bytes]:
+    """What left by a wire, but for reports of membership (IGMP)."""
+    return [data for data in left(guest, wire) if data[9] != 2]
+
+
+@statement("I2/multicast-routing", "I2/bytes", "T4")
+@pytest.mark.parametrize(
+    ("chain", "interface"), [("input", "eth1"), ("forward", "eth2"), ("output", "eth2")]
+)
+def test_goes_on_as_without_the_rule(
+    chain: str,
+    interface: str,
+    guest: Machine,
+    near: Wire,
+    far: Wire,
+    router: Calls,
+    divert: Divert,
+    chains: Chains,
+) -> None:
+    near.send(IP(multicast()))
+    without = routed(guest, far)
+    assert without == [hop(multicast())]
+    socket = divert(PORT)
+    chains.append(f"{chain} -i {interface} -d {GROUP} -j DIVERT {PORT}")
+    near.send(IP(multicast()))
+    taken = socket.take()
+    assert taken.data == (multicast() if chain == "input" else without[0])
+    assert taken.interface == ("0.0.0.0" if chain == "output" else NEAR.guest_ip)
+    assert routed(guest, far) == []
+    socket.give_back(taken)
+    assert routed(guest, far) == without
+    assert routed(guest, near) == []
+    assert socket.rest() == []
+
+
+@statement("I2/multicast-routing", "T2", "T3/hooks", "T4")
+def test_in_div_fwd_div_out_div_out(
+    guest: Machine, near: Wire, far: Wire, router: Calls, divert: Divert, chains: Chains
+) -> None:
+    """Three ports on its way see it once each; one port on all three, once."""
+    sockets = [divert(PORT + number) for number in range(3)]
+    places = ["input -i eth1", "forward -i eth2", "output -i eth2"]
+    chains.append(*(f"{each} -d {GROUP} -j DIVERT {PORT + n}" for n, each in enumerate(places)))
+    near.send(IP(multicast()))
+    for socket in sockets:
+        socket.give_back(socket.take())
+    assert routed(guest, far) == [hop(multicast())]
+    chains.flush()
+    chains.append(*(f"{each} -d {GROUP} -j DIVERT {PORT}" for each in places))
+    near.send(IP(multicast(2)))
+    sockets[0].give_back(sockets[0].take())
+    assert routed(guest, far) == [hop(multicast(2))]
+    assert [socket.rest() for socket in sockets] == [[], [], []]
+
+
+@statement("I2/multicast-routing", "T3/verdicts")
+@pytest.mark.parametrize("chain", ["forward", "output"])
+def test_rule_inserted_before_refuses_it(
+    chain: str,
+    guest: Machine,
+    near: Wire,
+    far: Wire,
+    router: Calls,
+    divert: Divert,
+    chains: Chains,
+) -> None:
+    socket = divert(PORT)
+    chains.append(f"{chain} -i eth2 -d {GROUP} -j DIVERT {PORT}")
+    near.send(IP(multicast()))
+    taken = socket.take()
+    chains(f"-I {chain} 1 -i eth2 -d {GROUP} -j DENY")
+    assert socket.refused(taken.data, taken.address) == "EPERM"
+    chains(f"-R {chain} 1 -i eth2 -d {GROUP}")
+    socket.give_back(taken)
+    assert routed(guest, far) == [taken.data]
+
+
+@statement("I2/multicast-routing", "I2/fragmented", "I2/dont-fragment")
+@pytest.mark.parametrize("flags", ["", "DF"], ids=["fragment", "dont-fragment"])
+def test_grown_above_the_next_link(
+    flags: str,
+    guest: Machine,
+    near: Wire,
+    far: Wire,
+    router: Calls,
+    divert: Divert,
+    chains: Chains,
+) -> None:
+    socket = divert(PORT)
+    chains.append(f"output -i eth2 -d {GROUP} -j DIVERT {PORT}")
+    packet = IP(multicast())
+    packet.flags = flags
+    del packet.chksum
+    near.send(packet)
+    taken = socket.take()
+    grown = taken.data + bytes(1501 - len(taken.data))
+    if flags == "DF":
+        assert socket.refused(grown, taken.address) == "EMSGSIZE"
+        assert routed(guest, far) == []
+    else:
+        socket.give_back(taken, grown)
+        parts = routed(guest, far)
+        assert b"".join(part[20:] for part in parts) == grown[20:]
+        assert len(parts) == 2
+
+
+@statement("I2/multicast-routing", "T1/copies", "T4")
+def test_copy_to_a_member_here_is_not_routed_again(
+    guest: Machine, near: Wire, far: Wire, router: Calls, divert: Divert, chains: Chains
+) -> None:
+    """What is sent on comes back for a member of the second link, and its way ends there."""
+    joined(router, FAR)
+    socket = divert(PORT)
+    near.send(IP(multicast()))
+    assert routed(guest, far) == [hop(multicast())]
+    without = router.drain("member")
+    assert b"to the group" in without
+    chains.append(f"input -i eth2 -d {GROUP} -j DIVERT {PORT}")
+    near.send(IP(multicast(2)))
+    guest.barrier()
+    taken = socket.take()
+    assert taken.data == hop(multicast(2))
+    socket.give_back(taken)
+    assert routed(guest, far) == [hop(multicast(2))]
+    assert router.drain("member") == without
+    assert socket.rest() == []
