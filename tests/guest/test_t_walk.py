@@ -239,21 +239,20 @@ def test_type_of_service_is_changed_by_a_rule_behind(
 
 
 @statement("I2/mark")
-@pytest.mark.parametrize("mark", ["7", "+7"], ids=["set", "added"])
 @hooks
 def test_mark_is_set_as_before(
-    place: Place, mark: str, traffic: Traffic, divert: Divert, calls: Calls, chains: Chains
+    place: Place, traffic: Traffic, divert: Divert, calls: Calls, chains: Chains
 ) -> None:
     """The netlink's copy tells it: length and mark in 32 bits each."""
     socket = divert(PORT)
     calls.ok("socket", "netlink", "netlink", "raw", 3)
     calls.ok("bind", "netlink", "nl:0:1")
-    chains.append(
-        f"{place.chain} {place.match} -m {mark}",
-        place.rule(f"DIVERT {PORT}"),
-        f"{place.chain} {place.match} -o",
-    )
-    traffic.send(place.path, "udp")
-    socket.give_back(socket.take())
-    (copy,) = calls.drain("netlink")
-    assert int.from_bytes(copy[4:8], "little") == 7
+    match = f"{place.chain} {place.match}"
+    for marks, mark in ((("7",), 7), (("+7", "+2"), 9), (("+7", "5"), 5)):
+        chains.flush()
+        chains.append(*(f"{match} -m {each}" for each in marks))
+        chains.append(f"{match} -j DIVERT {PORT}", f"{match} -o")
+        traffic.send(place.path, "udp")
+        socket.give_back(socket.take())
+        (copy,) = calls.drain("netlink")
+        assert int.from_bytes(copy[4:8], "little") == mark, marks
