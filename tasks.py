@@ -150,19 +150,26 @@ def check(_context: Context, source: list[str], require: list[str]) -> None:
 
 @task(
     positional=["program"],
-    iterable=["flags"],
+    iterable=["flags", "source"],
     help={
         "program": "the C source file",
         "flags": "one more compiler flag, as in --flags=-DREINJECT (repeatable)",
         "output": "the executable to write (default: the source's name without .c)",
+        "source": _SOURCE,
     },
 )
 @reports_errors
-def cc(_context: Context, program: str, flags: list[str], output: str | None = None) -> None:
+def cc(
+    _context: Context,
+    program: str,
+    flags: list[str],
+    source: list[str],
+    output: str | None = None,
+) -> None:
     """Compile a C program, of the year 2000 or of today, for the guest."""
     from harness import sysroot
 
-    sysroot.compile_for_user(program, flags=flags, output=output)
+    sysroot.compile_for_user(program, flags=flags, output=output, given=source)
 
 
 @task(

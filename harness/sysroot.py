@@ -168,8 +168,12 @@ def _check(root: Sysroot) -> None:
                     )
 
 
-def compile_for_user(program: str, *, flags: Sequence[str], output: str | None) -> None:
+def compile_for_user(
+    program: str, *, flags: Sequence[str], output: str | None, given: Sequence[str] = ()
+) -> None:
     """`invoke cc`: compile one C file for the guest, show what the compiler says, and where it is.
+
+    `given` is the NAME=PATH strings of --source.
 
     Raises UserError if the file is not there or is not C that compiles.
     """
@@ -189,7 +193,7 @@ def compile_for_user(program: str, *, flags: Sequence[str], output: str | None) 
         words = [word for flag in flags for word in shlex.split(flag)]
     except ValueError as error:
         raise UserError(f"--flags {' '.join(flags)}: {error}", "write it as for a shell") from error
-    done = build().compile([source], target, [*PERMISSIVE, *words])
+    done = build(given=given).compile([source], target, [*PERMISSIVE, *words])
     if done.messages:
         terminal.err.print(done.messages.rstrip(), markup=False, soft_wrap=True)
     if not done.succeeded:

@@ -6,6 +6,7 @@ That the headers of the real one agree is checked whenever it is made (images/sy
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -34,7 +35,7 @@ def _root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> sysroot.Sysroot:
     (folder / "bin" / "cc").write_text(COMPILER)
     (folder / "bin" / "cc").chmod(0o755)
     root = sysroot.Sysroot(folder, "fingerprint", 0.0, cached=True)
-    monkeypatch.setattr(sysroot, "build", lambda: root)
+    monkeypatch.setattr(sysroot, "build", lambda *, given: root)
     monkeypatch.setenv("DIVERT_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     return root
@@ -97,13 +98,13 @@ def test_flags_that_a_shell_would_refuse(tmp_path: Path) -> None:
 
 
 def test_without_the_kernels_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def missing() -> sysroot.Sysroot:
-        raise MissingSourceError("linux-2.2.12 is not on this machine", "put it there")
+    def missing(*, given: Sequence[str]) -> sysroot.Sysroot:
+        raise MissingSourceError(f"it is not at {given}", "put it there")
 
     monkeypatch.setattr(sysroot, "build", missing)
     (tmp_path / "prog.c").write_text("good")
-    with pytest.raises(MissingSourceError):
-        sysroot.compile_for_user("prog.c", flags=[], output=None)
+    with pytest.raises(MissingSourceError, match="=elsewhere"):
+        sysroot.compile_for_user("prog.c", flags=[], output=None, given=["linux-2.2.12=elsewhere"])
 
 
 def test_includes_are_reversed_in_place() -> None:
