@@ -142,11 +142,11 @@ def check(given: Sequence[str] = (), require: Sequence[str] = ()) -> None:
     results.append(guest_tests(given, require))
     _say(results[-1])
     total = sum((result.counts for result in results), Counts())
-    terminal.out.print(_table(results))
+    terminal.show(_table(results))
     for result in results:
         if result.note:
-            terminal.out.print(f"\n{result.note}", markup=False, soft_wrap=True)
-    terminal.out.print(f"\n{total}")
+            terminal.show(f"\n{result.note}")
+    terminal.show(f"\n{total}")
     if total.failed:
         raise TestsFailedError("")
 
@@ -163,7 +163,7 @@ def guest_tests(given: Sequence[str], require: Sequence[str]) -> StepResult:
     output = note = ""
     try:
         result = runner.run(request)
-        terminal.out.print(report.render(result.events, result.folder))
+        terminal.show(report.render(result.events, result.folder))
         counts = Counts(*result.verdict.counts)
         if result.verdict.not_run:
             untested = len(worker.collect(runner.GUEST_TESTS, "")) * len(request.variants)
@@ -192,7 +192,7 @@ def _say(result: StepResult) -> None:
         verdict = "NOT RUN"
     terminal.say(f"{result.step.name}: {verdict} in {result.seconds:.1f} s")
     if result.output:
-        terminal.out.print(result.output, markup=False, soft_wrap=True)
+        terminal.show(result.output)
 
 
 def _table(results: Sequence[StepResult]) -> Table:

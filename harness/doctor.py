@@ -29,12 +29,12 @@ def doctor() -> None:
     """
     facts = Table(box=None, pad_edge=False, show_header=False)
     facts.add_column(no_wrap=True)
-    facts.add_column(overflow="fold")
+    facts.add_column()
     for name, value in (*_machine(), *_archives(), *_disk()):
         facts.add_row(name, escape(value))
-    terminal.out.print(facts)
-    terminal.out.print()
-    terminal.out.print(host.table())
+    terminal.show(facts)
+    terminal.show()
+    terminal.show(host.table())
     if lacking := host.missing():
         raise InfrastructureError(
             f"this host lacks {', '.join(need.name for need in lacking)}", "run: ./inv setup"

@@ -166,7 +166,7 @@ def table() -> Table:
     """All needs with where each is, or what package would bring it."""
     rows = Table(box=None, pad_edge=False)
     for heading in ("needed", "", "where", "version or package"):
-        rows.add_column(heading, overflow="fold")
+        rows.add_column(heading)
     for need in load():
         if has(need):
             rows.add_row(need.name, "ok", shutil.which(need.name) or "", version(need))

@@ -79,13 +79,13 @@ def build(*, jobs: int = 0, given: Sequence[str] = ()) -> Image:
 def build_and_print(*, jobs: int, given: Sequence[str]) -> None:
     """`invoke build-image`: build it, and print each part's time and where the image is."""
     image, built = _build(jobs=jobs, given=given)
-    table = Table("part", "seconds", "where", title="guest image")
+    table = Table("part", "seconds", "where", box=None, pad_edge=False)
     for part in built:
         table.add_row(
             part.name, "cached" if part.cached else f"{part.seconds:.1f}", str(part.folder)
         )
     table.add_row("image", "cached" if image.cached else f"{image.seconds:.1f}", str(image.initrd))
-    terminal.out.print(table)
+    terminal.show(table)
 
 
 def _build(*, jobs: int, given: Sequence[str]) -> tuple[Image, list[parts.Built]]:

@@ -267,13 +267,13 @@ def build_and_print(
     """Build the variants that the command line names, and print a table of where they are."""
     table = Table(box=None, pad_edge=False)
     table.add_column("variant", no_wrap=True)
-    table.add_column("file", no_wrap=True)
-    table.add_column("where", overflow="fold")
     table.add_column("built in", justify="right", no_wrap=True)
+    table.add_column("file", no_wrap=True)
+    table.add_column("where")
     for row in variants.select(variant, matrix):
         kernel = build(row, jobs=jobs, given=given)
         took = "(before)" if kernel.cached else f"{kernel.seconds:.1f} s"
-        table.add_row(row.name, "bzImage", str(kernel.bzimage), took)
-        table.add_row("", "System.map", str(kernel.system_map), "")
-        table.add_row("", ".config", str(kernel.config), "")
-    terminal.out.print(table)
+        table.add_row(row.name, took, "bzImage", str(kernel.bzimage))
+        table.add_row("", "", "System.map", str(kernel.system_map))
+        table.add_row("", "", ".config", str(kernel.config))
+    terminal.show(table)

@@ -38,7 +38,8 @@ def render(events: Sequence[Event], folder: Path, *, everything: bool = False) -
     parts: list[RenderableType] = []
     if verdict.variants and not verdict.not_run:
         parts += [table(verdict), _times(verdict), ""]
-    parts.append(statement_table(events) if everything else _statement_counts(events))
+    if by_statement(events):
+        parts.append(statement_table(events) if everything else _statement_counts(events))
     shown = verdict.failures if everything else verdict.failures[:FAILURES_SHOWN]
     for test in shown:
         parts += ["", _failure(test)]
@@ -166,7 +167,7 @@ def write(folder: Path) -> list[Event]:
     events = events_module.read(folder / EVENTS)
     with (folder / SUMMARY).open("w", encoding="utf-8") as stream:
         plain = Console(file=stream, width=160, highlight=False)
-        plain.print(render(events, folder, everything=True))
+        terminal.print_whole(plain, render(events, folder, everything=True))
     junit.write(folder / JUNIT, events, judge(events))
     return events
 
@@ -177,4 +178,4 @@ def show(run: str | None = None) -> None:
     if not (folder / EVENTS).is_file():
         raise UserError(f"{folder} is no run's folder", f"runs are kept in {paths.RUNS}")
     folder = folder.resolve()
-    terminal.out.print(render(write(folder), folder))
+    terminal.show(render(write(folder), folder))

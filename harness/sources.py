@@ -234,7 +234,7 @@ def report(given: Sequence[str] = ()) -> None:
     """
     table = Table(box=None, pad_edge=False)
     for heading in ("source", "archive or tree", "verdict"):
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading)
     errors: list[HarnessError] = []
     for name, source in load().items():
         try:
@@ -244,7 +244,7 @@ def report(given: Sequence[str] = ()) -> None:
             table.add_row(name, "-", f"[red]{error.message.splitlines()[0]}[/red]")
         else:
             table.add_row(name, str(verified.origin), verdict(source, verified))
-    terminal.out.print(table)
+    terminal.show(table)
     if errors:
         for further in errors[1:]:
             terminal.say(str(further))

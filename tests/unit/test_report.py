@@ -125,6 +125,7 @@ def test_not_run_kept_and_lost() -> None:
     text = text_of([begin, NotRun(kernel="linux-2.2.12", reason="put a.tar there"), RunFinished()])
     assert "linux-2.2.12: NOT RUN\nput a.tar there" in text
     assert "PASS" not in text
+    assert "tests by statement" not in text
     text = text_of([*stream(GOOD), GuestKept(variant="base", login="ssh -p 1 root@127.0.0.1")])
     assert "kept: base: ssh -p 1 root@127.0.0.1" in text
     lost = GuestLost(variant="base", test="t.py::test_a", message="kernel panic\nlines")
