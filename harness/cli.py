@@ -3,10 +3,22 @@
 
 from __future__ import annotations
 
+import signal
+
+# Before anything that takes long to import: until a task begins, there is nothing to tidy up, and a
+# traceback of an import tells nobody anything. `inv` has blocked Ctrl-C for the start of Python
+# itself; one that came meanwhile takes effect here. A signal that is ignored (nohup) stays so.
+if __name__ == "__main__":
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+
 import functools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
+from types import FrameType
 from typing import ParamSpec, TypeVar
 
 from invoke.exceptions import Exit, ParseError
@@ -17,33 +29,86 @@ from harness import errors
 P = ParamSpec("P")
 R = TypeVar("R")
 
+# What a terminal, a user or a job of CI ends a program with.
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 
 class _Parser(Program):
-    """Ends with the user's status, not 1, when the command line cannot be parsed."""
+    """Ends with the user's status, not 1, when the command line cannot be parsed.
+
+    `TASK --help` is `--help TASK`, also where the task wants a word and invoke would take the
+    option for it.
+    """
 
     def parse_tasks(self) -> None:
-        try:
+        if self.core.unparsed[1:] in (["--help"], ["-h"]):
+            self.args.help.value = self.core.unparsed[0]
+            self.core.unparsed = []
+        with _mistakes_named():
             super().parse_tasks()
-        except ParseError as error:
-            raise Exit(f"{error}\nsee: ./inv --list", errors.EXIT_USER) from error
+
+    def parse_cleanup(self) -> None:
+        with _mistakes_named():
+            super().parse_cleanup()
+
+
+@contextmanager
+def _mistakes_named() -> Iterator[None]:
+    try:
+        yield
+    except ParseError as error:
+        raise Exit(f"{error}\nsee: ./inv --list", errors.EXIT_USER) from error
 
 
 def reports_errors(function: Callable[P, R]) -> Callable[P, R]:
-    """Let a task end with the message and the exit status of a HarnessError, not a traceback."""
+    """Let a task end with the message and the exit status of a HarnessError, not a traceback.
+
+    SIGTERM and SIGHUP end it as tidily as Ctrl-C does.
+    """
 
     @functools.wraps(function)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
-            return function(*args, **kwargs)
+            with _tidy_ending():
+                return function(*args, **kwargs)
         except errors.HarnessError as error:
             name = function.__name__.replace("_", "-")
             # A task that has printed a report has said it all.
             message = f"{name}: {error}" if error.message else None
             raise Exit(message, error.exit_status) from None
+        except _Ended as ended:
+            raise Exit(f"ended by {ended.name}", ended.status) from None
         except KeyboardInterrupt:
             raise Exit("interrupted", errors.EXIT_INTERRUPTED) from None
 
     return wrapper
+
+
+class _Ended(KeyboardInterrupt):
+    """A signal other than Ctrl-C's has come. What tidies up after Ctrl-C does so after this."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.name = signal.Signals(number).name
+        self.status = errors.EXIT_SIGNAL + number
+
+
+def _raise(number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt if number == signal.SIGINT else _Ended(number)
+
+
+@contextmanager
+def _tidy_ending() -> Iterator[None]:
+    """While this lasts, each signal of _ENDING that is not ignored raises a KeyboardInterrupt."""
+    before = {number: signal.getsignal(number) for number in _ENDING}
+    caught = [number for number in _ENDING if before[number] is not signal.SIG_IGN]
+    for number in caught:
+        signal.signal(number, _raise)
+    try:
+        yield
+    finally:
+        for number in caught:
+            signal.signal(number, before[number])
 
 
 def main() -> None:

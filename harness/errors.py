@@ -11,7 +11,9 @@ EXIT_TESTS_FAILED = 1
 EXIT_USER = 2
 EXIT_INFRASTRUCTURE = 3
 EXIT_GUEST = 4
-EXIT_INTERRUPTED = 130
+# Ended by a signal: that much more than its number, as shells have it.
+EXIT_SIGNAL = 128
+EXIT_INTERRUPTED = EXIT_SIGNAL + 2
 
 
 class HarnessError(Exception):

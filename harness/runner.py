@@ -8,7 +8,6 @@ import platform
 import secrets
 import shlex
 import shutil
-import signal
 import subprocess
 import time
 from collections.abc import Sequence
@@ -128,8 +127,6 @@ def run(request: Request) -> RunResult:
     A source that is missing makes a run that was NOT RUN; any other error of a build is raised.
     KeyboardInterrupt is passed on after all sessions have ended.
     """
-    # What ends a job of CI is to end as tidily as Ctrl-C does.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     folder = new_folder(paths.RUNS)
     recorder = Recorder(folder)
     interrupted = False
@@ -158,7 +155,7 @@ def run(request: Request) -> RunResult:
         recorder.close()
         events = report.write(folder)
         if interrupted:
-            terminal.out.print(report.render(events, folder))
+            terminal.show(report.render(events, folder))
     return RunResult(folder, tuple(events), judge(events))
 
 
@@ -283,7 +280,7 @@ def test(
             given=tuple(given),
         )
     )
-    terminal.out.print(report.render(result.events, result.folder))
+    terminal.show(report.render(result.events, result.folder))
     raise_for(result.verdict)
 
 

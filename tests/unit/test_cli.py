@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 
@@ -22,12 +24,21 @@ def _inv(*words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("words", [("no-such-task",), ("test", "--no-such-flag")])
+@pytest.mark.parametrize(
+    "words", [("no-such-task",), ("test", "--no-such-flag"), ("--help", "no-such-task"), ("cc",)]
+)
 def test_a_mistyped_command_line_is_the_users(words: tuple[str, ...]) -> None:
     result = _inv(*words)
     assert result.returncode == errors.EXIT_USER
     assert "Traceback" not in result.stderr
     assert "see: ./inv --list" in result.stderr
+
+
+@pytest.mark.parametrize("words", [("cc", "--help"), ("statements", "-h"), ("--help", "cc")])
+def test_help_of_a_task_that_takes_a_word(words: tuple[str, ...]) -> None:
+    result = _inv(*words)
+    assert result.returncode == 0
+    assert "Options:" in result.stdout
 
 
 def test_every_task_and_option_is_explained() -> None:
@@ -76,3 +87,55 @@ def test_ctrl_c_has_a_status_of_its_own() -> None:
     with pytest.raises(Exit) as caught:
         test()
     assert caught.value.code == errors.EXIT_INTERRUPTED
+
+
+def test_ctrl_c_before_anything_has_begun_leaves_no_traceback() -> None:
+    # Blocked as `inv` does it, and pending before Python has started.
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "harness.cli", "--search-root", str(paths.ROOT), "--list"],
+            cwd=paths.ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=60)
+    assert (process.returncode, said) == (-signal.SIGINT, b"")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_what_ends_a_job_ends_a_task_as_ctrl_c_does(number: signal.Signals) -> None:
+    from invoke.exceptions import Exit
+
+    tidied = []
+
+    @cli.reports_errors
+    def test() -> None:
+        try:
+            os.kill(os.getpid(), number)
+            signal.sigtimedwait([], 10)
+        except KeyboardInterrupt:
+            tidied.append(number)
+            raise
+
+    before = signal.getsignal(number)
+    with pytest.raises(Exit) as caught:
+        test()
+    assert (caught.value.code, caught.value.message) == (128 + number, f"ended by {number.name}")
+    assert tidied == [number]
+    assert signal.getsignal(number) == before
+
+
+def test_ignored_signal_stays_ignored() -> None:
+    @cli.reports_errors
+    def test() -> None:
+        os.kill(os.getpid(), signal.SIGHUP)
+
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        test()
+    finally:
+        signal.signal(signal.SIGHUP, before)
