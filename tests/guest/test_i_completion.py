@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 from scapy.layers.inet import IP, UDP
 
+from harness.machine import Machine
+from harness.shell import Shell
 from harness.wire import Wire
 from tests.guest.chains import Chains
 from tests.guest.conftest import Divert, Listen
 from tests.guest.divert import Injector, built
+from tests.guest.programs import Calls
 from tests.guest.traffic import FAR, NEAR, PLACES, Place, Traffic
 
 statement = pytest.mark.statement
@@ -99,3 +102,19 @@ def test_identification_of_what_is_given_back(
         del each.chksum
     assert bytes(first) == bytes(second)
     assert bytes(first[UDP]) == bytes(IP(taken.data)[UDP])
+
+
+@statement("I6/large", "I3/inbound")
+def test_largest_packet(guest: Machine, divert: Divert, calls: Calls, shell: Shell) -> None:
+    """65,535 bytes to this host itself: no interface's MTU is asked."""
+    shell.run("echo 262144 > /proc/sys/net/core/rmem_max")
+    calls.ok("socket", "receiver", "inet", "dgram", 17)
+    calls.ok("setsockopt", "receiver", "socket", "rcvbuf", "int:262144")
+    calls.ok("bind", "receiver", "in:0.0.0.0:4000")
+    body = bytes(range(251)) * 260 + bytes(65535 - 28 - 251 * 260)
+    whole = IP(src=NEAR.host_ip, dst=NEAR.guest_ip, id=5) / UDP(sport=1, dport=4000) / body
+    socket = divert(PORT)
+    assert len(built(whole)) == 65535
+    socket.inject(built(whole), f"in:{NEAR.guest_ip}:0")
+    guest.barrier()
+    assert calls.drain("receiver") == [body]

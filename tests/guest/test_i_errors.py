@@ -140,22 +140,6 @@ def test_above_the_largest_packet(judge: Judge, calls: Calls, way: str) -> None:
     judge.nothing_left(0)
 
 
-@statement("I6/large", "I3/inbound")
-def test_largest_packet(guest: Machine, divert: Divert, calls: Calls, shell: Shell) -> None:
-    """65,535 bytes to this host itself: no interface's MTU is asked."""
-    shell.run("echo 262144 > /proc/sys/net/core/rmem_max")
-    calls.ok("socket", "receiver", "inet", "dgram", 17)
-    calls.ok("setsockopt", "receiver", "socket", "rcvbuf", "int:262144")
-    calls.ok("bind", "receiver", "in:0.0.0.0:4000")
-    body = bytes(range(251)) * 260 + bytes(65535 - 28 - 251 * 260)
-    whole = IP(src=NEAR.host_ip, dst=NEAR.guest_ip, id=5) / UDP(sport=1, dport=4000) / body
-    socket = divert(PORT)
-    assert len(built(whole)) == 65535
-    socket.inject(built(whole), IN)
-    guest.barrier()
-    assert calls.drain("receiver") == [body]
-
-
 @statement("I6/address")
 @pytest.mark.parametrize(
     "address",
@@ -208,6 +192,18 @@ def test_no_route_out(judge: Judge, shell: Shell) -> None:
     assert judge.socket.refused(packet(), OUT) == "ENETUNREACH"
     shell.check(f"route del -host {FAR.host_ip} reject && {FORGET_ROUTES}")
     judge.refused(packet(destination="0.0.0.1"), OUT, "ENETUNREACH")
+
+
+@statement("I6/no-route", "I3/none")
+def test_no_route_without_a_gateway(judge: Judge, shell: Shell, calls: Calls) -> None:
+    """MSG_DONTROUTE and SO_DONTROUTE, as on any datagram socket."""
+    data, name = packet(destination=NOWHERE), judge.socket.name
+    shell.check(f"route add -host {NOWHERE} gw {NEAR.host_ip} && {FORGET_ROUTES}")
+    assert calls.error("sendto", name, f"hex:{data.hex()}", OUT, "dontroute") == "ENETUNREACH"
+    judge.socket.inject(data)
+    assert left(judge.guest, judge.guest.wires[0]) == [data]
+    calls.ok("setsockopt", name, "socket", "dontroute", "int:1")
+    assert judge.socket.refused(data) == "ENETUNREACH"
 
 
 @statement("I6/no-route", "I2/table-output", "I2/table-forwarded")

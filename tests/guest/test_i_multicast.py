@@ -71,6 +71,21 @@ def test_leaves_through_the_interface_that_was_set(
     }
 
 
+@statement("I7/interface", "I3/none")
+@links
+def test_leaves_through_the_device_that_the_socket_is_bound_to(
+    link: Link, inject: Injector, guest: Machine, calls: Calls
+) -> None:
+    """SO_BINDTODEVICE says it as well."""
+    name = inject.socket.name
+    device = f"hex:{link.interface.encode().hex()}00"
+    calls.ok("setsockopt", name, "socket", "bindtodevice", device)
+    inject(multicast(), "none")
+    assert wires(guest) == {
+        each: [multicast()] if each == link.interface else [] for each in INTERFACES
+    }
+
+
 @statement("I7/interface")
 def test_unicast_goes_where_its_route_leads(inject: Injector, guest: Machine, calls: Calls) -> None:
     calls.ok("setsockopt", inject.socket.name, "ip", "multicast_if", f"ip:{FAR.guest_ip}")

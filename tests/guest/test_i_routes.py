@@ -66,6 +66,22 @@ def test_in_div_in_for_this_host_now(
     assert calls.drain("receiver") == [flow.body]
 
 
+@statement("I2/table-input", "I2/loopback", "I2/changed")
+def test_lo_in_div_fwd(
+    guest: Machine, far: Wire, calls: Calls, divert: Divert, chains: Chains
+) -> None:
+    """Taken on the loopback and rewritten to be between others, it is routed as the wire's."""
+    calls.ok("socket", "udp", "inet", "dgram", 17)
+    socket = divert(PORT)
+    chains.append(f"input -i lo -p UDP -j DIVERT {PORT}")
+    calls.ok("sendto", "udp", "text:around", f"in:127.0.0.1:{UDP_PORT}")
+    taken = socket.take()
+    changed = rewritten(taken.data, src=NEAR.host_ip, dst=FAR.host_ip)
+    socket.give_back(taken, changed)
+    assert left(guest, far) == [hop(changed)]
+    assert socket.rest() == []
+
+
 @statement("I2/table-forward", "I2/changed", "I2/ttl")
 def test_fwd_div_to_another_link(
     guest: Machine, near: Wire, far: Wire, traffic: Traffic, divert: Divert, chains: Chains
