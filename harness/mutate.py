@@ -24,7 +24,8 @@ def mutate(
 ) -> None:
     """Run the mutants that the command line asks for, and print the report.
 
-    `quick` leaves it at the tests of the statements that a mutant breaks.
+    With `variant`, those that are tried on none of these are left out. `quick` leaves it at the
+    tests of the statements that a mutant breaks.
 
     Raises UserError for a list that does not fit the series, or a name that is not there;
     TestsFailedError if a mutant survives without a reason, does not build, or is killed by a test
@@ -35,7 +36,10 @@ def mutate(
         mutants, left_out = mutate_list.select(mutants, only), ()
     if jobs < 1:
         raise UserError(f"--jobs {jobs}: it has to be 1 or more")
-    chosen = [row.name for row in variants.select(variant)]
+    chosen = {row.name for row in variants.select(variant)}
+    mutants = tuple(mutant for mutant in mutants if chosen & set(mutant.variants))
+    if not mutants:
+        raise UserError(f"no mutant is tried on {variant}", "see harness/data/mutants/")
     folder = runner.new_folder(paths.BUILD / FOLDER)
     memory = Memory(paths.BUILD / FOLDER / MEMORY)
     run = Run(folder, memory, jobs=jobs, quick=quick, given=tuple(given))

@@ -8,7 +8,7 @@ import re
 import shutil
 import time
 from collections import defaultdict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from harness import (
@@ -25,7 +25,7 @@ from harness import (
     variants,
     worker,
 )
-from harness.errors import InfrastructureError, UserError
+from harness.errors import InfrastructureError
 from harness.events import Event, GuestLost, SessionFinished, TestFinished, TestStarted
 from harness.image import Image
 from harness.kernel import Kernel
@@ -84,17 +84,12 @@ class Run:
         self._ready: deque[_Attempt] = deque()
         self._sessions: dict[str, _Attempt] = {}
 
-    def all(self, mutants: Sequence[Mutant], chosen: Sequence[str]) -> None:
+    def all(self, mutants: Sequence[Mutant], chosen: Collection[str]) -> None:
         """Do all of them, on those of their variants that are among `chosen`."""
         proofs = worker.collect(runner.GUEST_TESTS)
         common = _common(self._given)
         for mutant in mutants:
             names = [name for name in mutant.variants if name in chosen]
-            if not names:
-                raise UserError(
-                    f"{mutant.name} is tried on none of {', '.join(chosen)}",
-                    f"its variants: {', '.join(mutant.variants)}",
-                )
             key = fingerprint.of_bytes(common, mutant.fingerprint, *names)
             known = self._memory.known(mutant.name, key)
             if known is not None:
