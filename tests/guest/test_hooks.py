@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The hooks that only multicast routing comes by: taken there, a packet goes on from there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from scapy.layers.inet import IP, UDP, IPOption
+
+from harness.machine import Machine
+from harness.shell import Shell
+from harness.wire import Wire
+from tests.guest.chains import Chains
+from tests.guest.conftest import Divert
+from tests.guest.divert import built, left
+from tests.guest.groups import GROUP, route_groups
+from tests.guest.programs import Calls
+from tests.guest.traffic import FAR, NEAR, UDP_PORT, header_is_right, hop
+
+statement = pytest.mark.statement
+at_each = pytest.mark.parametrize("chain", ["input", "forward", "output"])
+
+PORT = 1234
+# Where a packet to the group is at each chain, to match it there alone.
+INTERFACE = {"input": NEAR.interface, "forward": FAR.interface, "output": FAR.interface}
+RECORD_ROUTE = bytes.fromhex("070704") + bytes(4)
+
+
+def to_group(size: int = 40, **fields: Any) -> bytes:
+    """A datagram to the group from the host of wire 0."""
+    header = IP(**{"src": NEAR.host_ip, "dst": GROUP, "id": 0x77, "ttl": 9, **fields})
+    return built(header / UDP(sport=1, dport=UDP_PORT) / bytes(size))
+
+
+def rule(chain: str, target: str) -> str:
+    return f"{chain} -i {INTERFACE[chain]} -d {GROUP} -j {target}"
+
+
+def joined(calls: Calls, address: str) -> None:
+    """A member of the group on this host."""
+    calls.ok("socket", "member", "inet", "dgram", 17)
+    calls.ok("bind", "member", f"in:0.0.0.0:{UDP_PORT}")
+    calls.ok("setsockopt", "member", "ip", "add_membership", f"mreq:{GROUP}:{address}")
+
+
+def routed(guest: Machine, wire: Wire) -> list[bytes]:
+    """What left by a wire, but for reports of membership (IGMP)."""
+    return [data for data in left(guest, wire) if data[9] != 2]
+
+
+@statement("I2/bytes", "T1/copies", "T4")
+@at_each
+@pytest.mark.parametrize("member", [False, True], ids=["", "member"])
+def test_given_back_it_is_routed_once(
+    chain: str,
+    member: bool,
+    guest: Machine,
+    calls: Calls,
+    near: Wire,
+    far: Wire,
+    divert: Divert,
+    chains: Chains,
+) -> None:
+    """Its port takes it at no later hook; for a member on this host, the router makes a copy."""
+    route_groups(calls)
+    if member:
+        joined(calls, NEAR.guest_ip)
+    socket = divert(PORT)
+    chains.append(*(rule(each, f"DIVERT {PORT}") for each in INTERFACE))
+    if chain != "input":
+        chains(f"-D {rule('input', f'DIVERT {PORT}')}")
+    if chain == "output":
+        chains(f"-D {rule('forward', f'DIVERT {PORT}')}")
+    near.send(IP(to_group()))
+    taken = socket.take()
+    assert taken.data == (to_group() if chain == "input" else hop(to_group()))
+    assert taken.interface == ("0.0.0.0" if chain == "output" else NEAR.guest_ip)
+    assert routed(guest, far) == []
+    socket.give_back(taken)
+    assert routed(guest, far) == [hop(to_group())]
+    assert routed(guest, near) == []
+    assert socket.rest() == []
+    assert calls.drain("member") == [bytes(40)] if member else True
+
+
+@statement("T2", "T3/hooks", "T4")
+def test_two_ports_on_forward_and_output(
+    guest: Machine, calls: Calls, near: Wire, far: Wire, divert: Divert, chains: Chains
+) -> None:
+    """Each chain is walked once for it, and at both it is as it leaves without rules.
+
+    But for the checksum: 2.2.12 writes its entry into the options of what it routes to a group,
+    and leaves the checksum wrong; what is read and given back has a right one.
+    """
+    route_groups(calls)
+    packet = to_group(options=IPOption(RECORD_ROUTE))
+    near.send(IP(packet))
+    (plain,) = routed(guest, far)
+    first, second = divert(PORT), divert(PORT + 1)
+    chains.append(rule("forward", f"DIVERT {PORT}"), rule("output", f"DIVERT {PORT + 1}"))
+    near.send(IP(packet))
+    taken = first.take()
+    assert header_is_right(taken.data)
+    assert not header_is_right(plain)
+    assert taken.data[:10] + taken.data[12:] == plain[:10] + plain[12:]
+    # Success, for another port has it now.
+    first.give_back(taken)
+    again = second.take()
+    assert again.data == taken.data
+    assert routed(guest, far) == []
+    second.give_back(again)
+    assert routed(guest, far) == [taken.data]
+    assert first.rest() == second.rest() == []
+    assert chains.counts("forward") == chains.counts("output") == [1]
+
+
+@statement("T3/verdicts", "I6/deny", "I6/reject")
+@pytest.mark.parametrize("target", ["DENY", "REJECT"])
+@pytest.mark.parametrize(
+    ("taken_on", "refused_on"),
+    [("forward", "forward"), ("forward", "output"), ("output", "output")],
+)
+def test_verdict_behind_the_rule_holds(
+    taken_on: str,
+    refused_on: str,
+    target: str,
+    guest: Machine,
+    calls: Calls,
+    near: Wire,
+    far: Wire,
+    divert: Divert,
+    chains: Chains,
+) -> None:
+    route_groups(calls)
+    socket = divert(PORT)
+    chains.append(rule(taken_on, f"DIVERT {PORT}"), rule(refused_on, target))
+    near.send(IP(to_group()))
+    taken = socket.take()
+    row = calls("sendto", socket.name, f"hex:{taken.data.hex()}", taken.address)
+    assert (row["result"], row.get("error")) == (-1, "EPERM")
+    assert routed(guest, far) == []
+
+
+@statement("I2/type", "I2/interface")
+@at_each
+def test_it_is_not_looped_back_to_this_host(
+    chain: str,
+    guest: Machine,
+    calls: Calls,
+    near: Wire,
+    far: Wire,
+    divert: Divert,
+    chains: Chains,
+) -> None:
+    """Nobody here is a member: what was forwarded does not meet the input chain of its way out."""
+    route_groups(calls)
+    socket = divert(PORT)
+    looped = f"input -i {FAR.interface} -d {GROUP}"
+    chains.append(rule(chain, f"DIVERT {PORT}"), looped)
+    near.send(IP(to_group()))
+    socket.give_back(socket.take())
+    assert routed(guest, far) == [hop(to_group())]
+    assert chains.counts("input")[-1] == 0
+
+
+@statement("I2/fragmented")
+@at_each
+def test_large_packet_is_cut_for_its_next_link(
+    chain: str,
+    guest: Machine,
+    calls: Calls,
+    near: Wire,
+    far: Wire,
+    divert: Divert,
+    chains: Chains,
+    shell: Shell,
+) -> None:
+    route_groups(calls)
+    shell.check(f"ifconfig {FAR.interface} mtu 600")
+    socket = divert(PORT)
+    chains.append(rule(chain, f"DIVERT {PORT}"))
+    near.send(IP(to_group(1000)))
+    taken = socket.take()
+    socket.give_back(taken)
+    parts = routed(guest, far)
+    assert len(parts) == 2
+    assert all(len(part) <= 600 and header_is_right(part) for part in parts)
+    whole = {(IP(part).frag * 8): part[20:] for part in parts}
+    assert b"".join(whole[at] for at in sorted(whole)) == to_group(1000)[20:]
+
+
+@statement("I2/dont-fragment")
+@pytest.mark.parametrize("chain", ["forward", "output"])
+def test_grown_too_large_for_its_next_link_with_df(
+    chain: str,
+    guest: Machine,
+    calls: Calls,
+    near: Wire,
+    far: Wire,
+    divert: Divert,
+    chains: Chains,
+    shell: Shell,
+) -> None:
+    """Nobody is told of multicasts, but the program is."""
+    route_groups(calls)
+    shell.check(f"ifconfig {FAR.interface} mtu 600")
+    socket = divert(PORT)
+    chains.append(rule(chain, f"DIVERT {PORT}"))
+    near.send(IP(to_group(flags="DF")))
+    taken = socket.take()
+    assert socket.refused(to_group(1000, flags="DF"), taken.address) == "EMSGSIZE"
+    assert routed(guest, far) == routed(guest, near) == []
+
+
+@statement("I2/loopback", "I2/interface")
+def test_own_packet_that_was_looped_back_is_routed_on(
+    guest: Machine, calls: Calls, near: Wire, far: Wire, divert: Divert, chains: Chains
+) -> None:
+    """A multicast router hears what its own programs send, and routes that too."""
+    route_groups(calls, NEAR.guest_ip)
+    calls.ok("socket", "sender", "inet", "dgram", 17)
+    calls.ok("setsockopt", "sender", "ip", "multicast_if", f"ip:{NEAR.guest_ip}")
+    calls.ok("setsockopt", "sender", "ip", "multicast_ttl", "byte:9")
+
+    def send() -> tuple[list[bytes], list[bytes]]:
+        calls.ok("sendto", "sender", "text:ours", f"in:{GROUP}:{UDP_PORT}")
+        return routed(guest, near), routed(guest, far)
+
+    (sent,), (forwarded,) = send()
+    assert forwarded == hop(sent)
+    socket = divert(PORT)
+    chains.append(f"input -d {GROUP} -j DIVERT {PORT}")
+    (sent,), nothing = send()
+    assert nothing == []
+    taken = socket.take()
+    assert taken.data == sent
+    socket.give_back(taken)
+    assert (routed(guest, near), routed(guest, far)) == ([], [hop(sent)])
+    assert socket.rest() == []
