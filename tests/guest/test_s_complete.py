@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import socket
-import struct
 from collections.abc import Callable
 
 import pytest
@@ -14,6 +13,7 @@ from harness.machine import Machine
 from harness.shell import Shell
 from harness.wire import Wire
 from tests.guest.chains import Chains
+from tests.guest.groups import GROUP, route_groups
 from tests.guest.programs import Calls
 from tests.guest.sockets import bound, hexed, ipv4, received, transport_is_right
 from tests.guest.traffic import FAR, NEAR, PLACES, Place, header_is_right, hop, ip_packets
@@ -253,21 +253,6 @@ def test_forwarded_options_have_this_routers_entry(
     assert out[31:39] == bytes.fromhex("44140d01") + socket.inet_aton(NEAR.guest_ip)
     assert out[43:] == packet[43:]
     assert found == (packet if place.chain == "input" else out)
-
-
-GROUP = "239.1.2.3"
-
-
-def route_groups(calls: Calls) -> None:
-    """Make the guest a multicast router, from wire 0 to wire 1 (struct vifctl, struct mfcctl)."""
-    calls.ok("socket", "igmp", "inet", "raw", 2)
-    calls.ok("setsockopt", "igmp", "ip", 200, "int:1")
-    for number, link in enumerate((NEAR, FAR)):
-        interface = struct.pack("=HBBI", number, 0, 1, 0) + socket.inet_aton(link.guest_ip)
-        calls.ok("setsockopt", "igmp", "ip", 202, hexed(interface + bytes(4)))
-    route = socket.inet_aton(NEAR.host_ip) + socket.inet_aton(GROUP)
-    ttls = bytes([0, 1]) + bytes(30 + 18)
-    calls.ok("setsockopt", "igmp", "ip", 204, hexed(route + struct.pack("=H", 0) + ttls))
 
 
 @statement("S7/multicast-routing")
