@@ -66,7 +66,7 @@ def test_takes_what_the_rule_matches_and_nothing_else(
         assert calls.drain("d") == [bytes(matching)], name
 
 
-@statement("R1", "F1")
+@statement("R1", "F1/input")
 def test_rule_for_fragments_takes_those_behind_the_first(
     guest: Machine, near: Wire, calls: Calls, chains: Chains
 ) -> None:

@@ -1,0 +1,279 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""F4. With always-defragment this host's own datagrams meet the output chain whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from scapy.layers.inet import ICMP, IP
+
+from harness.machine import Machine
+from harness.shell import Shell
+from harness.wire import Wire
+from tests.guest.chains import Chains
+from tests.guest.conftest import Divert
+from tests.guest.datagrams import LARGEST, ROOM, body, glue, open_receiver
+from tests.guest.divert import left
+from tests.guest.programs import Calls, ProcDivert
+from tests.guest.sockets import transport_is_right
+from tests.guest.traffic import NEAR, OTHER, PLACES, header_is_right
+
+statement = pytest.mark.statement
+OUTPUT = PLACES[4]
+
+PORT = 1234
+# No part of a datagram looks like another: a frame's room is no multiple of its length.
+PATTERN = bytes(range(1, 33))
+
+
+def pattern(size: int) -> bytes:
+    """What `fill:size:...` gives in `calls`."""
+    return (PATTERN * (size // len(PATTERN) + 1))[:size]
+
+
+def udp(calls: Calls, size: int, *options: tuple[str, str, str]) -> dict[str, object]:
+    """The guest sends a UDP datagram of `size` bytes, headers included; what the call answered."""
+    calls.ok("socket", "u", "inet", "dgram", 17)
+    for option in options:
+        calls.ok("setsockopt", "u", *option)
+    fill = f"fill:{size - 28}:{PATTERN.hex()}"
+    return calls("sendto", "u", fill, f"in:{NEAR.host_ip}:4000")
+
+
+def icmp(calls: Calls, size: int) -> dict[str, object]:
+    """The guest sends an echo request, as ping does."""
+    calls.ok("socket", "i", "inet", "raw", 1)
+    message = bytes(ICMP(type=8, id=9, seq=1) / body(size - 28))
+    return calls("sendto", "i", f"hex:{message.hex()}", f"in:{NEAR.host_ip}:0")
+
+
+def raw(calls: Calls, size: int) -> dict[str, object]:
+    """The guest sends a packet of a protocol that no stack knows."""
+    calls.ok("socket", "r", "inet", "raw", OTHER)
+    fill = f"fill:{size - 20}:{PATTERN.hex()}"
+    return calls("sendto", "r", fill, f"in:{NEAR.host_ip}:0")
+
+
+Sender = Callable[[Calls, int], dict[str, object]]
+senders = pytest.mark.parametrize(
+    "sender",
+    [
+        pytest.param(udp, id="udp", marks=statement("F4/local-udp")),
+        pytest.param(icmp, id="icmp", marks=statement("F4/local-icmp")),
+        pytest.param(raw, id="raw", marks=statement("F4/local-raw")),
+    ],
+)
+
+
+@statement("F4/cut-again", "I2/bytes", "T4")
+@senders
+@pytest.mark.parametrize("size", [1501, 4000, 32768, 65535])
+def test_local_datagram_is_taken_whole_and_leaves_in_fragments(
+    sender: Sender,
+    size: int,
+    guest: Machine,
+    near: Wire,
+    calls: Calls,
+    divert: Divert,
+    chains: Chains,
+) -> None:
+    socket = divert(PORT)
+    chains.append(OUTPUT.rule(f"DIVERT {PORT}"), f"output {OUTPUT.match} -f")
+    assert sender(calls, size).get("error", "") == ""
+    assert left(guest, near) == []
+    taken = socket.take()
+    assert len(taken.data) == size
+    assert header_is_right(taken.data)
+    assert IP(taken.data).src == NEAR.guest_ip
+    assert IP(taken.data).id != 0
+    if taken.data[9] != OTHER:
+        assert transport_is_right(taken.data)
+    socket.give_back(taken)
+    found = left(guest, near)
+    assert len(found) == -(-(size - 20) // ROOM)
+    assert max(map(len, found)) == 1500
+    assert glue(found) == [taken.data]
+    assert socket.rest() == []
+    assert chains.counts("output") == [1, 0]
+
+
+@statement("F4/cut-again", "F4/once")
+@senders
+def test_local_datagram_without_divert_rule(
+    sender: Sender, guest: Machine, near: Wire, calls: Calls, chains: Chains
+) -> None:
+    """Counted once, as the whole that it is; lowest offset first on the wire."""
+    chains.append(f"output {OUTPUT.match}", f"output {OUTPUT.match} -f")
+    assert sender(calls, 4000).get("error", "") == ""
+    found = left(guest, near)
+    assert [IP(data).frag for data in found] == [0, 185, 370]
+    (whole,) = glue(found)
+    assert len(whole) == 4000
+    assert [row[:2] for row in chains.rows("output")] == [["1", "4000"], ["0", "0"]]
+
+
+@statement("F4/largest", "F4/local-udp")
+def test_what_the_largest_datagram_says(
+    guest: Machine, near: Wire, calls: Calls, chains: Chains, divert: Divert
+) -> None:
+    socket = divert(PORT)
+    chains.append(OUTPUT.rule(f"DIVERT {PORT}"))
+    # 65,507 bytes is the most that sendto() takes; one more is no datagram.
+    assert udp(calls, LARGEST)["result"] == LARGEST - 28
+    fill = f"fill:{LARGEST - 27}:{PATTERN.hex()}"
+    assert calls.error("sendto", "u", fill, f"in:{NEAR.host_ip}:4000") == "EMSGSIZE"
+    guest.barrier()
+    (whole,) = socket.rest()
+    assert whole[28:] == pattern(LARGEST - 28)
+
+
+@statement("F4/sndbuf")
+@pytest.mark.parametrize("size", ["2048", "32768"])
+def test_sender_with_a_small_send_buffer(
+    size: str, guest: Machine, near: Wire, calls: Calls, chains: Chains, divert: Divert
+) -> None:
+    """Not even its fragments, 44 at once in one buffer's room, are too many for it."""
+    socket = divert(PORT)
+    chains.append(OUTPUT.rule(f"DIVERT {PORT}"))
+    row = udp(calls, LARGEST, ("socket", "sndbuf", f"int:{size}"))
+    assert row["result"] == LARGEST - 28
+    taken = socket.take()
+    assert taken.data[28:] == pattern(LARGEST - 28)
+    socket.give_back(taken)
+    assert glue(left(guest, near)) == [taken.data]
+    # And without the rule, again and again: nothing stays charged.
+    chains.flush()
+    fill = f"fill:{LARGEST - 28}:{PATTERN.hex()}"
+    for _ in range(3):
+        calls.ok("sendto", "u", fill, f"in:{NEAR.host_ip}:4000")
+        (whole,) = glue(left(guest, near))
+        assert whole[28:] == pattern(LARGEST - 28)
+    free = calls.ok("ioctl", "u", "outq")["value"]
+    assert free == calls.ok("getsockopt", "u", "socket", "sndbuf", 4)["value"]
+
+
+@statement("F4/ports", "F4/once")
+def test_rule_with_ports_takes_the_whole(
+    guest: Machine, near: Wire, calls: Calls, chains: Chains, divert: Divert
+) -> None:
+    socket = divert(PORT)
+    chains.append(
+        f"output -p UDP -d 0/0 4001 -j DIVERT {PORT}",
+        f"output -p UDP -d 0/0 4000 -j DIVERT {PORT}",
+        f"output -i {NEAR.interface}",
+    )
+    udp(calls, 4000)
+    assert left(guest, near) == []
+    (whole,) = socket.rest()
+    assert len(whole) == 4000
+    assert chains.counts("output") == [0, 1, 0]
+
+
+@statement("F4/refused")
+@pytest.mark.parametrize("target", ["DENY", "REJECT"])
+def test_chain_that_refuses_it(
+    target: str, guest: Machine, near: Wire, calls: Calls, chains: Chains
+) -> None:
+    """The sender is told, as with one that needs no fragments, and nothing of it leaves."""
+    chains.append(f"output {OUTPUT.match} -p UDP -d 0/0 4000 -j {target}")
+    assert udp(calls, 4000)["error"] == "EPERM"
+    assert left(guest, near) == []
+    chains.flush()
+    calls.ok("sendto", "u", f"fill:3972:{PATTERN.hex()}", f"in:{NEAR.host_ip}:4000")
+    assert len(left(guest, near)) == 3
+
+
+@statement("F4/refused", "S9/sender")
+def test_sender_into_a_full_queue_sees_success(
+    guest: Machine,
+    near: Wire,
+    calls: Calls,
+    chains: Chains,
+    divert: Divert,
+    proc_divert: Callable[[], ProcDivert],
+) -> None:
+    socket = divert(PORT)
+    chains.append(OUTPUT.rule(f"DIVERT {PORT}"))
+    udp(calls, LARGEST)
+    calls.ok("sendto", "u", f"fill:3972:{PATTERN.hex()}", f"in:{NEAR.host_ip}:4000")
+    assert left(guest, near) == []
+    assert [len(data) for data in socket.rest()] == [LARGEST]
+    assert proc_divert().ports[PORT].dropped == 1
+
+
+@statement("F4/header")
+def test_header_is_that_of_the_socket(
+    guest: Machine, near: Wire, calls: Calls, chains: Chains, divert: Divert
+) -> None:
+    """TOS, TTL and options; one option belongs into every fragment, one into the first."""
+    options = "940400000707080102030400"
+    socket = divert(PORT)
+    chains.append(OUTPUT.rule(f"DIVERT {PORT}"))
+    udp(
+        calls,
+        4000,
+        ("ip", "tos", "int:16"),
+        ("ip", "ttl", "int:7"),
+        ("ip", "options", f"hex:{options}"),
+    )
+    taken = socket.take()
+    header = IP(taken.data)
+    assert (header.tos, header.ttl, header.ihl, header.frag, int(header.flags)) == (16, 7, 8, 0, 0)
+    assert taken.data[20:24] == bytes.fromhex(options[:8])
+    chains.flush()
+    fill = f"fill:3972:{PATTERN.hex()}"
+    calls.ok("sendto", "u", fill, f"in:{NEAR.host_ip}:4000")
+    first, *rest = left(guest, near)
+    assert first[20:27] == taken.data[20:27]
+    for each in rest:
+        assert header_is_right(each)
+        assert (each[1], each[8]) == (16, 7)
+        assert each[20:24] == bytes.fromhex(options[:8])
+        assert each[24:32] in (b"\1" * 7 + b"\0", b"\1" * 8)
+    payload = b"".join(each[32:] for each in (first, *rest))
+    assert payload[8:] == pattern(3972)
+
+
+@statement("F4/header")
+def test_multicast_has_the_time_to_live_of_multicasts(
+    guest: Machine, near: Wire, calls: Calls, chains: Chains, divert: Divert
+) -> None:
+    socket = divert(PORT)
+    chains.append(OUTPUT.rule(f"DIVERT {PORT}"))
+    calls.ok("socket", "m", "inet", "dgram", 17)
+    calls.ok("setsockopt", "m", "ip", "multicast_if", f"ip:{NEAR.guest_ip}")
+    calls.ok("setsockopt", "m", "ip", "multicast_ttl", "int:3")
+    calls.ok("sendto", "m", f"fill:3972:{PATTERN.hex()}", "in:239.1.2.3:4000")
+    taken = socket.take()
+    assert (IP(taken.data).ttl, len(taken.data)) == (3, 4000)
+    socket.give_back(taken)
+    assert glue(left(guest, near)) == [taken.data]
+
+
+@statement("F4/dont-fragment")
+def test_sender_that_wants_no_fragments(
+    guest: Machine, near: Wire, calls: Calls, chains: Chains
+) -> None:
+    """IP_MTU_DISCOVER: 2.2.12 itself refuses, on every kernel."""
+    chains.append(f"output {OUTPUT.match} -p UDP")
+    assert udp(calls, 1501, ("ip", "mtu_discover", "int:2"))["error"] == "EMSGSIZE"
+    assert left(guest, near) == []
+    assert chains.counts("output") == [0]
+    calls.ok("sendto", "u", f"fill:1472:{PATTERN.hex()}", f"in:{NEAR.host_ip}:4000")
+    (found,) = left(guest, near)
+    assert (len(found), IP(found).flags) == (1500, "DF")
+
+
+@statement("F4/fault")
+def test_datagram_that_cannot_be_read(
+    guest: Machine, near: Wire, shell: Shell, calls: Calls, chains: Chains
+) -> None:
+    """EFAULT, and nothing leaves; the next one does."""
+    chains.append(f"output {OUTPUT.match} -p UDP")
+    calls.ok("socket", "u", "inet", "dgram", 17)
+    assert calls.error("sendto", "u", "null:4000", f"in:{NEAR.host_ip}:4000") == "EFAULT"
+    assert left(guest, near) == []
+    open_receiver(shell, calls)
+    calls.ok("sendto", "u", f"fill:3972:{PATTERN.hex()}", f"in:{NEAR.host_ip}:4000")
+    assert len(left(guest, near)) == 3
