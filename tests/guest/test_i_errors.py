@@ -165,6 +165,10 @@ def test_inbound_interface_that_is_down(judge: Judge, shell: Shell) -> None:
     shell.check("ifconfig dummy up")
     judge.socket.inject(packet(), "in:203.0.113.1:0")
     assert left(judge.guest, judge.guest.wires[1]) == [hop(packet())]
+    # Of two with one address, one that is up will do.
+    shell.check(f"ifconfig dummy {NEAR.guest_ip} netmask 255.255.255.255 && ifconfig dummy down")
+    judge.socket.inject(packet(), IN)
+    assert left(judge.guest, judge.guest.wires[1]) == [hop(packet())]
 
 
 @statement("I6/down", "I2/interface")

@@ -197,6 +197,27 @@ def test_wire_with_a_source_of_this_host_is_dropped(
     assert calls.drain("receiver") == [NEAR.host_ip.encode()]
 
 
+@statement("I4/any", "I3/inbound")
+def test_inbound_for_a_neighbour_on_the_same_link_goes_back_there(
+    inject: Injector, near: Wire
+) -> None:
+    near.add_address("192.0.2.77")
+    packet = built(IP(src=NEAR.host_ip, dst="192.0.2.77", id=20, ttl=33) / UDP() / b"back")
+    inject(packet, f"in:{NEAR.guest_ip}:0")
+    assert hop(packet) in inject.left(near)
+
+
+@statement("I3/inbound")
+def test_whoever_receives_it_is_charged(inject: Injector, calls: Calls) -> None:
+    """A packet that waits in another socket takes no room from the one that injected it."""
+    calls.ok("socket", "receiver", "inet", "dgram", 17)
+    calls.ok("bind", "receiver", "in:0.0.0.0:4000")
+    packet = IP(src=NEAR.host_ip, dst=NEAR.guest_ip, id=21) / UDP(dport=4000) / b"waits"
+    inject(built(packet), f"in:{NEAR.guest_ip}:0")
+    assert calls.ok("ioctl", inject.socket.name, "outq")["value"] == 0
+    assert calls.drain("receiver") == [b"waits"]
+
+
 @statement("I4/outbound")
 def test_forwarded_looking_packet_without_an_address_is_sent_as_it_is(
     inject: Injector, far: Wire, chains: Chains

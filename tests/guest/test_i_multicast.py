@@ -40,6 +40,18 @@ def wires(guest: Machine) -> dict[str, list[bytes]]:
     }
 
 
+def other(link: Link) -> Link:
+    """The link that is not this one."""
+    return FAR if link is NEAR else NEAR
+
+
+def by_index(calls: Calls, link: Link) -> str:
+    """For IP_MULTICAST_IF: struct ip_mreqn with nothing but the interface's number."""
+    calls.ok("socket", "any", "inet", "dgram", 17)
+    index = calls.ok("ifindex", "any", link.interface)["value"]
+    return f"hex:{bytes(8).hex()}{int(index).to_bytes(4, 'little').hex()}"
+
+
 def joined(calls: Calls, link: Link) -> None:
     """A socket `member` of the group on an interface."""
     calls.ok("socket", "member", "inet", "dgram", 17)
@@ -56,10 +68,7 @@ def test_leaves_through_the_interface_that_was_set(
     """No route leads to the group: without the option there is no way out."""
     name = inject.socket.name
     assert inject.socket.refused(multicast()) == "ENETUNREACH"
-    value = f"ip:{link.guest_ip}"
-    if named == "index":
-        index = calls.ok("ifindex", name, link.interface)["value"]
-        value = f"hex:{bytes(8).hex()}{int(index).to_bytes(4, 'little').hex()}"
+    value = by_index(calls, link) if named == "index" else f"ip:{link.guest_ip}"
     calls.ok("setsockopt", name, "ip", "multicast_if", value)
     inject(multicast(), "none")
     guest.barrier()
@@ -76,8 +85,9 @@ def test_leaves_through_the_interface_that_was_set(
 def test_leaves_through_the_device_that_the_socket_is_bound_to(
     link: Link, inject: Injector, guest: Machine, calls: Calls
 ) -> None:
-    """SO_BINDTODEVICE says it as well."""
+    """SO_BINDTODEVICE says it as well, and goes before IP_MULTICAST_IF."""
     name = inject.socket.name
+    calls.ok("setsockopt", name, "ip", "multicast_if", by_index(calls, other(link)))
     device = f"hex:{link.interface.encode().hex()}00"
     calls.ok("setsockopt", name, "socket", "bindtodevice", device)
     inject(multicast(), "none")
@@ -88,10 +98,11 @@ def test_leaves_through_the_device_that_the_socket_is_bound_to(
 
 @statement("I7/interface")
 def test_unicast_goes_where_its_route_leads(inject: Injector, guest: Machine, calls: Calls) -> None:
-    calls.ok("setsockopt", inject.socket.name, "ip", "multicast_if", f"ip:{FAR.guest_ip}")
     packet = built(IP(src=NEAR.guest_ip, dst=NEAR.host_ip, id=1) / UDP() / b"one host")
-    inject(packet, "none")
-    assert wires(guest) == {NEAR.interface: [packet], FAR.interface: []}
+    for value in (f"ip:{FAR.guest_ip}", by_index(calls, FAR)):
+        calls.ok("setsockopt", inject.socket.name, "ip", "multicast_if", value)
+        inject(packet, "none")
+        assert wires(guest) == {NEAR.interface: [packet], FAR.interface: []}
 
 
 @statement("I7/tagged", "I2/interface", "T4")
@@ -103,15 +114,14 @@ def test_taken_on_its_way_out_it_keeps_its_interface(
     """The destination does not tell it, and no option is set on the socket that gives it back."""
     calls.ok("socket", "sender", "inet", "dgram", 17)
     calls.ok("setsockopt", "sender", "ip", "multicast_if", f"ip:{link.guest_ip}")
-    socket, other = divert(PORT), divert(PORT + 1)
+    socket, second = divert(PORT), divert(PORT + 1)
     if back == "another":
         # Nor does an option that says otherwise.
-        wrong = FAR if link is NEAR else NEAR
-        calls.ok("setsockopt", socket.name, "ip", "multicast_if", f"ip:{wrong.guest_ip}")
+        calls.ok("setsockopt", socket.name, "ip", "multicast_if", f"ip:{other(link).guest_ip}")
     chains.append(f"output -d {GROUP} -j DIVERT {PORT}")
     calls.ok("sendto", "sender", "text:group", f"in:{GROUP}:{UDP_PORT}")
     taken = socket.take()
-    (socket if back == "own" else other).give_back(taken)
+    (socket if back == "own" else second).give_back(taken)
     assert wires(guest) == {
         each: [taken.data] if each == link.interface else [] for each in INTERFACES
     }

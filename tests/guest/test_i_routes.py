@@ -13,7 +13,7 @@ from tests.guest.chains import Chains
 from tests.guest.conftest import Divert
 from tests.guest.divert import built, left
 from tests.guest.programs import Calls
-from tests.guest.traffic import FAR, NEAR, PLACES, UDP_PORT, Place, Traffic, hop
+from tests.guest.traffic import FAR, NEAR, PLACES, UDP_PORT, Place, Traffic, hop, ip_packets
 
 statement = pytest.mark.statement
 INPUT, INPUT_THROUGH, FORWARD, OUTPUT_THROUGH, OUTPUT = PLACES
@@ -80,6 +80,22 @@ def test_lo_in_div_fwd(
     socket.give_back(taken, changed)
     assert left(guest, far) == [hop(changed)]
     assert socket.rest() == []
+
+
+@statement("I2/table-input", "I2/loopback", "I2/changed", "I8")
+def test_lo_in_div_in_from_another_source(
+    guest: Machine, calls: Calls, divert: Divert, chains: Chains
+) -> None:
+    """Taken on the loopback it has the route it had, whatever source it has now."""
+    calls.ok("socket", "udp", "inet", "dgram", 17)
+    calls.ok("bind", "udp", f"in:127.0.0.1:{UDP_PORT}")
+    socket = divert(PORT)
+    chains.append(f"input -i lo -p UDP -j DIVERT {PORT}")
+    calls.ok("sendto", "udp", "text:around", f"in:127.0.0.1:{UDP_PORT}")
+    taken = socket.take()
+    socket.give_back(taken, rewritten(taken.data, src=FOREIGN))
+    assert calls.ok("poll", "udp", "in", 2000)["result"] == 1
+    assert calls.ok("recvfrom", "udp", 100)["from"]["ip"] == FOREIGN
 
 
 @statement("I2/table-forward", "I2/changed", "I2/ttl")
@@ -175,6 +191,27 @@ def test_out_div_to_another_link(
     assert left(guest, far) == [changed]
     assert left(guest, near) == []
     assert chains.counts("output") == [1, 0, 1]
+
+
+@statement("I2/table-output", "I2/changed")
+def test_out_div_to_another_link_when_the_first_is_down(
+    guest: Machine,
+    far: Wire,
+    shell: Shell,
+    traffic: Traffic,
+    divert: Divert,
+    chains: Chains,
+) -> None:
+    """By its destination: of the interface that it was about to leave by nothing is kept."""
+    socket = divert(PORT)
+    chains.append(OUTPUT.rule(f"DIVERT {PORT}"))
+    traffic.send("out", "udp")
+    taken = socket.take()
+    shell.check(f"ifconfig {NEAR.interface} down")
+    changed = rewritten(taken.data, dst=FAR.host_ip)
+    socket.give_back(taken, changed)
+    far.barrier()
+    assert ip_packets(far.captured()) == [changed]
 
 
 @statement("I2/table-forwarded", "I2/changed", "I2/ttl")

@@ -221,7 +221,7 @@ def test_given_back_by_another_port(
 
 @statement("T3/user-chain", "T3/in-order", "T4")
 @hooks
-@pytest.mark.parametrize("ways", ["twice", "by two chains"])
+@pytest.mark.parametrize("ways", ["twice", "by two chains", "twice by one chain"])
 def test_chain_come_by_twice_is_two_places(
     place: Place, ways: str, traffic: Traffic, divert: Divert, chains: Chains
 ) -> None:
@@ -229,12 +229,10 @@ def test_chain_come_by_twice_is_two_places(
     sockets: list[DivertSocket] = [divert(A), divert(B)]
     chains("-N user")
     chains.append(f"user -j DIVERT {A}", f"user -j DIVERT {B}")
-    jumps = ["user", "user"]
-    if ways == "by two chains":
-        jumps = ["left", "right"]
-        for jump in jumps:
-            chains(f"-N {jump}")
-            chains.append(f"{jump} -j user")
+    jumps = {"twice": ["user"] * 2, "by two chains": ["left", "right"]}.get(ways, ["left"] * 2)
+    for jump in {*jumps} - {"user"}:
+        chains(f"-N {jump}")
+        chains.append(f"{jump} -j user")
     chains.append(*(place.rule(jump) for jump in jumps))
     flow = traffic.send(place.path, "udp")
     for socket in sockets * 2:
