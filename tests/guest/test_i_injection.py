@@ -216,6 +216,7 @@ def test_whoever_receives_it_is_charged(inject: Injector, calls: Calls) -> None:
     inject(built(packet), f"in:{NEAR.guest_ip}:0")
     assert calls.ok("ioctl", inject.socket.name, "outq")["value"] == 0
     assert calls.drain("receiver") == [b"waits"]
+    assert calls.ok("stamp", "receiver")["value"] > 0, "it has the time of its injection"
 
 
 @statement("I4/outbound")

@@ -224,6 +224,59 @@ def test_grown_too_large_for_the_next_link(
     assert left(guest, far) == []
 
 
+def enlarged(data: bytes, length: int, flags: str) -> bytes:
+    """A packet of this length with these flags, its header right."""
+    header = IP(data[:20])
+    header.flags = flags
+    del header.len, header.chksum
+    return built(header / data[20:].ljust(length - 20, b"x"))
+
+
+@statement("I2/changed", "I2/fragmented", "I2/table-output")
+def test_local_packet_is_fragmented_to_what_its_path_takes(
+    guest: Machine, near: Wire, calls: Calls, divert: Divert, chains: Chains
+) -> None:
+    """A router further on has said that only 1,000 bytes fit: as for this host's TCP."""
+    calls.ok("socket", "udp", "inet", "dgram", 17)
+    calls.ok("sendto", "udp", "zero:900", f"in:{NEAR.host_ip}:9")
+    (sent,) = left(guest, near)
+    quoted = enlarged(sent, 1500, "DF")[:28]
+    error = ICMP(type=3, code=4, nexthopmtu=1000)
+    near.send(IP(src=NEAR.host_ip, dst=NEAR.guest_ip) / error / quoted)
+    socket = divert(PORT)
+    chains.append(OUTPUT.rule(f"DIVERT {PORT}"))
+    calls.ok("sendto", "udp", "zero:100", f"in:{NEAR.host_ip}:9")
+    taken = socket.take()
+    grown = enlarged(taken.data, 1200, "")
+    socket.give_back(taken, grown)
+    parts = left(guest, near)
+    assert [len(part) for part in parts] == [996, 224]
+    assert b"".join(part[20:] for part in parts) == grown[20:]
+
+
+@statement("I2/dont-fragment", "I2/changed", "I6/large")
+def test_local_packet_with_dont_fragment_that_grew(
+    guest: Machine, near: Wire, calls: Calls, divert: Divert, chains: Chains, icmp_errors: None
+) -> None:
+    """Its sender is this host, which is told as a router would tell it: TCP waits for that."""
+    calls.ok("socket", "udp", "inet", "dgram", 17)
+    calls.ok("socket", "told", "inet", "raw", 1)
+    calls.ok("bind", "told", f"in:{NEAR.guest_ip}:0")
+    socket = divert(PORT)
+    chains.append(OUTPUT.rule(f"DIVERT {PORT}"), f"output -i lo -p ICMP -j DIVERT {PORT}")
+    calls.ok("sendto", "udp", "zero:100", f"in:{NEAR.host_ip}:9")
+    taken = socket.take()
+    grown = enlarged(taken.data, 1501, "DF")
+    assert socket.refused(grown, taken.address) == "EMSGSIZE"
+    assert left(guest, near) == []
+    error = socket.take()
+    socket.give_back(error)
+    assert calls.ok("poll", "told", "in", 2000)["result"] == 1
+    (told,) = calls.drain("told")
+    assert (told[20:22], told[26:28]) == (b"\x03\x04", (1500).to_bytes(2, "big"))
+    assert told[28:56] == grown[:28], "it quotes the packet"
+
+
 @statement("I2/changed", "I2/table-output")
 def test_local_packet_that_grew_is_fragmented(
     guest: Machine, near: Wire, traffic: Traffic, divert: Divert, chains: Chains

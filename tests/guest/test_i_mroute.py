@@ -36,17 +36,26 @@ def multicast(number: int = 1) -> bytes:
 
 @pytest.fixture
 def router(calls: Calls) -> Calls:
-    """A multicast router's socket, as a daemon has it: the group goes from wire 0 to wire 1."""
+    """A multicast router's socket, as a daemon has it: the group goes from wire 0 to wire 1.
+
+    So does what this host itself sends to it by wire 0.
+    """
     calls.ok("socket", "router", "inet", "raw", 2)
     calls.ok("setsockopt", "router", "ip", MRT_INIT, "int:1")
     for number, link in enumerate(LINKS):
         interface = struct.pack("<HBBI", number, 0, 1, 0) + ip_bytes(link.guest_ip) + bytes(4)
         calls.ok("setsockopt", "router", "ip", MRT_ADD_VIF, f"hex:{interface.hex()}")
-    ttls = bytes([NEVER, 1]) + bytes([NEVER]) * (INTERFACES - 2)
-    route = ip_bytes(NEAR.host_ip) + ip_bytes(GROUP) + struct.pack("<H", 0) + ttls
-    route = route.ljust(60, b"\0")
-    calls.ok("setsockopt", "router", "ip", MRT_ADD_MFC, f"hex:{route.hex()}")
+    for source in (NEAR.host_ip, NEAR.guest_ip):
+        route = route_from(source)
+        calls.ok("setsockopt", "router", "ip", MRT_ADD_MFC, f"hex:{route.hex()}")
     return calls
+
+
+def route_from(source: str) -> bytes:
+    """struct mfcctl: from wire 0 to wire 1, whatever its TTL."""
+    ttls = bytes([NEVER, 1]) + bytes([NEVER]) * (INTERFACES - 2)
+    route = ip_bytes(source) + ip_bytes(GROUP) + struct.pack("<H", 0) + ttls
+    return route.ljust(60, b"\0")
 
 
 def joined(calls: Calls, link: Link) -> None:
@@ -79,7 +88,10 @@ def test_goes_on_as_without_the_rule(
     without = routed(guest, far)
     assert without == [hop(multicast())]
     socket = divert(PORT)
-    chains.append(f"{chain} -i {interface} -d {GROUP} -j DIVERT {PORT}")
+    chains.append(
+        f"{chain} -i {interface} -d {GROUP} -j DIVERT {PORT}",
+        *(f"{name} -i eth2 -d {GROUP}" for name in ("input", "forward", "output")),
+    )
     near.send(IP(multicast()))
     taken = socket.take()
     assert taken.data == (multicast() if chain == "input" else without[0])
@@ -89,6 +101,9 @@ def test_goes_on_as_without_the_rule(
     assert routed(guest, far) == without
     assert routed(guest, near) == []
     assert socket.rest() == []
+    # It meets each chain once, and no copy of it comes back.
+    met = [chains.counts(name)[-1] for name in ("input", "forward", "output")]
+    assert met == [0, 1, 1]
 
 
 @statement("I2/multicast-routing", "T2", "T3/hooks", "T4")
@@ -182,3 +197,39 @@ def test_copy_to_a_member_here_is_not_routed_again(
     assert routed(guest, far) == [hop(multicast(2))]
     assert router.drain("member") == without
     assert socket.rest() == []
+
+
+@statement("I2/multicast-routing", "I2/loopback", "T1/copies", "T4")
+def test_copy_of_what_this_host_sends_is_routed(
+    guest: Machine, near: Wire, far: Wire, router: Calls, divert: Divert, chains: Chains
+) -> None:
+    """No member is here: the copy comes back for the router, and with the route it was sent by."""
+    router.ok("socket", "sender", "inet", "dgram", 17)
+    router.ok("setsockopt", "sender", "ip", "multicast_if", f"ip:{NEAR.guest_ip}")
+    router.ok("setsockopt", "sender", "ip", "multicast_ttl", "int:4")
+
+    def send() -> None:
+        router.ok("sendto", "sender", "text:group", f"in:{GROUP}:{UDP_PORT}")
+
+    send()
+    (sent,), (forwarded,) = routed(guest, near), routed(guest, far)
+    assert forwarded == hop(sent)
+    socket = divert(PORT)
+    chains.append(f"input -i eth1 -d {GROUP} -j DIVERT {PORT}")
+    send()
+    taken = socket.take()
+    assert routed(guest, near) == [taken.data]
+    assert routed(guest, far) == []
+    socket.give_back(taken)
+    assert routed(guest, far) == [hop(taken.data)]
+    assert routed(guest, near) == []
+    assert socket.rest() == []
+    # Nothing of multicast routing sticks to the buffers: the next packet is an ordinary one.
+    chains.append(f"output -i eth1 -p UDP -d {NEAR.host_ip} -j DIVERT {PORT}")
+    router.ok("sendto", "sender", "text:alone", f"in:{NEAR.host_ip}:9")
+    alone = socket.take()
+    changed = IP(alone.data)
+    changed.dst = FAR.host_ip
+    del changed.chksum, changed[UDP].chksum
+    socket.give_back(alone, built(changed))
+    assert routed(guest, far) == [built(changed)]
