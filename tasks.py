@@ -224,10 +224,10 @@ def clean(_context: Context, everything: bool = False) -> None:
 @task(
     iterable=["source"],
     help={
-        "only": "mutants whose name, file or statement this is, or whose name it is part of (*, ?)",
+        "only": "mutants by name, a part of it, file or statement; with * and ?, comma-separated",
         "variant": "only on these kernel variants, comma-separated",
         "jobs": "how many mutants to test at once (default: 1)",
-        "quick": "only run the tests of the statements that a mutant breaks",
+        "quick": "only the tests of the statements that a mutant breaks, on one variant",
         "source": _SOURCE,
     },
 )

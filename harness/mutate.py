@@ -25,7 +25,7 @@ def mutate(
     """Run the mutants that the command line asks for, and print the report.
 
     With `variant`, those that are tried on none of these are left out. `quick` leaves it at the
-    tests of the statements that a mutant breaks.
+    tests of the statements that a mutant breaks, on the first of its variants.
 
     Raises UserError for a list that does not fit the series, or a name that is not there;
     TestsFailedError if a mutant survives without a reason, does not build, or is killed by a test

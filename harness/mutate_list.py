@@ -92,15 +92,17 @@ def load(folder: Path = FOLDER) -> tuple[tuple[Mutant, ...], tuple[LeftOut, ...]
     return tuple(mutants), tuple(left_out)
 
 
-def select(mutants: Sequence[Mutant], pattern: str) -> tuple[Mutant, ...]:
-    """Those whose name, file or statement `pattern` (with * and ?) is, or is part of the name of.
+def select(mutants: Sequence[Mutant], patterns: str) -> tuple[Mutant, ...]:
+    """Those whose name, file or statement one of `patterns` is, separated by commas and with * and
+    ?, or whose name one is part of.
 
-    Raises UserError if there is none.
+    Raises UserError if there is none for one of them.
     """
-    chosen = tuple(mutant for mutant in mutants if _matches(mutant, pattern))
-    if not chosen:
-        raise UserError(f"no mutant matches {pattern}", "see harness/data/mutants/")
-    return chosen
+    words = [word.strip() for word in patterns.split(",")]
+    for word in words:
+        if not any(_matches(mutant, word) for mutant in mutants):
+            raise UserError(f"no mutant matches {word}", "see harness/data/mutants/")
+    return tuple(mutant for mutant in mutants if any(_matches(mutant, word) for word in words))
 
 
 def _matches(mutant: Mutant, pattern: str) -> bool:

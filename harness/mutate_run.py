@@ -97,6 +97,8 @@ class Run:
                 continue
             variant, test = self._memory.killer(mutant.name)
             names.sort(key=lambda name: name != variant)
+            if self._quick:
+                del names[1:]
             first = mutant.order(proofs, test)
             self._ready.append(_Attempt(mutant, key, deque(names), first))
         while self._ready:
