@@ -25,7 +25,8 @@ def mutate(
     """Run the mutants that the command line asks for, and print the report.
 
     With `variant`, those that are tried on none of these are left out. `quick` leaves it at the
-    tests of the statements that a mutant breaks, on the first of its variants.
+    tests of the statements that a mutant breaks, on the first of its variants, and leaves out those
+    that the list says survive.
 
     Raises UserError for a list that does not fit the series, or a name that is not there;
     TestsFailedError if a mutant survives without a reason, does not build, or is killed by a test
@@ -38,6 +39,8 @@ def mutate(
         raise UserError(f"--jobs {jobs}: it has to be 1 or more")
     chosen = {row.name for row in variants.select(variant)}
     mutants = tuple(mutant for mutant in mutants if chosen & set(mutant.variants))
+    if quick:
+        mutants = tuple(mutant for mutant in mutants if not mutant.survives)
     if not mutants:
         raise UserError(f"no mutant is tried on {variant}", "see harness/data/mutants/")
     folder = runner.new_folder(paths.BUILD / FOLDER)

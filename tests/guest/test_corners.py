@@ -170,7 +170,7 @@ def test_interface_that_is_gone_meanwhile(
     assert left(guest, far) == []
 
 
-@statement("F3")
+@statement("F3/divert")
 @pytest.mark.parametrize("df", ["", "DF"], ids=["", "df"])
 def test_largest_packet_that_needs_no_fragments(
     df: str, inject: Injector, guest: Machine, calls: Calls, far: Wire
