@@ -14,9 +14,10 @@ from harness.shell import Shell
 from harness.wire import Wire
 from tests.guest.chains import Chains
 from tests.guest.conftest import Listen
+from tests.guest.peer import connection_from, segments, serve, shape
 from tests.guest.programs import Calls, ProcDivert
 from tests.guest.sockets import bound, hexed
-from tests.guest.traffic import PLACES, PROTOCOLS, Flow, Place, Traffic, ip_packets
+from tests.guest.traffic import NEAR, PLACES, PROTOCOLS, Flow, Place, Traffic, ip_packets
 
 statement = pytest.mark.statement
 places = pytest.mark.parametrize("place", PLACES, ids=lambda place: place.name)
@@ -76,6 +77,21 @@ def test_passes_as_if_the_rule_had_no_target(
     assert counts[0] >= len(PROTOCOLS)
     assert counts == [counts[0]] * 3, "each rule counts each packet once"
     assert proc_divert().no_listener == 2 * counts[0]
+
+
+@statement("P2/passes")
+def test_connection_passes_from_its_syn_to_its_fin(
+    guest: Machine, calls: Calls, near: Wire, chains: Chains
+) -> None:
+    """Each of the guest's segments meets the rule on its way out, and is as without it."""
+    serve(calls)
+    connection_from(calls, near, 3001)
+    expected = list(map(shape, segments(guest, near, 3001)))
+    rules = [f"{chain} -i {NEAR.interface} -p TCP" for chain in ("input", "output")]
+    chains.append(*(f"{rule} -j DIVERT {PORT}" for rule in rules))
+    connection_from(calls, near, 3002)
+    assert list(map(shape, segments(guest, near, 3002))) == expected
+    assert chains.counts("output") == [len(expected)]
 
 
 @statement("P2/next-rule")
