@@ -156,8 +156,8 @@ class Example:
 
 examples = st.builds(
     Example,
-    packets=st.lists(st.one_of(sent(), sent(), sent(), own), min_size=1, max_size=9).map(tuple),
-    rules=st.lists(rules(), min_size=1, max_size=8).map(tuple),
+    packets=st.lists(st.one_of(sent(), sent(), sent(), own), min_size=2, max_size=9).map(tuple),
+    rules=st.lists(rules(), min_size=2, max_size=8).map(tuple),
 )
 
 

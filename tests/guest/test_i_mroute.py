@@ -11,6 +11,7 @@ from scapy.layers.inet import IP, UDP
 from harness.frames import ip_bytes
 from harness.machine import Machine
 from harness.network import LINKS, Link
+from harness.shell import Shell
 from harness.wire import Wire
 from tests.guest.chains import Chains
 from tests.guest.conftest import Divert
@@ -89,8 +90,8 @@ def test_goes_on_as_without_the_rule(
     assert without == [hop(multicast())]
     socket = divert(PORT)
     chains.append(
-        f"{chain} -i {interface} -d {GROUP} -j DIVERT {PORT}",
-        *(f"{name} -i eth2 -d {GROUP}" for name in ("input", "forward", "output")),
+        f"{chain} -i {interface} -p UDP -d {GROUP} -j DIVERT {PORT}",
+        *(f"{name} -i eth2 -p UDP -d {GROUP}" for name in ("input", "forward", "output")),
     )
     near.send(IP(multicast()))
     taken = socket.take()
@@ -113,13 +114,15 @@ def test_in_div_fwd_div_out_div_out(
     """Three ports on its way see it once each; one port on all three, once."""
     sockets = [divert(PORT + number) for number in range(3)]
     places = ["input -i eth1", "forward -i eth2", "output -i eth2"]
-    chains.append(*(f"{each} -d {GROUP} -j DIVERT {PORT + n}" for n, each in enumerate(places)))
+    chains.append(
+        *(f"{each} -p UDP -d {GROUP} -j DIVERT {PORT + n}" for n, each in enumerate(places))
+    )
     near.send(IP(multicast()))
     for socket in sockets:
         socket.give_back(socket.take())
     assert routed(guest, far) == [hop(multicast())]
     chains.flush()
-    chains.append(*(f"{each} -d {GROUP} -j DIVERT {PORT}" for each in places))
+    chains.append(*(f"{each} -p UDP -d {GROUP} -j DIVERT {PORT}" for each in places))
     near.send(IP(multicast(2)))
     sockets[0].give_back(sockets[0].take())
     assert routed(guest, far) == [hop(multicast(2))]
@@ -138,7 +141,7 @@ def test_rule_inserted_before_refuses_it(
     chains: Chains,
 ) -> None:
     socket = divert(PORT)
-    chains.append(f"{chain} -i eth2 -d {GROUP} -j DIVERT {PORT}")
+    chains.append(f"{chain} -i eth2 -p UDP -d {GROUP} -j DIVERT {PORT}")
     near.send(IP(multicast()))
     taken = socket.take()
     chains(f"-I {chain} 1 -i eth2 -d {GROUP} -j DENY")
@@ -160,7 +163,7 @@ def test_grown_above_the_next_link(
     chains: Chains,
 ) -> None:
     socket = divert(PORT)
-    chains.append(f"output -i eth2 -d {GROUP} -j DIVERT {PORT}")
+    chains.append(f"output -i eth2 -p UDP -d {GROUP} -j DIVERT {PORT}")
     packet = IP(multicast())
     packet.flags = flags
     del packet.chksum
@@ -179,16 +182,29 @@ def test_grown_above_the_next_link(
 
 @statement("I2/multicast-routing", "T1/copies", "T4")
 def test_copy_to_a_member_here_is_not_routed_again(
-    guest: Machine, near: Wire, far: Wire, router: Calls, divert: Divert, chains: Chains
+    guest: Machine,
+    near: Wire,
+    far: Wire,
+    router: Calls,
+    shell: Shell,
+    divert: Divert,
+    chains: Chains,
 ) -> None:
     """What is sent on comes back for a member of the second link, and its way ends there."""
+
+    def packets() -> int:
+        """How many multicast routing has seen: the fourth column, of all routes."""
+        lines = shell.check("cat /proc/net/ip_mr_cache").splitlines()[1:]
+        return sum(int(line.split()[3]) for line in lines)
+
     joined(router, FAR)
     socket = divert(PORT)
     near.send(IP(multicast()))
     assert routed(guest, far) == [hop(multicast())]
     without = router.drain("member")
     assert b"to the group" in without
-    chains.append(f"input -i eth2 -d {GROUP} -j DIVERT {PORT}")
+    assert packets() == 1
+    chains.append(f"input -i eth2 -p UDP -d {GROUP} -j DIVERT {PORT}")
     near.send(IP(multicast(2)))
     guest.barrier()
     taken = socket.take()
@@ -196,6 +212,7 @@ def test_copy_to_a_member_here_is_not_routed_again(
     socket.give_back(taken)
     assert routed(guest, far) == [hop(multicast(2))]
     assert router.drain("member") == without
+    assert packets() == 2
     assert socket.rest() == []
 
 
@@ -215,7 +232,7 @@ def test_copy_of_what_this_host_sends_is_routed(
     (sent,), (forwarded,) = routed(guest, near), routed(guest, far)
     assert forwarded == hop(sent)
     socket = divert(PORT)
-    chains.append(f"input -i eth1 -d {GROUP} -j DIVERT {PORT}")
+    chains.append(f"input -i eth1 -p UDP -d {GROUP} -j DIVERT {PORT}")
     send()
     taken = socket.take()
     assert routed(guest, near) == [taken.data]

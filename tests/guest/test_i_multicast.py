@@ -118,7 +118,7 @@ def test_taken_on_its_way_out_it_keeps_its_interface(
     if back == "another":
         # Nor does an option that says otherwise.
         calls.ok("setsockopt", socket.name, "ip", "multicast_if", f"ip:{other(link).guest_ip}")
-    chains.append(f"output -d {GROUP} -j DIVERT {PORT}")
+    chains.append(f"output -p UDP -d {GROUP} -j DIVERT {PORT}")
     calls.ok("sendto", "sender", "text:group", f"in:{GROUP}:{UDP_PORT}")
     taken = socket.take()
     (socket if back == "own" else second).give_back(taken)
@@ -176,7 +176,7 @@ def test_what_was_taken_is_looped_back_as_its_sender_wanted(
     calls.ok("setsockopt", "sender", "ip", "multicast_loop", f"byte:{sender_loops}")
     socket = divert(PORT)
     calls.ok("setsockopt", socket.name, "ip", "multicast_loop", f"byte:{socket_loops}")
-    chains.append(f"output -d {GROUP} -j DIVERT {PORT}")
+    chains.append(f"output -p UDP -d {GROUP} -j DIVERT {PORT}")
     calls.ok("sendto", "sender", "text:group", f"in:{GROUP}:{UDP_PORT}")
     taken = socket.take()
     socket.give_back(taken)
@@ -209,7 +209,7 @@ def test_multicast_that_comes_in_is_heard_by_a_member(
     joined(calls, FAR)
     socket = divert(PORT)
     if how == "taken":
-        chains.append(f"input -d {GROUP} -j DIVERT {PORT}")
+        chains.append(f"input -p UDP -d {GROUP} -j DIVERT {PORT}")
         far.send(IP(multicast()))
         socket.give_back(socket.take())
     else:

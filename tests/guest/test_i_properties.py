@@ -163,4 +163,4 @@ def test_no_difference_for_random_packets_and_rules(
 
     no_difference()
     taken = [counts.delivered for counts in bench.counts().ports.values()]
-    assert sum(taken) > EXAMPLES, "hardly a packet met a rule"
+    assert sum(taken) >= len(KEPT), "no packet met a rule"

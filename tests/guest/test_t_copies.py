@@ -53,7 +53,9 @@ def test_copy_to_this_host_of_what_was_injected(
 ) -> None:
     """Untagged: its port takes the copy on input as little as the packet on output."""
     member.ok("setsockopt", inject.socket.name, "ip", "multicast_if", f"ip:{FAR.guest_ip}")
-    chains.append(*(f"{name} -d {destination} -j DIVERT {PORT}" for name in ("input", "output")))
+    chains.append(
+        *(f"{name} -p UDP -d {destination} -j DIVERT {PORT}" for name in ("input", "output"))
+    )
     header = IP(src=FAR.guest_ip, dst=destination, id=9, ttl=4)
     packet = built(header / UDP(sport=1, dport=UDP_PORT) / b"copied")
     inject(packet, "none")
@@ -77,9 +79,9 @@ def test_copy_to_this_host_of_what_was_given_back(
     sender(member)
     socket, other = divert(PORT), divert(PORT + 1)
     chains.append(
-        f"output -d {destination} -j DIVERT {PORT}",
-        f"input -d {destination} -j DIVERT {PORT}",
-        f"input -d {destination} -j DIVERT {PORT + 1}",
+        f"output -p UDP -d {destination} -j DIVERT {PORT}",
+        f"input -p UDP -d {destination} -j DIVERT {PORT}",
+        f"input -p UDP -d {destination} -j DIVERT {PORT + 1}",
     )
     member.ok("sendto", "sender", "text:copied", f"in:{destination}:{UDP_PORT}")
     taken = socket.take()
@@ -105,9 +107,11 @@ def test_fragments_of_what_was_given_back(
     """
     sender(member)
     socket, other = divert(PORT), divert(PORT + 1)
-    chains.append(f"output -d {GROUP} -j DIVERT {PORT}", f"input -d {GROUP} -j DIVERT {PORT}")
+    chains.append(
+        f"output -p UDP -d {GROUP} -j DIVERT {PORT}", f"input -p UDP -d {GROUP} -j DIVERT {PORT}"
+    )
     if ports == "another":
-        chains.append(f"input -d {GROUP} -j DIVERT {PORT + 1}")
+        chains.append(f"input -p UDP -d {GROUP} -j DIVERT {PORT + 1}")
     member.ok("sendto", "sender", "text:small", f"in:{GROUP}:{UDP_PORT}")
     taken = socket.take()
     grown = IP(taken.data)

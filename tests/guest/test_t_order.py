@@ -221,27 +221,25 @@ def test_given_back_by_another_port(
 
 @statement("T3/user-chain", "T3/in-order", "T4")
 @hooks
-@pytest.mark.parametrize("ways", ["twice", "by two chains", "twice by one chain"])
 def test_chain_come_by_twice_is_two_places(
-    place: Place, ways: str, traffic: Traffic, divert: Divert, chains: Chains
+    place: Place, traffic: Traffic, divert: Divert, chains: Chains
 ) -> None:
     """Two ports in a chain that is jumped into twice: each sees the packet once a way."""
     sockets: list[DivertSocket] = [divert(A), divert(B)]
-    chains("-N user")
-    chains.append(f"user -j DIVERT {A}", f"user -j DIVERT {B}")
-    jumps = {"twice": ["user"] * 2, "by two chains": ["left", "right"]}.get(ways, ["left"] * 2)
-    for jump in {*jumps} - {"user"}:
-        chains(f"-N {jump}")
-        chains.append(f"{jump} -j user")
-    chains.append(*(place.rule(jump) for jump in jumps))
-    flow = traffic.send(place.path, "udp")
-    for socket in sockets * 2:
-        taken = socket.take()
-        socket.give_back(taken)
-    assert traffic.arrived([flow]) == [goes_on_as(place, taken.data)]
-    assert [socket.rest() for socket in sockets] == [[], []]
-    assert chains.counts(place.chain) == [1, 1]
-    assert chains.counts("user") == [2, 2]
+    for name in ("user", "left", "right"):
+        chains(f"-N {name}")
+    for jumps in (["user", "user"], ["left", "right"], ["left", "left"]):
+        chains.flush()
+        chains.append(f"user -j DIVERT {A}", f"user -j DIVERT {B}", "left -j user", "right -j user")
+        chains.append(*(place.rule(jump) for jump in jumps))
+        flow = traffic.send(place.path, "udp")
+        for socket in sockets * 2:
+            taken = socket.take()
+            socket.give_back(taken)
+        assert traffic.arrived([flow]) == [goes_on_as(place, taken.data)], jumps
+        assert [socket.rest() for socket in sockets] == [[], []], jumps
+        assert chains.counts(place.chain) == [1, 1]
+        assert chains.counts("user") == [2, 2]
 
 
 @statement("T3/user-chain", "T1/wins")
