@@ -96,7 +96,7 @@ def test_forwarded_looking_packet_with_any_local_interface(
     assert inject.left(near) == []
 
 
-@statement("I3/table-outbound", "I3/zero", "R6")
+@statement("I3/table-outbound", "I3/zero", "R6/disjoint")
 def test_outbound_meets_the_output_chain_from_its_head(
     inject: Injector, far: Wire, divert: Divert, chains: Chains
 ) -> None:
@@ -131,7 +131,7 @@ def test_outbound_meets_a_port_where_nobody_listens(
     assert len(inject.left(far)) == {"passes": 1, "dropped": 0}[expected("no-listener")]
 
 
-@statement("I3/table-inbound", "I3/inbound", "R6")
+@statement("I3/table-inbound", "I3/inbound", "R6/disjoint")
 @pytest.mark.parametrize("link", [NEAR, FAR], ids=["eth1", "eth2"])
 def test_inbound_meets_the_input_chain_from_its_head(
     inject: Injector, far: Wire, divert: Divert, chains: Chains, link: Any

@@ -76,7 +76,7 @@ def test_counts_exactly(calls: Calls, chains: Chains, proc_divert: Proc) -> None
     )
 
 
-@statement("S11/no-listener", "R6")
+@statement("S11/no-listener", "R6/disjoint")
 @pytest.mark.parametrize("place", PLACES, ids=lambda place: place.name)
 def test_counts_what_met_no_listener_at_every_hook(
     place: Place, chains: Chains, traffic: Traffic, calls: Calls, proc_divert: Proc

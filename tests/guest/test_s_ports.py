@@ -65,7 +65,7 @@ def deliver(process: Process, near: Wire, ports: list[int]) -> None:
     }
 
 
-@statement("S3/processes", "R6")
+@statement("S3/processes", "R6/disjoint")
 def test_both_ends_of_the_range_by_processes_of_their_own(
     shell: Shell, near: Wire, chains: Chains, calls: Calls, proc_divert: Proc
 ) -> None:
@@ -78,7 +78,7 @@ def test_both_ends_of_the_range_by_processes_of_their_own(
     assert proc_divert().ports == dict.fromkeys(ports, Counters(0, 1, 0, 0))
 
 
-@statement("S3/processes", "R6")
+@statement("S3/processes", "R6/disjoint")
 def test_200_processes_at_once_get_their_own_packets_only(
     shell: Shell, near: Wire, chains: Chains, proc_divert: Proc
 ) -> None:

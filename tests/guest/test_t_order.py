@@ -39,7 +39,7 @@ def goes_on_as(place: Place, data: bytes) -> bytes:
     return bytes(packet)
 
 
-@statement("T3/in-order", "R6", "T4")
+@statement("T3/in-order", "R6/disjoint", "T4")
 @places
 def test_two_rules_in_one_chain_see_a_packet_once_each(
     place: Place, traffic: Traffic, listen: Listen, chains: Chains

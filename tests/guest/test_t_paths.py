@@ -241,7 +241,7 @@ def test_injected_out_lo_in_div_in(
     assert nothing_waits(socket)
 
 
-@statement("T2", "R6", "T4")
+@statement("T2", "R6/disjoint", "T4")
 def test_two_ports_at_once(traffic: Traffic, listen: Listen, chains: Chains) -> None:
     """Two programs, two kinds of packet, interleaved: none sees or delays the other's."""
     udp, icmp = listen(A, "--reinject"), listen(B, "--reinject")

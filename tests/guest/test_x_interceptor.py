@@ -57,7 +57,7 @@ def test_reinject_sends_back_and_says_how_many(
     assert traffic.arrived([flow]) == [flow.arrives_as()]
 
 
-@statement("X3", "R4")
+@statement("X3", "R4/append")
 @pytest.mark.parametrize("program", ["interceptor --firewall --reinject", "interceptor-built"])
 def test_firewall_sets_its_rule_and_removes_it(
     guest: Machine, shell: Shell, near: Wire, chains: Chains, program: str
