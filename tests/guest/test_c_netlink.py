@@ -97,7 +97,7 @@ def test_device_admits_one_reader(calls: Calls, chains: Chains, traffic: Traffic
     calls.ok("open", "other", DEVICE, "both")
 
 
-@statement("C4/disjoint", "R6")
+@statement("C4/disjoint", "R6/disjoint")
 def test_divert_ports_see_disjoint_sets(
     calls: Calls, chains: Chains, traffic: Traffic, divert: Divert
 ) -> None:

@@ -27,6 +27,7 @@ LOOPBACK_MTU, SMALL_MTU = 3924, 600
 SMALL = f"ifconfig eth1 mtu {SMALL_MTU} && echo 0 >/proc/sys/net/ipv4/route/flush"
 
 INBOUND = f"in:{NEAR.guest_ip}:0"
+Send = Callable[[bytes], str]
 
 
 def to_near(size: int, number: int = 0x6000, flags: str = "") -> bytes:
@@ -34,25 +35,18 @@ def to_near(size: int, number: int = 0x6000, flags: str = "") -> bytes:
     return datagram(NEAR.host_ip, size, number=number, source=NEAR.guest_ip, flags=flags)
 
 
-Send = Callable[[bytes], str]
-
-
 def by_divert(calls: Calls) -> Send:
     """Injects outbound through a divert socket; errno's name, or nothing."""
     calls.ok("socket", "d", "inet", "raw", 254)
     calls.ok("bind", "d", f"in:0.0.0.0:{PORT}")
-    return lambda data: calls("sendto", "d", hexed(data), "none").get("error", "")
+    return lambda data: str(calls("sendto", "d", hexed(data), "none").get("error", ""))
 
 
 def by_raw(calls: Calls) -> Send:
     """Sends by a raw socket with IP_HDRINCL; errno's name, or nothing."""
     calls.ok("socket", "h", "inet", "raw", "raw")
-
-    def send(data: bytes) -> str:
-        row = calls("sendto", "h", hexed(data), f"in:{IP(data).dst}:0")
-        return str(row.get("error", ""))
-
-    return send
+    to = "in:{}:0".format
+    return lambda data: str(calls("sendto", "h", hexed(data), to(IP(data).dst)).get("error", ""))
 
 
 refused = pytest.mark.parametrize(
@@ -183,9 +177,9 @@ def test_options_of_a_large_packet(
 ) -> None:
     """One is copied into each fragment, the other stays in the first."""
     options = bytes.fromhex("940400000707080102030400")
-    header = IP(src=NEAR.guest_ip, dst=NEAR.host_ip, id=9, ttl=50, proto=99, options=options)
-    packet = built(header / bytes(range(250)) / bytes(3000))
+    header = IP(src=NEAR.guest_ip, dst=NEAR.host_ip, id=9, ttl=50, proto=99)
     header.options = options
+    packet = built(header / bytes(range(250)) / bytes(3000))
     assert packet[20:32] == options
     assert way(calls)(packet) == ""
     first, *rest = left(guest, near)
