@@ -25,12 +25,12 @@ class Peer:
         self.port, self.guest_port = port, guest_port
         self.seq, self.ack = 1000, 0
 
-    def send(self, flags: str, options: Any = ()) -> None:
-        """Send a segment without data."""
+    def send(self, flags: str, options: Any = (), body: bytes = b"") -> None:
+        """Send a segment; the next one follows it."""
         ports = {"sport": self.port, "dport": self.guest_port}
         header = TCP(**ports, seq=self.seq, ack=self.ack, flags=flags, options=list(options))
-        self.wire.send(IP(src=NEAR.host_ip, dst=NEAR.guest_ip, id=self.seq) / header)
-        self.seq += len({*flags} & {*"SF"})
+        self.wire.send(IP(src=NEAR.host_ip, dst=NEAR.guest_ip, id=self.seq) / header / body)
+        self.seq += len(body) + len({*flags} & {*"SF"})
 
     def expect(self, flags: str) -> Any:
         """The guest's next segment, which has these flags; taken in, and not yet acknowledged."""

@@ -13,13 +13,15 @@ from harness.shell import Shell
 from harness.wire import Wire
 from tests.guest.chains import Chains
 from tests.guest.conftest import Listen
+from tests.guest.peer import MSS, Peer
 from tests.guest.programs import Calls, ProcDivert
-from tests.guest.traffic import NEAR, TCP_PORT, header_is_right
+from tests.guest.traffic import TCP_PORT, header_is_right
 
 statement = pytest.mark.statement
 
 A, B = 1001, 1002
 BYTES = 60000
+ROUNDS = 8
 
 
 @statement("T1/loopback", "T1/way", "I2/loopback", "I2/bytes", "T4")
@@ -86,45 +88,6 @@ def unique(packets: list[bytes]) -> list[bytes]:
     return [by_place[place] for place in sorted(by_place)]
 
 
-class Peer:
-    """The far end of a TCP connection of the guest's, one segment at a time; no options."""
-
-    def __init__(self, wire: Wire) -> None:
-        self._wire = wire
-        self.seq, self.ack = 1000, 0
-        self.sent = 0
-        self.received = b""
-        self.packets: list[bytes] = []
-
-    def send(self, flags: str, body: bytes = b"") -> None:
-        """Send a segment; the next one follows it."""
-        header = IP(src=NEAR.host_ip, dst=NEAR.guest_ip, id=1 + self.seq % 60000)
-        segment = TCP(sport=5555, dport=TCP_PORT, flags=flags, seq=self.seq, ack=self.ack)
-        segment.window = 4096
-        self._wire.send(header / segment / body)
-        self.sent += 1
-        self.seq += len(body) + len({"S", "F"} & set(flags))
-
-    def expect(self) -> TCP:
-        """The next segment of the guest's that acknowledges all that was sent, or has data."""
-        packet = self._wire.expect(
-            lambda each: (
-                TCP in each
-                and each[IP].src == NEAR.guest_ip
-                and (each[TCP].ack == self.seq)
-                and bytes(each[IP]) not in self.packets
-            ),
-            what="segment",
-        )
-        self.packets.append(bytes(packet[IP]))
-        segment = packet[TCP]
-        length = packet[IP].len - 20 - segment.dataofs * 4
-        if segment.seq == self.ack or not self.ack:
-            self.received += bytes(segment.payload)[:length]
-            self.ack = segment.seq + length + len({"S", "F"} & set(str(segment.flags)))
-        return segment
-
-
 @statement("T1/way", "I2/stack", "I2/bytes", "T4")
 def test_tcp_through_two_queues_by_wire(
     guest: Machine,
@@ -140,30 +103,26 @@ def test_tcp_through_two_queues_by_wire(
     calls.ok("listen", "listener", 5)
     come_in, out = (listen(port, "--reinject", "--limit", "0") for port in (A, B))
     chains.append(f"input -i eth1 -j DIVERT {A}", f"output -i eth1 -j DIVERT {B}")
-    peer = Peer(near)
-    peer.send("S")
-    assert peer.expect().flags == "SA"
+    peer = Peer(near, 5555, TCP_PORT)
+    peer.send("S", MSS)
+    peer.expect("SA")
     peer.send("A")
     calls.ok("accept", "listener", "server")
-    sent = b""
-    for number in range(8):
+    for number in range(ROUNDS):
         body = bytes([number]) * 500
-        peer.send("PA", body)
-        sent += body
-        # An acknowledgement may be put off for a while, so the program answers, which carries it.
+        peer.send("PA", body=body)
         assert bytes.fromhex(calls.ok("recv", "server", 500, "waitall")["hex"]) == body
         calls.ok("send", "server", f"fill:100:{number:02x}")
-        while len(peer.received) < 100 * (number + 1):
-            peer.expect()
+        assert bytes(peer.expect("PA")[TCP].payload)[:100] == bytes([number]) * 100
         peer.send("A")
-    assert peer.received == b"".join(bytes([number]) * 100 for number in range(8))
     peer.send("FA")
     assert calls.ok("recv", "server", 1)["result"] == 0
     calls.ok("close", "server")
-    while "F" not in peer.expect().flags:
-        pass
+    peer.expect("FA")
     peer.send("A")
-    come_in.take(peer.sent)
+    # Two for the beginning, two a round, two for the end.
+    sent = 2 + 2 * ROUNDS + 2
+    come_in.take(sent)
     guest.barrier()
     counts = proc_divert().ports
     assert [counts[port].dropped for port in (A, B)] == [0, 0]
@@ -173,4 +132,4 @@ def test_tcp_through_two_queues_by_wire(
     assert [seen.data for seen in out.finish()] == [
         data[: int.from_bytes(data[2:4], "big")] for data in left
     ]
-    assert len(come_in.finish()) == counts[A].delivered == peer.sent
+    assert len(come_in.finish()) == counts[A].delivered == sent
