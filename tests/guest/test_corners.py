@@ -171,7 +171,7 @@ def test_interface_that_is_gone_meanwhile(
 
 
 @statement("F3/divert")
-@pytest.mark.parametrize("df", ["", "DF"], ids=["", "df"])
+@pytest.mark.parametrize("df", ["", "DF"], ids=["plain", "df"])
 def test_largest_packet_that_needs_no_fragments(
     df: str, inject: Injector, guest: Machine, calls: Calls, far: Wire
 ) -> None:

@@ -51,7 +51,7 @@ def routed(guest: Machine, wire: Wire) -> list[bytes]:
 
 @statement("I2/bytes", "T1/copies", "T4")
 @at_each
-@pytest.mark.parametrize("member", [False, True], ids=["", "member"])
+@pytest.mark.parametrize("member", [False, True], ids=["no-member", "member"])
 def test_given_back_it_is_routed_once(
     chain: str,
     member: bool,
@@ -81,7 +81,8 @@ def test_given_back_it_is_routed_once(
     assert routed(guest, far) == [hop(to_group())]
     assert routed(guest, near) == []
     assert socket.rest() == []
-    assert calls.drain("member") == [bytes(40)] if member else True
+    if member:
+        assert calls.drain("member") == [bytes(40)]
 
 
 @statement("T2", "T3/hooks", "T4")
