@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,10 @@ from harness.variants import Variant
 
 class DoesNotBuildError(InfrastructureError):
     """A mutant that is no program: its row in the list has to be mended."""
+
+
+class SameError(InfrastructureError):
+    """A mutant that is, on this variant, the kernel without it: there is nothing to test."""
 
 
 # What a tree was made of, beside it; it is there when the tree is whole.
@@ -64,12 +69,11 @@ class Tree:
             if not path.is_symlink() and path.stat().st_mtime != archive.FILE_TIME:
                 os.utime(path, (archive.FILE_TIME, archive.FILE_TIME))
         self._compile(self._what)
-        for name in ("arch/i386/boot/bzImage", "System.map"):
-            mine, tested = self._tree / name, self.control.folder / Path(name).name
-            if mine.read_bytes() != tested.read_bytes():
-                raise InfrastructureError(
-                    f"{mine} is not {tested}", "two builds of the same source have to be the same"
-                )
+        if not self._is_control():
+            raise InfrastructureError(
+                f"what {self._tree} makes is not {self.control.bzimage}",
+                "two builds of the same source have to be the same",
+            )
         for part in series:
             for name in part.touched():
                 if (self._tree / name).is_file():
@@ -80,7 +84,8 @@ class Tree:
     def build(self, edit: Edit, folder: Path, what: str) -> Kernel:
         """The kernel with the edit, copied to `folder`.
 
-        Raises DoesNotBuildError with the compiler's first errors.
+        Raises DoesNotBuildError with the compiler's first errors; SameError if all that was
+        changed is C, and the kernel the same byte for byte.
         """
         self._restore()
         kept = self._folder / _PRISTINE / edit.file
@@ -91,6 +96,8 @@ class Tree:
             self._compile(what)
         except InfrastructureError as error:
             raise DoesNotBuildError(error.message, error.hint) from error
+        if edit.file.endswith((".c", ".h")) and self._is_control():
+            raise SameError(f"{what} makes no other kernel")
         folder.mkdir(parents=True)
         kernel.keep(self._tree, folder)
         return Kernel(
@@ -103,6 +110,10 @@ class Tree:
             seconds=0.0,
             cached=False,
         )
+
+    def _is_control(self) -> bool:
+        made = self._tree / "arch/i386/boot/bzImage"
+        return filecmp.cmp(made, self.control.bzimage, shallow=False)
 
     def _compile(self, what: str) -> None:
         jobs = len(os.sched_getaffinity(0))

@@ -125,6 +125,10 @@ class Run:
                 attempt.message = error.message
                 self._conclude(attempt, Verdict.UNBUILT)
                 continue
+            except mutate_build.SameError as error:
+                attempt.message = error.message
+                self._unseen(attempt)
+                continue
             self._sessions[spec.variant] = attempt
             yield spec
 
@@ -215,7 +219,12 @@ class Run:
         elif not self._quick and (attempt.status != 0 or not attempt.passed):
             log = self._folder / session / "pytest.log"
             raise InfrastructureError(f"no test ran on {session}", f"pytest's output: {log}")
-        elif attempt.waiting:
+        else:
+            self._unseen(attempt)
+
+    def _unseen(self, attempt: _Attempt) -> None:
+        """No test of its session has failed, or there was none to run."""
+        if attempt.waiting:
             attempt.passed, attempt.status, attempt.running = 0, None, ""
             self._ready.appendleft(attempt)
         else:

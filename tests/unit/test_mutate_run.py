@@ -11,7 +11,7 @@ import pytest
 from harness import image, kernel, mutate_build, mutate_edit, paths, runner
 from harness.image import Image
 from harness.kernel import Kernel
-from harness.mutate_build import DoesNotBuildError
+from harness.mutate_build import DoesNotBuildError, SameError
 from harness.mutate_edit import Edit
 from harness.mutate_list import Mutant
 from harness.mutate_result import Memory, Result, Verdict
@@ -65,6 +65,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[s
         def build(self, edit: Edit, folder: Path, what: str) -> Kernel:
             if "nonsense" in edit.new:
                 raise DoesNotBuildError(f"{what} does not compile")
+            if "same" in edit.new:
+                raise SameError(f"{what} makes no other kernel")
             folder.mkdir(parents=True)
             (folder / "bzImage").write_text("".join(edit.new))
             return built(self.variant, folder / "bzImage")
@@ -100,6 +102,7 @@ def test_verdicts(run: Callable[..., dict[str, Result]]) -> None:
         ("dying", "die"),
         ("unbuilt", "nonsense"),
         ("flaky", "fault three"),
+        ("same", "same"),
     )
     assert {name: row.verdict for name, row in results.items()} == {
         "seen": Verdict.KILLED,
@@ -108,6 +111,7 @@ def test_verdicts(run: Callable[..., dict[str, Result]]) -> None:
         "dying": Verdict.KILLED,
         "unbuilt": Verdict.UNBUILT,
         "flaky": Verdict.VOID,
+        "same": Verdict.SURVIVED,
     }
     killers = {name: (row.test.rpartition("::")[2], row.variant) for name, row in results.items()}
     assert killers["seen"] == ("test_one", "base")
