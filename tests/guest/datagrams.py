@@ -107,3 +107,21 @@ def statistics(shell: Shell) -> dict[str, int]:
     """The counters of IP in /proc/net/snmp, by name."""
     names, numbers = re.findall(r"^Ip: (.*)$", shell.check("cat /proc/net/snmp"), re.MULTILINE)
     return dict(zip(names.split(), map(int, numbers.split()), strict=True))
+
+
+# No part of a datagram looks like another: a frame's room is no multiple of its length.
+PATTERN = bytes(range(1, 33))
+
+
+def pattern(size: int) -> bytes:
+    """What `fill:size:...` gives in `calls`."""
+    return (PATTERN * (size // len(PATTERN) + 1))[:size]
+
+
+def udp(calls: Calls, size: int, *options: tuple[str, str, str]) -> dict[str, object]:
+    """The guest sends a UDP datagram of `size` bytes, headers included; what the call answered."""
+    calls.ok("socket", "u", "inet", "dgram", 17)
+    for option in options:
+        calls.ok("setsockopt", "u", *option)
+    fill = f"fill:{size - 28}:{PATTERN.hex()}"
+    return calls("sendto", "u", fill, f"in:{NEAR.host_ip}:4000")

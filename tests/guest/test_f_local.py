@@ -13,7 +13,17 @@ from harness.shell import Shell
 from harness.wire import Wire
 from tests.guest.chains import Chains
 from tests.guest.conftest import Divert
-from tests.guest.datagrams import LARGEST, ROOM, body, glue, open_receiver
+from tests.guest.datagrams import (
+    LARGEST,
+    PATTERN,
+    ROOM,
+    body,
+    glue,
+    open_receiver,
+    pattern,
+    statistics,
+    udp,
+)
 from tests.guest.divert import left
 from tests.guest.programs import Calls, ProcDivert
 from tests.guest.sockets import transport_is_right
@@ -23,22 +33,6 @@ statement = pytest.mark.statement
 OUTPUT = PLACES[4]
 
 PORT = 1234
-# No part of a datagram looks like another: a frame's room is no multiple of its length.
-PATTERN = bytes(range(1, 33))
-
-
-def pattern(size: int) -> bytes:
-    """What `fill:size:...` gives in `calls`."""
-    return (PATTERN * (size // len(PATTERN) + 1))[:size]
-
-
-def udp(calls: Calls, size: int, *options: tuple[str, str, str]) -> dict[str, object]:
-    """The guest sends a UDP datagram of `size` bytes, headers included; what the call answered."""
-    calls.ok("socket", "u", "inet", "dgram", 17)
-    for option in options:
-        calls.ok("setsockopt", "u", *option)
-    fill = f"fill:{size - 28}:{PATTERN.hex()}"
-    return calls("sendto", "u", fill, f"in:{NEAR.host_ip}:4000")
 
 
 def icmp(calls: Calls, size: int) -> dict[str, object]:
@@ -173,12 +167,14 @@ def test_rule_with_ports_takes_the_whole(
 @statement("F4/refused")
 @pytest.mark.parametrize("target", ["DENY", "REJECT"])
 def test_chain_that_refuses_it(
-    target: str, guest: Machine, near: Wire, calls: Calls, chains: Chains
+    target: str, guest: Machine, near: Wire, shell: Shell, calls: Calls, chains: Chains
 ) -> None:
     """The sender is told, as with one that needs no fragments, and nothing of it leaves."""
     chains.append(f"output {OUTPUT.match} -p UDP -d 0/0 4000 -j {target}")
+    discarded = statistics(shell)["OutDiscards"]
     assert udp(calls, 4000)["error"] == "EPERM"
     assert left(guest, near) == []
+    assert statistics(shell)["OutDiscards"] == discarded + 1
     chains.flush()
     calls.ok("sendto", "u", f"fill:3972:{PATTERN.hex()}", f"in:{NEAR.host_ip}:4000")
     assert len(left(guest, near)) == 3
@@ -200,55 +196,6 @@ def test_sender_into_a_full_queue_sees_success(
     assert left(guest, near) == []
     assert [len(data) for data in socket.rest()] == [LARGEST]
     assert proc_divert().ports[PORT].dropped == 1
-
-
-@statement("F4/header")
-def test_header_is_that_of_the_socket(
-    guest: Machine, near: Wire, calls: Calls, chains: Chains, divert: Divert
-) -> None:
-    """TOS, TTL and options; one option belongs into every fragment, one into the first."""
-    options = "940400000707080102030400"
-    socket = divert(PORT)
-    chains.append(OUTPUT.rule(f"DIVERT {PORT}"))
-    udp(
-        calls,
-        4000,
-        ("ip", "tos", "int:16"),
-        ("ip", "ttl", "int:7"),
-        ("ip", "options", f"hex:{options}"),
-    )
-    taken = socket.take()
-    header = IP(taken.data)
-    assert (header.tos, header.ttl, header.ihl, header.frag, int(header.flags)) == (16, 7, 8, 0, 0)
-    assert taken.data[20:24] == bytes.fromhex(options[:8])
-    chains.flush()
-    fill = f"fill:3972:{PATTERN.hex()}"
-    calls.ok("sendto", "u", fill, f"in:{NEAR.host_ip}:4000")
-    first, *rest = left(guest, near)
-    assert first[20:27] == taken.data[20:27]
-    for each in rest:
-        assert header_is_right(each)
-        assert (each[1], each[8]) == (16, 7)
-        assert each[20:24] == bytes.fromhex(options[:8])
-        assert each[24:32] in (b"\1" * 7 + b"\0", b"\1" * 8)
-    payload = b"".join(each[32:] for each in (first, *rest))
-    assert payload[8:] == pattern(3972)
-
-
-@statement("F4/header")
-def test_multicast_has_the_time_to_live_of_multicasts(
-    guest: Machine, near: Wire, calls: Calls, chains: Chains, divert: Divert
-) -> None:
-    socket = divert(PORT)
-    chains.append(OUTPUT.rule(f"DIVERT {PORT}"))
-    calls.ok("socket", "m", "inet", "dgram", 17)
-    calls.ok("setsockopt", "m", "ip", "multicast_if", f"ip:{NEAR.guest_ip}")
-    calls.ok("setsockopt", "m", "ip", "multicast_ttl", "int:3")
-    calls.ok("sendto", "m", f"fill:3972:{PATTERN.hex()}", "in:239.1.2.3:4000")
-    taken = socket.take()
-    assert (IP(taken.data).ttl, len(taken.data)) == (3, 4000)
-    socket.give_back(taken)
-    assert glue(left(guest, near)) == [taken.data]
 
 
 @statement("F4/dont-fragment")
