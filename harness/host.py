@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from rich.table import Table
 
-from harness import command, paths, terminal
+from harness import command, compiler, paths, terminal
 from harness.errors import InfrastructureError
 
 PROBE_SECONDS = 30.0
@@ -45,7 +45,7 @@ def load() -> tuple[Need, ...]:
     return tuple(
         Need(
             name,
-            row["package"],
+            row["package"].format(gcc=compiler.package()),
             row["reason"],
             tuple(row.get("version", ())),
             tuple(row.get("flags", ())),
@@ -58,8 +58,8 @@ def load() -> tuple[Need, ...]:
 def has(need: Need) -> bool:
     """Whether the host has it: a program in PATH, or a compiler that can compile what it must."""
     if not need.compile:
-        return shutil.which(need.name) is not None
-    argv = ["gcc", *need.flags, "-x", "c", "-", "-o", "/dev/null"]
+        return where(need) != ""
+    argv = [compiler.name(), *need.flags, "-x", "c", "-", "-o", "/dev/null"]
     try:
         done = subprocess.run(
             argv,
@@ -72,6 +72,16 @@ def has(need: Need) -> bool:
     except (OSError, subprocess.TimeoutExpired):
         return False
     return done.returncode == 0
+
+
+def program(need: Need) -> str:
+    """What to call for it; of the compilers, the one that is chosen."""
+    return compiler.name() if need.name == "gcc" else need.name
+
+
+def where(need: Need) -> str:
+    """The path of its program; empty if it is not in PATH, or none."""
+    return shutil.which(program(need)) or ""
 
 
 def missing() -> tuple[Need, ...]:
@@ -149,7 +159,7 @@ def version(need: Need) -> str:
         return ""
     try:
         done = subprocess.run(
-            [need.name, *need.version],
+            [program(need), *need.version],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -169,7 +179,7 @@ def table() -> Table:
         rows.add_column(heading)
     for need in load():
         if has(need):
-            rows.add_row(need.name, "ok", shutil.which(need.name) or "", version(need))
+            rows.add_row(need.name, "ok", where(need), version(need))
         else:
             rows.add_row(need.name, "[red]missing[/red]", need.reason, f"package {need.package}")
     return rows

@@ -17,6 +17,7 @@ from rich.table import Table
 
 from harness import (
     command,
+    compiler,
     fingerprint,
     kernelconfig,
     patches,
@@ -49,7 +50,6 @@ _KEPT = {
 _OBJECTS = "net/ipv4"
 
 _TOOLS = (
-    ("gcc", "--version"),
     ("as", "--version"),
     ("ld", "--version"),
     ("as86", "-v"),
@@ -184,7 +184,9 @@ def make_command(*targets: str, jobs: int = 1) -> list[str]:
     """
     keep = [f"{name}={os.environ[name]}" for name in ("PATH", "TMPDIR") if name in os.environ]
     environment = ["env", "-i", "LC_ALL=C", "TZ=UTC", *keep]
-    return [*environment, "make", "ARCH=i386", "HOSTCC=gcc -m32", f"-j{jobs}", *targets]
+    gcc = compiler.name()
+    chosen = [f"GCC={gcc}", f"HOSTCC={gcc} -m32"]
+    return [*environment, "make", "ARCH=i386", *chosen, f"-j{jobs}", *targets]
 
 
 def _run(argv: Sequence[str], seconds: float, tree: Path, log: Path) -> None:
@@ -211,7 +213,7 @@ def _explained(what: str, tree: Path, log: Path) -> Iterator[None]:
             raise InfrastructureError(f"{what}: {error.message}", error.hint) from error
         shown = "\n".join(f"  {line}" for line in first)
         raise InfrastructureError(
-            f"{what} does not compile:\n{shown}", f"all of the log: {log}"
+            f"{what} does not compile:\n{shown}", compiler.doubted(f"all of the log: {log}")
         ) from error
 
 
@@ -241,9 +243,13 @@ def headers(given: Sequence[str] = ()) -> Path:
     return store.obtain("headers", key, make, "the kernel's headers").path / "include"
 
 
-@functools.cache
 def tool_versions() -> str:
     """The first lines in which the compiler, assemblers, linker and make say their versions."""
+    return f"{compiler.identity()}\n{_other_versions()}"
+
+
+@functools.cache
+def _other_versions() -> str:
     lines: list[str] = []
     for argv in _TOOLS:
         try:

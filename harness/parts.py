@@ -3,16 +3,24 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import shutil
-import subprocess
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import command, fingerprint, packages, patches, paths, sources, store, terminal
+from harness import (
+    command,
+    compiler,
+    fingerprint,
+    packages,
+    patches,
+    paths,
+    sources,
+    store,
+    terminal,
+)
 from harness.errors import InfrastructureError
 
 DATA = paths.IMAGES / "image.toml"
@@ -70,25 +78,6 @@ def load() -> dict[str, Part]:
     }
 
 
-@functools.cache
-def compiler() -> str:
-    """What the host's C compiler says of itself: its version is a part of every fingerprint.
-
-    Raises InfrastructureError if there is none.
-    """
-    return _ask_gcc("--version")
-
-
-def _ask_gcc(question: str) -> str:
-    try:
-        done = subprocess.run(
-            ["gcc", question], capture_output=True, text=True, check=True, timeout=30
-        )
-    except (OSError, subprocess.SubprocessError) as error:
-        raise InfrastructureError("this host has no working gcc", "run: ./inv setup") from error
-    return done.stdout.partition("\n")[0]
-
-
 def processors() -> int:
     """How many compilers to run at once where nobody says."""
     return len(os.sched_getaffinity(0))
@@ -98,9 +87,14 @@ def write_compiler(target: Path, *, flags: str, after: str) -> None:
     """Write `target`, a compiler for the guest: images/libc/cc for the headers and libraries beside
     it, with more `flags` and, `after` the libc's, more folders of headers.
     """
-    found = _ask_gcc("-print-file-name=include")
+    values = {
+        "GCC": compiler.name(),
+        "GCC_INCLUDE": compiler.ask("-print-file-name=include"),
+        "FLAGS": flags,
+        "AFTER": after,
+    }
     text = (paths.IMAGES / "libc" / "cc").read_text()
-    for name, value in (("FLAGS", flags), ("GCC_INCLUDE", found), ("AFTER", after)):
+    for name, value in values.items():
         text = text.replace(f"@{name}@", value)
     target.write_text(text)
     target.chmod(0o755)
@@ -127,7 +121,7 @@ def build(part: Part, needs: Sequence[Built], *, jobs: int, given: Sequence[str]
     print_ = fingerprint.of_bytes(
         RECIPE,
         part.name,
-        compiler(),
+        compiler.identity(),
         origin.fingerprint,
         *(series.fingerprint for series in origin.series),
         fingerprint.of_tree(part.recipe),
@@ -151,6 +145,7 @@ def build(part: Part, needs: Sequence[Built], *, jobs: int, given: Sequence[str]
         environment = {need.name.upper(): str(need.folder) for need in needs}
         environment |= {
             "LC_ALL": "C",
+            "HOST_CC": compiler.name(),
             "CC": environment.get("LIBC", "") + "/bin/cc",
             "JOBS": str(jobs),
             "OUT": str(out),
@@ -159,14 +154,17 @@ def build(part: Part, needs: Sequence[Built], *, jobs: int, given: Sequence[str]
             # What was set for the host's programs is not for the guest's.
             **dict.fromkeys(("CFLAGS", "CPPFLAGS", "LDFLAGS", "LIBS", "MAKEFLAGS"), ""),
         }
-        command.run(
-            [*SHELL, str(part.recipe / "build.sh")],
-            what=f"building {part.name} for the guest",
-            log=log,
-            seconds=part.seconds,
-            cwd=tree,
-            env=environment,
-        )
+        try:
+            command.run(
+                [*SHELL, str(part.recipe / "build.sh")],
+                what=f"building {part.name} for the guest",
+                log=log,
+                seconds=part.seconds,
+                cwd=tree,
+                env=environment,
+            )
+        except InfrastructureError as error:
+            raise InfrastructureError(error.message, compiler.doubted(error.hint)) from error
         for leftover in (tree, binary):
             shutil.rmtree(leftover, ignore_errors=True)
 

@@ -18,7 +18,7 @@ for name in $(cat wanted); do
 	grep -q "^$name=y" .config || { echo "busybox has no $name, or it needs another option"; exit 1; }
 done
 
-make -s -j"$JOBS" HOSTCC=gcc CC="$CC -include $RECIPE/dietlibc.h" CONFIG_EXTRA_CFLAGS=-w \
+make -s -j"$JOBS" HOSTCC="$HOST_CC" CC="$CC -include $RECIPE/dietlibc.h" CONFIG_EXTRA_CFLAGS=-w \
 	SKIP_STRIP=y busybox busybox.links
 mkdir -p "$OUT/bin"
 strip -o "$OUT/bin/busybox" busybox

@@ -8,7 +8,7 @@ lenient="-Wno-error=implicit-function-declaration -Wno-error=implicit-int \
 	-Wno-error=int-conversion -Wno-error=incompatible-pointer-types"
 
 # The makefile has no place for flags that every file needs, but beside the compiler's name.
-gcc="gcc -m32 -march=i586 -mno-mmx -mno-sse -fno-pie -fno-stack-protector -fcf-protection=none \
+gcc="$HOST_CC -m32 -march=i586 -mno-mmx -mno-sse -fno-pie -fno-stack-protector -fcf-protection=none \
 	-fno-asynchronous-unwind-tables $lenient -w"
 make -s ARCH=i386 CC="$gcc" bin-i386
 make -s -j"$JOBS" ARCH=i386 STRIP=: CC="$gcc" $(printf 'bin-i386/%s ' $parts)
@@ -20,7 +20,8 @@ for part in $parts; do
 	cp "bin-i386/$part" "$OUT/lib/$part"
 done
 mv "$OUT/lib/dietlibc.a" "$OUT/lib/libc.a"
-sed -e "s|@FLAGS@|-D_BSD_SOURCE $(echo $lenient)|" -e "s|@GCC_INCLUDE@|$(gcc -print-file-name=include)|" \
+sed -e "s|@GCC@|$HOST_CC|" -e "s|@GCC_INCLUDE@|$($HOST_CC -print-file-name=include)|" \
+	-e "s|@FLAGS@|-D_BSD_SOURCE $(echo $lenient)|" \
 	-e 's|@AFTER@|-idirafter "$here/later" -idirafter "$here/later/i386-linux-gnu"|' \
 	"$RECIPE/cc" >"$OUT/bin/cc"
 chmod 755 "$OUT/bin/cc"

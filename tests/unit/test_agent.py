@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from harness import compiler
 from harness.agent import Agent, AgentAddress, AgentChannel
 from harness.errors import GuestError, GuestLostError
 
@@ -25,7 +26,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("agent") / "agent"
     sources = [str(PROGRAMS / name) for name in ("agent.c", "common.c")]
     flags = ["-m32", "-std=gnu99", "-Wall", "-Wextra", "-Werror"]
-    subprocess.run(["gcc", *flags, "-o", str(output), *sources], check=True, timeout=60)
+    subprocess.run([compiler.name(), *flags, "-o", str(output), *sources], check=True, timeout=60)
     return output
 
 

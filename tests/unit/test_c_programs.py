@@ -19,6 +19,8 @@ from typing import Any
 
 import pytest
 
+from harness import compiler
+
 PROGRAMS = Path(__file__).parents[1] / "programs"
 TABLE: dict[str, dict[str, Any]] = tomllib.loads((PROGRAMS / "programs.toml").read_text())
 
@@ -35,7 +37,16 @@ SECONDS = 20.0
 
 def compile_c(output: Path, sources: list[Path], flags: list[str]) -> str:
     """Compile with the guest's word size; returns the compiler's messages. Fails on an error."""
-    command = ["gcc", "-m32", "-O2", f"-I{PROGRAMS}", *flags, "-o", str(output), *map(str, sources)]
+    command = [
+        compiler.name(),
+        "-m32",
+        "-O2",
+        f"-I{PROGRAMS}",
+        *flags,
+        "-o",
+        str(output),
+        *map(str, sources),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     return done.stderr
@@ -100,7 +111,7 @@ def test_only_the_program_of_the_year_2000_may_warn() -> None:
 def test_compiles_for_a_64_bit_libc_too(name: str) -> None:
     program = TABLE[name]
     sources = [str(PROGRAMS / source) for source in program["sources"]]
-    command = ["gcc", "-fsyntax-only", "-Werror", *program["flags"], *sources]
+    command = [compiler.name(), "-fsyntax-only", "-Werror", *program["flags"], *sources]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
 

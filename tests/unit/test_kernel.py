@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import kernel, manifest, patches, paths, sources, variants, worktree
+from harness import compiler, kernel, manifest, patches, paths, sources, variants, worktree
 from harness.errors import HarnessError, InfrastructureError, MissingSourceError, UserError
 from tests.unit.toy import write_tree
 
@@ -121,6 +121,8 @@ def test_all_that_goes_in_counts(
     (paths.KERNEL_CONFIG / "base.config").write_text("CONFIG_NET=y\nCONFIG_MORE=y\n")
     folders.append(folder())
     monkeypatch.setattr(kernel, "RECIPE", "another")
+    folders.append(folder())
+    monkeypatch.setenv(compiler.VARIABLE, "cc")
     folders.append(folder())
     assert len(set(folders)) == len(folders)
 

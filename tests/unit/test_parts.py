@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import parts, patches, paths
+from harness import compiler, parts, patches, paths
 from harness.errors import InfrastructureError
 
 
@@ -75,11 +75,15 @@ def test_a_part_is_built_anew_when_what_it_needs_changes(toy: parts.Part, tmp_pa
     assert len(prints) == 3
 
 
-def test_a_recipe_finds_what_it_needs(toy: parts.Part, recipe: Path, tmp_path: Path) -> None:
-    (recipe / "build.sh").write_text('echo "$LIBC $CC" >"$OUT/found"\n')
+def test_a_recipe_finds_what_it_needs(
+    toy: parts.Part, recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (recipe / "build.sh").write_text('echo "$LIBC $CC $HOST_CC" >"$OUT/found"\n')
     libc = parts.Built("libc", tmp_path, "f", 0.0, True)
-    built = parts.build(toy, (libc,), jobs=1)
-    assert (built.folder / "found").read_text() == f"{tmp_path} {tmp_path}/bin/cc\n"
+    for gcc in ("gcc", "cc"):
+        monkeypatch.setenv(compiler.VARIABLE, gcc)
+        built = parts.build(toy, (libc,), jobs=1)
+        assert (built.folder / "found").read_text() == f"{tmp_path} {tmp_path}/bin/cc {gcc}\n"
 
 
 @pytest.mark.parametrize("line", ["false", 'echo "$UNSET_BY_ANYBODY"', "exit 7"])
@@ -117,7 +121,7 @@ def test_main_in_an_archive_is_found(tmp_path: Path) -> None:
     text = (paths.IMAGES / "libc" / "cc").read_text()
     script = tmp_path / "bin" / "cc"
     script.parent.mkdir()
-    script.write_text(text.replace("exec gcc", "echo").replace("@FLAGS@", ""))
+    script.write_text(text.replace("exec @GCC@", "echo").replace("@FLAGS@", ""))
     script.chmod(0o755)
     done = subprocess.run(
         [script, "lib.a", "-o", "program"], capture_output=True, text=True, check=True
