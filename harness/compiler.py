@@ -15,7 +15,7 @@ from harness.errors import InfrastructureError
 CANDIDATES = ("gcc-12", "gcc")
 VARIABLE = "DIVERT_GCC"
 
-# The versions with which kernel and image were built and the guest tests passed; 11 on `base` alone.
+# Those with which kernel and image were built and the guest tests passed; 11 on `base` alone.
 TRIED = ("11", "12")
 
 ASK_SECONDS = 30.0
