@@ -100,6 +100,7 @@ def test_two_ports_on_forward_and_output(
     (plain,) = routed(guest, far)
     first, second = divert(PORT), divert(PORT + 1)
     chains.append(rule("forward", f"DIVERT {PORT}"), rule("output", f"DIVERT {PORT + 1}"))
+    chains.append(f"input -i {FAR.interface} -d {GROUP}")
     near.send(IP(packet))
     taken = first.take()
     assert header_is_right(taken.data)
@@ -114,6 +115,8 @@ def test_two_ports_on_forward_and_output(
     assert routed(guest, far) == [taken.data]
     assert first.rest() == second.rest() == []
     assert chains.counts("forward") == chains.counts("output") == [1]
+    # Nor is it looped back, as if this host had sent it.
+    assert chains.counts("input") == [0]
 
 
 @statement("T3/verdicts", "I6/deny", "I6/reject")
