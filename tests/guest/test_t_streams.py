@@ -53,13 +53,16 @@ def test_tcp_through_two_queues_on_the_loopback(
     seen: list[IP] = []
     while not is_over(seen):
         seen.append(come_in.next().packet)
+    # What either end sends again from now on is no matter of these ports any more.
+    chains("-F output")
+    for _ in range(len(seen), proc_divert().ports[A].delivered):
+        come_in.next()
     counts = proc_divert().ports
     for port in (A, B):
         assert counts[port].dropped == 0
         assert counts[port].injected == counts[port].delivered
     # Nothing was lost between the two, and nothing made twice.
     assert counts[A] == counts[B]
-    assert chains.counts("output") == chains.counts("input") == [counts[A].delivered]
     first = [seen.data for seen in out.finish()]
     assert first == [seen.data for seen in come_in.finish()]
     assert len(first) == counts[A].delivered
