@@ -117,10 +117,12 @@ def test_in_div_fwd_div_out_div_out(
     chains.append(
         *(f"{each} -p UDP -d {GROUP} -j DIVERT {PORT + n}" for n, each in enumerate(places))
     )
+    chains.append(f"input -i eth2 -p UDP -d {GROUP}")
     near.send(IP(multicast()))
     for socket in sockets:
         socket.give_back(socket.take())
     assert routed(guest, far) == [hop(multicast())]
+    assert chains.counts("input") == [1, 0], "no copy of it came back, as for a sender here"
     chains.flush()
     chains.append(*(f"{each} -p UDP -d {GROUP} -j DIVERT {PORT}" for each in places))
     near.send(IP(multicast(2)))
