@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""F6. What fragments take of the guest's memory, until they time out, or others need the room."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from scapy.layers.inet import IP
+
+from harness.deadline import Deadline
+from harness.machine import Machine
+from harness.shell import Shell
+from harness.wire import Wire
+from tests.guest.chains import Chains
+from tests.guest.conftest import Divert
+from tests.guest.datagrams import statistics
+from tests.guest.divert import left
+from tests.guest.letters import delivered, fragments, open_raw, spelled
+from tests.guest.programs import Calls
+from tests.guest.traffic import NEAR, OTHER
+
+statement = pytest.mark.statement
+
+PORT = 1234
+# Buffers that a look at the guest's memory, and its connection, may take or have freed.
+SLACK = 8
+
+
+def memory(shell: Shell) -> dict[str, int]:
+    """What of those sorts of memory that fragments take is in use."""
+    text = shell.check("cat /proc/slabinfo")
+    rows = re.findall(r"^(skbuff_head_cache|size-(?:32|64|128|2048)) +(\d+)", text, re.MULTILINE)
+    return {name: int(number) for name, number in rows}
+
+
+def grown(before: dict[str, int], after: dict[str, int]) -> dict[str, int]:
+    """What there is more of, beyond what the look itself may take."""
+    more = {name: after[name] - number for name, number in before.items()}
+    return {name: number for name, number in more.items() if number > SLACK}
+
+
+INCOMPLETE = 40
+# Long enough on a busy host; it takes 10 milliseconds.
+EXPIRE_SECONDS = 5.0
+
+
+def expire(shell: Shell, count: int) -> None:
+    """Wait until so many datagrams have timed out."""
+    deadline = Deadline(EXPIRE_SECONDS, f"{count} datagrams timed out")
+    while statistics(shell)["ReasmTimeout"] < count:
+        assert not deadline.expired, deadline.what
+
+
+@statement("F6/timed-out")
+def test_datagrams_that_time_out(
+    guest: Machine,
+    near: Wire,
+    shell: Shell,
+    calls: Calls,
+    icmp_errors: None,
+    expected: Callable[[str], str],
+) -> None:
+    """What they took is free again; a first fragment's sender is told, if the kernel does that."""
+    open_raw(calls)
+    shell.check("echo 0 >/proc/sys/net/ipv4/ipfrag_time")
+    before = memory(shell)
+    for number in range(1, INCOMPLETE + 1):
+        near.send(IP(fragments("0:AAA+", number)[0]))
+        near.send(IP(fragments("6:C", 1000 + number)[0]))
+    guest.barrier()
+    expire(shell, 2 * INCOMPLETE)
+    assert delivered(calls) == {}
+    told = left(guest, near)
+    assert {tuple(data[20:22]) for data in told} <= {(11, 1)}
+    assert sorted(IP(data[28:]).id for data in told) == (
+        list(range(1, INCOMPLETE + 1)) if expected("reassembly-timeout") == "told" else []
+    )
+    assert grown(before, memory(shell)) == {}
+    # What comes too late is a datagram of its own, and the next one is received.
+    shell.check("echo 30 >/proc/sys/net/ipv4/ipfrag_time")
+    near.send_all(map(IP, fragments("3:BBB", 1) + fragments("0:AAA+ 3:BBB", 2)))
+    assert delivered(calls) == {2: spelled("AAABBB")}
+
+
+@statement("F6/taken-too-late")
+def test_given_back_after_the_rest_timed_out(
+    guest: Machine, near: Wire, shell: Shell, calls: Calls, divert: Divert, chains: Chains
+) -> None:
+    """A program that keeps a fragment too long loses the datagram, nothing else."""
+    open_raw(calls)
+    socket = divert(PORT)
+    chains.append(f"input -i {NEAR.interface} -p {OTHER} -f -j DIVERT {PORT}")
+    shell.check("echo 0 >/proc/sys/net/ipv4/ipfrag_time")
+    before = memory(shell)
+    near.send_all(map(IP, fragments("0:AAA+ 3:BBB", 1)))
+    expire(shell, 1)
+    socket.give_back(socket.take())
+    expire(shell, 2)
+    assert delivered(calls) == {}
+    assert grown(before, memory(shell)) == {}
+
+
+@statement("F6/memory")
+def test_memory_for_fragments_is_bounded(
+    guest: Machine, near: Wire, shell: Shell, calls: Calls
+) -> None:
+    """Above a threshold the oldest go; what is whole is still received."""
+    open_raw(calls)
+    limits = "/proc/sys/net/ipv4/ipfrag"
+    shell.check(f"echo 32768 >{limits}_high_thresh && echo 16384 >{limits}_low_thresh")
+    before = memory(shell)
+    letters = "Q" * 180
+    near.send_all(IP(fragments(f"0:{letters}+", number)[0]) for number in range(1, 200))
+    buffers = memory(shell)["skbuff_head_cache"] - before["skbuff_head_cache"]
+    assert buffers <= 32768 // 1500 + SLACK
+    near.send_all(map(IP, fragments("0:AAA+ 3:BBB", 1000)))
+    assert delivered(calls) == {1000: spelled("AAABBB")}
+
+
+@statement("F6/memory", "S10/close")
+def test_fragments_with_no_listener_or_one_that_dies_are_freed(
+    guest: Machine, near: Wire, shell: Shell, calls: Calls, divert: Divert, chains: Chains
+) -> None:
+    shell.check("echo 0 >/proc/sys/net/ipv4/ipfrag_time")
+    before = memory(shell)
+    chains.append(f"input -i {NEAR.interface} -p {OTHER} -j DIVERT {PORT}")
+    for number in range(INCOMPLETE):
+        near.send_all(map(IP, fragments("0:AAA+ 3:BBB", number + 1)))
+    socket = divert(PORT)
+    for number in range(INCOMPLETE):
+        near.send_all(map(IP, fragments("0:AAA+ 3:BBB", number + 1)))
+    socket.close()
+    guest.barrier()
+    assert grown(before, memory(shell)) == {}
