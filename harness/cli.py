@@ -58,6 +58,10 @@ def _mistakes_named() -> Iterator[None]:
         yield
     except ParseError as error:
         raise Exit(f"{error}\nsee: ./inv --list", errors.EXIT_USER) from error
+    except ValueError as error:
+        # int() of the value of an option; invoke does not say of which.
+        value = str(error).rpartition(": ")[2]
+        raise Exit(f"{value} is no number\nsee: ./inv --list", errors.EXIT_USER) from error
 
 
 def reports_errors(function: Callable[P, R]) -> Callable[P, R]:

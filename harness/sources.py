@@ -246,8 +246,10 @@ def report(given: Sequence[str] = ()) -> None:
             table.add_row(name, str(verified.origin), verdict(source, verified))
     terminal.show(table)
     if errors:
-        for further in errors[1:]:
-            terminal.say(str(further))
+        # A mistake in --source is found anew for every source.
+        for further in dict.fromkeys(map(str, errors[1:])):
+            if further != str(errors[0]):
+                terminal.say(further)
         raise errors[0]
 
 

@@ -25,7 +25,14 @@ def _inv(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize(
-    "words", [("no-such-task",), ("test", "--no-such-flag"), ("--help", "no-such-task"), ("cc",)]
+    "words",
+    [
+        ("no-such-task",),
+        ("test", "--no-such-flag"),
+        ("test", "--jobs", "many"),
+        ("--help", "no-such-task"),
+        ("cc",),
+    ],
 )
 def test_a_mistyped_command_line_is_the_users(words: tuple[str, ...]) -> None:
     result = _inv(*words)
