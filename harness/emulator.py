@@ -24,6 +24,12 @@ KILL_SECONDS = 5.0
 _LEASH = ("setsid", "--ctty", "env", "--default-signal=HUP")
 
 
+def require() -> None:
+    """Raise InfrastructureError if there is no QEMU; better before a kernel is built for it."""
+    if shutil.which(qemu.PROGRAM) is None:
+        raise InfrastructureError(f"this host lacks {qemu.PROGRAM}", "run: ./inv setup")
+
+
 class Emulator:
     """A QEMU process on a pseudo-terminal of its own: the guest's console.
 
@@ -39,8 +45,7 @@ class Emulator:
         self.log = log
         self._released = False
         self.arguments = qemu.arguments(spec)
-        if shutil.which(qemu.PROGRAM) is None:
-            raise InfrastructureError(f"this host lacks {qemu.PROGRAM}", "run: ./inv setup")
+        require()
         self.console_fd, terminal_fd = pty.openpty()
         try:
             # Else the console's first lines, before QEMU sets it raw, come with doubled returns.

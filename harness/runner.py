@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness import (
+    emulator,
     image,
     kernel,
     paths,
@@ -212,6 +213,7 @@ def _missing(given: Sequence[str]) -> list[MissingSourceError]:
 
 
 def _build(request: Request, folder: Path, recorder: Recorder) -> list[WorkerSpec]:
+    emulator.require()
     guest_image = image.build(given=request.given)
     recorder.record(ImageBuilt(seconds=guest_image.seconds, cached=guest_image.cached))
     specs = []

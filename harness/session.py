@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from harness import image, kept, kernel, paths, terminal, variants
+from harness import emulator, image, kept, kernel, paths, terminal, variants
 from harness.errors import UserError
 from harness.machine import Machine, MachineSpec
 from harness.passthrough import Passthrough
@@ -79,6 +79,7 @@ def _guest(
 ) -> Iterator[Machine]:
     """A fresh guest of `variant`, built if need be, in a folder of its own below build/runs/."""
     chosen = variants.named(variant)
+    emulator.require()
     built = kernel.build(chosen, given=given)
     disk = image.build(given=given)
     spec = MachineSpec(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import image, kernel, paths, report, runner, sources, variants
+from harness import image, kernel, paths, qemu, report, runner, sources, variants
 from harness.errors import (
     GuestError,
     InfrastructureError,
@@ -28,9 +28,13 @@ from harness.verdict import judge
 from tests.unit import toysuite
 from tests.unit.test_verdict import GOOD
 
-PASSING = (
-    "@S1\ndef test_one(guest): pass\n\n@pytest.mark.statement('S2')\ndef test_two(guest): pass\n"
-)
+PASSING = """
+@S1
+def test_one(guest): pass
+
+@pytest.mark.statement('S2/bind')
+def test_two(guest): pass
+"""
 
 
 @pytest.fixture
@@ -38,6 +42,7 @@ def suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Pa
     """Makes a toy suite the guest tests; nothing is downloaded or built."""
     monkeypatch.setattr(paths, "RUNS", tmp_path / "runs")
     monkeypatch.setattr(sources, "locate", lambda *_: tmp_path)
+    monkeypatch.setattr(qemu, "PROGRAM", "sh")
     nothing = tmp_path / "nothing"
     monkeypatch.setattr(
         image, "build", lambda **_: Image(nothing, nothing, nothing, seconds=0.0, cached=True)
@@ -111,6 +116,20 @@ def test_build_that_breaks(suite: Callable[[str], Path], monkeypatch: pytest.Mon
         runner.run(request("base"))
     events = read_events(paths.RUNS / "latest" / report.EVENTS)
     assert "the run did not finish" in judge(events).reasons
+
+
+def test_no_qemu_is_told_before_anything_is_built(
+    suite: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suite(PASSING)
+
+    def build(**_: object) -> Image:
+        raise AssertionError
+
+    monkeypatch.setattr(image, "build", build)
+    monkeypatch.setattr(qemu, "PROGRAM", "qemu-of-nobody")
+    with pytest.raises(InfrastructureError, match="this host lacks qemu-of-nobody"):
+        runner.run(request("base"))
 
 
 def test_interrupted_run_ends_its_sessions_and_says_so(
