@@ -82,7 +82,7 @@ def test_copy_of_a_multicast_with_the_source_of_another_interface(
     calls.ok("bind", "sender", f"in:{NEAR.guest_ip}:0")
     calls.ok("setsockopt", "sender", "socket", "bindtodevice", FAR_DEVICE)
     socket = divert(PORT)
-    chains.append(f"input -i {FAR.interface} -d {GROUP} -j DIVERT {PORT}")
+    chains.append(f"input -i {FAR.interface} -p UDP -d {GROUP} -j DIVERT {PORT}")
     calls.ok("sendto", "sender", "text:looped", f"in:{GROUP}:{UDP_PORT}")
     taken = socket.take()
     assert IP(taken.data).src == NEAR.guest_ip

@@ -34,7 +34,8 @@ def to_group(size: int = 40, **fields: Any) -> bytes:
 
 
 def rule(chain: str, target: str) -> str:
-    return f"{chain} -i {INTERFACE[chain]} -d {GROUP} -j {target}"
+    """A rule for the packets to the group; this host's reports of membership go there as well."""
+    return f"{chain} -i {INTERFACE[chain]} -p UDP -d {GROUP} -j {target}"
 
 
 def joined(calls: Calls, address: str) -> None:
@@ -100,7 +101,7 @@ def test_two_ports_on_forward_and_output(
     (plain,) = routed(guest, far)
     first, second = divert(PORT), divert(PORT + 1)
     chains.append(rule("forward", f"DIVERT {PORT}"), rule("output", f"DIVERT {PORT + 1}"))
-    chains.append(f"input -i {FAR.interface} -d {GROUP}")
+    chains.append(f"input -i {FAR.interface} -p UDP -d {GROUP}")
     near.send(IP(packet))
     taken = first.take()
     assert header_is_right(taken.data)
@@ -160,7 +161,7 @@ def test_it_is_not_looped_back_to_this_host(
     """Nobody here is a member: what was forwarded does not meet the input chain of its way out."""
     route_groups(calls)
     socket = divert(PORT)
-    looped = f"input -i {FAR.interface} -d {GROUP}"
+    looped = f"input -i {FAR.interface} -p UDP -d {GROUP}"
     chains.append(rule(chain, f"DIVERT {PORT}"), looped)
     near.send(IP(to_group()))
     socket.give_back(socket.take())
@@ -234,7 +235,7 @@ def test_own_packet_that_was_looped_back_is_routed_on(
     (sent,), (forwarded,) = send()
     assert forwarded == hop(sent)
     socket = divert(PORT)
-    chains.append(f"input -d {GROUP} -j DIVERT {PORT}")
+    chains.append(f"input -p UDP -d {GROUP} -j DIVERT {PORT}")
     (sent,), nothing = send()
     assert nothing == []
     taken = socket.take()
@@ -242,3 +243,22 @@ def test_own_packet_that_was_looped_back_is_routed_on(
     socket.give_back(taken)
     assert (routed(guest, near), routed(guest, far)) == ([], [hop(sent)])
     assert socket.rest() == []
+
+
+@statement("I2/changed", "T1/copies")
+def test_copy_for_this_host_of_what_was_routed_is_not_routed_again(
+    guest: Machine, calls: Calls, near: Wire, far: Wire, divert: Divert, chains: Chains
+) -> None:
+    """Changed, it is of a flow that the router does not know; it asks its daemon for none."""
+    route_groups(calls)
+    joined(calls, FAR.guest_ip)
+    socket = divert(PORT)
+    chains.append(f"input -i {FAR.interface} -p UDP -d {GROUP} -j DIVERT {PORT}")
+    near.send(IP(to_group()))
+    taken = socket.take()
+    assert routed(guest, far) == [hop(to_group())]
+    socket.give_back(taken, to_group(ttl=8, src="192.0.2.77"))
+    assert calls.drain("member") == [bytes(40)]
+    assert routed(guest, far) == []
+    # What the kernel asks has protocol 0 (struct igmpmsg).
+    assert [data for data in calls.drain("igmp") if data[9] == 0] == []
