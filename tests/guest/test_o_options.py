@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import re
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -57,18 +60,42 @@ def dialogue(tree: Path, config: str, answers: Mapping[str, str]) -> str:
     text = ""
     with process:
         while process.expect([asked, pexpect.EOF]) == 0:
-            text += str(process.before) + str(process.after)
+            text += str(process.before) + str(process.after) + "\n"
             symbol = str(process.after).rpartition("(CONFIG_")[2].partition(")")[0]
             process.sendline(answers.get(symbol, ""))
         text += str(process.before)
     assert process.exitstatus == 0, text
-    return text
+    return text.replace("\r", "")
 
 
-@statement("O1")
+@statement("O1/config")
 def test_config_asks_for_the_options(tree: Path) -> None:
     text = dialogue(tree, answered(), {"IP_DIVERT": "y"})
     assert text.index(DEFRAG) < text.index(DIVERT) < text.index(PASSTHROUGH)
+    networking = text.index("* Networking options")
+    assert networking < text.index(DEFRAG)
+    assert text.index(PASSTHROUGH) < text.index("\n*\n", text.index(PASSTHROUGH))
+
+
+@statement("O1/defrag")
+def test_always_defragment_is_where_it_was(
+    tree: Path, worker_spec: WorkerSpec, tmp_path: Path
+) -> None:
+    """But for the one new question the dialogue is that of the tree without the series."""
+    source = sources.obtain(kernel.SOURCE, worker_spec.given)
+    toolchain = patches.load_parts(kernel.SOURCE, ("toolchain",))
+    stock = tmp_path / "linux"
+    kernel.prepare(source, toolchain, stock, tmp_path / "log")
+    answers = {"IP_ALWAYS_DEFRAG": "y"}
+    ours = dialogue(tree, answered(), answers).splitlines()
+    theirs = dialogue(stock, answered(IP_DIVERT=None), answers).splitlines()
+    new = [line for line in ours if line not in theirs]
+    assert [line.partition(" [")[0].strip() for line in new] == [DIVERT]
+    assert [line for line in ours if line not in new] == theirs
+    # And so are the symbols that the answers have made.
+    resolved = [kernelconfig.parse((each / ".config").read_text()) for each in (tree, stock)]
+    assert resolved[0] == resolved[1] | {"CONFIG_IP_DIVERT": "n"}
+    assert resolved[1]["CONFIG_IP_ALWAYS_DEFRAG"] == "y"
 
 
 def help_text(tree: Path, symbol: str) -> str:
@@ -79,7 +106,7 @@ def help_text(tree: Path, symbol: str) -> str:
     return "\n".join(entries[0])
 
 
-@statement("O1")
+@statement("O1/help")
 def test_options_are_explained(tree: Path) -> None:
     divert = help_text(tree, "CONFIG_IP_DIVERT")
     assert divert.startswith("IP: divert sockets\n")
@@ -92,7 +119,7 @@ def test_options_are_explained(tree: Path) -> None:
     assert defrag.index("masquerading") < defrag.index('With "IP: divert sockets"')
 
 
-@statement("O1")
+@statement("O1/needs")
 @pytest.mark.parametrize(
     ("changes", "divert"),
     [
@@ -116,7 +143,7 @@ def test_options_depend_on_what_they_need(
     assert (DEFRAG in text) == (not {"IP_FIREWALL", "FIREWALL"} & set(changes))
 
 
-@statement("O1")
+@statement("O1/xconfig")
 def test_xconfig_offers_the_options(tree: Path, artifacts: Path) -> None:
     # All of `make xconfig` but the window.
     argv = kernel.make_command("-C", "scripts", f"TOPDIR={tree}", "kconfig.tk")
@@ -126,10 +153,100 @@ def test_xconfig_offers_the_options(tree: Path, artifacts: Path) -> None:
         assert script.count(f'"{text}') == 1, text
 
 
-@statement("O2")
-def test_object_code_is_that_of_the_toolchain_patches_alone(worker_spec: WorkerSpec) -> None:
-    stock = kernel.build(variants.load()["stock"], given=worker_spec.given).objects / "net/ipv4"
-    off = Path(worker_spec.objects) / "net/ipv4"
+# In the place of the program that draws menuconfig's menus: it writes down what it is asked to
+# show, and presses the keys of a plan, each an item's text and the status that the key ends with.
+LXDIALOG = """\
+import json, pathlib, sys
+
+folder = pathlib.Path(__file__).parent
+words = sys.argv[1:]
+if "--textbox" in words:
+    words.append(pathlib.Path(words[words.index("--textbox") + 1]).read_text())
+with (folder / "shown").open("a") as shown:
+    shown.write(json.dumps(words) + "\\n")
+if "--menu" not in words:
+    sys.exit(0)
+(text, status), *rest = json.loads((folder / "plan").read_text())
+(folder / "plan").write_text(json.dumps(rest))
+if text:
+    sys.stderr.write([tag for tag, item in zip(words, words[1:]) if text in item][0])
+sys.exit(status)
+"""
+CHOOSE, HELP, YES, LEAVE = 0, 2, 3, 1
+
+
+def menus(tree: Path, config: str, plan: list[tuple[str, int]]) -> list[list[str]]:
+    """The arguments of each dialogue that `make menuconfig` shows while these keys are pressed."""
+    folder = tree / "scripts/lxdialog"
+    (folder / "Makefile").write_text("all:\n")
+    program = folder / "lxdialog"
+    program.write_text(f"#!{sys.executable}\n{LXDIALOG}")
+    program.chmod(0o755)
+    (folder / "plan").write_text(json.dumps(plan))
+    (folder / "shown").unlink(missing_ok=True)
+    (tree / ".config").write_text(config)
+    argv = kernel.make_command("menuconfig")
+    with pexpect.spawn(
+        argv[0], argv[1:], cwd=str(tree), encoding="utf-8", timeout=ASK_SECONDS
+    ) as process:
+        process.expect(pexpect.EOF)
+    assert process.exitstatus == 0, process.before
+    assert json.loads((folder / "plan").read_text()) == [], process.before
+    return [json.loads(line) for line in (folder / "shown").read_text().splitlines()]
+
+
+@statement("O1/menuconfig")
+def test_menuconfig_offers_the_options(tree: Path) -> None:
+    config = answered(IP_DIVERT="n", IP_DIVERT_PASSTHROUGH="n", IP_ALWAYS_DEFRAG="n")
+    plan = [
+        ("Networking options", CHOOSE),
+        ("IP: divert sockets", HELP),
+        ("IP: divert sockets", YES),
+        ("IP: divert pass-through", YES),
+        ("IP: always defragment", YES),
+        ("", LEAVE),
+        ("", LEAVE),
+    ]
+    shown = menus(tree, config, plan)
+    networking = [
+        [word for word in words if word.startswith("[")]
+        for words in shown
+        if "Networking options" in words
+    ]
+    first, _after_help, *_, last = networking
+    assert not [item for item in first if "pass-through" in item]
+    divert, defrag = "IP: divert sockets", "IP: always defragment (required for masquerading)"
+    assert [item for item in first if divert in item] == [f"[ ] {divert}"]
+    places = [
+        next(number for number, item in enumerate(last) if item.startswith(f"[*] {text}"))
+        for text in (defrag, divert, "IP: divert pass-through")
+    ]
+    assert places[0] < places[1] == places[2] - 1
+    (helped,) = [words[-1] for words in shown if "--textbox" in words]
+    assert "CONFIG_IP_DIVERT:" in helped
+    assert help_text(tree, "CONFIG_IP_DIVERT").splitlines()[1].strip() in helped
+    resolved = kernelconfig.parse((tree / ".config").read_text())
+    for symbol in ("IP_DIVERT", "IP_DIVERT_PASSTHROUGH", "IP_ALWAYS_DEFRAG"):
+        assert resolved[f"CONFIG_{symbol}"] == "y", symbol
+
+
+def objects(name: str, fragments: tuple[str, ...], worker_spec: WorkerSpec) -> Path:
+    """The folder of net/ipv4's objects of a variant, with other fragments of the configuration."""
+    variant = variants.load()[name]
+    suffix = "".join(f"+{fragment}" for fragment in fragments)
+    variant = dataclasses.replace(variant, name=name + suffix, fragments=fragments)
+    return kernel.build(variant, given=worker_spec.given).objects / "net/ipv4"
+
+
+@statement("O2/plain", "O2/defrag")
+@pytest.mark.parametrize("fragments", [(), ("defrag",)], ids=["plain", "defrag"])
+def test_object_code_is_that_of_the_toolchain_patches_alone(
+    worker_spec: WorkerSpec, fragments: tuple[str, ...]
+) -> None:
+    stock = objects("stock", fragments, worker_spec)
+    off = objects("off", fragments, worker_spec)
+    if not fragments:
+        assert off == Path(worker_spec.objects) / "net/ipv4"
     names = sorted(path.name for path in stock.glob("*.o"))
     assert {"ip_fw.o", "ip_input.o", "ip_output.o", "raw.o", "af_inet.o", "ipv4.o"} <= set(names)
     assert names == sorted(path.name for path in off.glob("*.o"))
@@ -138,7 +255,18 @@ def test_object_code_is_that_of_the_toolchain_patches_alone(worker_spec: WorkerS
     ] == []
 
 
-@statement("O3")
+@statement("O2/defrag")
+def test_always_defragment_makes_other_object_code(worker_spec: WorkerSpec) -> None:
+    """Else the comparison with it would compare the same thing twice."""
+    plain, defrag = (objects("off", fragments, worker_spec) for fragments in ((), ("defrag",)))
+    names = ("ip_input.o", "ip_fragment.o")
+    assert [(plain / name).read_bytes() != (defrag / name).read_bytes() for name in names] == [
+        True,
+        True,
+    ]
+
+
+@statement("O3/matrix")
 def test_matrix_is_the_cross_of_the_options() -> None:
     crossed = variants.select(None, "passthrough,defrag")
     names = ["base", "passthrough", "defrag", "passthrough+defrag"]
@@ -146,7 +274,7 @@ def test_matrix_is_the_cross_of_the_options() -> None:
     assert [row.name for row in variants.select(None, None)] == ["stock", "off", *names]
 
 
-@statement("O3")
+@statement("O3/options")
 def test_kernel_has_the_options_of_its_variant(worker_spec: WorkerSpec) -> None:
     resolved = kernelconfig.parse((Path(worker_spec.bzimage).parent / "config").read_text())
     found = {
