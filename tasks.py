@@ -212,6 +212,35 @@ def console(_context: Context, source: list[str], variant: str | None = None) ->
     session.console(variant=variant, given=source)
 
 
+@task(
+    iterable=["source"],
+    help={
+        "variant": "kernel variants by name (default: all that have divert sockets)",
+        "seconds": "how long to go on with each variant, in rounds of 20,000 calls",
+        "calls": "instead: one round of so many calls, as a find's command line has it",
+        "seed": "what the calls depend on (default: a new one, which is printed)",
+        "trace": "write the last calls of a round to the console, and show it",
+        "source": _SOURCE,
+    },
+)
+@reports_errors
+def fuzz(
+    _context: Context,
+    source: list[str],
+    variant: str | None = None,
+    seconds: int = 0,
+    calls: int = 0,
+    seed: str | None = None,
+    trace: bool = False,
+) -> None:
+    """Make random calls to divert sockets and the firewall, and say what does not survive them."""
+    from harness import fuzz as fuzz_module
+
+    fuzz_module.fuzz(
+        variant=variant, seconds=seconds, calls=calls, seed=seed, trace=trace, given=source
+    )
+
+
 @task(help={"everything": "also the cache of built things; downloads are never removed"})
 @reports_errors
 def clean(_context: Context, everything: bool = False) -> None:

@@ -30,7 +30,7 @@ def run(variant: str, put: Sequence[str], command: str, given: Sequence[str] = (
     if not command.strip():
         raise UserError("no command to run", "as in: ./inv run --variant base -- ipchains -L -n")
     files = [_file(name) for name in put]
-    with _guest("run", variant, given) as machine:
+    with guest("run", variant, given) as machine:
         for file in files:
             machine.ssh.put(file, f"/root/{file.name}", mode=file.stat().st_mode & 0o777)
         machine.console.tee = ConsoleLines()
@@ -48,7 +48,7 @@ def shell(variant: str, given: Sequence[str] = ()) -> int:
 
     Without a terminal on standard input, the shell's commands are read from there.
     """
-    with _guest("shell", variant, given) as machine:
+    with guest("shell", variant, given) as machine:
         channel = machine.ssh.open_channel()
         if sys.stdin.isatty():
             return Passthrough(machine).terminal(channel)
@@ -66,18 +66,21 @@ def console(variant: str | None, given: Sequence[str] = ()) -> None:
         _follow_kept()
         return
     terminal.say("the console of a fresh guest; Ctrl-] ends it")
-    with _guest("console", variant, given, on_console=_write_out) as machine:
+    with guest("console", variant, given, on_console=_write_out) as machine:
         Passthrough(machine).console(_LEAVE)
 
 
 @contextmanager
-def _guest(
+def guest(
     kind: str,
     variant: str,
     given: Sequence[str],
     on_console: Callable[[bytes], object] | None = None,
 ) -> Iterator[Machine]:
-    """A fresh guest of `variant`, built if need be, in a folder of its own below build/runs/."""
+    """A fresh guest of `variant`, built if need be, in a folder of its own below build/runs/.
+
+    `kind` is the end of the folder's name: the task's. Raises UserError for an unknown variant.
+    """
     chosen = variants.named(variant)
     emulator.require()
     built = kernel.build(chosen, given=given)
@@ -127,9 +130,9 @@ def _follow_kept() -> None:
             "keep one: ./inv test --keep, or see a fresh one: add --variant base",
         )
     newest = guests[0]
-    for guest in guests:
-        terminal.say(f"kept: {guest.variant}, {guest.login}")
-        terminal.say(f"      to end it: reboot there, or here: kill {guest.pid}")
+    for each in guests:
+        terminal.say(f"kept: {each.variant}, {each.login}")
+        terminal.say(f"      to end it: reboot there, or here: kill {each.pid}")
     terminal.say(f"the console of {newest.variant}, until Ctrl-C or its end:")
     # tail waits for the file to grow by inotify, and ends with the process.
     subprocess.run(

@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Random calls to divert sockets and to the firewall, made in a guest by tests/programs/fuzz.c.
+
+A find is a guest that crashes or hangs, an answer that no call may give, or memory that is not
+given back. The program's calls depend on the seed alone, so a find is had again by the command line
+that is printed with it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import shlex
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness import session, terminal, variants
+from harness.console import Console
+from harness.deadline import Deadline
+from harness.errors import GuestError, GuestLostError, TestsFailedError, UserError
+from harness.machine import Machine
+from harness.shell import Shell
+
+# A round begins in a guest as it was after its boot, so that a find needs no long history.
+ROUND_CALLS = 20_000
+# How often the program tells the console how far it is (CONSOLE_EVERY in fuzz.c).
+PROGRESS_CALLS = 256
+SEEDS = 2**32
+# Objects that a look at the memory, and its connection, may take or have freed. Of 32 bytes are
+# also the kernel's own lists of what is free in caches that have once been large.
+SLACK, SLACK_32 = 8, 250
+
+_SNAPSHOT = "fuzz"
+# A round takes some seconds; on a busy host many times that.
+_ROUND_SECONDS = 120.0
+# What still waits for a timer: fragments (1 s, as set below), packets without a neighbour (3 s),
+# and sockets that were closed while a packet was on its way, looked at again after 10 s.
+_SETTLE_SECONDS = 30.0
+# Fragments time out soon, and rules that log write to the kernel's log but not to the console.
+_PREPARE = "echo 1 >/proc/sys/net/ipv4/ipfrag_time && dmesg -n 6"
+# Neighbours and routes are no loss: they are kept for a minute and more, and go with the interface.
+_LOOK = """\
+echo 0 >/proc/sys/net/ipv4/route/flush
+for name in lo eth1 eth2; do ifconfig $name down && ifconfig $name up; done
+cat /proc/slabinfo /proc/net/sockstat"""
+_LOOK_AGAIN = f"sleep 0.3\n{_LOOK}"
+_LOG = "/root/fuzz.log"
+
+_OBJECTS = re.compile(r"^(skbuff_head_cache|sock|size-\d+) +(\d+)", re.MULTILINE)
+_SOCKETS = re.compile(r"^sockets: used (\d+)", re.MULTILINE)
+_PROGRESS = re.compile(r"fuzz: seed \d+, call (\d+)")
+
+
+@dataclass(frozen=True)
+class Round:
+    """So many calls of a seed, or as many as can be made in `seconds` if that is not 0."""
+
+    variant: str
+    seed: int
+    calls: int = ROUND_CALLS
+    seconds: int = 0
+
+    def again(self, calls: int) -> str:
+        """The command line that makes the first `calls` calls again, and shows the last of them."""
+        words = ("--variant", self.variant, "--seed", str(self.seed), "--calls", str(calls))
+        return shlex.join(["./inv", "fuzz", *words, "--trace"])
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a round: how many calls were made, and how many had each kind of answer."""
+
+    calls: int
+    answers: Mapping[str, int]
+
+
+def parse_memory(text: str) -> dict[str, int]:
+    """The counts in /proc/slabinfo and /proc/net/sockstat, one after the other."""
+    counts = {name: int(number) for name, number in _OBJECTS.findall(text)}
+    return counts | {"sockets": sum(map(int, _SOCKETS.findall(text)))}
+
+
+def lost(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, int]:
+    """What there is more of, beyond what a look may take."""
+    more = {name: after[name] - number for name, number in before.items()}
+    slack = {"size-32": SLACK_32}
+    return {name: number for name, number in more.items() if number > slack.get(name, SLACK)}
+
+
+def run(shell: Shell, console: Console, a_round: Round, *, trace: bool = False) -> Outcome:
+    """Make the calls in a guest; with `trace` it writes the last of them to the console.
+
+    Raises TestsFailedError for an answer that may not be, and for memory that is not given back;
+    GuestError if the guest does not survive. Each says how to have it again.
+    """
+    try:
+        return _run(shell, a_round, trace)
+    except GuestError as error:
+        found = [match for line in console.lines if (match := _PROGRESS.search(str(line)))]
+        last = int(found[-1][1]) if found else 0
+        end = min(a_round.calls, last + PROGRESS_CALLS)
+        message = f"{error.message}\nfuzz seed {a_round.seed}, one of the calls {last} to {end}"
+        hint = f"{error.hint}\nagain: {a_round.again(end)}".strip()
+        if isinstance(error, GuestLostError):
+            raise GuestLostError(error.kind, message, hint) from error
+        raise GuestError(message, hint) from error
+
+
+def _run(shell: Shell, a_round: Round, trace: bool) -> Outcome:
+    shell.check(_PREPARE)
+    before = parse_memory(shell.check(_LOOK))
+    words = [a_round.seed, a_round.calls, a_round.seconds]
+    if trace:
+        words.append(max(0, a_round.calls - 2 * PROGRESS_CALLS))
+    # The rules may stop every packet, those of this connection too: nothing is said meanwhile.
+    command = f"fuzz {' '.join(map(str, words))} >{_LOG} 2>&1"
+    result = shell.run(command, seconds=_ROUND_SECONDS + a_round.seconds)
+    rows = [json.loads(line) for line in shell.check(f"cat {_LOG}").splitlines()]
+    outcome = _judged(a_round, rows)
+    if outcome is None:
+        raise GuestError(f"the program fuzz {result.how}")
+    deadline = Deadline(_SETTLE_SECONDS, "memory given back")
+    while more := lost(before, parse_memory(shell.check(_LOOK_AGAIN))):
+        if deadline.expired:
+            what = ", ".join(f"{number} of {name}" for name, number in more.items())
+            raise TestsFailedError(
+                f"fuzz seed {a_round.seed}, {outcome.calls} calls: memory is lost: {what}",
+                f"again: {a_round.again(outcome.calls)}",
+            )
+    return outcome
+
+
+def _judged(a_round: Round, rows: Sequence[Mapping[str, Any]]) -> Outcome | None:
+    """What the program said; None if it did not come to its end."""
+    for row in rows:
+        if row["event"] in ("find", "failed"):
+            said = f"{row['what']} {row['error']}".strip()
+            raise TestsFailedError(
+                f"fuzz seed {a_round.seed}, call {row['call']}: {said}",
+                f"again: {a_round.again(row['call'] + 1)}",
+            )
+    for row in rows:
+        if row["event"] == "end":
+            return Outcome(row["calls"], row["answers"])
+    return None
+
+
+def fuzz(
+    *,
+    variant: str | None,
+    seconds: int,
+    calls: int,
+    seed: str | None,
+    trace: bool,
+    given: Sequence[str],
+) -> None:
+    """Fuzz each variant that has divert sockets, or the named ones, for so many seconds.
+
+    Rounds of ROUND_CALLS have the seeds `seed`, `seed` + 1, ...; with `calls` there is one round of
+    so many calls. Raises UserError for numbers that cannot be, TestsFailedError and GuestError for
+    what is found.
+    """
+    if variant is None:
+        chosen = tuple(row for row in variants.select() if "divert" in row.fragments)
+    else:
+        chosen = variants.select(variant)
+    if any("divert" not in row.fragments for row in chosen):
+        raise UserError("only a kernel with divert sockets can be fuzzed", "as in: --variant base")
+    if (seconds > 0) == (calls > 0) or min(seconds, calls) < 0:
+        raise UserError("give either --seconds or --calls", "as in: ./inv fuzz --seconds 60")
+    plan = _Plan(_first_seed(seed), seconds, calls or ROUND_CALLS, trace)
+    for row in chosen:
+        with session.guest("fuzz", row.name, given) as machine:
+            _fuzz_guest(machine, row.name, plan)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Rounds of so many calls, from this seed on, for so many seconds; 0 seconds: one round."""
+
+    first: int
+    seconds: int
+    calls: int
+    trace: bool
+
+
+def _first_seed(text: str | None) -> int:
+    if text is None:
+        return secrets.randbelow(SEEDS)
+    if not text.isdecimal() or int(text) >= SEEDS:
+        raise UserError(f"--seed {text}: a seed is 0 to {SEEDS - 1}")
+    return int(text)
+
+
+def _fuzz_guest(machine: Machine, name: str, plan: _Plan) -> None:
+    machine.snapshot(_SNAPSHOT)
+    if plan.trace:
+        machine.console.tee = session.ConsoleLines()
+    begin = time.monotonic()
+    outcomes: list[Outcome] = []
+    while not outcomes or time.monotonic() - begin < plan.seconds:
+        machine.restore(_SNAPSHOT)
+        a_round = Round(name, (plan.first + len(outcomes)) % SEEDS, plan.calls)
+        outcomes.append(run(machine.ssh, machine.console, a_round, trace=plan.trace))
+        machine.check()
+    terminal.say(
+        f"fuzz {name}: {sum(outcome.calls for outcome in outcomes)} calls in "
+        f"{len(outcomes)} rounds, {time.monotonic() - begin:.0f} s, no find; "
+        f"seeds {plan.first} to {a_round.seed}"
+    )
+    terminal.say(f"answers of the last round: {_shown(outcomes[-1].answers)}")
+
+
+def _shown(answers: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {number}" for name, number in sorted(answers.items()))

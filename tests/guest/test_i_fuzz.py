@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""I6. Random calls to divert sockets and to the firewall: `./inv fuzz` in short."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness import fuzz
+from harness.shell import Shell
+from harness.worker import WorkerSpec
+from tests.guest.conftest import Bench
+
+statement = pytest.mark.statement
+
+SECONDS = 5
+
+
+@statement("I6/fuzz", "S6/invalid", "S10/under-way")
+def test_random_calls_do_no_harm(guest: Bench, shell: Shell, worker_spec: WorkerSpec) -> None:
+    a_round = fuzz.Round(worker_spec.variant, worker_spec.seed, calls=1_000_000, seconds=SECONDS)
+    outcome = fuzz.run(shell, guest.console, a_round)
+    # It has come to what it is for.
+    for answer in ("sendto done", "sendto EINVAL", "recvfrom done", "firewall done"):
+        assert outcome.answers.get(answer, 0) > outcome.calls // 500, outcome

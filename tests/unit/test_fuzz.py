@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a fuzz makes of the program's words and of the guest's memory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from harness import fuzz
+from harness.console import Console
+from harness.errors import GuestError, GuestLostError, TestsFailedError, UserError
+from harness.shell import Shell
+
+SLABS = """\
+slabinfo - version: 1.0
+skbuff_head_cache     96    500
+sock                   {sock}     44
+size-128             300   1375
+size-32               92    315
+sockets: used 4
+TCP: inuse 2 highest 2
+"""
+END = {"event": "end", "calls": 500, "finds": 0, "answers": {"sendto done": 7}}
+ROUND = fuzz.Round("base", 17, 500)
+
+
+class Guest:
+    """A shell whose program says these rows, and a guest that then has so many sockets."""
+
+    def __init__(self, rows: list[Any], sock: int = 6) -> None:
+        self.rows, self.sock = rows, sock
+        self.ran: list[str] = []
+
+    def check(self, command: str) -> str:
+        self.ran.append(command)
+        if command.startswith("cat /root"):
+            return "\n".join(map(json.dumps, self.rows))
+        after = any("fuzz.log" in each for each in self.ran)
+        return SLABS.format(sock=self.sock if after else 6)
+
+    def run(self, command: str, *, seconds: float) -> SimpleNamespace:
+        self.ran.append(command)
+        return SimpleNamespace(status=0, how="ended with status 0")
+
+
+def outcome_of(guest: Any, *lines: str, trace: bool = False) -> fuzz.Outcome:
+    """What comes of ROUND in this guest, whose console has said these lines."""
+    console = cast("Console", SimpleNamespace(lines=lines))
+    return fuzz.run(cast("Shell", guest), console, ROUND, trace=trace)
+
+
+def test_a_round_without_a_find() -> None:
+    guest = Guest([END])
+    assert outcome_of(guest) == fuzz.Outcome(500, {"sendto done": 7})
+    assert "fuzz 17 500 0 >/root/fuzz.log 2>&1" in guest.ran
+
+
+def test_a_trace_begins_with_the_last_calls() -> None:
+    guest = Guest([END])
+    outcome_of(guest, trace=True)
+    assert "fuzz 17 500 0 0 >/root/fuzz.log 2>&1" in guest.ran
+
+
+def test_a_wrong_answer_is_had_again_by_its_number() -> None:
+    find = {"event": "find", "call": 41, "what": "an error", "error": "EBADRQC"}
+    with pytest.raises(TestsFailedError) as caught:
+        outcome_of(Guest([find, END]))
+    assert caught.value.message == "fuzz seed 17, call 41: an error EBADRQC"
+    assert caught.value.hint == "again: ./inv fuzz --variant base --seed 17 --calls 42 --trace"
+
+
+def test_a_program_that_says_nothing_is_no_success() -> None:
+    with pytest.raises(GuestError, match="the program fuzz ended with status 0"):
+        outcome_of(Guest([]))
+
+
+def test_memory_that_is_not_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fuzz, "_SETTLE_SECONDS", 0.0)
+    with pytest.raises(TestsFailedError, match="memory is lost: 9 of sock"):
+        outcome_of(Guest([END], sock=6 + fuzz.SLACK + 1))
+
+
+@pytest.mark.parametrize("kind", [GuestError, lambda text: GuestLostError("oops", text)])
+def test_a_guest_that_does_not_survive(kind: Callable[[str], GuestError]) -> None:
+    class Lost(Guest):
+        def run(self, command: str, *, seconds: float) -> SimpleNamespace:
+            raise kind("Oops: 0000")
+
+    with pytest.raises(GuestError) as caught:
+        outcome_of(Lost([]), "fuzz: seed 17, call 0", "fuzz: seed 17, call 128", "Oops: 0000")
+    assert "Oops: 0000\nfuzz seed 17, one of the calls 128 to 384" in caught.value.message
+    assert "--seed 17 --calls 384 --trace" in caught.value.hint
+
+
+def test_slack_is_for_the_look_itself() -> None:
+    before = {"sock": 6, "size-32": 90}
+    assert fuzz.lost(before, {"sock": 14, "size-32": 340}) == {}
+    assert fuzz.lost(before, {"sock": 15, "size-32": 341}) == {"sock": 9, "size-32": 251}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"variant": "stock"},
+        {"variant": "nonsense"},
+        {"seconds": 0},
+        {"seconds": -1},
+        {"calls": 5},
+        {"seed": "many"},
+        {"seed": "4294967296"},
+    ],
+    ids=lambda changes: " ".join(f"{name}={value}" for name, value in changes.items()),
+)
+def test_what_cannot_be_asked(changes: dict[str, Any]) -> None:
+    asked: dict[str, Any] = {"variant": "base", "seconds": 1, "calls": 0, "seed": None} | changes
+    with pytest.raises(UserError):
+        fuzz.fuzz(trace=False, given=(), **asked)
