@@ -59,6 +59,20 @@ def test_every_task_and_option_is_explained() -> None:
             assert argument.help, f"{name} --{argument.name} has no help"
 
 
+def test_every_task_and_option_is_in_the_documentation() -> None:
+    import tasks
+
+    text = (paths.ROOT / "docs" / "commands.md").read_text()
+    rows = {row.split("|")[1].strip(" `"): row for row in text.splitlines() if "|" in row}
+    for task in vars(tasks).values():
+        if hasattr(task, "get_arguments"):
+            name = task.name.replace("_", "-")
+            assert name in rows
+            for argument in task.get_arguments():
+                option = argument.name.replace("_", "-")
+                assert f"`{'-' if len(option) == 1 else '--'}{option}`" in rows[name], name
+
+
 def test_an_error_becomes_message_and_status() -> None:
     from invoke.exceptions import Exit
 
