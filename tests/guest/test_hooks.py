@@ -9,7 +9,6 @@ import pytest
 from scapy.layers.inet import IP, UDP, IPOption
 
 from harness.machine import Machine
-from harness.shell import Shell
 from harness.wire import Wire
 from tests.guest.chains import Chains
 from tests.guest.conftest import Divert
@@ -167,82 +166,6 @@ def test_it_is_not_looped_back_to_this_host(
     socket.give_back(socket.take())
     assert routed(guest, far) == [hop(to_group())]
     assert chains.counts("input")[-1] == 0
-
-
-@statement("I2/fragmented")
-@at_each
-def test_large_packet_is_cut_for_its_next_link(
-    chain: str,
-    guest: Machine,
-    calls: Calls,
-    near: Wire,
-    far: Wire,
-    divert: Divert,
-    chains: Chains,
-    shell: Shell,
-) -> None:
-    route_groups(calls)
-    shell.check(f"ifconfig {FAR.interface} mtu 600")
-    socket = divert(PORT)
-    chains.append(rule(chain, f"DIVERT {PORT}"))
-    near.send(IP(to_group(1000)))
-    taken = socket.take()
-    socket.give_back(taken)
-    parts = routed(guest, far)
-    assert len(parts) == 2
-    assert all(len(part) <= 600 and header_is_right(part) for part in parts)
-    whole = {(IP(part).frag * 8): part[20:] for part in parts}
-    assert b"".join(whole[at] for at in sorted(whole)) == to_group(1000)[20:]
-
-
-@statement("I2/dont-fragment")
-@pytest.mark.parametrize("chain", ["forward", "output"])
-def test_grown_too_large_for_its_next_link_with_df(
-    chain: str,
-    guest: Machine,
-    calls: Calls,
-    near: Wire,
-    far: Wire,
-    divert: Divert,
-    chains: Chains,
-    shell: Shell,
-) -> None:
-    """Nobody is told of multicasts, but the program is."""
-    route_groups(calls)
-    shell.check(f"ifconfig {FAR.interface} mtu 600")
-    socket = divert(PORT)
-    chains.append(rule(chain, f"DIVERT {PORT}"))
-    near.send(IP(to_group(flags="DF")))
-    taken = socket.take()
-    assert socket.refused(to_group(1000, flags="DF"), taken.address) == "EMSGSIZE"
-    assert routed(guest, far) == routed(guest, near) == []
-
-
-@statement("I2/loopback", "I2/interface")
-def test_own_packet_that_was_looped_back_is_routed_on(
-    guest: Machine, calls: Calls, near: Wire, far: Wire, divert: Divert, chains: Chains
-) -> None:
-    """A multicast router hears what its own programs send, and routes that too."""
-    route_groups(calls, NEAR.guest_ip)
-    calls.ok("socket", "sender", "inet", "dgram", 17)
-    calls.ok("setsockopt", "sender", "ip", "multicast_if", f"ip:{NEAR.guest_ip}")
-    calls.ok("setsockopt", "sender", "ip", "multicast_ttl", "byte:9")
-
-    def send() -> tuple[list[bytes], list[bytes]]:
-        calls.ok("sendto", "sender", "text:ours", f"in:{GROUP}:{UDP_PORT}")
-        return routed(guest, near), routed(guest, far)
-
-    (sent,), (forwarded,) = send()
-    assert forwarded == hop(sent)
-    socket = divert(PORT)
-    chains.append(f"input -p UDP -d {GROUP} -j DIVERT {PORT}")
-    (sent,), nothing = send()
-    assert nothing == []
-    taken = socket.take()
-    assert taken.data == sent
-    socket.give_back(taken)
-    assert (routed(guest, near), routed(guest, far)) == ([], [hop(sent)])
-    assert socket.rest() == []
 
 
 @statement("I2/changed", "T1/copies")
