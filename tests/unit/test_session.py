@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import pytest
 
 from harness import paths, session
-from harness.errors import UserError
+from harness.errors import GuestLostError, UserError
 
 
 def test_no_command() -> None:
@@ -39,3 +40,19 @@ def test_console_lines_are_marked(capsys: pytest.CaptureFixture[str]) -> None:
     for chunk in (b"half a ", b"line\n\rnext", b" [c0100110]\n\r"):
         show(chunk)
     assert capsys.readouterr().err == "console: half a line\nconsole: next [c0100110]\n"
+
+
+def test_command_that_ends_well_in_a_guest_that_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = MagicMock()
+    machine.check.side_effect = GuestLostError("oops", "oops, guest of variant base")
+    guest = MagicMock()
+    guest.return_value.__enter__.return_value = machine
+    guest.return_value.__exit__.return_value = False
+    through = MagicMock()
+    through.return_value.command.return_value = 0
+    monkeypatch.setattr(session, "_guest", guest)
+    monkeypatch.setattr(session, "Passthrough", through)
+    with pytest.raises(GuestLostError, match="oops"):
+        session.run("base", [], "true")
+    machine.check.side_effect = None
+    assert session.run("base", [], "true") == 0
