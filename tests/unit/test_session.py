@@ -50,7 +50,7 @@ def test_command_that_ends_well_in_a_guest_that_does_not(monkeypatch: pytest.Mon
     guest.return_value.__exit__.return_value = False
     through = MagicMock()
     through.return_value.command.return_value = 0
-    monkeypatch.setattr(session, "_guest", guest)
+    monkeypatch.setattr(session, "guest", guest)
     monkeypatch.setattr(session, "Passthrough", through)
     with pytest.raises(GuestLostError, match="oops"):
         session.run("base", [], "true")
