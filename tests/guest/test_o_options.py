@@ -259,11 +259,7 @@ def test_object_code_is_that_of_the_toolchain_patches_alone(
 def test_always_defragment_makes_other_object_code(worker_spec: WorkerSpec) -> None:
     """Else the comparison with it would compare the same thing twice."""
     plain, defrag = (objects("off", fragments, worker_spec) for fragments in ((), ("defrag",)))
-    names = ("ip_input.o", "ip_fragment.o")
-    assert [(plain / name).read_bytes() != (defrag / name).read_bytes() for name in names] == [
-        True,
-        True,
-    ]
+    assert (plain / "ip_input.o").read_bytes() != (defrag / "ip_input.o").read_bytes()
 
 
 @statement("O3/matrix")

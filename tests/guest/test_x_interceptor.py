@@ -23,7 +23,7 @@ statement = pytest.mark.statement
 PORT = 1234
 
 
-@statement("X1")
+@statement("X1/usage")
 def test_usage_line_and_status_1(shell: Shell) -> None:
     for words in ("", "1 2", "0", "65536", "many", "12x", "-1", "--nonsense 1234"):
         result = shell.run(f"interceptor {words}")
@@ -32,7 +32,7 @@ def test_usage_line_and_status_1(shell: Shell) -> None:
         assert re.search("^usage: interceptor ", result.stderr, re.MULTILINE), words
 
 
-@statement("X2", "X1")
+@statement("X2/hex", "X2/addresses", "X2/interface", "X2/protocol", "X1/port")
 def test_prints_every_packet(shell: Shell, chains: Chains, traffic: Traffic) -> None:
     process = shell.start(f"interceptor {PORT}", ready=rf"listening on divert port {PORT}\n")
     chains.append(PLACES[0].rule(f"DIVERT {PORT}"))
@@ -45,7 +45,44 @@ def test_prints_every_packet(shell: Shell, chains: Chains, traffic: Traffic) -> 
     assert f"interface {NEAR.guest_ip}, protocol 1\n" in text
 
 
-@statement("X3", "I2/bytes")
+@statement("X2/every", "X2/hex", "X2/interface", "X3/neither", "I1")
+def test_prints_packets_of_every_length_on_both_ways_and_drops_them(
+    guest: Machine, shell: Shell, near: Wire, far: Wire, chains: Chains, calls: Calls
+) -> None:
+    process = shell.start(f"interceptor {PORT}", ready=rf"listening on divert port {PORT}\n")
+    chains.append(
+        f"input -i {NEAR.interface} -p {OTHER} -j DIVERT {PORT}",
+        f"output -i {FAR.interface} -p {OTHER} -j DIVERT {PORT}",
+    )
+    lengths = (20, 39, 40, 41, 1500)
+    packets = [
+        bytes(IP(src=NEAR.host_ip, dst=FAR.host_ip, id=9, proto=OTHER) / bytes(length - 20))
+        for length in lengths
+    ]
+    for packet in packets:
+        near.send(IP(packet))
+    calls.ok("socket", "raw", "inet", "raw", OTHER)
+    calls.ok("sendto", "raw", "text:outbound", f"in:{FAR.host_ip}:0")
+    text = process.expect(rf"packet {len(lengths) + 1}: (?s:.*)protocol \d+\n")[0]
+    whole = process.output.decode()
+    assert text in whole
+    blocks = whole.split("packet ")[1:]
+    for number, (block, packet) in enumerate(zip(blocks, packets, strict=False), 1):
+        head, *rest = block.splitlines()
+        assert head == f"{number}: {len(packet)} bytes"
+        dump = [line for line in rest if re.fullmatch(r" +([0-9a-f]{2} ?)+", line)]
+        assert bytes.fromhex("".join(dump)) == packet[:40]
+        assert f"  source {NEAR.host_ip}, destination {FAR.host_ip}" in rest
+        assert f"  interface {NEAR.guest_ip}, protocol {OTHER}" in rest
+    assert f"  interface 0.0.0.0, protocol {OTHER}" in blocks[-1].splitlines()
+    assert len(blocks) == len(lengths) + 1
+    assert "reinjected" not in whole
+    guest.barrier()
+    assert ip_packets(far.captured()) == []
+    assert len(chains.rows("output")) == 1, "no rule of its own"
+
+
+@statement("X3/reinject", "X3/reinject-built", "I2/bytes")
 @pytest.mark.parametrize("program", ["interceptor --reinject", "interceptor-built"])
 def test_reinject_sends_back_and_says_how_many(
     shell: Shell, chains: Chains, traffic: Traffic, program: str
@@ -57,7 +94,7 @@ def test_reinject_sends_back_and_says_how_many(
     assert traffic.arrived([flow]) == [flow.arrives_as()]
 
 
-@statement("X3", "R4/append")
+@statement("X3/firewall", "X3/firewall-built", "X3/sigint", "R4/append")
 @pytest.mark.parametrize("program", ["interceptor --firewall --reinject", "interceptor-built"])
 def test_firewall_sets_its_rule_and_removes_it(
     guest: Machine, shell: Shell, near: Wire, chains: Chains, program: str
@@ -75,36 +112,33 @@ def test_firewall_sets_its_rule_and_removes_it(
     assert chains.rows("output") == []
 
 
-@statement("X3")
-@pytest.mark.parametrize("link", [NEAR, FAR], ids=["eth1", "eth2"])
+@statement("X3/multicast", "X3/multicast-built")
+@pytest.mark.parametrize(
+    ("program", "number"),
+    [
+        (f"interceptor --multicast {NEAR.guest_ip}", 0),
+        (f"interceptor --multicast {FAR.guest_ip}", 1),
+        # Built with the address of the second.
+        ("interceptor-built", 1),
+    ],
+    ids=["eth1", "eth2", "built"],
+)
 def test_multicast_sets_the_outgoing_interface(
-    guest: Machine,
-    listen: Listen,
-    chains: Chains,
-    near: Wire,
-    far: Wire,
-    calls: Calls,
-    link: object,
+    guest: Machine, shell: Shell, chains: Chains, program: str, number: int
 ) -> None:
-    interface = NEAR if link is NEAR else FAR
     # Taken on input, changed into a packet to a group, and injected outbound.
     group = bytes([239, 1, 2, 3])
-    listener = listen(
-        PORT, "--multicast", interface.guest_ip, "--to", "zero", "--patch", f"16:{group.hex()}"
-    )
+    words = f"--to zero --patch 16:{group.hex()} {PORT}"
+    process = shell.start(f"{program} {words}", ready=r"listening on divert port \d+\n")
     chains.append(f"input -i {NEAR.interface} -j DIVERT {PORT}")
     sent: Any = IP(src="192.0.2.50", dst=NEAR.guest_ip, id=5, ttl=4, proto=OTHER) / b"to a group"
-    near.send(IP(bytes(sent)))
+    guest.wires[0].send(IP(bytes(sent)))
+    process.expect(rf"reinjected {len(sent)} bytes\n")
     sent.dst = "239.1.2.3"
-    packet = bytes(IP(bytes(sent)))
-    seen = listener.next()
-    assert seen.error is None
     guest.barrier()
-    left = {wire.name: ip_packets(wire.captured()) for wire in (near, far)}
-    assert left == {
-        near.name: [packet] if link is NEAR else [],
-        far.name: [packet] if link is FAR else [],
-    }
+    left = [ip_packets(wire.captured()) for wire in guest.wires]
+    assert left[number] == [bytes(IP(bytes(sent)))]
+    assert left[1 - number] == []
 
 
 @statement("X4/says-why", "S4/in-use")
@@ -130,6 +164,24 @@ def test_says_why_a_packet_was_not_sent_back(
     seen = listener.next()
     assert (seen.reinjected, seen.error) == (None, "EADDRNOTAVAIL")
     assert listener.stop().status == 2
+
+
+@statement("X4/calls")
+@pytest.mark.parametrize("form", ["", "--json "], ids=["text", "json"])
+def test_a_call_that_fails_before_the_first_packet(shell: Shell, form: str) -> None:
+    result = shell.run(f"interceptor {form}--multicast 203.0.113.1 {PORT}")
+    assert result.status == 2
+    assert re.search(r"IP_MULTICAST_IF.*EADDRNOTAVAIL", result.stdout if form else result.stderr)
+
+
+@statement("X4/calls", "X3/sigint")
+def test_a_rule_that_cannot_be_removed_is_told(shell: Shell, chains: Chains) -> None:
+    process = shell.start(f"interceptor --firewall {PORT}", ready=r"listening on .*\n")
+    chains.flush()
+    process.signal("INT")
+    result = process.wait()
+    assert result.status == 2
+    assert re.search(r"interceptor: setsockopt IP_FW_DELETE: .*\(EINVAL\)", result.stderr)
 
 
 @statement("X4/no-divert", "S2/told")
