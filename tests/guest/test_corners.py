@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import itertools
 import socket as sockets
 import struct
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,7 +19,7 @@ from tests.guest.chains import Chains
 from tests.guest.conftest import Divert
 from tests.guest.divert import Injector, built, left
 from tests.guest.groups import GROUP
-from tests.guest.programs import Calls
+from tests.guest.programs import Calls, ProcDivert
 from tests.guest.traffic import FAR, NEAR, UDP_PORT, hop, ip_packets
 
 statement = pytest.mark.statement
@@ -207,3 +209,15 @@ def test_device_that_has_no_addresses_is_no_way_out(inject: Injector, calls: Cal
     name = inject.socket.name
     calls.ok("setsockopt", name, "socket", "bindtodevice", f"hex:{b'dummy'.hex()}00")
     assert inject.socket.refused(datagram()) == "ENETUNREACH"
+
+
+@statement("S11/bound")
+@pytest.mark.parametrize("order", list(itertools.permutations((1000, 2024, 3048))), ids=str)
+def test_ports_that_share_a_chain_of_the_table(
+    order: tuple[int, ...], divert: Divert, proc_divert: Callable[[], ProcDivert]
+) -> None:
+    """Closed in any order, one goes and the others stay."""
+    bound = {port: divert(port) for port in (1000, 2024, 3048)}
+    for port in order:
+        bound.pop(port).close()
+        assert set(proc_divert().ports) == set(bound)
