@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Sequence
 
 from harness import mutate_list, mutate_report, paths, runner, terminal, variants
@@ -32,6 +33,8 @@ def mutate(
     TestsFailedError if a mutant survives without a reason, does not build, or is killed by a test
     that fails without it too.
     """
+    # As in a run of the tests: what ends a job is to end as tidily as Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     mutants, left_out = mutate_list.load()
     if only:
         mutants, left_out = mutate_list.select(mutants, only), ()
