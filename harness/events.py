@@ -65,6 +65,29 @@ class NotRun(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class StatementKnown(Event):
+    """A statement of SPEC.md as it was when the run began: where it comes from, and its parts.
+
+    `parts` has, by the name that tests use (`S1` or `S1/case`), what a kernel needs for it, and its
+    words in short.
+    """
+
+    name: str
+    origin: tuple[str, ...]
+    text: str
+    parts: dict[str, tuple[tuple[str, ...], str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class VariantSelected(Event):
+    """A variant of the kernel `kernel` is to be tested; `has` in the words of data/statements."""
+
+    variant: str
+    kernel: str
+    has: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class TestsCollected(Event):
     """The tests that a variant's session is going to run, in this order."""
 
@@ -110,7 +133,10 @@ class TestStarted(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class TestFinished(Event):
-    """One test ended. `message` says why it failed or was skipped; `artifacts` is its folder."""
+    """One test ended. `message` says why it failed or was skipped; `artifacts` is its folder.
+
+    `measures` are figures that it recorded by pytest's `record_property`, as text with their unit.
+    """
 
     __test__ = False  # not a test class, whatever its name begins with
     variant: str
@@ -120,6 +146,7 @@ class TestFinished(Event):
     seconds: float
     message: str = ""
     artifacts: str = ""
+    measures: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,6 +173,8 @@ _TYPES: dict[str, type[Event]] = {
         KernelBuilt,
         ImageBuilt,
         NotRun,
+        StatementKnown,
+        VariantSelected,
         TestsCollected,
         GuestBooted,
         GuestLost,
@@ -172,9 +201,7 @@ def from_line(line: str) -> Event:
     known = {item.name for item in fields(kind)}
     if unknown := row.keys() - known:
         raise ValueError(f"{kind.__name__} has no {', '.join(sorted(unknown))}")
-    values: dict[str, Any] = {
-        key: tuple(value) if isinstance(value, list) else value for key, value in row.items()
-    }
+    values: dict[str, Any] = {key: _frozen(value) for key, value in row.items()}
     try:
         event = kind(**values)
     except TypeError as error:
@@ -182,6 +209,15 @@ def from_line(line: str) -> Event:
     if isinstance(event, TestFinished) and event.outcome not in OUTCOMES:
         raise ValueError(f"no such outcome: {event.outcome!r}")
     return event
+
+
+def _frozen(value: Any) -> Any:
+    """JSON has no tuples; events have no lists."""
+    if isinstance(value, list):
+        return tuple(map(_frozen, value))
+    if isinstance(value, dict):
+        return {key: _frozen(each) for key, each in value.items()}
+    return value
 
 
 class Writer:

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from harness import paths, statements
+from harness import dissect, paths, statements
 from harness.errors import GuestError, UserError
 from harness.events import (
     GuestBooted,
@@ -49,6 +49,7 @@ class _Record:
     outcome: Outcome = "passed"
     seconds: float = 0.0
     messages: list[str] = field(default_factory=list)
+    measures: dict[str, str] = field(default_factory=dict)
 
 
 class GuestSession:
@@ -109,6 +110,7 @@ class GuestSession:
                 seconds=record.seconds,
                 message="\n".join(record.messages),
                 artifacts=str(artifacts) if artifacts.is_dir() else "",
+                measures=record.measures,
             )
         )
 
@@ -192,6 +194,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             items[:] = [item for item in items if item.nodeid in place]
 
 
+def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
+    """Show packets that are not those expected decoded, beside each other."""
+    seen, expected = dissect.packets(left), dissect.packets(right)
+    if op != "==" or seen is None or expected is None or not (seen or expected):
+        return None
+    return ["the packets are not those expected", *dissect.compared(seen, expected)]
+
+
 class _Reporter:
     """The hooks that need the session."""
 
@@ -219,6 +229,7 @@ class _Reporter:
         report = yield
         record = self.session.record(item.nodeid)
         record.seconds += report.duration
+        record.measures.update((name, str(value)) for name, value in report.user_properties)
         if report.skipped and _WHY_SKIPPED in item.stash and report.when == "setup":
             record.outcome = "skipped"
             record.messages.append(item.stash[_WHY_SKIPPED])

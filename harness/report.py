@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-import shlex
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,9 +12,11 @@ from rich.table import Table
 from rich.text import Text
 
 from harness import events as events_module
-from harness import junit, paths, statements, terminal
+from harness import junit, paths, standing, statementpage, terminal
 from harness.errors import UserError
 from harness.events import Event, TestFinished
+from harness.repeat import repeat
+from harness.standing import Cell
 from harness.verdict import VariantSummary, Verdict, judge
 
 EVENTS = "events.jsonl"
@@ -26,20 +27,14 @@ FAILURES_SHOWN = 10
 MESSAGE_LINES = 15
 
 
-def repeat(test: TestFinished) -> str:
-    """The command line that repeats one test alone."""
-    name = test.test.rpartition("::")[2]
-    return f"./inv test --variant {test.variant} -k {shlex.quote(name)}"
-
-
 def render(events: Sequence[Event], folder: Path, *, everything: bool = False) -> RenderableType:
-    """The report of a stream: table, statements, failures, verdict."""
+    """The report of a stream: table, failures, verdict; `everything` has each statement too."""
     verdict = judge(events)
     parts: list[RenderableType] = []
     if verdict.variants and not verdict.not_run:
-        parts += [table(verdict), _times(verdict), ""]
-    if by_statement(events):
-        parts.append(statement_table(events) if everything else _statement_counts(events))
+        parts += [table(verdict, standing.of(events)), _times(verdict), ""]
+    if everything and standing.known(events):
+        parts.append(statement_table(events))
     shown = verdict.failures if everything else verdict.failures[:FAILURES_SHOWN]
     for test in shown:
         parts += ["", _failure(test)]
@@ -50,21 +45,23 @@ def render(events: Sequence[Event], folder: Path, *, everything: bool = False) -
     for row in verdict.not_run:
         parts += ["", Text(f"{row.kernel}: NOT RUN\n{row.reason}", style="bold yellow")]
     parts += ["", *(Text(f"kept: {kept.variant}: {kept.login}") for kept in verdict.kept)]
+    parts += [Text(f"report: {folder / statementpage.FOLDER / statementpage.PAGE}")]
     parts += [Text(f"run: {folder}"), _verdict_line(verdict)]
     return Group(*parts)
 
 
-def table(verdict: Verdict) -> Table:
-    """Variant x counts and seconds."""
+def table(verdict: Verdict, cells: Sequence[Cell] = ()) -> Table:
+    """Variant x counts and seconds; statements proved, of those that apply to the variant."""
     grid = Table(box=None, pad_edge=False, header_style="bold")
     grid.add_column("variant", no_wrap=True)
-    for heading in ("passed", "failed", "skipped", "build s", "boot s", "tests s"):
+    for heading in ("statements", "passed", "failed", "skipped", "build s", "boot s", "tests s"):
         grid.add_column(heading, justify="right", no_wrap=True)
     grid.add_column("accelerator", no_wrap=True)
     grid.add_column("verdict", overflow="fold")
     for row in verdict.variants:
         grid.add_row(
             row.variant,
+            _proved([cell for cell in cells if cell.variant == row.variant]),
             str(row.passed),
             str(row.failed),
             str(row.skipped),
@@ -75,6 +72,11 @@ def table(verdict: Verdict) -> Table:
             _variant_verdict(row),
         )
     return grid
+
+
+def _proved(cells: Sequence[Cell]) -> str:
+    count = Counter(cell.standing for cell in cells)
+    return f"{count[standing.PROVED]}/{len(cells) - count[standing.NOT_APPLICABLE]}"
 
 
 def _variant_verdict(row: VariantSummary) -> Text:
@@ -97,45 +99,24 @@ def _times(verdict: Verdict) -> Text:
     return Text(f"guest image: {built}{told}{total}")
 
 
-def by_statement(events: Sequence[Event]) -> dict[str, dict[str, Counter[str]]]:
-    """Statement -> variant -> outcome -> number of tests; statements in SPEC.md's order."""
-    found: dict[str, dict[str, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
-    for event in events:
-        if isinstance(event, TestFinished):
-            for name in dict.fromkeys(name.partition("/")[0] for name in event.statements):
-                found[name][event.variant][event.outcome] += 1
-    return {name: dict(found[name]) for name in statements.load() if name in found}
-
-
 def statement_table(events: Sequence[Event]) -> Table:
-    """Statement x variant: tests passed, of those that apply; "-" where none does."""
-    found = by_statement(events)
-    names = list(dict.fromkeys(variant for row in found.values() for variant in row))
+    """Statement x variant: how it stands, with the number of its tests; "-" if not applicable."""
+    cells = standing.of(events)
     grid = Table(box=None, pad_edge=False, header_style="bold")
     grid.add_column("statement")
     grid.add_column("origin", no_wrap=True)
-    for variant in names:
+    for variant in dict.fromkeys(cell.variant for cell in cells):
         grid.add_column(variant, justify="right", no_wrap=True)
-    known = statements.load()
-    for name, row in found.items():
-        cells = [_cell(row.get(variant, Counter())) for variant in names]
-        grid.add_row(name, ", ".join(known[name].origin), *cells)
+    for known in standing.known(events):
+        row = [_cell(cell) for cell in cells if cell.statement == known.name]
+        grid.add_row(known.name, ", ".join(known.origin), *row)
     return grid
 
 
-def _cell(count: Counter[str]) -> str:
-    applicable = count["passed"] + count["failed"]
-    return f"{count['passed']}/{applicable}" if applicable else "-"
-
-
-def _statement_counts(events: Sequence[Event]) -> Text:
-    line = Text("tests by statement:")
-    for name, row in by_statement(events).items():
-        total = sum(row.values(), Counter[str]())
-        applicable = total["passed"] + total["failed"]
-        line.append(f" {name} ")
-        line.append(f"{total['passed']}/{applicable}", style="red" if total["failed"] else "")
-    return line
+def _cell(cell: Cell) -> str:
+    if cell.standing == standing.NOT_APPLICABLE:
+        return "-"
+    return f"{cell.standing} ({len(cell.tests)})"
 
 
 def _failure(test: TestFinished) -> Text:
@@ -168,7 +149,9 @@ def write(folder: Path) -> list[Event]:
     with (folder / SUMMARY).open("w", encoding="utf-8") as stream:
         plain = Console(file=stream, width=160, highlight=False)
         terminal.print_whole(plain, render(events, folder, everything=True))
-    junit.write(folder / JUNIT, events, judge(events))
+    verdict = judge(events)
+    junit.write(folder / JUNIT, events, verdict)
+    statementpage.write(folder, events, verdict)
     return events
 
 

@@ -37,16 +37,15 @@ from harness.errors import (
 )
 from harness.events import (
     Event,
-    GuestLost,
     ImageBuilt,
     KernelBuilt,
     NotRun,
     RunFinished,
     RunStarted,
-    SessionFinished,
-    TestFinished,
-    Writer,
+    StatementKnown,
+    VariantSelected,
 )
+from harness.recorder import Recorder
 from harness.variants import Variant
 from harness.verdict import Verdict, judge
 from harness.worker import WorkerSpec
@@ -86,38 +85,6 @@ class RunResult:
     verdict: Verdict
 
 
-class Recorder:
-    """Writes the one stream of a run, and tells the person at the terminal what matters of it."""
-
-    def __init__(self, folder: Path) -> None:
-        self._writer = Writer(folder / report.EVENTS)
-        self._failed: dict[str, int] = {}
-
-    def record(self, event: Event) -> None:
-        """Write one event."""
-        self._writer.write(event)
-        match event:
-            case TestFinished(outcome="failed"):
-                self._failed[event.variant] = self._failed.get(event.variant, 0) + 1
-                terminal.say(f"{event.variant}: FAILED {event.test}")
-            case GuestLost():
-                terminal.say(
-                    f"{event.variant}: guest lost in {event.test}: {_first(event.message)}"
-                )
-            case SessionFinished():
-                failed = self._failed.get(event.variant, 0)
-                how = {0: "passed", 1: f"{failed} failed"}.get(event.status, "cut short")
-                terminal.say(f"{event.variant}: {how} in {event.seconds:.1f} s")
-
-    def trouble(self, spec: WorkerSpec, what: str) -> None:
-        """A session did not end as it should; the verdict misses its events by itself."""
-        terminal.say(f"{spec.variant}: the session {what}")
-
-    def close(self) -> None:
-        """Close the stream."""
-        self._writer.close()
-
-
 def _first(text: str) -> str:
     return text.partition("\n")[0]
 
@@ -133,6 +100,8 @@ def run(request: Request) -> RunResult:
     interrupted = False
     try:
         recorder.record(_started(request))
+        for event in _owed(request):
+            recorder.record(event)
         missing = _missing(request.given)
         if missing:
             recorder.record(NotRun(kernel=REFERENCE, reason="\n".join(map(str, missing))))
@@ -189,6 +158,23 @@ def _started(request: Request) -> RunStarted:
         host=f"{platform.platform()}, {os.cpu_count()} processors",
         qemu=_qemu_version(),
     )
+
+
+def _owed(request: Request) -> list[Event]:
+    """What is to be proved, and where."""
+    owed: list[Event] = [
+        StatementKnown(
+            name=row.name,
+            origin=row.origin,
+            text=row.text,
+            parts={name: (part.needs, part.text) for name, part in row.parts.items()},
+        )
+        for row in statements.load().values()
+    ]
+    for variant in request.variants:
+        has = tuple(sorted(statements.features(variant)))
+        owed.append(VariantSelected(variant=variant.name, kernel=REFERENCE, has=has))
+    return owed
 
 
 def _qemu_version() -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from harness import standing
 from harness.events import (
     Event,
     GuestBooted,
@@ -97,6 +98,8 @@ def judge(events: Sequence[Event]) -> Verdict:
         reasons.append("the run did not start")
     elif not not_run and not any(row.passed for row in rows):
         reasons.append("no test passed")
+    if not (expression or not_run or interrupted or reasons):
+        reasons += _blanks(events)
     if interrupted:
         reasons.append("interrupted")
     elif finished is None:
@@ -113,6 +116,15 @@ def judge(events: Sequence[Event]) -> Verdict:
         seconds=finished.at - started.at if finished and started else None,
         reasons=tuple(reasons),
     )
+
+
+def _blanks(events: Sequence[Event]) -> list[str]:
+    """A whole run owes every statement where it applies."""
+    names = standing.blanks(standing.of(events))
+    if not names:
+        return []
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return [f"not proved: {', '.join(names[:3])}{more}"]
 
 
 def _summary(variant: str, events: Sequence[Event], narrowed: bool) -> VariantSummary:

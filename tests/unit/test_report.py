@@ -25,8 +25,10 @@ from harness.events import (
     RunFinished,
     RunStarted,
     SessionFinished,
+    StatementKnown,
     TestFinished,
     TestsCollected,
+    VariantSelected,
     Writer,
 )
 
@@ -57,6 +59,19 @@ def stream(*finished_tests: TestFinished, kernel_seconds: float = 14.6) -> list[
             host="",
             qemu="",
         ),
+        StatementKnown(
+            name="P1",
+            origin=("H 5.2.1",),
+            text="dropped as by DENY",
+            parts={"P1": (("divert",), "dropped as by DENY")},
+        ),
+        StatementKnown(
+            name="R2",
+            origin=("H 6.2", "K"),
+            text="works on all hooks",
+            parts={"R2/path": ((), "the path"), "R2/more": (("defrag",), "more")},
+        ),
+        VariantSelected(variant="base", kernel="linux-2.2.12", has=("divert", "patched")),
         ImageBuilt(seconds=61.0, cached=False),
         KernelBuilt(variant="base", seconds=kernel_seconds, cached=False),
         TestsCollected(variant="base", tests=tuple(test.test for test in finished_tests)),
@@ -82,10 +97,9 @@ def text_of(events: Sequence[Event], *, everything: bool = False) -> str:
 def test_table_of_a_pass() -> None:
     text = text_of(stream(GOOD, SKIP))
     row = next(line for line in text.splitlines() if line.startswith("base"))
-    assert row.split() == ["base", "1", "0", "1", "14.6", "1.23", "9.9", "tcg", "pass"]
+    assert row.split() == ["base", "2/2", "1", "0", "1", "14.6", "1.23", "9.9", "tcg", "pass"]
     assert "guest image: built in 61.0 s; seed 42; 2 guests at once" in text
-    assert "P1 1/1" in text
-    assert "R2 1/1" in text
+    assert "report: /runs/1/report/statements.html" in text
     assert text.rstrip().splitlines()[-1] == "PASS: 1 passed, 0 failed, 1 skipped"
 
 
@@ -117,7 +131,7 @@ def test_long_message_is_cut_and_says_so() -> None:
 def test_statement_table() -> None:
     text = text_of(stream(GOOD, BAD, SKIP), everything=True)
     row = next(line for line in text.splitlines() if line.startswith("P1"))
-    assert row.split() == ["P1", "H", "5.2.1", "1/2"]
+    assert row.split() == ["P1", "H", "5.2.1", "failed", "(2)"]
 
 
 def test_not_run_kept_and_lost() -> None:
@@ -141,7 +155,7 @@ def write_run(folder: Path, events: Sequence[Event]) -> None:
 
 def test_files_of_a_run(tmp_path: Path) -> None:
     write_run(tmp_path, stream(GOOD, BAD, SKIP))
-    assert len(report.write(tmp_path)) == 10
+    assert len(report.write(tmp_path)) == 13
     assert "FAILED base" in (tmp_path / report.SUMMARY).read_text()
     (suite,) = ElementTree.parse(tmp_path / report.JUNIT).getroot()
     assert {key: suite.get(key) for key in ("name", "tests", "failures", "errors", "skipped")} == {

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import image, kernel, paths, qemu, report, runner, sources, variants
+from harness import image, kernel, paths, qemu, report, runner, sources, statements, variants
 from harness.errors import (
     GuestError,
     InfrastructureError,
@@ -21,6 +21,7 @@ from harness.events import RunFinished, RunStarted
 from harness.events import read as read_events
 from harness.image import Image
 from harness.kernel import Kernel
+from harness.recorder import Recorder
 from harness.releases import Source
 from harness.runner import Request
 from harness.variants import Variant
@@ -54,6 +55,11 @@ def suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Pa
 
     monkeypatch.setattr(kernel, "build", build)
 
+    # What the toy suite proves is all that is owed.
+    s1 = statements.load()["S1"]
+    owed = replace(s1, cases={"opens": s1.cases["opens"]})
+    monkeypatch.setattr(statements, "load", lambda: {"S1": owed})
+
     def make(tests: str) -> Path:
         monkeypatch.setattr(runner, "GUEST_TESTS", toysuite.make(tmp_path, tests))
         return tmp_path
@@ -74,7 +80,7 @@ def test_run_that_passes(suite: Callable[[str], Path]) -> None:
     rows = {row.variant: row for row in result.verdict.variants}
     assert (rows["off"].build_cached, rows["base"].build_seconds) == (True, 14.5)
     names = {path.name for path in result.folder.iterdir()}
-    assert names == {"events.jsonl", "summary.txt", "junit.xml", "off", "base"}
+    assert names == {"events.jsonl", "summary.txt", "junit.xml", "report", "off", "base"}
     assert (paths.RUNS / "latest").resolve() == result.folder.resolve()
 
 
@@ -138,14 +144,14 @@ def test_interrupted_run_ends_its_sessions_and_says_so(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     suite("@S1\ndef test_waits():\n    time.sleep(100)\n")
-    record = runner.Recorder.record
+    record = Recorder.record
 
-    def interrupt(self: runner.Recorder, event: object) -> None:
+    def interrupt(self: Recorder, event: object) -> None:
         record(self, event)  # type: ignore[arg-type]
         if type(event).__name__ == "TestStarted":
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(runner.Recorder, "record", interrupt)
+    monkeypatch.setattr(Recorder, "record", interrupt)
     with pytest.raises(KeyboardInterrupt):
         runner.run(request("base"))
     events = read_events(paths.RUNS / "latest" / report.EVENTS)

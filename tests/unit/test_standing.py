@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""How a statement stands: as the worst of its parts that apply, and nothing is left blank."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness import standing
+from harness.events import Event, Outcome, StatementKnown, TestFinished, VariantSelected
+from harness.verdict import judge
+from tests.unit.test_verdict import GOOD, STARTED
+
+KNOWN = StatementKnown(
+    name="S8",
+    origin=("H 4",),
+    text="works",
+    parts={
+        "S8/peek": (("divert",), "peek"),
+        "S8/whole": (("defrag",), "whole"),
+        "S8/plain": (("no divert",), "plain"),
+    },
+)
+BASE = VariantSelected(variant="base", kernel="k", has=("divert", "patched"))
+DEFRAG = VariantSelected(variant="defrag", kernel="k", has=("defrag", "divert", "patched"))
+
+
+def outcome_of(name: str, outcome: Outcome = "passed", variant: str = "base") -> TestFinished:
+    return TestFinished(
+        variant=variant,
+        test=f"t.py::{name}-{outcome}",
+        outcome=outcome,
+        statements=(name,),
+        seconds=0.5,
+        message={"failed": "broke\nmore", "skipped": "not applicable: T1"}.get(outcome, ""),
+    )
+
+
+def cell(*events: Event, variant: VariantSelected = BASE) -> standing.Cell:
+    (found,) = standing.of([KNOWN, variant, *events])
+    return found
+
+
+def test_proved_by_all_parts_that_apply() -> None:
+    found = cell(outcome_of("S8/peek"))
+    assert (found.standing, found.reason, found.seconds) == ("proved", "", 0.5)
+    reasons = {part.name: part.reason for part in found.parts}
+    assert reasons["S8/whole"] == "needs a kernel with defrag"
+    # Where one more part applies it is owed.
+    found = cell(outcome_of("S8/peek", variant="defrag"), variant=DEFRAG)
+    assert (found.standing, found.reason) == ("not run", "S8/whole: no test ran")
+
+
+def test_one_failure_is_a_failure() -> None:
+    found = cell(outcome_of("S8/peek"), outcome_of("S8/peek", "failed"))
+    assert (found.standing, found.reason) == ("failed", "S8/peek: broke")
+    assert len(found.tests) == 2
+
+
+def test_failure_where_it_does_not_apply_is_not_hidden() -> None:
+    assert cell(outcome_of("S8/peek"), outcome_of("S8/whole", "failed")).standing == "failed"
+
+
+def test_skipped_is_not_run() -> None:
+    found = cell(outcome_of("S8/peek", "skipped"))
+    assert (found.standing, found.reason) == ("not run", "S8/peek: not applicable: T1")
+    assert standing.blanks([found]) == ["S8/peek on base"]
+
+
+def test_not_applicable_says_why() -> None:
+    nothing = VariantSelected(variant="x", kernel="k", has=())
+    known = StatementKnown(name="F4", origin=(), text="", parts={"F4": (("defrag",), "")})
+    (found,) = standing.of([known, nothing])
+    assert (found.standing, found.reason) == ("not applicable", "needs a kernel with defrag")
+    assert standing.blanks([found]) == []
+
+
+@pytest.mark.parametrize(("expression", "passed"), [("", False), ("peek", True)])
+def test_whole_run_owes_every_statement(expression: str, passed: bool) -> None:
+    started = type(STARTED)(**{**vars(STARTED), "expression": expression})
+    verdict = judge([started, KNOWN, BASE, *GOOD[1:]])
+    assert verdict.passed == passed
+    assert verdict.reasons == (() if passed else ("not proved: S8/peek on base",))
+    assert judge([started, KNOWN, BASE, *GOOD[1:-1], outcome_of("S8/peek"), GOOD[-1]]).passed
