@@ -149,8 +149,9 @@ static int set(int fd, int option, const void *value, socklen_t length)
 static int set_label(int fd, int option, const char *chain)
 {
 	firewall_label label = "";
+	size_t length = strlen(chain);
 
-	strncpy(label, chain, sizeof(label) - 1);
+	memcpy(label, chain, length < sizeof(label) ? length : sizeof(label) - 1);
 	return set(fd, option, label, sizeof(label));
 }
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What all unit tests stand on: the signals of a session in the foreground."""
+"""What all unit tests stand on: signals as in the foreground, and no folder of the user's."""
 
 from __future__ import annotations
 
@@ -18,3 +18,9 @@ def signals_as_in_the_foreground() -> Iterator[None]:
     yield
     for name, handler in before.items():
         signal.signal(name, handler)
+
+
+@pytest.fixture(autouse=True)
+def no_downloads_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests name the folders that they use; one that the user has set is none of theirs."""
+    monkeypatch.delenv("DIVERT_DOWNLOADS", raising=False)
