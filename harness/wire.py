@@ -175,7 +175,7 @@ class Wire:
         return self._capture.record(path, self._fence)
 
     def discard(self) -> None:
-        """Forget all frames on their way, in both directions.
+        """Be as at the start: no frame on its way in either direction, and one address of ours.
 
         Only while QEMU drops what it reads and writes (its end of the cable is unplugged).
         """
@@ -186,6 +186,7 @@ class Wire:
             pass
         self._fence()
         self._capture.clear()
+        self._addresses = {frames.ip_bytes(self.host_ip)}
 
     def interrupt(self) -> None:
         """Let every wait end now, and ask `check` why: the guest is in trouble."""

@@ -115,6 +115,17 @@ def test_more_addresses(guest: Guest, wire: Wire) -> None:
     wire.expect(lambda packet: ARP in packet)
 
 
+def test_added_address_lasts_until_the_guest_is_restored(guest: Guest, wire: Wire) -> None:
+    """It was once answered for in the tests that came after, and their order mattered."""
+    wire.add_address("192.0.2.77")
+    wire.discard()
+    wire.resume()
+    ask(guest, "192.0.2.77")
+    wire.expect(lambda packet: ARP in packet)
+    ask(guest, LINK.host_ip)
+    assert answer(guest)[ARP].psrc == LINK.host_ip
+
+
 def test_ip_gets_a_frame_of_its_own(guest: Guest, wire: Wire) -> None:
     wire.send(IP(src=LINK.host_ip, dst="198.51.100.2") / UDP())
     frame = answer(guest)
