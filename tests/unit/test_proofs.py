@@ -5,12 +5,27 @@ from __future__ import annotations
 
 import pytest
 
-from harness import proofs, statements
+from harness import proofs, statements, variants, worker
 from harness.errors import UserError
 
 
 def test_every_statement_and_case_has_a_test() -> None:
     assert proofs.unproved(statements.load(), proofs.by_part()) == []
+
+
+def test_every_case_has_a_test_on_each_variant_to_which_it_applies() -> None:
+    known = statements.load()
+    tests = worker.collect(proofs.GUEST_TESTS)
+    lacking = []
+    for variant in variants.load().values():
+        has = statements.features(variant)
+        run = [t for t in tests.values() if not statements.why_not_applicable(t, has, known)]
+        proved = {name for names in run for name in names}
+        for statement in known.values():
+            for name, part in statement.parts.items():
+                if statements.unmet(part.needs, has) is None and name not in proved:
+                    lacking.append(f"{name} on {variant.name}")
+    assert lacking == []
 
 
 def test_case_without_a_test_is_named() -> None:
