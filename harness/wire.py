@@ -27,7 +27,9 @@ _FRAME_BYTES = 65536 + 14
 _SEND_SECONDS = 5.0
 _BARRIER_SECONDS = 2.0
 
-# The guest's driver has 32 receive buffers, and room for 16 frames to send.
+# The guest's driver has 32 receive buffers, and room for 16 frames to send. After a burst of more
+# than 25 some may also stay in the card until the next one comes (drivers/net/tulip.c,
+# max_interrupt_work).
 _BURST_FRAMES = 16
 
 # A crash of the guest makes no room on a wire, so it is looked for this often while there is none.
@@ -72,6 +74,7 @@ class Wire:
         self._barriers = itertools.count(1)
         self._barriers_seen: set[bytes] = set()
         self._fences_seen = 0
+        self._unconfirmed = 0
         # Once for all: QEMU's descriptor shares this flag with `far`, and relies on it.
         near.setblocking(False)
         far.setblocking(False)
@@ -90,10 +93,14 @@ class Wire:
     def send(self, packet: Any) -> None:
         """Send to the guest: bytes as the frame that they are, scapy's IP in a frame of its own.
 
-        Waits while the guest's card takes no more. Raises GuestError if that lasts seconds.
+        No more frames in a row than the guest's card can hold: behind so many comes a barrier.
+        Waits while the card takes no more. Raises GuestError if that lasts seconds.
         """
         if self._capture.interrupted:
             self._check()
+        if self._unconfirmed >= _BURST_FRAMES:
+            self.barrier()
+        self._unconfirmed += 1
         if not isinstance(packet, bytes):
             packet = packets.encode(packet, self.host_mac, self.guest_mac)
         data: bytes = packet
@@ -101,15 +108,9 @@ class Wire:
         self._capture.note(Frame(time.time(), True, data))
 
     def send_all(self, packets: Iterable[Any]) -> None:
-        """Send many packets without loss: as many at a time as the guest's card can hold.
-
-        After a burst of more than 25 frames some may also stay in the card until the next one comes
-        (drivers/net/tulip.c, max_interrupt_work); a barrier brings them out.
-        """
-        for number, packet in enumerate(packets, 1):
+        """Send many packets, and wait until the guest has received them."""
+        for packet in packets:
             self.send(packet)
-            if number % _BURST_FRAMES == 0:
-                self.barrier()
         self.barrier()
 
     def received(self, matches: Callable[[Any], bool] | None = None) -> list[Any]:
@@ -168,6 +169,8 @@ class Wire:
             return False
         answered = self._capture.wait(lambda: mac in self._barriers_seen, deadline)
         self._barriers_seen.discard(mac)
+        if answered:
+            self._unconfirmed = 0
         return answered
 
     def record(self, path: Path) -> AbstractContextManager[None]:
@@ -187,6 +190,7 @@ class Wire:
         self._fence()
         self._capture.clear()
         self._addresses = {frames.ip_bytes(self.host_ip)}
+        self._unconfirmed = 0
 
     def interrupt(self) -> None:
         """Let every wait end now, and ask `check` why: the guest is in trouble."""

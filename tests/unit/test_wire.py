@@ -242,7 +242,7 @@ def test_recording_survives_an_error(guest: Guest, wire: Wire, tmp_path: Path) -
 
 
 def test_discard_empties_both_directions(guest: Guest, wire: Wire) -> None:
-    for _ in range(20):
+    for _ in range(16):
         wire.send(b"x" * 60)
         guest.say(DATAGRAM)
     wire.discard()
@@ -253,10 +253,10 @@ def test_discard_empties_both_directions(guest: Guest, wire: Wire) -> None:
 
 
 def test_full_wire_holds_the_sender_back(guest: Guest, wire: Wire) -> None:
-    count = 3000  # More than the kernel queues for a datagram socket.
+    count = 12  # More bytes than the kernel holds for a datagram socket.
     reader = guest.serve(count)
     for number in range(count):
-        wire.send(number.to_bytes(4, "big") + b"x" * 60)
+        wire.send(number.to_bytes(4, "big") + b"x" * 60_000)
     reader.join(20)
     assert [int.from_bytes(data[:4], "big") for data in guest.got] == list(range(count))
 
@@ -264,12 +264,41 @@ def test_full_wire_holds_the_sender_back(guest: Guest, wire: Wire) -> None:
 def test_full_wire_of_a_lost_guest_is_an_error(guest: Guest, wire: Wire) -> None:
     guest.trouble = GuestLostError("hang", "the guest hangs")
     with pytest.raises(GuestLostError, match="hangs"):
-        for _ in range(100_000):
-            wire.send(b"x" * 1000)
+        for _ in range(16):
+            wire.send(b"x" * 60_000)
+
+
+def kinds(guest: Guest) -> list[str]:
+    return ["probe" if data[12:14] == b"\x08\x06" else "data" for data in guest.got]
+
+
+def test_no_more_in_a_row_than_the_card_holds(guest: Guest, wire: Wire) -> None:
+    reader = guest.serve(40 + 3)
+    for _ in range(20):
+        wire.send(bytes(DATAGRAM))
+    wire.barrier()
+    for _ in range(20):
+        wire.send(bytes(DATAGRAM))
+    reader.join(20)
+    assert kinds(guest) == [
+        *["data"] * 16, "probe", *["data"] * 4, "probe", *["data"] * 16, "probe", *["data"] * 4
+    ]  # fmt: skip
+
+
+def test_a_guest_that_no_longer_receives_is_an_error(guest: Guest, wire: Wire) -> None:
+    with pytest.raises(GuestError, match="no answer by ARP"):
+        for _ in range(17):
+            wire.send(bytes(DATAGRAM))
 
 
 def test_send_all_waits_for_the_guest(guest: Guest, wire: Wire) -> None:
     guest.serve(40 + 3)
     wire.send_all(bytes(DATAGRAM) for _ in range(40))
-    kinds = ["probe" if data[12:14] == b"\x08\x06" else "data" for data in guest.got]
-    assert kinds == [*["data"] * 16, "probe", *["data"] * 16, "probe", *["data"] * 8, "probe"]
+    assert kinds(guest) == [
+        *["data"] * 16,
+        "probe",
+        *["data"] * 16,
+        "probe",
+        *["data"] * 8,
+        "probe",
+    ]
