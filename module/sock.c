@@ -1,0 +1,393 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The socket: its protocol, its port, its calls.
+ */
+#include <linux/module.h>
+#include <linux/net.h>
+#include <linux/sockios.h>
+#include <linux/uio.h>
+#include <net/inet_common.h>
+#include <net/ip.h>
+#include <net/netns/generic.h>
+#include <net/protocol.h>
+#include <net/sock.h>
+
+#include <asm/ioctls.h>
+
+#include "socket.h"
+
+static unsigned int divert_ports_id __read_mostly;
+
+struct divert_ports *divert_ports(const struct net *net)
+{
+	return net_generic(net, divert_ports_id);
+}
+
+/* The table of ports. */
+
+static struct hlist_head *bucket(struct divert_ports *ports, u16 port)
+{
+	return &ports->table[port & ((1 << DIVERT_HASH_BITS) - 1)];
+}
+
+/* Called under RCU, or with the table's lock held. */
+struct sock *divert_listener(struct net *net, u16 port)
+{
+	struct divert_ports *ports = divert_ports(net);
+	struct divert_sock *ds;
+
+	hlist_for_each_entry_rcu(ds, bucket(ports, port), node,
+				 lockdep_is_held(&ports->lock))
+		if (ds->inet.inet_sport == htons(port))
+			return (struct sock *)ds;
+	return NULL;
+}
+
+/* S4: any free port, beginning in the upper half. 0: there is none. */
+static u16 free_port(struct net *net, struct divert_ports *ports)
+{
+	int tries;
+
+	for (tries = 0; tries < 65535; tries++) {
+		if (++ports->rover == 0)
+			ports->rover = 1;
+		if (!divert_listener(net, ports->rover))
+			return ports->rover;
+	}
+	return 0;
+}
+
+void divert_nobody(struct net *net)
+{
+	atomic_inc(&divert_ports(net)->nobody);
+}
+
+/* The socket's calls. */
+
+static int divert_init_sock(struct sock *sk)
+{
+	struct divert_sock *ds = divert_sk(sk);
+
+	INIT_HLIST_NODE(&ds->node);
+	ds->charge = 0;
+	ds->bytes = 0;
+	ds->closed = false;
+	atomic_set(&ds->delivered, 0);
+	atomic_set(&ds->dropped, 0);
+	atomic_set(&ds->injected, 0);
+	/* Not bound (S4); a num that is no zero keeps inet_autobind() away. */
+	ds->inet.inet_sport = 0;
+	ds->inet.inet_num = IPPROTO_RAW;
+	/* F3: what this host sends is measured by its interface, as hdrincl. */
+	ds->inet.pmtudisc = IP_PMTUDISC_PROBE;
+	WRITE_ONCE(sk->sk_rcvbuf, DIVERT_MIN_RCVBUF);
+	sock_set_flag(sk, SOCK_RCU_FREE);
+	return 0;
+}
+
+/* S12: opened, a socket is in no table, the raw sockets' least of all. */
+static int divert_hash(struct sock *sk)
+{
+	return 0;
+}
+
+static void divert_unhash(struct sock *sk)
+{
+	struct divert_ports *ports = divert_ports(sock_net(sk));
+
+	spin_lock_bh(&ports->lock);
+	hlist_del_init_rcu(&divert_sk(sk)->node);
+	spin_unlock_bh(&ports->lock);
+}
+
+/* S10: out of the table, and what a taker is about to queue is refused. */
+static void divert_close(struct sock *sk, long timeout)
+{
+	divert_unhash(sk);
+	spin_lock_bh(&sk->sk_receive_queue.lock);
+	divert_sk(sk)->closed = true;
+	spin_unlock_bh(&sk->sk_receive_queue.lock);
+	skb_queue_purge(&sk->sk_receive_queue);
+	sk_common_release(sk);
+}
+
+/* S3, S4: only family and port count. */
+static int divert_bind(struct sock *sk, struct sockaddr *uaddr, int addr_len)
+{
+	struct sockaddr_in *sin = (struct sockaddr_in *)uaddr;
+	struct net *net = sock_net(sk);
+	struct divert_ports *ports = divert_ports(net);
+	int err = 0;
+	u16 port;
+
+	if (addr_len < sizeof(*sin))
+		return -EINVAL;
+	if (sin->sin_family != AF_INET)
+		return inet_sk(sk)->inet_sport ? -EINVAL : -EAFNOSUPPORT;
+	port = ntohs(sin->sin_port);
+	spin_lock_bh(&ports->lock);
+	if (inet_sk(sk)->inet_sport) {
+		err = -EINVAL;
+	} else if (port ? divert_listener(net, port) != NULL :
+			  !(port = free_port(net, ports))) {
+		err = -EADDRINUSE;
+	} else {
+		inet_sk(sk)->inet_sport = htons(port);
+		hlist_add_head_rcu(&divert_sk(sk)->node, bucket(ports, port));
+	}
+	spin_unlock_bh(&ports->lock);
+	return err;
+}
+
+static int queued_or_sent(struct sock *sk, int cmd)
+{
+	struct sk_buff *skb;
+	int value;
+
+	switch (cmd) {
+	case SIOCINQ:
+		spin_lock_bh(&sk->sk_receive_queue.lock);
+		skb = skb_peek(&sk->sk_receive_queue);
+		value = skb ? skb->len : 0;
+		spin_unlock_bh(&sk->sk_receive_queue.lock);
+		return value;
+	case SIOCOUTQ:
+		return sk_wmem_alloc_get(sk);
+	}
+	return -ENOIOCTLCMD;
+}
+
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 5, 0)
+static int divert_ioctl(struct sock *sk, int cmd, int *karg)
+{
+	int value = queued_or_sent(sk, cmd);
+
+	if (value >= 0)
+		*karg = value;
+	return value < 0 ? value : 0;
+}
+#else
+static int divert_ioctl(struct sock *sk, int cmd, unsigned long arg)
+{
+	int value = queued_or_sent(sk, cmd);
+
+	return value < 0 ? value : put_user(value, (int __user *)arg);
+}
+#endif
+
+/*
+ * I3: no address, or one that is all zero, means outbound. The family is not
+ * looked at: S6 has programs that fill in only sin_addr.
+ */
+static int divert_sendmsg(struct sock *sk, struct msghdr *msg, size_t len)
+{
+	struct sockaddr_in *sin = msg->msg_name;
+	struct divert_tag tag;
+	int err;
+
+	if (msg->msg_flags & MSG_OOB)
+		return -EOPNOTSUPP;
+	if (!inet_sk(sk)->inet_sport || len < sizeof(struct iphdr))
+		return -EINVAL;
+	if (len > DIVERT_MAX_PACKET)
+		return -EMSGSIZE;
+
+	if (!sin || !msg->msg_namelen)
+		err = divert_inject(sk, msg, len, 0, NULL);
+	else if (msg->msg_namelen < sizeof(*sin))
+		return -EINVAL;
+	else if (divert_tag_read(sin, &tag))
+		err = divert_inject(sk, msg, len, sin->sin_addr.s_addr, &tag);
+	else
+		err = divert_inject(sk, msg, len, sin->sin_addr.s_addr, NULL);
+	if (err)
+		return err;
+	atomic_inc(&divert_sk(sk)->injected);
+	return len;
+}
+
+static int divert_recvmsg(struct sock *sk, struct msghdr *msg, size_t len,
+			  int flags, int *addr_len)
+{
+	struct sk_buff *skb;
+	size_t copied;
+	int err;
+
+	if (flags & MSG_OOB)
+		return -EOPNOTSUPP;
+	if (flags & MSG_ERRQUEUE)
+		return inet_recv_error(sk, msg, len, addr_len);
+
+	skb = skb_recv_datagram(sk, flags, &err);
+	if (!skb)
+		return err;
+	copied = skb->len;
+	if (copied > len) {
+		msg->msg_flags |= MSG_TRUNC;
+		copied = len;
+	}
+	err = skb_copy_datagram_msg(skb, 0, msg, copied);
+	if (!err) {
+		sock_recv_timestamp(msg, sk, skb);
+		if (msg->msg_name) {
+			memcpy(msg->msg_name, skb->cb,
+			       sizeof(struct sockaddr_in));
+			*addr_len = sizeof(struct sockaddr_in);
+		}
+		err = flags & MSG_TRUNC ? skb->len : copied;
+	}
+	skb_free_datagram(sk, skb);
+	return err;
+}
+
+static struct proto divert_prot = {
+	.name		= "DIVERT",
+	.owner		= THIS_MODULE,
+	.close		= divert_close,
+	.ioctl		= divert_ioctl,
+	.init		= divert_init_sock,
+	.setsockopt	= ip_setsockopt,
+	.getsockopt	= ip_getsockopt,
+	.sendmsg	= divert_sendmsg,
+	.recvmsg	= divert_recvmsg,
+	.bind		= divert_bind,
+	.hash		= divert_hash,
+	.unhash		= divert_unhash,
+	.obj_size	= sizeof(struct divert_sock),
+};
+
+/* Refused as before: see divert_guard_protosw. */
+static int guard_init_sock(struct sock *sk)
+{
+	return -EPROTONOSUPPORT;
+}
+
+static void guard_unhash(struct sock *sk)
+{
+}
+
+static void guard_close(struct sock *sk, long timeout)
+{
+	sk_common_release(sk);
+}
+
+static struct proto guard_prot = {
+	.name		= "DIVERT-GUARD",
+	.owner		= THIS_MODULE,
+	.close		= guard_close,
+	.init		= guard_init_sock,
+	.hash		= divert_hash,
+	.unhash		= guard_unhash,
+	.obj_size	= sizeof(struct inet_sock),
+};
+
+static const struct proto_ops divert_ops = {
+	.family		= PF_INET,
+	.owner		= THIS_MODULE,
+	.release	= inet_release,
+	.bind		= inet_bind,
+	.connect	= sock_no_connect,
+	.socketpair	= sock_no_socketpair,
+	.accept		= sock_no_accept,
+	.getname	= inet_getname,
+	.poll		= datagram_poll,
+	.ioctl		= inet_ioctl,
+	.gettstamp	= sock_gettstamp,
+	.listen		= sock_no_listen,
+	.shutdown	= inet_shutdown,
+	.setsockopt	= sock_common_setsockopt,
+	.getsockopt	= sock_common_getsockopt,
+	.sendmsg	= inet_sendmsg,
+	.recvmsg	= inet_recvmsg,
+	.mmap		= sock_no_mmap,
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
+	.sendpage	= sock_no_sendpage,
+#endif
+};
+
+static struct inet_protosw divert_protosw = {
+	.type		= SOCK_RAW,
+	.protocol	= IPPROTO_DIVERT,
+	.prot		= &divert_prot,
+	.ops		= &divert_ops,
+	.flags		= INET_PROTOSW_REUSE,
+};
+
+/*
+ * socket(AF_INET, SOCK_RAW, 0) asks for the first entry of the table, which
+ * would now be a divert socket; raw sockets have none, and it is refused. So
+ * this entry is put before ours: its number is no protocol's, and it refuses.
+ */
+static struct inet_protosw guard_protosw = {
+	.type		= SOCK_RAW,
+	.protocol	= 0x7fff,
+	.prot		= &guard_prot,
+	.ops		= &divert_ops,
+	.flags		= INET_PROTOSW_REUSE,
+};
+
+static int __net_init divert_net_init(struct net *net)
+{
+	struct divert_ports *ports = divert_ports(net);
+	int i, err;
+
+	spin_lock_init(&ports->lock);
+	for (i = 0; i < 1 << DIVERT_HASH_BITS; i++)
+		INIT_HLIST_HEAD(&ports->table[i]);
+	ports->rover = 32767;
+	err = inet_ctl_sock_create(&ports->noloop, PF_INET, SOCK_RAW,
+				   IPPROTO_TCP, net);
+	if (err)
+		return err;
+	divert_no_mc_loop(ports->noloop);
+	err = divert_proc_init(net);
+	if (err)
+		inet_ctl_sock_destroy(ports->noloop);
+	return err;
+}
+
+static void __net_exit divert_net_exit(struct net *net)
+{
+	divert_proc_exit(net);
+	inet_ctl_sock_destroy(divert_ports(net)->noloop);
+}
+
+static struct pernet_operations divert_net_ops = {
+	.init	= divert_net_init,
+	.exit	= divert_net_exit,
+	.id	= &divert_ports_id,
+	.size	= sizeof(struct divert_ports),
+};
+
+int __init divert_sock_init(void)
+{
+	int err;
+
+	err = register_pernet_subsys(&divert_net_ops);
+	if (err)
+		return err;
+	err = proto_register(&divert_prot, 1);
+	if (err)
+		goto no_proto;
+	err = proto_register(&guard_prot, 1);
+	if (err)
+		goto no_guard;
+	inet_register_protosw(&divert_protosw);
+	inet_register_protosw(&guard_protosw);
+	return 0;
+
+no_guard:
+	proto_unregister(&divert_prot);
+no_proto:
+	unregister_pernet_subsys(&divert_net_ops);
+	return err;
+}
+
+void divert_sock_exit(void)
+{
+	inet_unregister_protosw(&guard_protosw);
+	inet_unregister_protosw(&divert_protosw);
+	proto_unregister(&guard_prot);
+	proto_unregister(&divert_prot);
+	unregister_pernet_subsys(&divert_net_ops);
+}

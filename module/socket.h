@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The sockets half of the module: ports, queues, tags, netfilter hooks and
+ * injection. What the rules half calls is in divert.h.
+ *
+ * Statement numbers (S1, T3, ...) are those of the project's SPEC.md.
+ *
+ * Context. Packets are taken with bottom halves held off and under RCU.
+ * The table of ports is read under RCU and written under its lock. A queue
+ * has a lock of its own; nothing on the way of a packet is global.
+ */
+#ifndef DIVERT_SOCKET_H
+#define DIVERT_SOCKET_H
+
+#include <linux/version.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/netfilter.h>
+#include <linux/skbuff.h>
+#include <linux/spinlock.h>
+#include <net/inet_sock.h>
+#include <net/net_namespace.h>
+
+#include "divert.h"
+
+#define DIVERT_MAX_PACKET	65535
+#define DIVERT_HASH_BITS	10
+
+/* What a queued packet is charged, and the least bound of a queue (S8). */
+#define DIVERT_CHARGE(len)	ALIGN(len, 16)
+#define DIVERT_MIN_RCVBUF	(DIVERT_MAX_PACKET + 16 + 1)
+
+/* The state of one network namespace. */
+struct divert_ports {
+	spinlock_t		lock;		/* for writing */
+	struct hlist_head	table[1 << DIVERT_HASH_BITS];
+	u16			rover;		/* S4: where port 0 looks next */
+	atomic_t		nobody;		/* S11 */
+	struct sock		*noloop;	/* sends without IP_MULTICAST_LOOP */
+};
+
+struct divert_sock {
+	struct inet_sock	inet;		/* first; inet_sport: the port */
+	struct hlist_node	node;
+	unsigned int		charge;		/* these three: under the lock of */
+	unsigned int		bytes;		/* sk_receive_queue */
+	bool			closed;
+	atomic_t		delivered;
+	atomic_t		dropped;
+	atomic_t		injected;
+};
+
+static inline struct divert_sock *divert_sk(const struct sock *sk)
+{
+	return (struct divert_sock *)sk;
+}
+
+/* Where a packet was taken: what the tag of S6 says. */
+struct divert_tag {
+	u32	rule;			/* T3: place of the rule, 24 bits */
+	u32	ifindex;		/* 24 bits */
+	u8	what;
+#define DIVERT_TAG_HOOK		0x03
+#define DIVERT_TAG_TYPE		0x1c	/* Input: skb->pkt_type */
+#define DIVERT_TAG_TYPE_SHIFT	2
+#define DIVERT_TAG_FORWARDED	0x20	/* Output: forwarded, not local */
+#define DIVERT_TAG_ROUTED	0x40	/* Input: came with a route */
+#define DIVERT_TAG_NOLOOP	0x40	/* Output: IP_MULTICAST_LOOP off */
+#define DIVERT_TAG_MROUTE	0x80	/* Taken in multicast routing */
+};
+
+/*
+ * One packet on its way, for as long as this processor is busy with it:
+ * injection is synchronous, with bottom halves held off. Packets that the
+ * stack makes meanwhile are told from it by their hook.
+ */
+struct divert_flight {
+	struct divert_mark	mark;
+	u8			way;
+#define DIVERT_WAY_IN		1	/* netif_receive_skb_core() */
+#define DIVERT_WAY_FORWARD	2	/* the FORWARD hook and on */
+#define DIVERT_WAY_OUT		3	/* ip_local_out() */
+#define DIVERT_WAY_WALKED	4	/* a part of what was split: walked */
+	u8			hooknum;	/* WALKED: where */
+	bool			whole;		/* OUT: not to be cut before the chain */
+	bool			left;		/* OUT: has met its chain */
+};
+
+struct divert_flight *divert_flight_begin(struct divert_flight *flight);
+void divert_flight_end(struct divert_flight *before);
+struct divert_flight *divert_flight_now(void);
+
+/* sock.c */
+struct divert_ports *divert_ports(const struct net *net);
+
+/* tag.c */
+void divert_tag_write(struct sockaddr_in *sin, const struct divert_tag *tag);
+bool divert_tag_read(const struct sockaddr_in *sin, struct divert_tag *tag);
+
+/* take.c */
+void divert_take(struct divert_walk *w, const struct nf_hook_state *state);
+
+/* inject.c */
+int divert_inject(struct sock *sk, struct msghdr *msg, size_t len, __be32 addr,
+		  const struct divert_tag *tag);
+
+/* whole.c */
+int divert_gather(struct net *net, struct sk_buff *skb, u32 user,
+		  struct divert_mark *mark);
+unsigned int divert_cut(struct sk_buff *skb, const struct nf_hook_state *state);
+unsigned int divert_split(struct sk_buff *skb, const struct nf_hook_state *state,
+			  unsigned int (*walk)(struct sk_buff *skb,
+					       const struct nf_hook_state *state));
+void divert_mark_copy(struct sk_buff *skb, const struct divert_mark *mark);
+bool divert_mark_take(struct sk_buff *skb, struct divert_mark *mark);
+
+/* proc.c */
+int divert_proc_init(struct net *net);
+void divert_proc_exit(struct net *net);
+
+/* inet_sock's flags became bits of one word. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)
+#define divert_mc_loop(sk)	inet_test_bit(MC_LOOP, sk)
+#define divert_no_mc_loop(sk)	inet_clear_bit(MC_LOOP, sk)
+#else
+#define divert_mc_loop(sk)	(inet_sk(sk)->mc_loop)
+#define divert_no_mc_loop(sk)	(inet_sk(sk)->mc_loop = 0)
+#endif
+
+#endif /* DIVERT_SOCKET_H */

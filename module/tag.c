@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The tag (S6): where a packet was taken, in the ten bytes that IP leaves free
+ * in a sockaddr_in. The check value covers the address too, so that "given
+ * back with the address it was received with" is one comparison. It keeps out
+ * rubbish and stale stack contents.
+ *
+ *	sin_port	check, upper 16 of 24 bits
+ *	sin_zero[0]	what, never 0
+ *	sin_zero[1..3]	interface
+ *	sin_zero[4..6]	rule
+ *	sin_zero[7]	check, lower 8 bits
+ */
+#include <linux/once.h>
+#include <linux/random.h>
+#include <linux/siphash.h>
+#include <asm/unaligned.h>
+
+#include "socket.h"
+
+static siphash_key_t key __read_mostly;
+
+static u32 check_of(__be32 addr, const struct divert_tag *tag)
+{
+	net_get_random_once(&key, sizeof(key));
+	return siphash_3u32((__force u32)addr, tag->rule | (u32)tag->what << 24,
+			    tag->ifindex, &key) & 0xffffff;
+}
+
+void divert_tag_write(struct sockaddr_in *sin, const struct divert_tag *tag)
+{
+	u32 check = check_of(sin->sin_addr.s_addr, tag);
+	u8 *z = (u8 *)sin->__pad;
+
+	sin->sin_port = htons(check >> 8);
+	z[0] = tag->what;
+	put_unaligned_be24(tag->ifindex, z + 1);
+	put_unaligned_be24(tag->rule, z + 4);
+	z[7] = check;
+}
+
+bool divert_tag_read(const struct sockaddr_in *sin, struct divert_tag *tag)
+{
+	const u8 *z = (const u8 *)sin->__pad;
+
+	tag->what = z[0];
+	tag->ifindex = get_unaligned_be24(z + 1);
+	tag->rule = get_unaligned_be24(z + 4);
+	return tag->what & DIVERT_TAG_HOOK &&
+	       check_of(sin->sin_addr.s_addr, tag) ==
+	       ((u32)ntohs(sin->sin_port) << 8 | z[7]);
+}

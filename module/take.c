@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Taking a packet: a complete copy (S7) with its tag (S5, S6) is queued (S9).
+ *
+ * A copy, because TCP rewrites the original when it retransmits, sniffers
+ * share its data, and its sender is charged for it until it is freed.
+ */
+#include <linux/inetdevice.h>
+#include <linux/netdevice.h>
+#include <linux/rtnetlink.h>
+#include <net/checksum.h>
+#include <net/dst_metadata.h>
+#include <net/ip.h>
+#include <net/route.h>
+#include <net/sock.h>
+
+#include "socket.h"
+
+static __be32 primary_address(const struct net_device *dev)
+{
+	struct in_device *in_dev = __in_dev_get_rcu(dev);
+	struct in_ifaddr *ifa = in_dev ? rcu_dereference(in_dev->ifa_list) : NULL;
+
+	return ifa ? ifa->ifa_local : 0;
+}
+
+/* Says in the tag, and in sin_addr (S5), where this packet is taken. */
+static void describe(const struct divert_walk *w,
+		     const struct nf_hook_state *state, struct sockaddr_in *sin)
+{
+	const struct sk_buff *skb = w->skb;
+	const struct rtable *rt = skb_rtable(skb);
+	const struct net_device *dev = state->in;
+	struct divert_tag tag = { .rule = w->rule, .what = w->hook };
+
+	if (state->hook == NF_INET_PRE_ROUTING) {
+		tag.what |= skb->pkt_type << DIVERT_TAG_TYPE_SHIFT;
+		if (skb_valid_dst(skb))
+			tag.what |= DIVERT_TAG_ROUTED;
+	} else if (state->hook == NF_INET_FORWARD) {
+		if (rt->rt_flags & RTCF_MULTICAST) {
+			tag.what |= DIVERT_TAG_MROUTE;
+			/* Its destination does not tell the interface. */
+			dev = state->out;
+		} else if (w->hook == DIVERT_OUTPUT) {
+			tag.what |= DIVERT_TAG_FORWARDED;
+		}
+	} else {
+		dev = state->out;
+		if (skb->sk && sk_fullsock(skb->sk) && !divert_mc_loop(skb->sk))
+			tag.what |= DIVERT_TAG_NOLOOP;
+	}
+
+	memset(sin, 0, sizeof(*sin));
+	sin->sin_family = AF_INET;
+	if (w->hook != DIVERT_OUTPUT && state->in)
+		sin->sin_addr.s_addr = primary_address(state->in);
+	tag.ifindex = dev ? dev->ifindex : 0;
+	divert_tag_write(sin, &tag);
+}
+
+/* What the stack has put off until a card, or nobody, does it. */
+static void complete_transport(const struct sk_buff *skb, struct sk_buff *copy)
+{
+	int start, field;
+	__wsum sum;
+
+	if (skb->ip_summed != CHECKSUM_PARTIAL || skb_csum_is_sctp((struct sk_buff *)skb))
+		return;
+	start = skb_checksum_start_offset(skb) - skb_network_offset(skb);
+	field = start + skb->csum_offset;
+	if (start < 0 || start >= copy->len || field + 2 > copy->len)
+		return;
+	sum = csum_partial(copy->data + start, copy->len - start, 0);
+	*(__sum16 *)(copy->data + field) = csum_fold(sum) ?: CSUM_MANGLED_0;
+}
+
+/* A router's own entry in the options, which it makes behind its chains. */
+static void complete_options(const struct sk_buff *skb, struct sk_buff *copy)
+{
+	const struct ip_options *opt = &IPCB(skb)->opt;
+	const struct rtable *rt = skb_rtable(skb);
+	u8 *raw = copy->data;
+	__be32 us;
+
+	if (!opt->optlen)
+		return;
+	us = inet_select_addr(rt->dst.dev, rt_nexthop(rt, ip_hdr(skb)->daddr),
+			      RT_SCOPE_UNIVERSE);
+	if (opt->rr_needaddr)
+		memcpy(raw + opt->rr + raw[opt->rr + 2] - 5, &us, 4);
+	if (opt->ts_needaddr)
+		memcpy(raw + opt->ts + raw[opt->ts + 2] - 9, &us, 4);
+	if (opt->srr_is_hit) {
+		u8 *srr = raw + opt->srr;
+
+		if (srr[2] + 3 <= srr[1] + 0) {
+			memcpy(&ip_hdr(copy)->daddr, srr + srr[2] - 1, 4);
+			memcpy(srr + srr[2] - 1, &us, 4);
+			srr[2] += 4;
+		}
+	}
+}
+
+static struct sk_buff *complete_copy(const struct divert_walk *w,
+				     const struct nf_hook_state *state)
+{
+	struct sk_buff *skb = w->skb;
+	struct sk_buff *copy = alloc_skb(skb->len, GFP_ATOMIC | __GFP_NOWARN);
+	struct iphdr *iph;
+
+	if (!copy)
+		return NULL;
+	skb_copy_bits(skb, 0, skb_put(copy, skb->len), skb->len);
+	skb_reset_network_header(copy);
+	copy->tstamp = skb->tstamp;
+	complete_transport(skb, copy);
+	iph = ip_hdr(copy);
+	if (iph->ihl < 5 || iph->ihl * 4 > copy->len)
+		return copy;		/* a raw socket's rubbish */
+	if (state->hook == NF_INET_FORWARD)
+		complete_options(skb, copy);
+	if (skb_is_gso(skb))
+		iph->tot_len = htons(skb->len);
+	ip_send_check(iph);
+	return copy;
+}
+
+/* Undoes the charge when a packet has been read, or its queue is purged. */
+static void uncharge(struct sk_buff *skb)
+{
+	struct divert_sock *ds = divert_sk(skb->sk);
+	unsigned long flags;
+
+	spin_lock_irqsave(&skb->sk->sk_receive_queue.lock, flags);
+	ds->charge -= DIVERT_CHARGE(skb->len);
+	ds->bytes -= skb->len;
+	spin_unlock_irqrestore(&skb->sk->sk_receive_queue.lock, flags);
+}
+
+static bool enqueue(struct sock *sk, struct sk_buff *copy)
+{
+	struct divert_sock *ds = divert_sk(sk);
+	unsigned int bound = max_t(unsigned int, READ_ONCE(sk->sk_rcvbuf),
+				   DIVERT_MIN_RCVBUF);
+	unsigned int charge = DIVERT_CHARGE(copy->len);
+	unsigned long flags;
+	bool fits;
+
+	spin_lock_irqsave(&sk->sk_receive_queue.lock, flags);
+	fits = !ds->closed && ds->charge + charge < bound;
+	if (fits) {
+		ds->charge += charge;
+		ds->bytes += copy->len;
+		copy->sk = sk;
+		copy->destructor = uncharge;
+		__skb_queue_tail(&sk->sk_receive_queue, copy);
+	}
+	spin_unlock_irqrestore(&sk->sk_receive_queue.lock, flags);
+	return fits;
+}
+
+/* S9, P4: what finds no room is dropped, and it is no error. */
+void divert_take(struct divert_walk *w, const struct nf_hook_state *state)
+{
+	struct divert_sock *ds = divert_sk(w->sk);
+	struct sk_buff *copy = complete_copy(w, state);
+
+	if (!copy) {
+		atomic_inc(&ds->dropped);
+		return;
+	}
+	describe(w, state, (struct sockaddr_in *)copy->cb);
+	if (!enqueue(w->sk, copy)) {
+		kfree_skb(copy);
+		atomic_inc(&ds->dropped);
+		return;
+	}
+	atomic_inc(&ds->delivered);
+	w->sk->sk_data_ready(w->sk);
+}
