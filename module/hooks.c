@@ -154,6 +154,7 @@ static unsigned int hook_in(void *priv, struct sk_buff *skb,
 	local_bh_disable();
 	if (was_walked(state))
 		goto out;
+	divert_learn_input(skb, state);
 	if (ip_is_fragment(ip_hdr(skb)) && divert_defrag(state->net)) {
 		mark = mark_of(DIVERT_WAY_IN);
 		if (divert_gather(state->net, skb, state->hook, mark)) {

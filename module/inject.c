@@ -6,12 +6,11 @@
  * halves held off, so that the mark of T1 and T3 is this processor's.
  */
 #include <linux/etherdevice.h>
-#include <linux/icmp.h>
 #include <linux/inetdevice.h>
 #include <linux/netdevice.h>
+#include <linux/netfilter_bridge.h>
 #include <linux/rtnetlink.h>
 #include <net/dst_metadata.h>
-#include <net/icmp.h>
 #include <net/ip.h>
 #include <net/route.h>
 #include <net/sock.h>
@@ -95,18 +94,6 @@ static int packet_type(struct net *net, __be32 daddr)
 	return PACKET_HOST;
 }
 
-static struct rtable *route(struct net *net, const struct sk_buff *skb,
-			    __be32 saddr, int oif, u8 scope)
-{
-	const struct iphdr *iph = ip_hdr(skb);
-	struct flowi4 fl4;
-
-	flowi4_init_output(&fl4, oif, skb->mark, RT_TOS(iph->tos) | scope,
-			   RT_SCOPE_UNIVERSE, iph->protocol, FLOWI_FLAG_ANYSRC,
-			   iph->daddr, saddr, 0, 0, sock_net_uid(net, NULL));
-	return ip_route_output_key(net, &fl4);
-}
-
 /*
  * Loopback packets, and multicasts looped back to this host, arrive with the
  * route by which they were sent: looked up as for the wire they would be
@@ -120,13 +107,44 @@ static void loop_route(struct net *net, struct sk_buff *skb, struct net_device *
 	bool ours = __ip_dev_find(net, iph->saddr, false);
 	struct rtable *rt;
 
-	rt = route(net, skb, ours ? iph->saddr : 0, oif, 0);
+	rt = divert_route(net, skb, ours ? iph->saddr : 0, oif, 0);
 	if (IS_ERR(rt))
 		return;
 	if (rt->rt_flags & RTCF_LOCAL)
 		skb_dst_set(skb, &rt->dst);
 	else
 		ip_rt_put(rt);
+}
+
+/*
+ * Input begins behind the taps, which have seen a tagged packet before: at the
+ * PRE_ROUTING hook, with what ip_rcv() would have it go on to. Until a first
+ * packet has told what that is, it begins at the device.
+ */
+static int (*input_rest)(struct net *net, struct sock *sk, struct sk_buff *skb);
+
+void divert_learn_input(const struct sk_buff *skb, const struct nf_hook_state *state)
+{
+	/* Bridges and VRFs call the hook too, and go on to places of their own. */
+	if (likely(READ_ONCE(input_rest)) || nf_bridge_info_exists(skb) ||
+	    netif_is_l3_master(state->in) || netif_is_l3_slave(state->in))
+		return;
+	WRITE_ONCE(input_rest, state->okfn);
+}
+
+static void receive(struct net *net, struct sk_buff *skb, struct net_device *dev)
+{
+	int (*rest)(struct net *net, struct sock *sk, struct sk_buff *skb) =
+		READ_ONCE(input_rest);
+
+	if (!rest || netif_is_l3_master(dev) || netif_is_l3_slave(dev)) {
+		netif_receive_skb_core(skb);
+		return;
+	}
+	skb_reset_mac_len(skb);
+	if (nf_hook(NFPROTO_IPV4, NF_INET_PRE_ROUTING, net, NULL, skb, dev, NULL,
+		    rest) == 1)
+		rest(net, NULL, skb);
 }
 
 /* What becomes of it its sender does not learn, no more than the wire's. */
@@ -145,179 +163,8 @@ static int inbound(struct net *net, struct sk_buff *skb, struct net_device *dev,
 		eth_hdr(skb)->h_proto = htons(ETH_P_IP);
 	if (routed)
 		loop_route(net, skb, dev);
-	netif_receive_skb_core(skb);
+	receive(net, skb, dev);
 	return 0;
-}
-
-static bool too_big(const struct sk_buff *skb)
-{
-	return skb->len > dst_mtu(skb_dst(skb)) &&
-	       ip_hdr(skb)->frag_off & htons(IP_DF);
-}
-
-static int forward_finish(struct net *net, struct sock *sk, struct sk_buff *skb)
-{
-	return dst_output(net, sk, skb);
-}
-
-/* The FORWARD hook, and what ip_forward() does behind it. */
-static int through(struct net *net, struct sk_buff *skb, struct net_device *in)
-{
-	struct net_device *out = skb_dst(skb)->dev;
-	int err;
-
-	if (too_big(skb)) {
-		icmp_send(skb, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED,
-			  htonl(dst_mtu(skb_dst(skb))));
-		kfree_skb(skb);
-		return -EMSGSIZE;
-	}
-	IPCB(skb)->flags |= IPSKB_FORWARDED;
-	err = nf_hook(NFPROTO_IPV4, NF_INET_FORWARD, net, NULL, skb, in, out,
-		      forward_finish);
-	if (err == 1)
-		err = forward_finish(net, NULL, skb);
-	return err;
-}
-
-/*
- * Taken on forward: looked up anew for the interface that received it, and on
- * to wherever that leads; the TTL has been lowered.
- */
-static int forward(struct net *net, struct sk_buff *skb, struct net_device *dev)
-{
-	const struct iphdr *iph = ip_hdr(skb);
-
-	skb_orphan(skb);
-	skb->dev = dev;
-	skb->skb_iif = dev->ifindex;
-	skb->pkt_type = PACKET_HOST;
-	if (ip_route_input_noref(skb, iph->daddr, iph->saddr, iph->tos, dev)) {
-		kfree_skb(skb);
-		return 0;
-	}
-	IPCB(skb)->flags &= ~IPSKB_DOREDIRECT;
-	if (skb_rtable(skb)->rt_type != RTN_UNICAST) {
-		dst_input(skb);
-		return 0;
-	}
-	through(net, skb, dev);
-	return 0;
-}
-
-/* Taken on output on its way through. */
-static int forwarded_output(struct net *net, struct sk_buff *skb, struct net_device *dev)
-{
-	struct rtable *rt;
-	int err;
-
-	skb_orphan(skb);
-	rt = route(net, skb, 0, 0, 0);
-	if (IS_ERR(rt)) {
-		kfree_skb(skb);
-		return -ENETUNREACH;
-	}
-	skb_dst_set(skb, &rt->dst);
-	skb->dev = dev ?: rt->dst.dev;
-	if (dev)
-		skb->skb_iif = dev->ifindex;
-	err = through(net, skb, skb->dev);
-	return err > 0 ? net_xmit_errno(err) : err;
-}
-
-/* Taken in multicast routing: the rest of it, for the same interface. */
-static int multicast_output(struct net *net, struct sk_buff *skb, struct net_device *dev)
-{
-	struct rtable *rt;
-	int err;
-
-	skb_orphan(skb);
-	skb->pkt_type = PACKET_MULTICAST;
-	rt = route(net, skb, 0, dev->ifindex, 0);
-	if (IS_ERR(rt)) {
-		kfree_skb(skb);
-		return -ENETUNREACH;
-	}
-	skb_dst_set(skb, &rt->dst);
-	skb->dev = dev;
-	if (too_big(skb)) {
-		kfree_skb(skb);
-		return -EMSGSIZE;
-	}
-	err = through(net, skb, dev);
-	return err > 0 ? net_xmit_errno(err) : err;
-}
-
-/*
- * Output of this host. The route is looked up with no source, for the packet
- * may have any (I8). IP_MULTICAST_IF tells the interface by index or by address;
- * with either the look-up needs no route to the group (I7). A tagged packet to a
- * group keeps its interface.
- */
-static struct rtable *way_out(struct sock *sk, const struct sk_buff *skb, int flags,
-			      const struct divert_tag *tag)
-{
-	const struct inet_sock *inet = inet_sk(sk);
-	__be32 daddr = ip_hdr(skb)->daddr;
-	__be32 saddr = 0;
-	u8 scope = 0;
-	int oif = 0;
-
-	if (tag) {
-		if (ipv4_is_multicast(daddr) || ipv4_is_lbcast(daddr))
-			oif = tag->ifindex;
-	} else {
-		oif = READ_ONCE(sk->sk_bound_dev_if);
-		if (ipv4_is_multicast(daddr)) {
-			if (!oif)
-				oif = inet->mc_index;
-			saddr = inet->mc_addr;
-		}
-		if (sock_flag(sk, SOCK_LOCALROUTE) || flags & MSG_DONTROUTE)
-			scope = RTO_ONLINK;
-	}
-	return route(sock_net(sk), skb, saddr, oif, scope);
-}
-
-static int outbound(struct sock *sk, struct sk_buff *skb, int flags,
-		    const struct divert_tag *tag, struct divert_flight *flight)
-{
-	struct net *net = sock_net(sk);
-	struct sock *sender = sk;
-	struct rtable *rt;
-	unsigned int limit;
-	int err;
-
-	rt = way_out(sk, skb, flags, tag);
-	if (IS_ERR(rt)) {
-		err = PTR_ERR(rt) == -ENOBUFS ? -ENOBUFS : -ENETUNREACH;
-		goto drop;
-	}
-	skb_dst_set(skb, &rt->dst);
-	skb->dev = rt->dst.dev;
-	limit = READ_ONCE(rt->dst.dev->mtu);	/* F3, as for hdrincl */
-	if (tag) {
-		limit = dst_mtu(&rt->dst);	/* as for a local sender */
-		sender = tag->what & DIVERT_TAG_NOLOOP ?
-			 divert_ports(net)->noloop : NULL;
-	}
-	if (skb->len > limit) {
-		bool df = ip_hdr(skb)->frag_off & htons(IP_DF);
-
-		if (df && tag)		/* TCP waits for this */
-			icmp_send(skb, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED,
-				  htonl(limit));
-		err = -EMSGSIZE;
-		if (df || (!tag && !divert_defrag(net)))
-			goto drop;
-	}
-	flight->whole = true;
-	err = ip_local_out(net, sender, skb);
-	return err > 0 ? net_xmit_errno(err) : err;
-
-drop:
-	kfree_skb(skb);
-	return err;
 }
 
 /* A packet was tagged: it re-enters the hook that it was taken from (T3). */
@@ -340,14 +187,14 @@ static int reenter(struct sock *sk, struct sk_buff *skb, int flags,
 	}
 	flight->way = DIVERT_WAY_FORWARD;
 	if (mroute && hook != DIVERT_INPUT)
-		return multicast_output(net, skb, dev);
+		return divert_multicast_output(net, skb, dev);
 	if (hook == DIVERT_FORWARD)
-		return forward(net, skb, dev);
+		return divert_forward(net, skb, dev);
 	if (hook == DIVERT_OUTPUT && tag->what & DIVERT_TAG_FORWARDED)
-		return forwarded_output(net, skb, dev);
+		return divert_forwarded_output(net, skb, dev);
 	if (hook == DIVERT_OUTPUT) {
 		flight->way = DIVERT_WAY_OUT;
-		return outbound(sk, skb, flags, tag, flight);
+		return divert_outbound(sk, skb, flags, tag, flight);
 	}
 	flight->way = DIVERT_WAY_IN;
 	return inbound(net, skb, dev,
@@ -363,7 +210,7 @@ static int untagged(struct sock *sk, struct sk_buff *skb, int flags, __be32 addr
 
 	flight->way = DIVERT_WAY_OUT;
 	if (!addr)
-		return outbound(sk, skb, flags, NULL, flight);
+		return divert_outbound(sk, skb, flags, NULL, flight);
 	dev = find_device(net, addr);
 	flight->way = DIVERT_WAY_IN;
 	if (dev && dev->flags & IFF_UP)

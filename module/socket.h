@@ -91,6 +91,9 @@ void divert_flight_end(struct divert_flight *before);
 struct divert_flight *divert_flight_now(void);
 
 /* sock.c */
+extern struct proto divert_prot;
+
+/* proto.c */
 struct divert_ports *divert_ports(const struct net *net);
 
 /* tag.c */
@@ -103,6 +106,16 @@ void divert_take(struct divert_walk *w, const struct nf_hook_state *state);
 /* inject.c */
 int divert_inject(struct sock *sk, struct msghdr *msg, size_t len, __be32 addr,
 		  const struct divert_tag *tag);
+void divert_learn_input(const struct sk_buff *skb, const struct nf_hook_state *state);
+
+/* onward.c: each consumes the packet, and returns 0 or a negative error */
+struct rtable *divert_route(struct net *net, const struct sk_buff *skb, __be32 saddr,
+			    int oif, u8 scope);
+int divert_forward(struct net *net, struct sk_buff *skb, struct net_device *dev);
+int divert_forwarded_output(struct net *net, struct sk_buff *skb, struct net_device *dev);
+int divert_multicast_output(struct net *net, struct sk_buff *skb, struct net_device *dev);
+int divert_outbound(struct sock *sk, struct sk_buff *skb, int flags,
+		    const struct divert_tag *tag, struct divert_flight *flight);
 
 /* whole.c */
 int divert_gather(struct net *net, struct sk_buff *skb, u32 user,
