@@ -107,7 +107,7 @@ static void loop_route(struct net *net, struct sk_buff *skb, struct net_device *
 	bool ours = __ip_dev_find(net, iph->saddr, false);
 	struct rtable *rt;
 
-	rt = divert_route(net, skb, ours ? iph->saddr : 0, oif, 0);
+	rt = divert_route(net, skb, ours ? iph->saddr : 0, oif, RT_SCOPE_UNIVERSE);
 	if (IS_ERR(rt))
 		return;
 	if (rt->rt_flags & RTCF_LOCAL)

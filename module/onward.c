@@ -18,8 +18,8 @@ struct rtable *divert_route(struct net *net, const struct sk_buff *skb,
 	const struct iphdr *iph = ip_hdr(skb);
 	struct flowi4 fl4;
 
-	flowi4_init_output(&fl4, oif, skb->mark, RT_TOS(iph->tos) | scope,
-			   RT_SCOPE_UNIVERSE, iph->protocol, FLOWI_FLAG_ANYSRC,
+	flowi4_init_output(&fl4, oif, skb->mark, RT_TOS(iph->tos),
+			   scope, iph->protocol, FLOWI_FLAG_ANYSRC,
 			   iph->daddr, saddr, 0, 0, sock_net_uid(net, NULL));
 	return ip_route_output_key(net, &fl4);
 }
@@ -87,7 +87,7 @@ int divert_forwarded_output(struct net *net, struct sk_buff *skb, struct net_dev
 	int err;
 
 	skb_orphan(skb);
-	rt = divert_route(net, skb, 0, 0, 0);
+	rt = divert_route(net, skb, 0, 0, RT_SCOPE_UNIVERSE);
 	if (IS_ERR(rt)) {
 		kfree_skb(skb);
 		return -ENETUNREACH;
@@ -108,7 +108,7 @@ int divert_multicast_output(struct net *net, struct sk_buff *skb, struct net_dev
 
 	skb_orphan(skb);
 	skb->pkt_type = PACKET_MULTICAST;
-	rt = divert_route(net, skb, 0, dev->ifindex, 0);
+	rt = divert_route(net, skb, 0, dev->ifindex, RT_SCOPE_UNIVERSE);
 	if (IS_ERR(rt)) {
 		kfree_skb(skb);
 		return -ENETUNREACH;
@@ -135,7 +135,7 @@ static struct rtable *way_out(struct sock *sk, const struct sk_buff *skb, int fl
 	const struct inet_sock *inet = inet_sk(sk);
 	__be32 daddr = ip_hdr(skb)->daddr;
 	__be32 saddr = 0;
-	u8 scope = 0;
+	u8 scope = RT_SCOPE_UNIVERSE;
 	int oif = 0;
 
 	if (tag) {
@@ -149,7 +149,7 @@ static struct rtable *way_out(struct sock *sk, const struct sk_buff *skb, int fl
 			saddr = inet->mc_addr;
 		}
 		if (sock_flag(sk, SOCK_LOCALROUTE) || flags & MSG_DONTROUTE)
-			scope = RTO_ONLINK;
+			scope = RT_SCOPE_LINK;
 	}
 	return divert_route(sock_net(sk), skb, saddr, oif, scope);
 }

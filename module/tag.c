@@ -14,9 +14,13 @@
 #include <linux/once.h>
 #include <linux/random.h>
 #include <linux/siphash.h>
-#include <asm/unaligned.h>
 
 #include "socket.h"
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0)
+#include <linux/unaligned.h>
+#else
+#include <asm/unaligned.h>
+#endif
 
 static siphash_key_t key __read_mostly;
 
