@@ -141,9 +141,16 @@ int __init divert_sock_init(void)
 	if (err)
 		goto no_guard;
 	inet_register_protosw(&divert_protosw);
+	err = divert_header_init();
+	if (err)
+		goto no_header;
+	/* Last, so that it is the first of the table. */
 	inet_register_protosw(&guard_protosw);
 	return 0;
 
+no_header:
+	inet_unregister_protosw(&divert_protosw);
+	proto_unregister(&guard_prot);
 no_guard:
 	proto_unregister(&divert_prot);
 no_proto:
@@ -154,6 +161,7 @@ no_proto:
 void divert_sock_exit(void)
 {
 	inet_unregister_protosw(&guard_protosw);
+	divert_header_exit();
 	inet_unregister_protosw(&divert_protosw);
 	proto_unregister(&guard_prot);
 	proto_unregister(&divert_prot);

@@ -127,6 +127,10 @@ unsigned int divert_split(struct sk_buff *skb, const struct nf_hook_state *state
 void divert_mark_copy(struct sk_buff *skb, const struct divert_mark *mark);
 bool divert_mark_take(struct sk_buff *skb, struct divert_mark *mark);
 
+/* header.c */
+int divert_header_init(void);
+void divert_header_exit(void);
+
 /* proc.c */
 int divert_proc_init(struct net *net);
 void divert_proc_exit(struct net *net);

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * F5: with always-defragment a packet of a raw socket with IP_HDRINCL may exceed
+ * the interface's MTU, and is cut on its way out. The kernel's own raw sockets
+ * refuse it, so those of IPPROTO_RAW that are opened while this module is there
+ * ask here first; everything but a large packet is left to them.
+ */
+#include <linux/inetdevice.h>
+#include <linux/module.h>
+#include <linux/net.h>
+#include <linux/rtnetlink.h>
+#include <net/ip.h>
+#include <net/protocol.h>
+#include <net/route.h>
+#include <net/sock.h>
+
+#include "socket.h"
+
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)
+#define has_header(sk)	inet_test_bit(HDRINCL, sk)
+#else
+#define has_header(sk)	(inet_sk(sk)->hdrincl)
+#endif
+
+static struct proto *stock;
+static struct proto header_prot;
+static struct inet_protosw header_protosw = {
+	.type		= SOCK_RAW,
+	.protocol	= IPPROTO_RAW,
+	.prot		= &header_prot,
+	.flags		= INET_PROTOSW_REUSE,
+};
+
+static struct rtable *route_of(struct sock *sk, __be32 daddr)
+{
+	const struct inet_sock *inet = inet_sk(sk);
+	int oif = READ_ONCE(sk->sk_bound_dev_if);
+	__be32 saddr = inet->inet_saddr;
+	struct flowi4 fl4;
+
+	if (ipv4_is_multicast(daddr)) {
+		oif = oif ?: inet->mc_index;
+		saddr = saddr ?: inet->mc_addr;
+	}
+	flowi4_init_output(&fl4, oif, READ_ONCE(sk->sk_mark), RT_TOS(inet->tos),
+			   RT_SCOPE_UNIVERSE, IPPROTO_RAW, FLOWI_FLAG_ANYSRC,
+			   daddr, saddr, 0, 0, sk->sk_uid);
+	return ip_route_output_flow(sock_net(sk), &fl4, sk);
+}
+
+/* There is no cutting what has no header, or says not to. */
+static int complete_header(struct net *net, struct sk_buff *skb,
+			   const struct rtable *rt)
+{
+	struct iphdr *iph = ip_hdr(skb);
+
+	if (iph->version != 4 || iph->ihl < 5 || iph->ihl * 4 > skb->len)
+		return -EINVAL;
+	if (iph->frag_off & htons(IP_DF))
+		return -EMSGSIZE;
+	if (!iph->saddr)
+		iph->saddr = inet_select_addr(rt->dst.dev, iph->daddr,
+					      RT_SCOPE_UNIVERSE);
+	if (!iph->id)
+		__ip_select_ident(net, iph, 1);
+	skb_set_transport_header(skb, iph->ihl * 4);
+	return 0;
+}
+
+static int send_large(struct sock *sk, struct msghdr *msg, size_t len,
+		      struct rtable *rt)
+{
+	int room = LL_RESERVED_SPACE(rt->dst.dev);
+	struct sk_buff *skb;
+	int err;
+
+	skb = sock_alloc_send_skb(sk, room + len, msg->msg_flags & MSG_DONTWAIT,
+				  &err);
+	if (!skb)
+		goto put;
+	skb_reserve(skb, room);
+	skb_reset_network_header(skb);
+	skb->protocol = htons(ETH_P_IP);
+	skb->priority = READ_ONCE(sk->sk_priority);
+	skb->mark = READ_ONCE(sk->sk_mark);
+	err = memcpy_from_msg(skb_put(skb, len), msg, len);
+	if (!err)
+		err = complete_header(sock_net(sk), skb, rt);
+	if (err) {
+		kfree_skb(skb);
+		goto put;
+	}
+	skb_dst_set(skb, &rt->dst);
+	err = ip_local_out(sock_net(sk), sk, skb);
+	return err > 0 ? net_xmit_errno(err) : err;
+
+put:
+	ip_rt_put(rt);
+	return err;
+}
+
+static int header_sendmsg(struct sock *sk, struct msghdr *msg, size_t len)
+{
+	const struct sockaddr_in *sin = msg->msg_name;
+	struct rtable *rt;
+	int err;
+
+	if (!divert_defrag(sock_net(sk)) || !has_header(sk) || len > 65535 ||
+	    !sin || msg->msg_namelen < sizeof(*sin) || msg->msg_controllen ||
+	    sin->sin_family != AF_INET || msg->msg_flags & MSG_OOB)
+		return stock->sendmsg(sk, msg, len);
+	rt = route_of(sk, sin->sin_addr.s_addr);
+	if (IS_ERR(rt))
+		return stock->sendmsg(sk, msg, len);
+	if (len <= READ_ONCE(rt->dst.dev->mtu) ||
+	    (rt->rt_flags & RTCF_BROADCAST && !sock_flag(sk, SOCK_BROADCAST))) {
+		ip_rt_put(rt);
+		return stock->sendmsg(sk, msg, len);
+	}
+	err = send_large(sk, msg, len, rt);
+	return err ?: len;
+}
+
+int __init divert_header_init(void)
+{
+	struct socket *sock;
+	int err;
+
+	err = sock_create_kern(&init_net, AF_INET, SOCK_RAW, IPPROTO_RAW, &sock);
+	if (err)
+		return err;
+	stock = sock->sk->sk_prot;
+	header_prot = *stock;
+	header_prot.owner = THIS_MODULE;
+	header_prot.sendmsg = header_sendmsg;
+	header_protosw.ops = sock->ops;
+	sock_release(sock);
+	inet_register_protosw(&header_protosw);
+	return 0;
+}
+
+void divert_header_exit(void)
+{
+	inet_unregister_protosw(&header_protosw);
+}
