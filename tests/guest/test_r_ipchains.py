@@ -170,6 +170,19 @@ def test_no_other_verdict_has_this_errno(calls: Calls, chains: Chains) -> None:
     }
 
 
+@statement("R3/circle")
+def test_check_in_chains_that_lead_back(calls: Calls, chains: Chains) -> None:
+    # Only a test can begin in a chain of the user's own, and so come to the same chain once more.
+    chains("-N aside")
+    chains("-N mine")
+    chains.append("aside -j RETURN", "mine -j aside", "mine -j mine")
+    check = firewall(calls)
+    assert check("fw_check", check_of(DATAGRAM, NEAR.interface, "mine")) == "ELOOP"
+    # Nothing of the walk is left behind.
+    assert check("fw_check", check_of(DATAGRAM, NEAR.interface, "aside")) == "ENFILE"
+    assert check("fw_check", check_of(DATAGRAM, NEAR.interface, "mine")) == "ELOOP"
+
+
 @statement("R3/others")
 def test_commands_for_chains_that_have_it(traffic: Traffic, chains: Chains, listen: Listen) -> None:
     listener = listen(PORT)

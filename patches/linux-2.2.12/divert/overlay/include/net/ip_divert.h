@@ -71,9 +71,9 @@ extern int divert_rule_init(struct divert_rule *rule, const struct ip_fw *fw,
 extern void divert_walk_begin(struct divert_walk *w, struct sk_buff *skb,
 			      int hook);
 extern void divert_mark(struct sk_buff *skb, const struct ip_fw *fw);
-extern int divert_pass_over(struct divert_walk *w,
-			    const struct divert_rule *rule, __u32 path,
-			    const struct ip_fw *fw, int target);
+extern int divert_pass_packet(struct divert_walk *w,
+			      const struct divert_rule *rule, __u32 path,
+			      const struct ip_fw *fw);
 extern int divert_verdict(struct divert_walk *w, int verdict,
 			  struct iphdr *ip, const char *rif);
 
@@ -138,6 +138,17 @@ do {									\
 		 divert_place(r, path) == (w)->rule)			\
 		(w)->state = DIVERT_AT_RULE;				\
 } while (0)
+
+/*
+ *	T3, T1, P2: true if what has matched goes on as if the rule had no
+ *	target. In a test by IP_FW_CHECK a DIVERT target is always the verdict
+ *	(R3). A macro, as the path must not be asked for then: a test may begin
+ *	in a user-defined chain and come to it again, and the way back from
+ *	there has no end.
+ */
+#define divert_pass_over(w, r, path, fw, target)			\
+	((target) == FW_DIVERT && (w)->skb &&				\
+	 divert_pass_packet(w, r, path, fw))
 
 /*
  *	T3: true where a match must have no side effect. The mark is not

@@ -235,16 +235,13 @@ void divert_mark(struct sk_buff *skb, const struct ip_fw *fw)
 }
 
 /*
- *	A rule with this target has matched. True if the packet goes on to the
- *	next rule as if the rule had no target: before the rule that took it
- *	(T3), where it was last injected (T1), where nobody listens (P2). In a
- *	test by IP_FW_CHECK a DIVERT target is always the verdict (R3).
+ *	A packet has matched a DIVERT rule. True if it goes on to the next one as
+ *	if the rule had no target: before the rule that took it (T3), where it
+ *	was last injected (T1), where nobody listens (P2).
  */
-int divert_pass_over(struct divert_walk *w, const struct divert_rule *rule,
-		     __u32 path, const struct ip_fw *fw, int target)
+int divert_pass_packet(struct divert_walk *w, const struct divert_rule *rule,
+		       __u32 path, const struct ip_fw *fw)
 {
-	if (target != FW_DIVERT || !w->skb)
-		return 0;
 	if (w->state != DIVERT_LIVE || fw->fw_redirpt == w->skb->divert.port)
 		return 1;
 	w->rule = divert_place(rule, path);
