@@ -182,8 +182,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 statements.needs(name, known)
             except UserError as error:
                 raise pytest.UsageError(f"{item.nodeid}: {error.message}") from None
-    if (proofs := config.getoption("--divert-proofs")) is not None:
-        proofs.write_text(json.dumps({item.nodeid: proves(item) for item in items}))
     if _SESSION in config.stash:
         # Every test begins on the same guest: then the order must not matter, and this keeps it so.
         spec = config.stash[_SESSION].spec
@@ -192,6 +190,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items.sort(key=lambda item: place.get(item.nodeid, len(place)))
         if not spec.rest:
             items[:] = [item for item in items if item.nodeid in place]
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Tell what is left when -k has taken its choice."""
+    if (proofs := session.config.getoption("--divert-proofs")) is not None:
+        proofs.write_text(json.dumps({item.nodeid: proves(item) for item in session.items}))
 
 
 def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:

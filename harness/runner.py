@@ -58,7 +58,10 @@ REFERENCE = "linux-2.2.12"
 
 @dataclass(frozen=True)
 class Request:
-    """What a run is to do. `jobs` guests run at once; `seed` shuffles the tests."""
+    """What a run is to do. `jobs` guests run at once; `seed` shuffles the tests.
+
+    `modules` are the files that hold what `expression` selects; none: all are read for it.
+    """
 
     variants: tuple[Variant, ...]
     expression: str = ""
@@ -66,6 +69,7 @@ class Request:
     seed: int = 0
     keep: bool = False
     given: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
 
     @property
     def command(self) -> str:
@@ -222,6 +226,7 @@ def _build(request: Request, folder: Path, recorder: Recorder) -> list[WorkerSpe
                 private_key=str(guest_image.private_key),
                 host_key=str(guest_image.host_key),
                 given=request.given,
+                modules=request.modules,
             )
         )
     return specs
@@ -256,8 +261,7 @@ def test(
     if seed is not None and not seed.isdecimal():
         raise UserError(f"--seed {seed}: it has to be a number")
     selected = variants.select(variant, matrix)
-    if expression:
-        worker.collect(GUEST_TESTS, expression)
+    matching = worker.collect(GUEST_TESTS, expression) if expression else {}
     result = run(
         Request(
             variants=selected,
@@ -266,6 +270,7 @@ def test(
             seed=secrets.randbelow(10**6) if seed is None else int(seed),
             keep=keep,
             given=tuple(given),
+            modules=tuple(sorted({test.partition("::")[0] for test in matching})),
         )
     )
     terminal.show(report.render(result.events, result.folder))

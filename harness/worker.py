@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -32,7 +33,7 @@ class WorkerSpec:
     `events` is where its events go, a file or a pipe; all else it writes is below `folder`. The
     tests named in `first` run first, in that order, and the others after them only if `rest`;
     `stop` ends it at the first that fails; `patches` is looked in instead of the checkout's folder
-    of that name.
+    of that name. `modules` are the files of tests that it reads; none: all that there are.
     """
 
     variant: str
@@ -51,6 +52,7 @@ class WorkerSpec:
     rest: bool = True
     stop: bool = False
     patches: str = ""
+    modules: tuple[str, ...] = ()
 
     def write(self, path: Path) -> None:
         """Write it for the session to read."""
@@ -61,7 +63,7 @@ class WorkerSpec:
         """What the runner wrote. Raises UserError if it is not there or something else."""
         try:
             row = json.loads(path.read_text())
-            rows = {key: tuple(row[key]) for key in ("has", "given", "first")}
+            rows = {key: tuple(row[key]) for key in ("has", "given", "first", "modules")}
             return WorkerSpec(**{**row, **rows})
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise UserError(
@@ -85,7 +87,7 @@ class Worker:
         try:
             with self.log.open("wb") as stream:
                 self.process = subprocess.Popen(
-                    [*command(tests, expression), *options],
+                    [*command(tests, expression, spec.modules), *options],
                     cwd=paths.ROOT,
                     stdin=subprocess.DEVNULL,
                     stdout=stream,
@@ -123,9 +125,10 @@ class Worker:
         return status
 
 
-def command(tests: Path, expression: str) -> list[str]:
-    """The pytest command line for the tests in `tests` (pure)."""
-    argv = [sys.executable, "-m", "pytest", str(tests), "-p", PLUGIN, "-p", "no:cacheprovider"]
+def command(tests: Path, expression: str, modules: Sequence[str] = ()) -> list[str]:
+    """The pytest command line for the tests in `tests`, or in some of its modules (pure)."""
+    named = [str(tests / name) for name in modules] or [str(tests)]
+    argv = [sys.executable, "-m", "pytest", *named, "-p", PLUGIN, "-p", "no:cacheprovider"]
     argv += ["-q", "--import-mode=importlib", f"--rootdir={tests}", "-c", os.devnull]
     return [*argv, "-k", expression] if expression else argv
 

@@ -7,11 +7,12 @@ import os
 import select
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from harness import pool
+from harness import pool, worker
 from harness.events import Event, SessionFinished, TestsCollected
 from tests.unit import toysuite
 
@@ -29,6 +30,23 @@ def test_expression_narrows_the_tests(tmp_path: Path) -> None:
     suite = toysuite.make(tmp_path, "@S1\ndef test_one(): pass\n@S1\ndef test_two(): pass\n")
     heard = toysuite.run([toysuite.spec(tmp_path)], suite, "two")
     assert list(heard.finished()) == ["test_two"]
+
+
+def test_session_reads_no_other_modules_than_those_named(tmp_path: Path) -> None:
+    suite = toysuite.make(tmp_path, "@S1\ndef test_one(): pass\n")
+    (suite / "test_broken.py").write_text("this is no Python\n")
+    assert toysuite.run([toysuite.spec(tmp_path)], suite).troubles
+    told = replace(toysuite.spec(tmp_path), modules=("test_toy.py",))
+    heard = toysuite.run([told], suite)
+    assert (list(heard.finished()), heard.troubles) == (["test_one"], [])
+
+
+def test_collecting_tells_of_what_the_expression_selects(tmp_path: Path) -> None:
+    suite = toysuite.make(tmp_path, "@S1\ndef test_one(): pass\n@S1\ndef test_two(): pass\n")
+    proves = ("S1/opens",)
+    both = {"test_toy.py::test_one": proves, "test_toy.py::test_two": proves}
+    assert worker.collect(suite) == both
+    assert worker.collect(suite, "two") == {"test_toy.py::test_two": proves}
 
 
 def test_session_that_dies_is_named_and_the_other_goes_on(tmp_path: Path) -> None:
