@@ -56,10 +56,15 @@ def test_rule_is_deleted_by_its_port(chains: Chains) -> None:
 
 @statement("R3/list")
 @pytest.mark.parametrize("flags", ["", "-n", "-v", "-n -v", "-n -v -x", "-n --line-numbers"])
-def test_list_shows_target_and_port(flags: str, chains: Chains) -> None:
+@pytest.mark.parametrize(
+    "match",
+    ["-p 99", "-p UDP -d 0/0 53", "-p ICMP", "-p ICMP --icmp-type echo-request"],
+    ids=["no-ports", "ports", "icmp", "icmp-by-name"],
+)
+def test_list_shows_target_and_port(match: str, flags: str, chains: Chains) -> None:
     chains("-N mine")
     for chain, port in (("input", 1), ("forward", 65535), ("output", PORT), ("mine", 80)):
-        chains(f"-A {chain} -p 99 -s 192.0.2.2/32 -j DIVERT {port}")
+        chains(f"-A {chain} {match} -j DIVERT {port}")
         (line,) = (line for line in chains(f"-L {chain} {flags}").splitlines() if "DIVERT" in line)
         assert line.split()[-2:] == ["=>", str(port)], flags
     everything = chains(f"-L {flags}")
