@@ -269,5 +269,6 @@ def test_kernel_without_divert_has_no_such_target(guest: Machine, chains: Chains
     for command in ("-A input", "-I input", "-R input 1"):
         result = chains.run(f"{command} -p ICMP -j DIVERT {PORT}")
         assert result.status == 1, command
-        assert result.stderr.startswith("ipchains: No target by that name"), command
+        reason = "(Maybe this kernel doesn't support divert sockets?)"
+        assert result.stderr == f"ipchains: No target by that name {reason}\n", command
     assert [row[TARGET] for row in chains.rows("input")] == ["ACCEPT"]
