@@ -12,7 +12,7 @@ from tests.guest.conftest import Bench
 
 statement = pytest.mark.statement
 
-SECONDS = 5
+SECONDS = 10
 
 
 @statement("I6/fuzz", "S6/invalid", "S10/under-way")
