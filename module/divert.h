@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the two halves of the module know of each other: the rules' walk, and
+ * the sockets that it finds.
+ *
+ * Statement numbers (S1, T3, ...) are those of the project's SPEC.md.
+ */
+#ifndef DIVERT_H
+#define DIVERT_H
+
+#include <linux/types.h>
+
+struct iphdr;
+struct net;
+struct net_device;
+struct sk_buff;
+struct sock;
+
+#define IPPROTO_DIVERT	254
+
+/* Hooks; a packet's mark and tag say them in two bits. */
+#define DIVERT_INPUT	1
+#define DIVERT_FORWARD	2
+#define DIVERT_OUTPUT	3
+#define DIVERT_HOOKS	3
+
+/* Verdicts, with 2.2's numbers; some are targets only. */
+#define FW_REJECT	(-1)
+#define FW_BLOCK	1
+#define FW_ACCEPT	2
+#define FW_SKIP		5	/* a rule without a target */
+#define FW_RETURN	6
+#define FW_DIVERT	8
+
+/* Of a packet that was injected. */
+struct divert_mark {
+	u32	rule;		/* T3: place of the rule that took it */
+	u16	port;		/* T1: through which it was injected */
+	u8	hook;		/* T3: that it re-enters, or 0 */
+};
+
+/* One walk of a packet through the chains of one hook. */
+struct divert_walk {
+	struct net		*net;
+	struct sk_buff		*skb;
+	const struct divert_mark *mark;	/* NULL: was never injected */
+	const struct net_device	*dev;	/* that rules see */
+	u8			hook;
+	/* Out, with FW_DIVERT: */
+	struct sock		*sk;	/* who listens, or NULL (P1) */
+	u32			rule;	/* T3: place of the rule */
+};
+
+/* match.c: called under RCU, with bottom halves off */
+int fw_walk(struct divert_walk *w, const struct iphdr *ip, unsigned int len);
+
+/* main.c: read at run time, of a network namespace */
+bool divert_passthrough(const struct net *net);		/* P2 */
+bool divert_defrag(const struct net *net);		/* F4, F5 */
+
+/* sock.c */
+struct sock *divert_listener(struct net *net, u16 port);	/* under RCU */
+void divert_nobody(struct net *net);			/* S11: count one */
+
+/* proto.c */
+int divert_sock_init(void);
+void divert_sock_exit(void);
+
+/* hooks.c */
+int divert_hooks_init(void);
+void divert_hooks_exit(void);
+
+#endif /* DIVERT_H */

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The log of rules with IP_FW_F_PRN, in 2.2's words: one line a packet.
+ */
+#include <linux/ip.h>
+#include <linux/kernel.h>
+#include <linux/net.h>
+#include <linux/printk.h>
+#include <net/ip.h>
+#include <net/net_namespace.h>
+#include <net/netfilter/nf_log.h>
+
+#include "rules.h"
+
+#define LINE	400
+
+/* The log is the host's: as for netfilter's, others are silent by default. */
+static bool may_log(const struct net *net)
+{
+	return net_eq(net, &init_net) || sysctl_nf_log_all_netns;
+}
+
+static int add_options(char *line, int at, const struct iphdr *ip, unsigned int len)
+{
+	const u32 *option = (const u32 *)(ip + 1);
+	int i;
+
+	for (i = 5; i < ip->ihl && (i + 1) * 4 <= len; i++)
+		at += scnprintf(line + at, LINE - at, " O=0x%8.8X", *option++);
+	return at;
+}
+
+static int add_packet(char *line, int at, const struct fw_look *look,
+		      const struct iphdr *ip, unsigned int len)
+{
+	at += scnprintf(line + at, LINE - at,
+			"%s PROTO=%d %pI4:%u %pI4:%u L=%u S=0x%2.2X I=%u F=0x%4.4X T=%u",
+			look->ifname, ip->protocol, &ip->saddr, look->sport,
+			&ip->daddr, look->dport, ntohs(ip->tot_len), ip->tos,
+			ntohs(ip->id), ntohs(ip->frag_off), ip->ttl);
+	return add_options(line, at, ip, len);
+}
+
+void fw_log(const struct net *net, const struct fw_look *look, const struct iphdr *ip,
+	    unsigned int len, const struct fw_chain *chain, const struct fw_rule *rule,
+	    unsigned int number)
+{
+	char line[LINE];
+	int at;
+
+	if (!may_log(net))
+		return;
+	at = scnprintf(line, LINE, "%s %s ", chain->label,
+		       fw_target_name(rule->branch, rule->target));
+	if (!rule->branch && rule->target == FW_DIVERT)
+		at += scnprintf(line + at, LINE - at, "%u ", rule->fw.fw_redirpt);
+	add_packet(line, at, look, ip, len);
+	printk(KERN_INFO "Packet log: %s %s(#%u)\n", line, look->syn ? "SYN " : "",
+	       number);
+}
+
+void fw_log_suspect(const struct net *net, const struct fw_look *look,
+		    const struct iphdr *ip, unsigned int len)
+{
+	char line[LINE];
+
+	if (!may_log(net) || !net_ratelimit())
+		return;
+	add_packet(line, 0, look, ip, len);
+	printk(KERN_WARNING "Suspect %s fragment.\n", look->suspect);
+	printk(KERN_WARNING "%s (#0)\n", line);
+}

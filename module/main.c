@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Divert sockets for a kernel of today, with the interface that they had for
+ * Linux 2.2: the module, its parameters, and its state in each network
+ * namespace.
+ */
+#include <linux/init.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/sysctl.h>
+#include <linux/version.h>
+#include <net/net_namespace.h>
+#include <net/netns/generic.h>
+
+#include "rules.h"
+
+/* What a build asks for (make PASSTHROUGH=1 DEFRAG=1). */
+#ifndef DIVERT_PASSTHROUGH
+#define DIVERT_PASSTHROUGH	0
+#endif
+#ifndef DIVERT_DEFRAG
+#define DIVERT_DEFRAG		0
+#endif
+
+static bool passthrough = DIVERT_PASSTHROUGH;
+module_param(passthrough, bool, 0644);
+MODULE_PARM_DESC(passthrough,
+		 "What nobody listens for goes on to the next rule (of new network namespaces; see net.ipv4.divert.passthrough)");
+
+static bool defrag = DIVERT_DEFRAG;
+module_param(defrag, bool, 0644);
+MODULE_PARM_DESC(defrag,
+		 "Always defragment: sockets and rules see whole datagrams (of new network namespaces; see net.ipv4.divert.defrag)");
+
+struct divert_net {
+	struct fw_table		table;
+	u8			passthrough;
+	u8			defrag;
+	struct ctl_table_header	*sysctl;
+};
+
+static unsigned int divert_net_id __read_mostly;
+
+static struct divert_net *divert_net(const struct net *net)
+{
+	return net_generic(net, divert_net_id);
+}
+
+struct fw_table *fw_table(const struct net *net)
+{
+	return &divert_net(net)->table;
+}
+
+bool divert_passthrough(const struct net *net)
+{
+	return READ_ONCE(divert_net(net)->passthrough);
+}
+
+bool divert_defrag(const struct net *net)
+{
+	return READ_ONCE(divert_net(net)->defrag);
+}
+
+/* net.ipv4.divert.*, of each network namespace. */
+
+#define SWITCH(field)							\
+	{								\
+		.procname	= #field,				\
+		.data		= (void *)offsetof(struct divert_net, field), \
+		.maxlen		= sizeof(u8),				\
+		.mode		= 0644,					\
+		.proc_handler	= proc_dou8vec_minmax,			\
+		.extra1		= SYSCTL_ZERO,				\
+		.extra2		= SYSCTL_ONE,				\
+	}
+
+#define SWITCHES	2
+
+/* The data of a switch is its place in struct divert_net, until it is copied. */
+static const struct ctl_table divert_sysctls[] = {
+	SWITCH(passthrough),
+	SWITCH(defrag),
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 6, 0)
+	{ }
+#endif
+};
+
+static int divert_sysctl_init(struct net *net, struct divert_net *dn)
+{
+	struct ctl_table *table = kmemdup(divert_sysctls, sizeof(divert_sysctls),
+					  GFP_KERNEL);
+	int i;
+
+	if (!table)
+		return -ENOMEM;
+	for (i = 0; i < SWITCHES; i++)
+		table[i].data = (u8 *)dn + (size_t)table[i].data;
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 6, 0)
+	dn->sysctl = register_net_sysctl(net, "net/ipv4/divert", table);
+#else
+	dn->sysctl = register_net_sysctl_sz(net, "net/ipv4/divert", table, SWITCHES);
+#endif
+	if (dn->sysctl)
+		return 0;
+	kfree(table);
+	return -ENOMEM;
+}
+
+static void divert_sysctl_exit(struct divert_net *dn)
+{
+	const struct ctl_table *table = dn->sysctl->ctl_table_arg;
+
+	unregister_net_sysctl_table(dn->sysctl);
+	kfree(table);
+}
+
+static int __net_init divert_main_net_init(struct net *net)
+{
+	struct divert_net *dn = divert_net(net);
+	int err;
+
+	dn->passthrough = READ_ONCE(passthrough);
+	dn->defrag = READ_ONCE(defrag);
+	err = fw_table_init(&dn->table);
+	if (err)
+		return err;
+	err = divert_sysctl_init(net, dn);
+	if (err)
+		goto no_sysctl;
+	err = fw_proc_init(net);
+	if (err)
+		goto no_proc;
+	return 0;
+
+no_proc:
+	divert_sysctl_exit(dn);
+no_sysctl:
+	fw_table_exit(&dn->table);
+	return err;
+}
+
+static void __net_exit divert_main_net_exit(struct net *net)
+{
+	struct divert_net *dn = divert_net(net);
+
+	fw_proc_exit(net);
+	divert_sysctl_exit(dn);
+	fw_table_exit(&dn->table);
+}
+
+static struct pernet_operations divert_main_net_ops = {
+	.init	= divert_main_net_init,
+	.exit	= divert_main_net_exit,
+	.id	= &divert_net_id,
+	.size	= sizeof(struct divert_net),
+};
+
+/*
+ * The chains come before the sockets, whose options are read from the first
+ * call on, and the hooks last, when everything that a packet meets is there.
+ */
+static int __init divert_init(void)
+{
+	int err;
+
+	err = register_pernet_subsys(&divert_main_net_ops);
+	if (err)
+		goto no_net;
+	err = fw_sockopt_init();
+	if (err)
+		goto no_sockopt;
+	err = divert_sock_init();
+	if (err)
+		goto no_sock;
+	err = divert_hooks_init();
+	if (err)
+		goto no_hooks;
+	return 0;
+
+no_hooks:
+	divert_sock_exit();
+no_sock:
+	fw_sockopt_exit();
+no_sockopt:
+	unregister_pernet_subsys(&divert_main_net_ops);
+no_net:
+	rcu_barrier();
+	return err;
+}
+
+static void __exit divert_exit(void)
+{
+	divert_hooks_exit();
+	divert_sock_exit();
+	fw_sockopt_exit();
+	unregister_pernet_subsys(&divert_main_net_ops);
+	rcu_barrier();		/* rules and chains free themselves */
+}
+
+module_init(divert_init);
+module_exit(divert_exit);
+
+MODULE_DESCRIPTION("Divert sockets, and the firewall of Linux 2.2 that fills them");
+MODULE_LICENSE("GPL");

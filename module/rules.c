@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Chains and rules, and how they change. Errors are those of 2.2.12.
+ */
+#include <linux/err.h>
+#include <linux/in.h>
+#include <linux/rculist.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+
+#include "rules.h"
+
+#define ID_MASK	0xffffff	/* what a tag has room for (S6) */
+
+/* Not used again before it wraps: set anew, a rule is another one (T3). */
+static u32 new_id(struct fw_table *table)
+{
+	do
+		table->last_id = (table->last_id + 1) & ID_MASK;
+	while (!table->last_id);
+	return table->last_id;
+}
+
+/* Rules. */
+
+static void free_rule_rcu(struct rcu_head *head)
+{
+	struct fw_rule *rule = container_of(head, struct fw_rule, rcu);
+
+	if (!rule->replaced)
+		free_percpu(rule->count);
+	kfree(rule);
+}
+
+/* One that no chain has. */
+void fw_free_rule(struct fw_rule *rule)
+{
+	free_rule_rcu(&rule->rcu);
+}
+
+static void link_branch(struct fw_rule *rule)
+{
+	if (rule->branch)
+		rule->branch->refs++;
+}
+
+static void drop_rule(struct fw_rule *rule)
+{
+	if (rule->branch)
+		rule->branch->refs--;
+	call_rcu(&rule->rcu, free_rule_rcu);
+}
+
+static bool names_ports(const struct ip_fw *fw)
+{
+	return fw->fw_spts[0] != 0 || fw->fw_spts[1] != 0xffff ||
+	       fw->fw_dpts[0] != 0 || fw->fw_dpts[1] != 0xffff;
+}
+
+static bool has_ports(const struct ip_fw *fw)
+{
+	return !(fw->fw_invflg & IP_FW_INV_PROTO) &&
+	       (fw->fw_proto == IPPROTO_TCP || fw->fw_proto == IPPROTO_UDP ||
+		fw->fw_proto == IPPROTO_ICMP);
+}
+
+/* Where the rule leads: a target, or a chain of the user's. */
+static int find_branch(struct fw_table *table, const char *label, struct fw_rule *rule)
+{
+	if (fw_find_target(label, &rule->target))
+		return 0;
+	rule->branch = fw_find_chain(table, label);
+	if (!rule->branch || fw_is_built_in(table, rule->branch))
+		return -ENOENT;
+	return 0;
+}
+
+struct fw_rule *fw_make_rule(struct fw_table *table, const struct ip_fwuser *user)
+{
+	struct fw_rule *rule;
+	int err;
+
+	if (user->ipfw.fw_flg & ~IP_FW_F_MASK)
+		return ERR_PTR(-EINVAL);
+	if (names_ports(&user->ipfw) && !has_ports(&user->ipfw))
+		return ERR_PTR(-EINVAL);
+
+	rule = kzalloc(sizeof(*rule), GFP_KERNEL_ACCOUNT);
+	if (!rule)
+		return ERR_PTR(-ENOMEM);
+	rule->fw = user->ipfw;
+	/* 2.2 says as much where it lists the rule. */
+	if (!rule->fw.fw_vianame[0])
+		rule->fw.fw_flg |= IP_FW_F_WILDIF;
+	err = find_branch(table, user->label, rule);
+	if (err)
+		goto fail;
+	err = -EINVAL;
+	if (!rule->branch && rule->target == FW_DIVERT && !rule->fw.fw_redirpt)
+		goto fail;			/* R4 */
+	err = -ENOMEM;
+	rule->count = fw_count_alloc();
+	if (!rule->count)
+		goto fail;
+	rule->id = new_id(table);
+	return rule;
+
+fail:
+	kfree(rule);
+	return ERR_PTR(err);
+}
+
+/* Rules in chains; the first has number 1. */
+
+static struct fw_rule *rule_at(const struct fw_chain *chain, u32 number)
+{
+	struct fw_rule *rule;
+
+	if (!number)
+		return NULL;
+	list_for_each_entry(rule, &chain->rules, list)
+		if (!--number)
+			return rule;
+	return NULL;
+}
+
+void fw_append(struct fw_chain *chain, struct fw_rule *rule)
+{
+	link_branch(rule);
+	list_add_tail_rcu(&rule->list, &chain->rules);
+}
+
+int fw_insert(struct fw_chain *chain, struct fw_rule *rule, u32 number)
+{
+	struct fw_rule *before = rule_at(chain, number - 1);
+
+	if (number != 1 && !before)
+		return -EINVAL;
+	link_branch(rule);
+	list_add_rcu(&rule->list, before ? &before->list : &chain->rules);
+	return 0;
+}
+
+/* As 2.2: it goes on counting where the old one was. */
+int fw_replace(struct fw_chain *chain, struct fw_rule *rule, u32 number)
+{
+	struct fw_rule *old = rule_at(chain, number);
+
+	if (!old)
+		return -EINVAL;
+	link_branch(rule);
+	free_percpu(rule->count);
+	rule->count = old->count;
+	rule->zero = old->zero;
+	old->replaced = true;
+	list_replace_rcu(&old->list, &rule->list);
+	drop_rule(old);
+	return 0;
+}
+
+int fw_delete_number(struct fw_chain *chain, u32 number)
+{
+	struct fw_rule *rule = rule_at(chain, number);
+
+	if (!rule)
+		return -ENOENT;
+	list_del_rcu(&rule->list);
+	drop_rule(rule);
+	return 0;
+}
+
+/* As 2.2, the mark does not tell rules apart. */
+static bool same(const struct fw_rule *a, const struct fw_rule *b)
+{
+	const struct ip_fw *x = &a->fw, *y = &b->fw;
+
+	return x->fw_src.s_addr == y->fw_src.s_addr &&
+	       x->fw_dst.s_addr == y->fw_dst.s_addr &&
+	       x->fw_smsk.s_addr == y->fw_smsk.s_addr &&
+	       x->fw_dmsk.s_addr == y->fw_dmsk.s_addr &&
+	       !((x->fw_flg ^ y->fw_flg) & ~IP_FW_F_MARKABS) &&
+	       x->fw_invflg == y->fw_invflg &&
+	       x->fw_proto == y->fw_proto &&
+	       x->fw_redirpt == y->fw_redirpt &&
+	       !memcmp(x->fw_spts, y->fw_spts, sizeof(x->fw_spts)) &&
+	       !memcmp(x->fw_dpts, y->fw_dpts, sizeof(x->fw_dpts)) &&
+	       x->fw_outputsize == y->fw_outputsize &&
+	       !strncmp(x->fw_vianame, y->fw_vianame, IFNAMSIZ) &&
+	       a->branch == b->branch && (a->branch || a->target == b->target);
+}
+
+int fw_delete_same(struct fw_chain *chain, const struct fw_rule *rule)
+{
+	struct fw_rule *old;
+
+	list_for_each_entry(old, &chain->rules, list) {
+		if (!same(old, rule))
+			continue;
+		list_del_rcu(&old->list);
+		drop_rule(old);
+		return 0;
+	}
+	return -EINVAL;
+}
+
+void fw_flush(struct fw_chain *chain)
+{
+	struct fw_rule *rule, *next;
+
+	list_for_each_entry_safe(rule, next, &chain->rules, list) {
+		list_del_rcu(&rule->list);
+		drop_rule(rule);
+	}
+}
+
+/* Chains. */
+
+static void free_chain_rcu(struct rcu_head *head)
+{
+	struct fw_chain *chain = container_of(head, struct fw_chain, rcu);
+
+	free_percpu(chain->count);
+	free_percpu(chain->back);
+	kfree(chain);
+}
+
+static struct fw_chain *make_chain(struct fw_table *table, const char *label,
+				   unsigned int refs, int policy)
+{
+	struct fw_chain *chain = kzalloc(sizeof(*chain), GFP_KERNEL_ACCOUNT);
+
+	if (!chain)
+		return NULL;
+	INIT_LIST_HEAD(&chain->rules);
+	strscpy(chain->label, label, sizeof(chain->label));
+	chain->refs = refs;
+	chain->policy = policy;
+	chain->id = new_id(table);
+	chain->count = fw_count_alloc();
+	chain->back = alloc_percpu_gfp(struct fw_back, GFP_KERNEL_ACCOUNT);
+	if (!chain->count || !chain->back) {
+		free_chain_rcu(&chain->rcu);
+		return NULL;
+	}
+	list_add_tail(&chain->list, &table->chains);
+	return chain;
+}
+
+bool fw_is_built_in(const struct fw_table *table, const struct fw_chain *chain)
+{
+	int i;
+
+	for (i = 0; i < DIVERT_HOOKS; i++)
+		if (table->built_in[i] == chain)
+			return true;
+	return false;
+}
+
+/* The label may lack its zero, and is no chain's then. */
+struct fw_chain *fw_find_chain(struct fw_table *table, const char *label)
+{
+	struct fw_chain *chain;
+
+	list_for_each_entry(chain, &table->chains, list)
+		if (!strncmp(chain->label, label, sizeof(chain->label)))
+			return chain;
+	return NULL;
+}
+
+int fw_create_chain(struct fw_table *table, const char *label)
+{
+	if (strnlen(label, sizeof(ip_chainlabel)) == sizeof(ip_chainlabel))
+		return -EINVAL;
+	if (fw_find_chain(table, label))
+		return -EEXIST;
+	return make_chain(table, label, 0, FW_SKIP) ? 0 : -ENOMEM;
+}
+
+int fw_delete_chain(struct fw_table *table, const char *label)
+{
+	struct fw_chain *chain = fw_find_chain(table, label);
+
+	if (!chain)
+		return -ENOENT;
+	if (chain->refs)
+		return -EBUSY;
+	if (!list_empty(&chain->rules))
+		return -ENOTEMPTY;
+	list_del(&chain->list);
+	call_rcu(&chain->rcu, free_chain_rcu);
+	return 0;
+}
+
+/* The table. */
+
+int fw_table_init(struct fw_table *table)
+{
+	static const char *const labels[DIVERT_HOOKS] = {
+		[DIVERT_INPUT - 1]	= IP_FW_LABEL_INPUT,
+		[DIVERT_FORWARD - 1]	= IP_FW_LABEL_FORWARD,
+		[DIVERT_OUTPUT - 1]	= IP_FW_LABEL_OUTPUT,
+	};
+	int i;
+
+	mutex_init(&table->lock);
+	INIT_LIST_HEAD(&table->chains);
+	for (i = 0; i < DIVERT_HOOKS; i++) {
+		table->built_in[i] = make_chain(table, labels[i], 1, FW_ACCEPT);
+		if (!table->built_in[i]) {
+			fw_table_exit(table);
+			return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
+/* No packet and no process comes here any more. */
+void fw_table_exit(struct fw_table *table)
+{
+	struct fw_chain *chain, *next;
+
+	list_for_each_entry(chain, &table->chains, list)
+		fw_flush(chain);
+	list_for_each_entry_safe(chain, next, &table->chains, list) {
+		list_del(&chain->list);
+		call_rcu(&chain->rcu, free_chain_rcu);
+	}
+}

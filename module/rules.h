@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The rules half of the module: chains, their rules, and the walk of a packet
+ * through them.
+ *
+ * Context. Chains and rules are changed by processes that hold the mutex of
+ * their network namespace, and read by packets under RCU, which a walk never
+ * leaves. Counters and the way back from a chain are of each processor: a walk
+ * has bottom halves off, so there is never more than one on a processor.
+ */
+#ifndef DIVERT_RULES_H
+#define DIVERT_RULES_H
+
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/percpu.h>
+#include <linux/rcupdate.h>
+#include <linux/u64_stats_sync.h>
+#include <linux/ip_fw.h>
+
+#include "divert.h"
+
+struct seq_file;
+
+/* Packets and bytes, on one processor. */
+struct fw_count {
+	u64_stats_t		packets;
+	u64_stats_t		bytes;
+	struct u64_stats_sync	syncp;
+};
+
+/* ... and on all of them. */
+struct fw_sum {
+	u64	packets;
+	u64	bytes;
+};
+
+struct fw_chain;
+
+struct fw_rule {
+	struct list_head	list;
+	struct ip_fw		fw;
+	struct fw_chain		*branch;	/* target: a user's chain, or */
+	int			target;		/* FW_... */
+	u32			id;		/* T3: its name among all rules */
+	struct fw_count __percpu *count;
+	struct fw_sum		zero;		/* IP_FW_ZERO: not counted any more */
+	bool			replaced;	/* its counter is another's now */
+	struct rcu_head		rcu;
+};
+
+/* The way back from a chain, while a walk is in it. */
+struct fw_back {
+	struct fw_chain	*from;		/* NULL: no walk is in it */
+	struct fw_rule	*rule;		/* that led here */
+	unsigned int	number;		/* of that rule in its chain */
+};
+
+struct fw_chain {
+	struct list_head	list;
+	struct list_head	rules;
+	ip_chainlabel		label;
+	u32			id;
+	unsigned int		refs;		/* rules that lead here; 1 if built in */
+	int			policy;		/* FW_SKIP of a user's chain */
+	struct fw_count __percpu *count;	/* what met the policy */
+	struct fw_back __percpu	*back;
+	struct rcu_head		rcu;
+};
+
+/* The chains of one network namespace. */
+struct fw_table {
+	struct mutex		lock;
+	struct list_head	chains;		/* the built-in ones first */
+	struct fw_chain		*built_in[DIVERT_HOOKS];
+	u32			last_id;
+};
+
+/* main.c */
+struct fw_table *fw_table(const struct net *net);
+
+/* rules.c: but for the first two, the mutex is held */
+int fw_table_init(struct fw_table *table);
+void fw_table_exit(struct fw_table *table);
+bool fw_is_built_in(const struct fw_table *table, const struct fw_chain *chain);
+struct fw_chain *fw_find_chain(struct fw_table *table, const char *label);
+int fw_create_chain(struct fw_table *table, const char *label);
+int fw_delete_chain(struct fw_table *table, const char *label);
+struct fw_rule *fw_make_rule(struct fw_table *table, const struct ip_fwuser *user);
+void fw_free_rule(struct fw_rule *rule);
+void fw_append(struct fw_chain *chain, struct fw_rule *rule);
+int fw_insert(struct fw_chain *chain, struct fw_rule *rule, u32 number);
+int fw_replace(struct fw_chain *chain, struct fw_rule *rule, u32 number);
+int fw_delete_number(struct fw_chain *chain, u32 number);
+int fw_delete_same(struct fw_chain *chain, const struct fw_rule *rule);
+void fw_flush(struct fw_chain *chain);
+
+/* target.c */
+bool fw_find_target(const char *label, int *target);
+const char *fw_target_name(const struct fw_chain *branch, int target);
+
+/* count.c */
+struct fw_count __percpu *fw_count_alloc(void);
+void fw_count_add(struct fw_count __percpu *count, unsigned int bytes);
+struct fw_sum fw_count_sum(const struct fw_count __percpu *count);
+struct fw_sum fw_rule_sum(const struct fw_rule *rule);
+void fw_rule_zero(struct fw_rule *rule);
+
+/* match.c: under RCU, with bottom halves off; for IP_FW_CHECK */
+int fw_test(struct fw_chain *chain, const struct iphdr *ip, unsigned int len,
+	    const char *ifname);
+
+/* look.c */
+struct fw_look {
+	const char		*ifname;
+	u16			sport, dport;	/* 0xffff: none */
+	bool			fragment;	/* its ports cannot be seen */
+	bool			syn;
+	const char		*suspect;	/* R1: why it is blocked at once */
+};
+
+void fw_look_at(struct fw_look *look, const struct iphdr *ip, unsigned int len);
+bool fw_matches(const struct ip_fw *fw, const struct fw_look *look,
+		const struct iphdr *ip);
+
+/* log.c */
+void fw_log(const struct net *net, const struct fw_look *look, const struct iphdr *ip,
+	    unsigned int len, const struct fw_chain *chain, const struct fw_rule *rule,
+	    unsigned int number);
+void fw_log_suspect(const struct net *net, const struct fw_look *look,
+		    const struct iphdr *ip, unsigned int len);
+
+/* sockopt.c */
+int fw_sockopt_init(void);
+void fw_sockopt_exit(void);
+
+/* fwproc.c */
+int fw_proc_init(struct net *net);
+void fw_proc_exit(struct net *net);
+
+#endif /* DIVERT_RULES_H */
