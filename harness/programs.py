@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness import fingerprint, parts, paths, store, sysroot
@@ -16,29 +17,41 @@ DATA = FOLDER / "programs.toml"
 
 @dataclass(frozen=True)
 class Program:
-    """A program as programs.toml describes it; `sources` are files of its folder."""
+    """A program as programs.toml describes it; `sources` are files of its folder.
+
+    One that is `instead_of` another is for images that lack that one.
+    """
 
     name: str
     sources: tuple[str, ...]
     flags: tuple[str, ...]
     warnings: bool
+    instead_of: str = field(default="", repr=False)  # no part of what is compiled
 
 
 def load() -> tuple[Program, ...]:
     """Every program, in the order of the data file."""
     return tuple(
-        Program(name, tuple(entry["sources"]), tuple(entry["flags"]), entry["warnings"])
+        Program(
+            name,
+            tuple(entry["sources"]),
+            tuple(entry["flags"]),
+            entry["warnings"],
+            entry.get("instead_of", ""),
+        )
         for name, entry in tomllib.loads(DATA.read_text()).items()
     )
 
 
-def build(root: sysroot.Sysroot) -> list[parts.Built]:
-    """Every program as usr/bin/<name>, compiled if it or a header beside it has changed.
+def build(root: sysroot.Sysroot, present: Sequence[str] = ("ipchains",)) -> list[parts.Built]:
+    """The programs as usr/bin/<name>, compiled if one or a header beside it has changed.
+
+    Left out are those that are instead of a program that is `present`.
 
     Raises InfrastructureError with the compiler's messages if one does not compile, or compiles
     with a warning where programs.toml wants none.
     """
-    return [_build(program, root) for program in load()]
+    return [_build(program, root) for program in load() if program.instead_of not in present]
 
 
 def _build(program: Program, root: sysroot.Sysroot) -> parts.Built:

@@ -12,9 +12,6 @@
 
 #include "rules.h"
 
-/* Split as the format wants it: upper, lower half. */
-#define HALVES(n)	upper_32_bits(n), lower_32_bits(n)
-
 /* Rules: what is shown is a rule, and its chain. */
 
 struct fw_seq {
@@ -75,8 +72,10 @@ static int chains_show(struct seq_file *seq, void *v)
 		   ntohl(fw->fw_dst.s_addr), ntohl(fw->fw_dmsk.s_addr),
 		   fw->fw_vianame[0] ? fw->fw_vianame : "-",
 		   fw->fw_flg, fw->fw_invflg, fw->fw_proto);
-	seq_printf(seq, "%-9u %-9u %-9u %-9u %u-%u %u-%u A%02X X%02X %08X %u %u %9s\n",
-		   HALVES(sum.packets), HALVES(sum.bytes),
+	seq_printf(seq, "%-9u %-9u %-9u %-9u ", upper_32_bits(sum.packets),
+		   lower_32_bits(sum.packets), upper_32_bits(sum.bytes),
+		   lower_32_bits(sum.bytes));
+	seq_printf(seq, "%u-%u %u-%u A%02X X%02X %08X %u %u %9s\n",
 		   fw->fw_spts[0], fw->fw_spts[1], fw->fw_dpts[0], fw->fw_dpts[1],
 		   fw->fw_tosand, fw->fw_tosxor, fw->fw_redirpt, fw->fw_mark,
 		   fw->fw_outputsize, fw_target_name(rule->branch, rule->target));
@@ -114,7 +113,8 @@ static int names_show(struct seq_file *seq, void *v)
 
 	seq_printf(seq, "%s %s %u %u %u %u %u\n", chain->label,
 		   fw_target_name(NULL, chain->policy), chain->refs,
-		   HALVES(sum.packets), HALVES(sum.bytes));
+		   upper_32_bits(sum.packets), lower_32_bits(sum.packets),
+		   upper_32_bits(sum.bytes), lower_32_bits(sum.bytes));
 	return 0;
 }
 

@@ -55,8 +55,7 @@ void fw_log(const struct net *net, const struct fw_look *look, const struct iphd
 	if (!rule->branch && rule->target == FW_DIVERT)
 		at += scnprintf(line + at, LINE - at, "%u ", rule->fw.fw_redirpt);
 	add_packet(line, at, look, ip, len);
-	printk(KERN_INFO "Packet log: %s %s(#%u)\n", line, look->syn ? "SYN " : "",
-	       number);
+	pr_info("Packet log: %s %s(#%u)\n", line, look->syn ? "SYN " : "", number);
 }
 
 void fw_log_suspect(const struct net *net, const struct fw_look *look,
@@ -67,6 +66,6 @@ void fw_log_suspect(const struct net *net, const struct fw_look *look,
 	if (!may_log(net) || !net_ratelimit())
 		return;
 	add_packet(line, 0, look, ip, len);
-	printk(KERN_WARNING "Suspect %s fragment.\n", look->suspect);
-	printk(KERN_WARNING "%s (#0)\n", line);
+	pr_warn("Suspect %s fragment.\n", look->suspect);
+	pr_warn("%s (#0)\n", line);
 }

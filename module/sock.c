@@ -117,10 +117,11 @@ static int divert_bind(struct sock *sk, struct sockaddr *uaddr, int addr_len)
 		return inet_sk(sk)->inet_sport ? -EINVAL : -EAFNOSUPPORT;
 	port = ntohs(sin->sin_port);
 	spin_lock_bh(&ports->lock);
+	if (!port)
+		port = free_port(net, ports);
 	if (inet_sk(sk)->inet_sport) {
 		err = -EINVAL;
-	} else if (port ? divert_listener(net, port) != NULL :
-			  !(port = free_port(net, ports))) {
+	} else if (!port || divert_listener(net, port)) {
 		err = -EADDRINUSE;
 	} else {
 		inet_sk(sk)->inet_sport = htons(port);

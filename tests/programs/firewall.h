@@ -56,9 +56,48 @@ struct firewall_numbered {
 	firewall_label chain;
 };
 
+struct firewall_number {
+	uint32_t number;
+	firewall_label chain;
+};
+
+struct firewall_packet {
+	uint8_t header[20];		/* of IP, without options */
+	uint8_t transport[20];
+	struct in_addr unused;
+	char interface[16];
+	firewall_label chain;		/* to begin with */
+};
+
+struct firewall_policy {
+	firewall_label policy;
+	firewall_label chain;
+};
+
+/* firewall_match.flags */
+#define FIREWALL_LOG		0x01
+#define FIREWALL_SYN		0x02
+#define FIREWALL_FRAGMENT	0x04
+#define FIREWALL_MARK_SET	0x08	/* else the mark is added */
+#define FIREWALL_WILD		0x10	/* the interface is a beginning */
+#define FIREWALL_NETLINK	0x20
+
+/* firewall_match.inverted */
+#define FIREWALL_NOT_SOURCE	0x01
+#define FIREWALL_NOT_DEST	0x02
+#define FIREWALL_NOT_PROTOCOL	0x04
+#define FIREWALL_NOT_SPORTS	0x08
+#define FIREWALL_NOT_DPORTS	0x10
+#define FIREWALL_NOT_INTERFACE	0x20
+#define FIREWALL_NOT_SYN	0x40
+#define FIREWALL_NOT_FRAGMENT	0x80
+
 _Static_assert(sizeof(struct firewall_match) == 56, "struct ip_fw has 56 bytes");
 _Static_assert(sizeof(struct firewall_rule) == 68, "struct ip_fwuser has 68 bytes");
 _Static_assert(sizeof(struct firewall_change) == 80, "struct ip_fwchange has 80 bytes");
 _Static_assert(sizeof(struct firewall_numbered) == 84, "struct ip_fwnew has 84 bytes");
+_Static_assert(sizeof(struct firewall_number) == 16, "struct ip_fwdelnum has 16 bytes");
+_Static_assert(sizeof(struct firewall_packet) == 72, "struct ip_fwtest has 72 bytes");
+_Static_assert(sizeof(struct firewall_policy) == 18, "struct ip_fwpolicy has 18 bytes");
 
 #endif
