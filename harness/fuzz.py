@@ -167,10 +167,10 @@ def fuzz(
     what is found.
     """
     if variant is None:
-        chosen = tuple(row for row in variants.select() if "divert" in row.fragments)
+        chosen = tuple(row for row in variants.select() if row.diverts)
     else:
         chosen = variants.select(variant)
-    if any("divert" not in row.fragments for row in chosen):
+    if not all(row.diverts for row in chosen):
         raise UserError("only a kernel with divert sockets can be fuzzed", "as in: --variant base")
     if (seconds > 0) == (calls > 0) or min(seconds, calls) < 0:
         raise UserError("give either --seconds or --calls", "as in: ./inv fuzz --seconds 60")

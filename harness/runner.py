@@ -177,7 +177,7 @@ def _owed(request: Request) -> list[Event]:
     ]
     for variant in request.variants:
         has = tuple(sorted(statements.features(variant)))
-        owed.append(VariantSelected(variant=variant.name, kernel=REFERENCE, has=has))
+        owed.append(VariantSelected(variant=variant.name, kernel=variant.kernel, has=has))
     return owed
 
 

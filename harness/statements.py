@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness import paths
+from harness import kernels, paths
 from harness.errors import UserError
 from harness.variants import Variant
 
@@ -49,10 +49,10 @@ class Statement:
 
 def features(variant: Variant) -> frozenset[str]:
     """What a kernel has, in the words of data/statements."""
-    has = set(variant.options)
+    has = set(variant.options) | kernels.named(variant.kernel).features
     if "divert" in variant.series:
         has.add("patched")
-    if "divert" in variant.fragments:
+    if variant.diverts:
         has.add("divert")
     return frozenset(has)
 

@@ -6,10 +6,10 @@ from __future__ import annotations
 import difflib
 import itertools
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness import paths
+from harness import kernels, paths
 from harness.errors import UserError
 
 # The fragment that makes a kernel one of the matrix: a kernel with divert sockets (SPEC.md O3).
@@ -18,13 +18,28 @@ MATRIX_FRAGMENT = "divert"
 
 @dataclass(frozen=True)
 class Variant:
-    """One kernel: parts of the series, fragments over base.config, and the options they make."""
+    """One kernel: parts of the series, fragments over base.config, and the options they make.
+
+    Of a kernel to which divert sockets come by the module, only whether that is loaded.
+    """
 
     name: str
     series: tuple[str, ...]
     fragments: tuple[str, ...]
     options: frozenset[str]
     what: str = ""
+    kernel: str = kernels.REFERENCE
+    module: bool = False
+
+    @property
+    def short(self) -> str:
+        """The name without the kernel's."""
+        return self.name.rpartition(":")[2]
+
+    @property
+    def diverts(self) -> bool:
+        """Whether it has divert sockets."""
+        return self.module or MATRIX_FRAGMENT in self.fragments
 
 
 def load() -> dict[str, Variant]:
@@ -34,43 +49,64 @@ def load() -> dict[str, Variant]:
     return {
         name: Variant(
             name,
-            tuple(row["series"]),
-            tuple(row["fragments"]),
+            tuple(row.get("series", ())),
+            tuple(row.get("fragments", ())),
             frozenset(row["options"]),
             row.get("what", ""),
+            row.get("kernel", kernels.REFERENCE),
+            row.get("module", False),
         )
         for name, row in data.items()
     }
 
 
-def select(variant: str | None = None, matrix: str | None = None) -> tuple[Variant, ...]:
+def select(
+    variant: str | None = None, matrix: str | None = None, kernel: str | None = None
+) -> tuple[Variant, ...]:
     """The variants that a command line asks for, each once, in the order of the data file.
 
-    `variant` is names separated by commas. `matrix` is options separated by commas, and stands for
-    every combination of them, none included: n options are 2**n variants. With both, all that
-    either names; with neither, every variant there is.
+    `variant` is names separated by commas, whole or, of the kernels chosen, short. `matrix` is
+    options separated by commas, and stands for every combination of them, none included: n options
+    are 2**n variants of each kernel. With both, all that either names; with neither, every variant.
+    `kernel` is names of kernels; without it all are meant that need not be named.
 
     Raises UserError for an unknown or missing name; it says which there are and what is near.
     """
-    by_name = load()
+    every = load()
+    chosen = _kernels(kernel)
+    rows = {name: row for name, row in every.items() if row.kernel in chosen}
     if variant is None and matrix is None:
-        return tuple(by_name.values())
+        return tuple(rows.values())
     wanted: set[str] = set()
-    if variant is not None:
-        wanted |= {_known("variant", name, by_name) for name in _names("--variant", variant)}
+    for name in _names("--variant", variant) if variant is not None else []:
+        wanted |= {every[name].name} if ":" in name and name in every else _short(name, rows)
     if matrix is not None:
-        wanted |= _cross(_names("--matrix", matrix), by_name)
-    return tuple(row for row in by_name.values() if row.name in wanted)
+        options = _names("--matrix", matrix)
+        for each in chosen:
+            wanted |= _cross(options, [row for row in rows.values() if row.kernel == each])
+    return tuple(row for row in every.values() if row.name in wanted)
 
 
 def named(name: str) -> Variant:
-    """The one variant with this name. Raises UserError if there is none."""
+    """The one variant with this name, the reference's by its short one. Raises UserError."""
     by_name = load()
     return by_name[_known("variant", name.strip(), by_name)]
 
 
-def _cross(options: list[str], by_name: Mapping[str, Variant]) -> set[str]:
-    candidates = [row for row in by_name.values() if MATRIX_FRAGMENT in row.fragments]
+def _kernels(text: str | None) -> list[str]:
+    known = kernels.load()
+    if text is None:
+        return [row.name for row in known.values() if not row.named_only]
+    return [_known("kernel", name, known) for name in _names("--kernel", text)]
+
+
+def _short(name: str, rows: Mapping[str, Variant]) -> set[str]:
+    _known("variant", name, dict.fromkeys(row.short for row in rows.values()))
+    return {row.name for row in rows.values() if row.short == name}
+
+
+def _cross(options: list[str], rows: Sequence[Variant]) -> set[str]:
+    candidates = [row for row in rows if row.diverts]
     offered = sorted({option for row in candidates for option in row.options})
     options = [_known("option", option, offered) for option in options]
     by_options = {row.options: row.name for row in candidates}

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from harness import paths, statements, variants
+from harness import kernels, paths, statements, variants
 from harness.errors import UserError
 from harness.statements import Case, Statement
 
 KNOWN = statements.load()
-WORDS = {"patched", "divert", "passthrough", "defrag"}
+OPTIONS = {"patched", "divert", "passthrough", "defrag"}
+WORDS = OPTIONS.union(*(row.features for row in kernels.load().values()))
 
 # Statements of the tests' own: those of SPEC.md get cases as they get tests.
 TOY = {
@@ -31,10 +32,14 @@ def has(variant: str) -> frozenset[str]:
 
 
 def test_features_of_the_variants() -> None:
-    assert has("stock") == frozenset()
-    assert has("off") == {"patched"}
-    assert has("base") == {"patched", "divert"}
-    assert has("passthrough+defrag") == WORDS
+    reference = kernels.load()[kernels.REFERENCE].features
+    assert has("stock") == reference
+    assert has("off") == reference | {"patched"}
+    assert has("base") == reference | {"patched", "divert"}
+    assert has("passthrough+defrag") == reference | OPTIONS
+    modern = kernels.load()["linux-6.1"].features
+    assert has("linux-6.1:stock") == modern
+    assert has("linux-6.1:passthrough+defrag") == modern | OPTIONS - {"patched"}
 
 
 def test_data_is_whole() -> None:

@@ -7,7 +7,7 @@ import itertools
 
 import pytest
 
-from harness import paths, variants
+from harness import kernels, paths, variants
 from harness.errors import UserError
 
 MATRIX = ["base", "passthrough", "defrag", "passthrough+defrag"]
@@ -74,3 +74,17 @@ def test_the_fragments_and_parts_are_there() -> None:
             assert (paths.KERNEL_CONFIG / f"{fragment}.config").is_file()
         for part in row.series:
             assert (paths.PATCHES / "linux-2.2.12" / part).is_dir()
+
+
+def test_variants_of_a_kernel_that_has_to_be_named() -> None:
+    assert not [row for row in variants.select() if row.kernel != kernels.REFERENCE]
+    names = [row.name for row in variants.select(kernel="linux-6.1")]
+    assert names == [f"linux-6.1:{name}" for name in ("stock", *MATRIX)]
+    assert [row.name for row in variants.select("base", kernel="linux-6.1")] == ["linux-6.1:base"]
+    assert [row.name for row in variants.select("linux-6.1:base,off")] == ["off", "linux-6.1:base"]
+    both = variants.select(matrix="defrag", kernel="linux-2.2.12,linux-6.1")
+    assert [row.name for row in both] == ["base", "defrag", "linux-6.1:base", "linux-6.1:defrag"]
+    with pytest.raises(UserError, match="there is no variant off"):
+        variants.select("off", kernel="linux-6.1")
+    with pytest.raises(UserError, match="there is no kernel linux-6"):
+        variants.select(kernel="linux-6")
