@@ -54,6 +54,9 @@ struct divert_walk {
 /* match.c: called under RCU, with bottom halves off */
 int fw_walk(struct divert_walk *w, const struct iphdr *ip, unsigned int len);
 
+/* idle.c */
+bool fw_idle(const struct net *net, const struct sk_buff *skb, u8 first, u8 last);
+
 /* main.c: read at run time, of a network namespace */
 bool divert_passthrough(const struct net *net);		/* P2 */
 bool divert_defrag(const struct net *net);		/* F4, F5 */

@@ -20,27 +20,6 @@
 
 #include "socket.h"
 
-static DEFINE_PER_CPU(struct divert_flight *, flights);
-
-/* Bottom halves are off from begin to end. Returns what to end with. */
-struct divert_flight *divert_flight_begin(struct divert_flight *flight)
-{
-	struct divert_flight *before = __this_cpu_read(flights);
-
-	__this_cpu_write(flights, flight);
-	return before;
-}
-
-void divert_flight_end(struct divert_flight *before)
-{
-	__this_cpu_write(flights, before);
-}
-
-struct divert_flight *divert_flight_now(void)
-{
-	return __this_cpu_read(flights);
-}
-
 /* The mark of the packet at this hook, if it is the one that is on its way. */
 static struct divert_mark *mark_of(u8 way)
 {
@@ -162,6 +141,8 @@ static unsigned int hook_in(void *priv, struct sk_buff *skb,
 			goto out;
 		}
 	}
+	if (!mark_of(DIVERT_WAY_IN) && fw_idle(state->net, skb, DIVERT_INPUT, DIVERT_INPUT))
+		goto out;
 	if (skb_is_gso(skb))
 		verdict = divert_split(skb, state, walk_in);
 	else
@@ -178,6 +159,9 @@ static unsigned int hook_forward(void *priv, struct sk_buff *skb,
 
 	local_bh_disable();
 	if (was_walked(state))
+		goto out;
+	if (!divert_flight_now() &&
+	    fw_idle(state->net, skb, DIVERT_FORWARD, DIVERT_OUTPUT))
 		goto out;
 	if (skb_is_gso(skb))
 		verdict = divert_split(skb, state, walk_forward);
@@ -215,6 +199,9 @@ static unsigned int hook_out(void *priv, struct sk_buff *skb,
 		return NF_ACCEPT;
 	local_bh_disable();
 	if (was_walked(state) || is_report(skb, state))
+		goto out;
+	if (!mark_of(DIVERT_WAY_OUT) && (skb_is_gso(skb) || !is_cut(skb, state)) &&
+	    fw_idle(state->net, skb, DIVERT_OUTPUT, DIVERT_OUTPUT))
 		goto out;
 	if (skb_is_gso(skb))
 		verdict = divert_split(skb, state, walk_out);

@@ -96,6 +96,7 @@ bool fw_matches(const struct ip_fw *fw, const struct fw_look *look,
 {
 	const u16 inv = fw->fw_invflg;
 	const u16 flg = fw->fw_flg;
+	const bool other = ip->protocol != fw->fw_proto;
 
 	if (((ip->saddr & fw->fw_smsk.s_addr) == fw->fw_src.s_addr) ==
 	    !!(inv & IP_FW_INV_SRCIP))
@@ -114,7 +115,7 @@ bool fw_matches(const struct ip_fw *fw, const struct fw_look *look,
 		return false;
 	if (!fw->fw_proto)
 		return true;
-	if ((ip->protocol == fw->fw_proto) == !!(inv & IP_FW_INV_PROTO))
+	if (other != !!(inv & IP_FW_INV_PROTO))
 		return false;
 	return port_matches(fw->fw_spts, look->sport, look->fragment,
 			    inv & IP_FW_INV_SRCPT) &&

@@ -11,8 +11,6 @@
 
 #include "rules.h"
 
-#define ID_MASK	0xffffff	/* what a tag has room for (S6) */
-
 struct walk {
 	struct divert_walk	*packet;	/* NULL: IP_FW_CHECK's */
 	const struct iphdr	*ip;
@@ -95,7 +93,7 @@ static u32 place(const struct walk *w)
 		way = mix(way, back->rule->id);
 		chain = back->from;
 	}
-	return (w->rule->id + way) & ID_MASK;
+	return (w->rule->id + way) & FW_ID_MASK;
 }
 
 /*
@@ -147,7 +145,7 @@ static bool take_effect(struct walk *w)
 	const struct ip_fw *fw = &w->rule->fw;
 
 	if (w->state == LIVE) {
-		fw_count_add(w->rule->count, ntohs(w->ip->tot_len));
+		fw_count_add(w->rule->count, 1, ntohs(w->ip->tot_len));
 		if (fw->fw_flg & IP_FW_F_PRN)
 			fw_log(w->packet->net, &w->look, w->ip, w->len, w->chain,
 			       w->rule, w->number);
@@ -196,7 +194,7 @@ static bool falls_off(struct walk *w, int *verdict)
 		return false;
 	*verdict = READ_ONCE(chain->policy);
 	if (w->packet)
-		fw_count_add(chain->count, ntohs(w->ip->tot_len));
+		fw_count_add(chain->count, 1, ntohs(w->ip->tot_len));
 	return true;
 }
 

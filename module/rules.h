@@ -70,22 +70,26 @@ struct fw_chain {
 
 /* The chains of one network namespace. */
 struct fw_table {
-	struct mutex		lock;
+	struct mutex		lock;		/* for writing */
 	struct list_head	chains;		/* the built-in ones first */
 	struct fw_chain		*built_in[DIVERT_HOOKS];
 	u32			last_id;
+#define FW_ID_MASK	0xffffff	/* what a tag has room for (S6) */
 };
 
 /* main.c */
 struct fw_table *fw_table(const struct net *net);
 
-/* rules.c: but for the first two, the mutex is held */
+/* chains.c: but for the first two, the mutex is held */
 int fw_table_init(struct fw_table *table);
 void fw_table_exit(struct fw_table *table);
 bool fw_is_built_in(const struct fw_table *table, const struct fw_chain *chain);
 struct fw_chain *fw_find_chain(struct fw_table *table, const char *label);
 int fw_create_chain(struct fw_table *table, const char *label);
 int fw_delete_chain(struct fw_table *table, const char *label);
+u32 fw_new_id(struct fw_table *table);
+
+/* rules.c: the mutex is held */
 struct fw_rule *fw_make_rule(struct fw_table *table, const struct ip_fwuser *user);
 void fw_free_rule(struct fw_rule *rule);
 void fw_append(struct fw_chain *chain, struct fw_rule *rule);
@@ -101,7 +105,8 @@ const char *fw_target_name(const struct fw_chain *branch, int target);
 
 /* count.c */
 struct fw_count __percpu *fw_count_alloc(void);
-void fw_count_add(struct fw_count __percpu *count, unsigned int bytes);
+void fw_count_add(struct fw_count __percpu *count, unsigned int packets,
+		  unsigned int bytes);
 struct fw_sum fw_count_sum(const struct fw_count __percpu *count);
 struct fw_sum fw_rule_sum(const struct fw_rule *rule);
 void fw_rule_zero(struct fw_rule *rule);

@@ -86,6 +86,7 @@ struct divert_flight {
 	bool			left;		/* OUT: has met its chain */
 };
 
+/* flight.c */
 struct divert_flight *divert_flight_begin(struct divert_flight *flight);
 void divert_flight_end(struct divert_flight *before);
 struct divert_flight *divert_flight_now(void);
