@@ -14,6 +14,7 @@ from harness.cli import reports_errors
 
 _VARIANT = "kernel variants by name, comma-separated: stock, off, base, passthrough, ..."
 _MATRIX = "options to cross, comma-separated: passthrough,defrag gives four variants"
+_KERNEL = "kernels by name, comma-separated: linux-2.2.12, linux-6.1"
 _SOURCE = "NAME=PATH: use this archive or unpacked tree for the upstream source NAME (repeatable)"
 _JOBS = "how many things to do at once (default: the number of processors)"
 
@@ -83,6 +84,7 @@ def build_image(_context: Context, source: list[str], jobs: int = 0) -> None:
     help={
         "variant": _VARIANT,
         "matrix": _MATRIX,
+        "kernel": _KERNEL,
         "k": "pytest's -k: only tests whose names match this expression",
         "jobs": _JOBS,
         "keep": "leave the guests running, and print how to log in",
@@ -98,6 +100,7 @@ def test(
     require: list[str],
     variant: str | None = None,
     matrix: str | None = None,
+    kernel: str | None = None,
     k: str = "",
     jobs: int = 0,
     keep: bool = False,
@@ -109,6 +112,7 @@ def test(
     runner.test(
         variant=variant,
         matrix=matrix,
+        kernel=kernel,
         expression=k,
         jobs=jobs,
         keep=keep,

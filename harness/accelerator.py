@@ -17,6 +17,7 @@ from harness.console import Console
 from harness.deadline import Deadline
 from harness.emulator import Emulator
 from harness.errors import DeadlineError
+from harness.kernels import Hardware
 
 KVM_DEVICE = Path("/dev/kvm")
 READY_MARK = r"^DIVERT-GUEST-READY"
@@ -38,7 +39,7 @@ class Accelerator:
         return f"{self.name} ({self.reason})"
 
 
-def choose(kernel: Path, initrd: Path, memory_mib: int = 64) -> Accelerator:
+def choose(kernel: Path, initrd: Path, hardware: Hardware = qemu.PLAIN) -> Accelerator:
     """The accelerator for a guest of `kernel` and `initrd`.
 
     Costs nothing where KVM cannot be had, else a boot, once a boot of the host, version of QEMU and
@@ -47,8 +48,10 @@ def choose(kernel: Path, initrd: Path, memory_mib: int = 64) -> Accelerator:
     if not os.access(KVM_DEVICE, os.R_OK | os.W_OK):
         return Accelerator("tcg", f"{KVM_DEVICE} cannot be used")
 
+    spec = qemu.QemuSpec(kernel, "kvm", hardware.memory_mib, initrd=initrd, hardware=hardware)
+
     def probe(folder: Path) -> None:
-        answer = _probe(kernel, initrd, memory_mib, folder)
+        answer = _probe(spec, folder)
         (folder / "answer.json").write_text(json.dumps(asdict(answer)))
 
     key = fingerprint.of_bytes(*_circumstances(kernel))
@@ -87,8 +90,7 @@ def _qemu_version() -> str:
     return match[1].decode() if match else ""
 
 
-def _probe(kernel: Path, initrd: Path, memory_mib: int, folder: Path) -> Accelerator:
-    spec = qemu.QemuSpec(kernel, "kvm", memory_mib, initrd=initrd)
+def _probe(spec: qemu.QemuSpec, folder: Path) -> Accelerator:
     with ExitStack() as stack:
         emulator = Emulator(spec, folder / "qemu.log")
         stack.callback(emulator.close)

@@ -15,8 +15,9 @@ from xml.etree import ElementTree
 
 from rich.table import Table
 
-from harness import paths, report, runner, terminal, variants, worker
+from harness import kernels, paths, report, runner, terminal, variants, worker
 from harness.errors import HarnessError, TestsFailedError
+from harness.request import Request
 from harness.verdict import Verdict
 
 # The slowest step, the unit tests, ends within a minute on two cores.
@@ -154,7 +155,7 @@ def check(given: Sequence[str] = (), require: Sequence[str] = ()) -> None:
 def guest_tests(given: Sequence[str], require: Sequence[str]) -> StepResult:
     """The guest tests on every variant; skipped if an upstream archive is missing, only then."""
     begin = time.monotonic()
-    request = runner.Request(
+    request = Request(
         variants=variants.select(),
         jobs=len(os.sched_getaffinity(0)),
         seed=secrets.randbelow(10**6),
@@ -165,14 +166,16 @@ def guest_tests(given: Sequence[str], require: Sequence[str]) -> StepResult:
         result = runner.run(request)
         terminal.show(report.render(result.events, result.folder))
         counts = Counts(*result.verdict.counts)
-        if result.verdict.not_run:
-            untested = len(worker.collect(runner.GUEST_TESTS, "")) * len(request.variants)
-            required = runner.REFERENCE in require
-            counts = Counts(failed=int(required), skipped=untested)
-            note = _not_run(result.verdict, required)
-        elif not result.verdict.passed:
+        if result.verdict.variants and not result.verdict.passed:
             # What belongs to no test, as a guest that did not boot, is a failure too.
             counts = Counts(counts.passed, max(1, counts.failed), counts.skipped)
+        if result.verdict.not_run:
+            absent = {row.kernel for row in result.verdict.not_run}
+            rows = [variant for variant in request.variants if variant.kernel in absent]
+            untested = len(worker.collect(runner.GUEST_TESTS, "")) * len(rows)
+            required = kernels.REFERENCE in require
+            counts += Counts(failed=int(required), skipped=untested)
+            note = _not_run(result.verdict, required)
     except HarnessError as error:
         counts, output = Counts(failed=1), f"the guest tests could not run: {error}"
     return StepResult(Step("guest tests", ()), counts, time.monotonic() - begin, output, note)
@@ -180,9 +183,9 @@ def guest_tests(given: Sequence[str], require: Sequence[str]) -> StepResult:
 
 def _not_run(verdict: Verdict, required: bool) -> str:
     reasons = "\n".join(row.reason for row in verdict.not_run)
-    note = f"The reference, {runner.REFERENCE}, was NOT RUN: a file is missing.\n{reasons}"
+    note = f"The reference, {kernels.REFERENCE}, was NOT RUN: a file is missing.\n{reasons}"
     if required:
-        note += f"\nIt was required (--require {runner.REFERENCE}), so this is a failure."
+        note += f"\nIt was required (--require {kernels.REFERENCE}), so this is a failure."
     return note
 
 

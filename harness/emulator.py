@@ -24,10 +24,10 @@ KILL_SECONDS = 5.0
 _LEASH = ("setsid", "--ctty", "env", "--default-signal=HUP")
 
 
-def require() -> None:
+def require(program: str = qemu.PROGRAM) -> None:
     """Raise InfrastructureError if there is no QEMU; better before a kernel is built for it."""
-    if shutil.which(qemu.PROGRAM) is None:
-        raise InfrastructureError(f"this host lacks {qemu.PROGRAM}", "run: ./inv setup")
+    if shutil.which(program) is None:
+        raise InfrastructureError(f"this host lacks {program}", "run: ./inv setup")
 
 
 class Emulator:
@@ -45,7 +45,7 @@ class Emulator:
         self.log = log
         self._released = False
         self.arguments = qemu.arguments(spec)
-        require()
+        require(spec.hardware.program)
         self.console_fd, terminal_fd = pty.openpty()
         try:
             # Else the console's first lines, before QEMU sets it raw, come with doubled returns.
@@ -61,7 +61,7 @@ class Emulator:
         except OSError as error:
             os.close(self.console_fd)
             raise InfrastructureError(
-                f"cannot start {qemu.PROGRAM}: {error.strerror}", "run: ./inv setup"
+                f"cannot start {spec.hardware.program}: {error.strerror}", "run: ./inv setup"
             ) from error
         finally:
             os.close(terminal_fd)

@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import concurrent.futures
 import gzip
-import os
-import shutil
 import tempfile
 import time
 import tomllib
@@ -25,6 +23,7 @@ from harness import (
     parts,
     paths,
     programs,
+    rootfs,
     store,
     sysroot,
     terminal,
@@ -33,14 +32,7 @@ from harness import (
 # Counts up when what this module makes of its inputs changes.
 RECIPE = "1"
 
-# Files of the guest that are the same everywhere, and its devices, in genext2fs's own form.
-SKELETON = paths.IMAGES / "root"
-DEVICES = paths.IMAGES / "devices"
-
 GENEXT2FS_SECONDS = 60.0
-
-# Of every file in the image: 27 February 2000, that of the HOWTO. Seconds since 1970.
-FILE_TIME = 951609600
 
 
 @dataclass(frozen=True)
@@ -90,16 +82,13 @@ def build_and_print(*, jobs: int, given: Sequence[str]) -> None:
 
 def _build(*, jobs: int, given: Sequence[str]) -> tuple[Image, list[parts.Built]]:
     begin = time.monotonic()
-    built = _parts(jobs or parts.processors(), given)
+    built = userland(jobs=jobs, given=given)
     secrets = keys.obtain()
     layout = _Layout(**tomllib.loads(parts.DATA.read_text())["image"])
     print_ = fingerprint.of_bytes(
         RECIPE,
         repr(layout),
-        fingerprint.of_tree(SKELETON),
-        fingerprint.of_file(DEVICES),
-        *(fingerprint.of_file(path) for path in (secrets.public_key, secrets.host_private_key)),
-        *(part.fingerprint for part in built),
+        rootfs.identity(built, secrets),
     )
     initrd = paths.BUILD / "image" / print_[:32] / "initrd.gz"
     cached = initrd.is_file()
@@ -114,9 +103,16 @@ def _build(*, jobs: int, given: Sequence[str]) -> tuple[Image, list[parts.Built]
     return Image(initrd, secrets.private_key, secrets.host_key, seconds, cached), built
 
 
-def _parts(jobs: int, given: Sequence[str]) -> list[parts.Built]:
-    """All parts and the programs, in the order of the data file; two or more at once."""
-    wanted = parts.load()
+def userland(
+    *, jobs: int = 0, given: Sequence[str] = (), upstream: bool = True
+) -> list[parts.Built]:
+    """All parts and the programs, in the order of the data file; two or more at once.
+
+    Without `upstream`, nothing of what is made from upstream's archives: no ipchains, but our own
+    program in its place, and programs compiled with the module's linux/ip_fw.h.
+    """
+    jobs = jobs or parts.processors()
+    wanted = {name: part for name, part in parts.load().items() if upstream or not part.upstream}
     first = wanted.pop("libc")
     parts.fetch(first)
     pending: list[concurrent.futures.Future[Any]] = []
@@ -129,7 +125,7 @@ def _parts(jobs: int, given: Sequence[str]) -> list[parts.Built]:
                 pool.submit(parts.build, part, (libc,), jobs=jobs, given=given)
                 for part in wanted.values()
             ]
-            compiled = pool.submit(_build_programs, libc, given)
+            compiled = pool.submit(_build_programs, libc, given, upstream)
             pending += [*futures, compiled]
             concurrent.futures.wait(pending, return_when=concurrent.futures.FIRST_EXCEPTION)
             for future in pending:
@@ -147,8 +143,10 @@ def _parts(jobs: int, given: Sequence[str]) -> list[parts.Built]:
             raise
 
 
-def _build_programs(libc: parts.Built, given: Sequence[str]) -> list[parts.Built]:
-    return programs.build(sysroot.combine(libc, kernel.headers(given)))
+def _build_programs(libc: parts.Built, given: Sequence[str], upstream: bool) -> list[parts.Built]:
+    if upstream:
+        return programs.build(sysroot.combine(libc, kernel.headers(given)))
+    return programs.build(sysroot.of_today(libc), present=())
 
 
 def _assemble(
@@ -156,20 +154,14 @@ def _assemble(
 ) -> None:
     with tempfile.TemporaryDirectory(dir=initrd.parent, prefix=".partial-") as work:
         root = Path(work) / "root"
-        shutil.copytree(SKELETON, root)
-        for part in built:
-            if part.name != "libc":
-                shutil.copytree(part.folder, root, symlinks=True, dirs_exist_ok=True)
-        _put_keys(root, secrets)
-        for folder in ("dev", "dev/pts", "proc", "tmp", "var/log", "var/run"):
-            (root / folder).mkdir(parents=True, exist_ok=True)
-        _settle(root)
+        rootfs.lay_out(root, built, secrets)
+        rootfs.settle(root)
         raw = Path(work) / "root.ext2"
         command.run(
             # -U: all is root's; -f: no times of today, so the same files make the same image.
             [
                 *("genext2fs", "-U", "-f", "-b", str(layout.size), "-N", str(layout.inodes)),
-                *("-d", str(root), "-D", str(DEVICES), str(raw)),
+                *("-d", str(root), "-D", str(rootfs.DEVICES), str(raw)),
             ],
             what="making the guest's file system",
             log=initrd.with_name("log"),
@@ -180,25 +172,3 @@ def _assemble(
         # The guest's private host key is in it.
         packed.chmod(0o600)
         packed.rename(initrd)
-
-
-def _put_keys(root: Path, secrets: keys.Keys) -> None:
-    (root / "etc/dropbear").mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(secrets.host_private_key, root / "etc/dropbear/host_key")
-    (root / "root/.ssh").mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(secrets.public_key, root / "root/.ssh/authorized_keys")
-
-
-def _settle(root: Path) -> None:
-    """Modes that depend on nobody's umask (programs 755, files 644, what is secret 600), and times
-    that are always the same.
-    """
-    for path in [root, *root.rglob("*")]:
-        if not path.is_symlink():
-            if path.is_dir():
-                path.chmod(0o700 if path.name == ".ssh" else 0o755)
-            elif path.parent.name in {"bin", "sbin"}:
-                path.chmod(0o755)
-            else:
-                path.chmod(0o600 if path.name in {"host_key", "authorized_keys"} else 0o644)
-        os.utime(path, (FILE_TIME, FILE_TIME), follow_symlinks=False)

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from harness import paths
 from harness.errors import UserError
@@ -14,15 +16,30 @@ REFERENCE = "linux-2.2.12"
 
 
 @dataclass(frozen=True)
+class Hardware:
+    """The machine that QEMU is to be for a kernel: its program, cards, memory, command line."""
+
+    program: str
+    card: str
+    memory_mib: int
+    append: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Kernel:
     """One kernel, as harness/data/kernels.toml describes it.
 
-    `sources` are names of upstream sources, without which it cannot be had; `features` is in the
-    words of data/statements. Without `named_only` it is tested where no kernel is named.
+    `sources` are names of upstream sources, without which it cannot be had; `package` is that of
+    Debian, for a kernel that is not built here, and `modules` what it needs of it to boot;
+    `features` is in the words of data/statements. Without `named_only` it is tested where no kernel
+    is named.
     """
 
     name: str
+    hardware: Hardware
     sources: tuple[str, ...] = ()
+    package: str = ""
+    modules: tuple[str, ...] = ()
     features: frozenset[str] = frozenset()
     named_only: bool = False
 
@@ -34,12 +51,20 @@ def load() -> dict[str, Kernel]:
     return {
         name: Kernel(
             name,
+            _hardware(row["hardware"]),
             tuple(row.get("sources", ())),
+            row.get("package", ""),
+            tuple(row.get("modules", ())),
             frozenset(row["features"]),
             row.get("named-only", False),
         )
         for name, row in data.items()
     }
+
+
+def _hardware(row: Mapping[str, Any]) -> Hardware:
+    append = tuple(str(row["append"]).split())
+    return Hardware(row["program"], row["card"], row["memory-mib"], append)
 
 
 def named(name: str) -> Kernel:

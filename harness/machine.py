@@ -22,9 +22,10 @@ from harness.diagnosis import Diagnosis
 from harness.emulator import Emulator
 from harness.errors import DeadlineError, GuestError, GuestLostError
 from harness.kept import Kept, keep
+from harness.kernels import Hardware
 from harness.login import Account
 from harness.network import LINKS
-from harness.qemu import QemuSpec
+from harness.qemu import PLAIN, QemuSpec
 from harness.qmp import Qmp
 from harness.ssh import Ssh
 from harness.wire import Wire
@@ -52,7 +53,7 @@ class MachineSpec:
     private_key: Path
     host_key: Path
     folder: Path
-    memory_mib: int = 64
+    hardware: Hardware = PLAIN
     system_map: Path | None = None
     append: str = ""
 
@@ -167,7 +168,7 @@ class Machine:
     def _launch(self, stack: ExitStack) -> None:
         spec = self.spec
         spec.folder.mkdir(parents=True, exist_ok=True)
-        chosen = accelerator.choose(spec.kernel, spec.initrd, spec.memory_mib)
+        chosen = accelerator.choose(spec.kernel, spec.initrd, spec.hardware)
         self.accelerator, self.accelerator_reason = chosen.name, chosen.reason
         near_qmp, far_qmp = _pair(stack, socket.SOCK_STREAM)
         cables = [_pair(stack, socket.SOCK_DGRAM) for _ in LINKS]
@@ -176,7 +177,8 @@ class Machine:
         qemu_spec = QemuSpec(
             kernel=spec.kernel,
             accelerator=chosen.name,
-            memory_mib=spec.memory_mib,
+            memory_mib=spec.hardware.memory_mib,
+            hardware=spec.hardware,
             initrd=spec.initrd,
             qmp_fd=far_qmp.fileno(),
             snapshot_fd=memory,

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from harness import fingerprint, parts, paths, store, sysroot
@@ -19,14 +19,14 @@ DATA = FOLDER / "programs.toml"
 class Program:
     """A program as programs.toml describes it; `sources` are files of its folder.
 
-    One that is `instead_of` another is for images that lack that one.
+    One that is `instead_of` another is for images that lack that one, and found by its name too.
     """
 
     name: str
     sources: tuple[str, ...]
     flags: tuple[str, ...]
     warnings: bool
-    instead_of: str = field(default="", repr=False)  # no part of what is compiled
+    instead_of: str = ""
 
 
 def load() -> tuple[Program, ...]:
@@ -72,6 +72,11 @@ def _build(program: Program, root: sysroot.Sysroot) -> parts.Built:
                 f"{' without warnings' if done.succeeded else ''}:\n{done.messages.rstrip()}",
                 f"its source is in {FOLDER.relative_to(paths.ROOT)}",
             )
+
+        if program.instead_of:
+            link = folder / "out" / "sbin" / program.instead_of
+            link.parent.mkdir()
+            link.symlink_to(f"../usr/bin/{program.name}")
 
     entry = store.obtain("program", print_, make, f"the test program {program.name}")
     return parts.Built(program.name, entry.path / "out", print_, entry.seconds, entry.cached)

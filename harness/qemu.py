@@ -6,13 +6,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import network
+from harness import kernels, network
+from harness.kernels import Hardware
 
-PROGRAM = "qemu-system-i386"
-
-# The guest's RAM disk may be this large (KiB); the image is smaller, and the rest costs nothing
-# until it is written.
-RAMDISK_KIB = 16384
+# That of the reference; what has one machine for all has this one.
+PLAIN = kernels.load()[kernels.REFERENCE].hardware
+PROGRAM = PLAIN.program
 
 # The descriptor set under which QEMU finds the file for snapshots, as /dev/fdset/1.
 SNAPSHOT_FDSET = 1
@@ -39,6 +38,7 @@ class QemuSpec:
     snapshot_fd: int | None = None
     wire_fds: tuple[int, ...] = ()
     append: str = ""
+    hardware: Hardware = PLAIN
 
     @property
     def descriptors(self) -> tuple[int, ...]:
@@ -50,7 +50,7 @@ class QemuSpec:
 def arguments(spec: QemuSpec) -> list[str]:
     """The command line for `spec`, QEMU's name first."""
     return [
-        PROGRAM,
+        spec.hardware.program,
         *("-nodefaults", "-no-user-config", "-display", "none"),
         *("-machine", "pc", "-accel", _accelerator(spec.accelerator)),
         *("-m", str(spec.memory_mib)),
@@ -61,8 +61,8 @@ def arguments(spec: QemuSpec) -> list[str]:
         *("-append", _append(spec)),
         *("-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"),
         *_shell(spec.shell_fd),
-        *_management(),
-        *_wires(spec.wire_fds),
+        *_management(spec.hardware.card),
+        *_wires(spec.hardware.card, spec.wire_fds),
         *_monitor(spec.qmp_fd),
         *_snapshots(spec.snapshot_fd),
     ]
@@ -74,26 +74,24 @@ def _accelerator(name: str) -> str:
 
 
 def _append(spec: QemuSpec) -> str:
-    # 2.2.12 reboots after a panic only if the value is above 0.
-    words = ["root=/dev/ram0", "rw", f"ramdisk_size={RAMDISK_KIB}", "console=ttyS0", "panic=1"]
-    return " ".join([*words, *spec.append.split()])
+    return " ".join([*spec.hardware.append, *spec.append.split()])
 
 
-def _management() -> list[str]:
+def _management(card: str) -> list[str]:
     # Port 0: the kernel picks one that is free, and QMP's `info usernet` tells it.
     netdev = "user,id=management,restrict=on,hostfwd=tcp:127.0.0.1:0-:22"
     return [
         *("-netdev", netdev),
-        *("-device", f"tulip,netdev=management,mac={network.MANAGEMENT_MAC}"),
+        *("-device", f"{card},netdev=management,mac={network.MANAGEMENT_MAC}"),
     ]
 
 
-def _wires(descriptors: tuple[int, ...]) -> list[str]:
+def _wires(card: str, descriptors: tuple[int, ...]) -> list[str]:
     # The order of the cards here is the order of eth1, eth2 in the guest.
     words: list[str] = []
     for link, fd in zip(network.LINKS, descriptors, strict=False):
         words += ["-netdev", f"dgram,id={link.name},local.type=fd,local.str={fd}"]
-        words += ["-device", f"tulip,netdev={link.name},mac={link.guest_mac}"]
+        words += ["-device", f"{card},netdev={link.name},mac={link.guest_mac}"]
     return words
 
 

@@ -31,7 +31,7 @@ def render(events: Sequence[Event], folder: Path, *, everything: bool = False) -
     """The report of a stream: table, failures, verdict; `everything` has each statement too."""
     verdict = judge(events)
     parts: list[RenderableType] = []
-    if verdict.variants and not verdict.not_run:
+    if verdict.variants:
         parts += [table(verdict, standing.of(events)), _times(verdict), ""]
     if everything and standing.known(events):
         parts.append(statement_table(events))
@@ -71,6 +71,8 @@ def table(verdict: Verdict, cells: Sequence[Cell] = ()) -> Table:
             row.accelerator,
             _variant_verdict(row),
         )
+    for absent in verdict.not_run:
+        grid.add_row(absent.kernel, *["-"] * 7, "", Text("NOT RUN", style="bold yellow"))
     return grid
 
 
@@ -137,9 +139,11 @@ def _failure(test: TestFinished) -> Text:
 def _verdict_line(verdict: Verdict) -> Text:
     passed, failed, skipped = verdict.counts
     counts = f"{passed} passed, {failed} failed, {skipped} skipped"
+    absent = ", ".join(row.kernel for row in verdict.not_run)
     if verdict.passed:
-        return Text(f"PASS: {counts}", style="bold green")
-    word = "NOT RUN" if verdict.not_run else "FAIL"
+        told = f" ({absent}: NOT RUN)" if absent else ""
+        return Text(f"PASS: {counts}{told}", style="bold green")
+    word = "FAIL" if verdict.variants else "NOT RUN"
     return Text(f"{word}: {counts} ({'; '.join(verdict.reasons)})", style="bold red")
 
 

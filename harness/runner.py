@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import platform
 import secrets
-import shlex
 import shutil
 import subprocess
 import time
@@ -15,15 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness import (
-    emulator,
-    image,
-    kernel,
+    kernels,
     paths,
     pool,
+    preparation,
     qemu,
-    releases,
     report,
-    sources,
     statements,
     terminal,
     variants,
@@ -37,47 +33,15 @@ from harness.errors import (
 )
 from harness.events import (
     Event,
-    ImageBuilt,
-    KernelBuilt,
-    NotRun,
     RunFinished,
     RunStarted,
     StatementKnown,
-    VariantSelected,
 )
 from harness.recorder import Recorder
-from harness.variants import Variant
+from harness.request import Request
 from harness.verdict import Verdict, judge
-from harness.worker import WorkerSpec
 
 GUEST_TESTS = paths.TESTS / "guest"
-# The kernels that can be tested, and the upstream sources that each needs.
-KERNELS = {"linux-2.2.12": ("linux-2.2.12", "ipchains-1.3.9")}
-REFERENCE = "linux-2.2.12"
-
-
-@dataclass(frozen=True)
-class Request:
-    """What a run is to do. `jobs` guests run at once; `seed` shuffles the tests.
-
-    `modules` are the files that hold what `expression` selects; none: all are read for it.
-    """
-
-    variants: tuple[Variant, ...]
-    expression: str = ""
-    jobs: int = 1
-    seed: int = 0
-    keep: bool = False
-    given: tuple[str, ...] = ()
-    modules: tuple[str, ...] = ()
-
-    @property
-    def command(self) -> str:
-        """The command line that does the same run again."""
-        words = ["./inv", "test", "--variant", ",".join(row.name for row in self.variants)]
-        words += ["-k", self.expression] if self.expression else []
-        words += [word for row in self.given for word in ("--source", row)]
-        return shlex.join([*words, "--seed", str(self.seed), "--jobs", str(self.jobs)])
 
 
 @dataclass(frozen=True)
@@ -104,13 +68,10 @@ def run(request: Request) -> RunResult:
     interrupted = False
     try:
         recorder.record(_started(request))
-        for event in _owed(request):
+        for event in _known():
             recorder.record(event)
-        missing = _missing(request.given)
-        if missing:
-            recorder.record(NotRun(kernel=REFERENCE, reason="\n".join(map(str, missing))))
-        else:
-            specs = _build(request, folder, recorder)
+        specs = preparation.prepare(request, folder, recorder.record)
+        if specs:
             pool.run(
                 specs,
                 GUEST_TESTS,
@@ -164,9 +125,8 @@ def _started(request: Request) -> RunStarted:
     )
 
 
-def _owed(request: Request) -> list[Event]:
-    """What is to be proved, and where."""
-    owed: list[Event] = [
+def _known() -> list[Event]:
+    return [
         StatementKnown(
             name=row.name,
             origin=row.origin,
@@ -175,10 +135,6 @@ def _owed(request: Request) -> list[Event]:
         )
         for row in statements.load().values()
     ]
-    for variant in request.variants:
-        has = tuple(sorted(statements.features(variant)))
-        owed.append(VariantSelected(variant=variant.name, kernel=variant.kernel, has=has))
-    return owed
 
 
 def _qemu_version() -> str:
@@ -191,58 +147,17 @@ def _qemu_version() -> str:
     return _first(done.stdout)
 
 
-def _missing(given: Sequence[str]) -> list[MissingSourceError]:
-    known = releases.load()
-    missing = []
-    for name in KERNELS[REFERENCE]:
-        try:
-            sources.locate(known[name], given)
-        except MissingSourceError as error:
-            missing.append(error)
-    return missing
-
-
-def _build(request: Request, folder: Path, recorder: Recorder) -> list[WorkerSpec]:
-    emulator.require()
-    guest_image = image.build(given=request.given)
-    recorder.record(ImageBuilt(seconds=guest_image.seconds, cached=guest_image.cached))
-    specs = []
-    for variant in request.variants:
-        built = kernel.build(variant, given=request.given)
-        recorder.record(
-            KernelBuilt(variant=variant.name, seconds=built.seconds, cached=built.cached)
-        )
-        specs.append(
-            WorkerSpec(
-                variant=variant.name,
-                has=tuple(sorted(statements.features(variant))),
-                folder=str(folder / variant.name),
-                events="",
-                seed=request.seed,
-                keep=request.keep,
-                bzimage=str(built.bzimage),
-                objects=str(built.objects),
-                initrd=str(guest_image.initrd),
-                private_key=str(guest_image.private_key),
-                host_key=str(guest_image.host_key),
-                given=request.given,
-                modules=request.modules,
-            )
-        )
-    return specs
-
-
 def check_required(require: Sequence[str]) -> None:
     """Raise UserError if one of the names is no kernel that can be tested."""
     for name in require:
-        if name not in KERNELS:
-            raise UserError(f"there is no kernel {name}", f"known: {', '.join(KERNELS)}")
+        kernels.named(name)
 
 
 def test(
     *,
     variant: str | None = None,
     matrix: str | None = None,
+    kernel: str | None = None,
     expression: str = "",
     jobs: int = 0,
     keep: bool = False,
@@ -260,7 +175,7 @@ def test(
         raise UserError(f"--jobs {jobs}: it has to be 1 or more")
     if seed is not None and not seed.isdecimal():
         raise UserError(f"--seed {seed}: it has to be a number")
-    selected = variants.select(variant, matrix)
+    selected = variants.select(variant, matrix, kernel)
     matching = worker.collect(GUEST_TESTS, expression) if expression else {}
     result = run(
         Request(
@@ -274,13 +189,18 @@ def test(
         )
     )
     terminal.show(report.render(result.events, result.folder))
-    raise_for(result.verdict)
+    raise_for(result.verdict, require)
 
 
-def raise_for(verdict: Verdict) -> None:
-    """Raise the error that a verdict amounts to, without words: the report has them."""
+def raise_for(verdict: Verdict, require: Sequence[str] = ()) -> None:
+    """Raise the error that a verdict amounts to, without words: the report has them.
+
+    A kernel that cannot be had is an error where it is required, or where no other was tested.
+    """
+    if verdict.not_run and (verdict.passed or not verdict.variants):
+        absent = {row.kernel for row in verdict.not_run}
+        if not verdict.variants or absent.intersection(require):
+            raise MissingSourceError("")
     if verdict.passed:
         return
-    if verdict.not_run:
-        raise MissingSourceError("")
     raise TestsFailedError("") if verdict.booted else GuestError("")

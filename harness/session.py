@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from harness import emulator, image, kept, kernel, paths, terminal, variants
+from harness import bootable, kept, paths, terminal, variants
 from harness.errors import UserError
 from harness.machine import Machine, MachineSpec
 from harness.passthrough import Passthrough
@@ -82,16 +82,15 @@ def guest(
     `kind` is the end of the folder's name: the task's. Raises UserError for an unknown variant.
     """
     chosen = variants.named(variant)
-    emulator.require()
-    built = kernel.build(chosen, given=given)
-    disk = image.build(given=given)
+    built = bootable.build(chosen, given)
     spec = MachineSpec(
         variant=chosen.name,
         kernel=built.bzimage,
-        initrd=disk.initrd,
-        private_key=disk.private_key,
-        host_key=disk.host_key,
+        initrd=built.image.initrd,
+        private_key=built.image.private_key,
+        host_key=built.image.host_key,
         folder=_new_folder(kind),
+        hardware=built.kernel.hardware,
         system_map=built.system_map,
     )
     with Machine(spec, on_console=on_console) as machine:

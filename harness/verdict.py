@@ -23,6 +23,7 @@ from harness.events import (
     TestFinished,
     TestsCollected,
     TestStarted,
+    VariantSelected,
 )
 
 E = TypeVar("E", bound=Event)
@@ -84,22 +85,21 @@ class Verdict:
 def judge(events: Sequence[Event]) -> Verdict:
     """The verdict on a stream. What the stream does not show did not happen."""
     started = _last(events, RunStarted)
-    names = started.variants if started else ()
+    not_run = tuple(_of(events, NotRun))
+    names = _to_be_run(started, not_run, events)
     expression = started.expression if started else ""
     rows = tuple(_summary(name, events, bool(expression)) for name in names)
-    not_run = tuple(_of(events, NotRun))
     finished = _last(events, RunFinished)
     interrupted = finished is not None and finished.interrupted
     reasons = [f"{row.variant}: {reason}" for row in rows for reason in row.reasons]
-    if not_run:
-        # Then no session was owed, and saying of each that it did not finish would hide why.
+    if not_run and not rows:
         reasons = [f"{row.kernel}: NOT RUN" for row in not_run]
     if started is None:
         reasons.append("the run did not start")
-    elif not not_run and not any(row.passed for row in rows):
+    elif rows and not any(row.passed for row in rows):
         reasons.append("no test passed")
-    if not (expression or not_run or interrupted or reasons):
-        reasons += _blanks(events)
+    if not (expression or interrupted or reasons):
+        reasons += _blanks(events, names)
     if interrupted:
         reasons.append("interrupted")
     elif finished is None:
@@ -118,9 +118,24 @@ def judge(events: Sequence[Event]) -> Verdict:
     )
 
 
-def _blanks(events: Sequence[Event]) -> list[str]:
+def _to_be_run(
+    started: RunStarted | None, not_run: Sequence[NotRun], events: Sequence[Event]
+) -> tuple[str, ...]:
+    """The variants of kernels that could be had.
+
+    Of the others no session was owed, and saying of each that it did not finish would hide why.
+    """
+    names = started.variants if started else ()
+    if not not_run:
+        return names
+    kernel_of = {event.variant: event.kernel for event in _of(events, VariantSelected)}
+    absent = {row.kernel for row in not_run}
+    return tuple(name for name in names if kernel_of.get(name, not_run[0].kernel) not in absent)
+
+
+def _blanks(events: Sequence[Event], variants: Sequence[str]) -> list[str]:
     """A whole run owes every statement where it applies."""
-    names = standing.blanks(standing.of(events))
+    names = standing.blanks(cell for cell in standing.of(events) if cell.variant in variants)
     if not names:
         return []
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from harness import paths
+from harness import kernels, paths
 from harness.errors import InfrastructureError, UserError
 
 PLUGIN = "harness.plugin"
@@ -53,6 +53,7 @@ class WorkerSpec:
     stop: bool = False
     patches: str = ""
     modules: tuple[str, ...] = ()
+    kernel: str = kernels.REFERENCE
 
     def write(self, path: Path) -> None:
         """Write it for the session to read."""

@@ -19,6 +19,7 @@ from harness.errors import (
     UserError,
 )
 from harness.events import Event, NotRun, RunFinished, RunStarted
+from harness.request import Request
 from harness.verdict import judge
 from tests.unit.test_verdict import GOOD
 
@@ -79,7 +80,7 @@ NOT_RUN = (STARTED, NotRun(kernel="linux-2.2.12", reason="put x there"), RunFini
 def guest_run(monkeypatch: pytest.MonkeyPatch, outcome: tuple[Event, ...] | HarnessError) -> None:
     """Let the run of the guest tests end with the events or the error given."""
 
-    def run(_request: runner.Request) -> runner.RunResult:
+    def run(_request: Request) -> runner.RunResult:
         if isinstance(outcome, HarnessError):
             raise outcome
         return runner.RunResult(Path("/runs/1"), outcome, judge(outcome))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import command, image, kernel, keys, parts, paths, programs, sysroot
+from harness import command, image, kernel, keys, parts, paths, programs, rootfs, sysroot
 from harness.deadline import Deadline
 from harness.errors import InfrastructureError
 
@@ -78,7 +78,7 @@ def test_modes_do_not_depend_on_the_umask(here: Path) -> None:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).touch(mode=0o600)
     (root / "bin/link").symlink_to("program")
-    image._settle(root)
+    rootfs.settle(root)
     modes = {
         path.relative_to(root).as_posix(): path.stat().st_mode & 0o777 for path in root.rglob("*")
     }
@@ -86,7 +86,7 @@ def test_modes_do_not_depend_on_the_umask(here: Path) -> None:
     assert modes["etc/passwd"] == 0o644
     assert modes["etc/dropbear/host_key"] == 0o600
     assert modes["root/.ssh"] == 0o700
-    assert {path.lstat().st_mtime for path in root.rglob("*")} == {image.FILE_TIME}
+    assert {path.lstat().st_mtime for path in root.rglob("*")} == {rootfs.FILE_TIME}
 
 
 def test_parts_that_do_not_fit_are_an_error(here: Path) -> None:
@@ -147,7 +147,7 @@ def test_an_interrupt_ends_the_programs_of_other_threads(
     # Two parts are being built, another and the programs wait for their turn.
     with pytest.raises(KeyboardInterrupt):
         threading.Thread(target=interrupt).start()
-        image._parts(2, ())
+        image.userland(jobs=2)
     finished.set()
     assert time.monotonic() - begin < 20
     assert not command._running

@@ -68,6 +68,7 @@ def given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
             "pattern = 'VERSION = (\\d+)'\n",
             "manifests/toy": manifest.dump(manifest.of_tree(tree)),
             "variants.toml": (paths.DATA / "variants.toml").read_text(),
+            "kernels.toml": (paths.DATA / "kernels.toml").read_text(),
         },
     )
     monkeypatch.setattr(paths, "DATA", data)

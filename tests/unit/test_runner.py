@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from harness import image, kernel, paths, qemu, report, runner, sources, statements, variants
+from harness import image, kernel, paths, report, runner, sources, statements, variants
 from harness.errors import (
     GuestError,
     InfrastructureError,
@@ -23,7 +24,7 @@ from harness.image import Image
 from harness.kernel import Kernel
 from harness.recorder import Recorder
 from harness.releases import Source
-from harness.runner import Request
+from harness.request import Request
 from harness.variants import Variant
 from harness.verdict import judge
 from tests.unit import toysuite
@@ -43,7 +44,7 @@ def suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Pa
     """Makes a toy suite the guest tests; nothing is downloaded or built."""
     monkeypatch.setattr(paths, "RUNS", tmp_path / "runs")
     monkeypatch.setattr(sources, "locate", lambda *_: tmp_path)
-    monkeypatch.setattr(qemu, "PROGRAM", "sh")
+    monkeypatch.setattr(shutil, "which", lambda _: "/bin/sh")
     nothing = tmp_path / "nothing"
     monkeypatch.setattr(
         image, "build", lambda **_: Image(nothing, nothing, nothing, seconds=0.0, cached=True)
@@ -133,8 +134,8 @@ def test_no_qemu_is_told_before_anything_is_built(
         raise AssertionError
 
     monkeypatch.setattr(image, "build", build)
-    monkeypatch.setattr(qemu, "PROGRAM", "qemu-of-nobody")
-    with pytest.raises(InfrastructureError, match="this host lacks qemu-of-nobody"):
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    with pytest.raises(InfrastructureError, match="this host lacks qemu-system-i386"):
         runner.run(request("base"))
 
 

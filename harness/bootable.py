@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a variant boots, whichever kernel it is of: built here, or a distribution's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness import distribution, emulator, image, initramfs, kernel, kernels, module, parts
+from harness.image import Image
+from harness.kernels import Kernel
+from harness.variants import Variant
+
+# What --matrix can name, as the module's parameters.
+_OPTIONS = ("passthrough", "defrag")
+
+
+@dataclass(frozen=True)
+class Bootable:
+    """A variant's kernel and the guest's image for it.
+
+    `objects` holds net/ipv4/*.o and `system_map` the kernel's symbols, of a kernel that was built
+    here. `seconds` went into the kernel, or into the module and the image made for it.
+    """
+
+    kernel: Kernel
+    variant: Variant
+    bzimage: Path
+    image: Image
+    seconds: float
+    cached: bool
+    system_map: Path | None = None
+    objects: Path | None = None
+
+
+def userland(row: Kernel, given: Sequence[str] = (), *, upstream: bool = True) -> Userland:
+    """What all variants of a kernel have in their image.
+
+    `upstream` says whether upstream's archives are at hand, which the reference cannot do without.
+    Raises InfrastructureError and MissingSourceError as image.build does.
+    """
+    emulator.require(row.hardware.program)
+    if row.sources:
+        return Userland(row, tuple(given), image.build(given=given), ())
+    built = tuple(image.userland(given=given, upstream=upstream))
+    return Userland(row, tuple(given), None, built)
+
+
+@dataclass(frozen=True)
+class Userland:
+    """The guest's programs: in an image that fits each variant, or in parts for such images."""
+
+    kernel: Kernel
+    given: tuple[str, ...]
+    image: Image | None
+    parts: tuple[parts.Built, ...]
+
+    @property
+    def seconds(self) -> float:
+        """How long it took to build, 0.0 if it was there."""
+        return self.image.seconds if self.image else max(part.seconds for part in self.parts)
+
+    @property
+    def cached(self) -> bool:
+        """Whether all of it was there."""
+        return self.image.cached if self.image else all(part.cached for part in self.parts)
+
+    def boot(self, variant: Variant) -> Bootable:
+        """Build what `variant` boots. Raises InfrastructureError."""
+        return self._built(variant) if self.image else self._distributed(variant)
+
+    def _built(self, variant: Variant) -> Bootable:
+        assert self.image is not None
+        made = kernel.build(variant, given=self.given)
+        return Bootable(
+            self.kernel,
+            variant,
+            made.bzimage,
+            self.image,
+            made.seconds,
+            made.cached,
+            made.system_map,
+            made.objects,
+        )
+
+    def _distributed(self, variant: Variant) -> Bootable:
+        found = distribution.obtain(self.kernel)
+        made = module.build(found) if variant.module else None
+        parameters = [f"{name}={int(name in variant.options)}" for name in _OPTIONS]
+        packed = initramfs.build(self.kernel, found, self.parts, made, parameters if made else ())
+        seconds = found.seconds + packed.seconds + (made.seconds if made else 0.0)
+        return Bootable(self.kernel, variant, found.image, packed, seconds, seconds == 0.0)
+
+
+def build(variant: Variant, given: Sequence[str] = ()) -> Bootable:
+    """What one variant boots. Raises InfrastructureError and MissingSourceError."""
+    return userland(kernels.named(variant.kernel), given).boot(variant)

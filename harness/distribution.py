@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A distribution's kernel, from its packages: the kernel itself, its modules, and its headers."""
+
+from __future__ import annotations
+
+import platform
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness import fingerprint, packages, paths, store
+from harness.errors import InfrastructureError
+from harness.kernels import Kernel
+
+# Counts up when what this module makes of its inputs changes.
+RECIPE = "1"
+
+ARCHITECTURE = "amd64"
+
+_FIELD_SECONDS = 20.0
+_IMAGE = re.compile(r"linux-image-(?P<release>\d[^ ,]*-amd64)\b")
+_HEADERS = re.compile(r"\b(linux-(?:headers-\S+-common|kbuild-[\d.]+))\b")
+
+
+@dataclass(frozen=True)
+class Distributed:
+    """An unpacked kernel. `headers` is the folder for KDIR of module/Makefile; `modules` has the
+    files *.ko that its entry in kernels.toml names. `fingerprint` is of all packages.
+    """
+
+    release: str
+    image: Path
+    modules: Path
+    headers: Path
+    fingerprint: str
+    seconds: float
+    cached: bool
+
+
+def obtain(kernel: Kernel) -> Distributed:
+    """The kernel that the package of `kernel` has or depends on, from the cache or downloaded.
+
+    Raises InfrastructureError without a network, on a host of another architecture, or if the
+    packages have not what kernels.toml names.
+    """
+    if platform.machine() != "x86_64":
+        raise InfrastructureError(
+            f"{kernel.name} is made of packages for x86-64, and its module is compiled here",
+            "use an x86-64 host, or name another kernel",
+        )
+    release = _release(kernel)
+    image = packages.binary(f"linux-image-{release}", ARCHITECTURE)
+    headers = packages.binary(f"linux-headers-{release}", ARCHITECTURE)
+    wanted = dict.fromkeys(_HEADERS.findall(_field(headers, "Depends")))
+    others = [packages.binary(name, ARCHITECTURE) for name in wanted]
+    print_ = fingerprint.of_bytes(
+        RECIPE, *(each.digest for each in (image, headers, *others)), *kernel.modules
+    )
+
+    def make(folder: Path) -> None:
+        log = paths.BUILD / "logs" / f"{kernel.name}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.unlink(missing_ok=True)
+        work = folder / "work"
+        packages.unpack(image, work, log)
+        shutil.copyfile(work / "boot" / f"vmlinuz-{release}", folder / "vmlinuz")
+        (folder / "modules").mkdir()
+        for name in kernel.modules:
+            _keep_module(work / "lib/modules" / release / "kernel", name, folder / "modules")
+        shutil.rmtree(work)
+        for package in (headers, *others):
+            packages.unpack(package, folder / "headers", log)
+        _make_relative(folder / "headers/usr/src" / f"linux-headers-{release}" / "Makefile")
+
+    entry = store.obtain("distribution", print_, make, f"the packages of {kernel.name}")
+    return Distributed(
+        release,
+        entry.path / "vmlinuz",
+        entry.path / "modules",
+        entry.path / "headers/usr/src" / f"linux-headers-{release}",
+        print_,
+        entry.seconds,
+        entry.cached,
+    )
+
+
+def release_in(depends: str) -> str | None:
+    """The kernel's release in the field Depends of a package that depends on a kernel (pure)."""
+    match = _IMAGE.search(depends)
+    return match["release"] if match else None
+
+
+def _release(kernel: Kernel) -> str:
+    package = packages.binary(kernel.package, ARCHITECTURE)
+    release = release_in(_field(package, "Depends"))
+    series = kernel.name.removeprefix("linux-")
+    if release is None or not release.startswith(f"{series}."):
+        raise InfrastructureError(
+            f"the package {kernel.package} of this host's release has no kernel {series} "
+            f"(but {release or 'none'})",
+            "use a host whose release has it, or name another kernel",
+        )
+    return release
+
+
+def _field(package: packages.Package, name: str) -> str:
+    try:
+        done = subprocess.run(
+            ["dpkg-deb", "-f", str(package.path), name],
+            capture_output=True,
+            text=True,
+            timeout=_FIELD_SECONDS,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise InfrastructureError(
+            f"dpkg-deb cannot read {package.path}", "remove the folder, and it is fetched anew"
+        ) from error
+    return done.stdout
+
+
+def _keep_module(folder: Path, name: str, target: Path) -> None:
+    path = folder / f"{name}.ko"
+    if not path.is_file():
+        raise InfrastructureError(
+            f"the kernel's package has no module {name}", "see harness/data/kernels.toml"
+        )
+    shutil.copyfile(path, target / path.name)
+
+
+def _make_relative(makefile: Path) -> None:
+    """Headers that are not installed are not where their Makefile looks for the common ones."""
+    text = makefile.read_text()
+    makefile.write_text(re.sub(r"^include /usr/src/", "include ../", text, flags=re.MULTILINE))

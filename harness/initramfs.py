@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The guest's files for a kernel that has its drivers in modules: an initramfs."""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness import cpio, fingerprint, keys, parts, paths, rootfs, store
+from harness.distribution import Distributed
+from harness.image import Image
+from harness.kernels import Kernel
+from harness.module import Module
+
+# Counts up when what this module makes of its inputs changes.
+RECIPE = "1"
+
+# The guest's /etc/rc loads what this names, in this order: a module, its parameters.
+LIST = "etc/modules"
+
+
+def build(
+    kernel: Kernel,
+    distributed: Distributed,
+    built: Sequence[parts.Built],
+    module: Module | None,
+    parameters: Sequence[str] = (),
+) -> Image:
+    """The initramfs of a kernel with the parts `built`, and with `module` if it is to be loaded.
+
+    Raises InfrastructureError if the disk is full.
+    """
+    begin = time.monotonic()
+    secrets = keys.obtain()
+    print_ = fingerprint.of_bytes(
+        RECIPE,
+        rootfs.identity(built, secrets),
+        distributed.fingerprint,
+        module.fingerprint if module else "",
+        *parameters,
+    )
+    initrd = paths.BUILD / "image" / print_[:32] / "initrd.gz"
+    cached = initrd.is_file()
+    with store.disk_errors(initrd):
+        if not cached:
+            initrd.parent.mkdir(parents=True, exist_ok=True)
+            with store.lock(initrd.with_name("lock"), f"the guest image of {kernel.name}"):
+                if not initrd.is_file():
+                    files = [distributed.modules / f"{name}.ko" for name in names(kernel)]
+                    lines = list(names(kernel))
+                    if module:
+                        files.append(module.path)
+                        lines.append(" ".join([module.path.stem, *parameters]))
+                    _assemble(initrd, built, secrets, files, lines)
+    seconds = 0.0 if cached else time.monotonic() - begin
+    return Image(initrd, secrets.private_key, secrets.host_key, seconds, cached)
+
+
+def names(kernel: Kernel) -> tuple[str, ...]:
+    """The names of the modules that the kernel needs to boot, in the order of loading."""
+    return tuple(path.rpartition("/")[2] for path in kernel.modules)
+
+
+def _assemble(
+    initrd: Path,
+    built: Sequence[parts.Built],
+    secrets: keys.Keys,
+    files: Sequence[Path],
+    lines: Sequence[str],
+) -> None:
+    with tempfile.TemporaryDirectory(dir=initrd.parent, prefix=".partial-") as work:
+        root = Path(work) / "root"
+        rootfs.lay_out(root, built, secrets)
+        (root / "lib/modules").mkdir(parents=True)
+        for file in files:
+            shutil.copyfile(file, root / "lib/modules" / file.name)
+        (root / LIST).write_text("".join(f"{line}\n" for line in lines))
+        rootfs.settle(root)
+        entries = [*cpio.tree(root), *cpio.devices(rootfs.DEVICES.read_text())]
+        packed = Path(work) / "initrd.gz"
+        packed.write_bytes(gzip.compress(cpio.archive(entries), compresslevel=6, mtime=0))
+        # The guest's private host key is in it.
+        packed.chmod(0o600)
+        packed.rename(initrd)

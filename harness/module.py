@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The module of module/, built for a distribution's kernel, and kept by its fingerprint."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness import command, compiler, fingerprint, parts, paths, store, terminal
+from harness.distribution import Distributed
+from harness.errors import InfrastructureError
+
+# Counts up when what this module makes of its inputs changes.
+RECIPE = "1"
+
+SOURCE = paths.ROOT / "module"
+MODULE = "divert.ko"
+
+BUILD_SECONDS = 300.0
+_STRIP_SECONDS = 30.0
+_ERRORS = ("error:", "warning:", "Error ")
+_ERROR_LINES = 5
+
+
+@dataclass(frozen=True)
+class Module:
+    """The module's file, without what only a debugger wants; `seconds` is 0.0 if it was there."""
+
+    path: Path
+    fingerprint: str
+    seconds: float
+    cached: bool
+
+
+def sources() -> list[Path]:
+    """The files that it is made from; what a build in that folder has left is not among them."""
+    names = ("*.c", "*.h", "Kbuild", "Makefile")
+    found = {path for name in names for path in SOURCE.rglob(name)}
+    return sorted(path for path in found if not path.name.endswith(".mod.c"))
+
+
+def build(kernel: Distributed, *, jobs: int = 0) -> Module:
+    """The module for `kernel`, from the cache or built, which takes some seconds.
+
+    Raises InfrastructureError with the first errors and warnings if it does not build without any.
+    """
+    files = sources()
+    print_ = fingerprint.of_bytes(
+        RECIPE, kernel.fingerprint, compiler.identity(), fingerprint.of_files(SOURCE, files)
+    )
+
+    def make(folder: Path) -> None:
+        terminal.say(f"module for {kernel.release}: building")
+        log = paths.BUILD / "logs" / f"module-{kernel.release}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.unlink(missing_ok=True)
+        work = folder / "work"
+        for path in files:
+            target = work / path.relative_to(SOURCE)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
+        argv = ["make", "-C", str(work), f"KDIR={kernel.headers}", "W=1"]
+        argv += [f"CC={compiler.name()}", f"-j{jobs or parts.processors()}"]
+        try:
+            command.run(argv, what="the module", log=log, seconds=BUILD_SECONDS)
+        except InfrastructureError as error:
+            raise _unbuilt(kernel, log) from error
+        if "warning:" in log.read_text(errors="replace"):
+            raise _unbuilt(kernel, log)
+        strip = ["objcopy", "--strip-debug", str(work / MODULE), str(folder / MODULE)]
+        command.run(strip, what="the module", log=log, seconds=_STRIP_SECONDS)
+        shutil.rmtree(work)
+
+    entry = store.obtain("module", print_, make, f"the module for {kernel.release}")
+    if not entry.cached:
+        terminal.say(f"module for {kernel.release}: built in {entry.seconds:.1f} s")
+    return Module(entry.path / MODULE, print_, entry.seconds, entry.cached)
+
+
+def _unbuilt(kernel: Distributed, log: Path) -> InfrastructureError:
+    lines = log.read_text(errors="replace").splitlines()
+    first = [line for line in lines if any(word in line for word in _ERRORS)] or lines[-3:]
+    shown = "\n".join(f"  {line}" for line in first[:_ERROR_LINES])
+    return InfrastructureError(
+        f"the module for {kernel.release} does not build without errors and warnings:\n{shown}",
+        compiler.doubted(f"all of the log: {log}"),
+    )

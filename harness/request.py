@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a run of the guest tests is asked to do."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+
+from harness.variants import Variant
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a run is to do. `jobs` guests run at once; `seed` shuffles the tests.
+
+    `modules` are the files that hold what `expression` selects; none: all are read for it.
+    """
+
+    variants: tuple[Variant, ...]
+    expression: str = ""
+    jobs: int = 1
+    seed: int = 0
+    keep: bool = False
+    given: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
+
+    @property
+    def command(self) -> str:
+        """The command line that does the same run again."""
+        words = ["./inv", "test", "--variant", ",".join(row.name for row in self.variants)]
+        words += ["-k", self.expression] if self.expression else []
+        words += [word for row in self.given for word in ("--source", row)]
+        return shlex.join([*words, "--seed", str(self.seed), "--jobs", str(self.jobs)])

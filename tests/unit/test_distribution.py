@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Which packages a distribution's kernel is made of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness import distribution, initramfs, kernels, packages
+from harness.errors import InfrastructureError
+from harness.packages import Package
+
+MODERN = kernels.named("linux-6.1")
+
+
+@pytest.mark.parametrize(
+    ("depends", "release"),
+    [
+        ("linux-image-6.1.0-50-amd64 (= 6.1.176-1)", "6.1.0-50-amd64"),
+        ("firmware, linux-image-6.12.57+deb13-amd64 (= 6.12.57-1)", "6.12.57+deb13-amd64"),
+        ("linux-image-generic", None),
+        ("", None),
+    ],
+)
+def test_release_that_a_package_depends_on(depends: str, release: str | None) -> None:
+    assert distribution.release_in(depends) == release
+
+
+def test_kernel_of_another_series_is_not_taken_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    package = Package("linux-image-amd64", "1", Path("x.deb"), "")
+    monkeypatch.setattr(packages, "binary", lambda *_: package)
+    monkeypatch.setattr(distribution, "_field", lambda *_: "linux-image-6.12.57+deb13-amd64")
+    with pytest.raises(InfrastructureError, match=r"has no kernel 6\.1 .*but 6\.12"):
+        distribution.obtain(MODERN)
+
+
+def test_host_of_another_architecture(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platform.machine", lambda: "aarch64")
+    with pytest.raises(InfrastructureError, match="x86-64 host"):
+        distribution.obtain(MODERN)
+
+
+def test_modules_are_loaded_after_those_that_they_need() -> None:
+    names = initramfs.names(MODERN)
+    assert names.index("virtio_ring") < names.index("virtio") < names.index("virtio_net")
