@@ -124,6 +124,9 @@ static int __net_init divert_main_net_init(struct net *net)
 	err = fw_table_init(&dn->table);
 	if (err)
 		return err;
+	err = fw_netlink_init(net);
+	if (err)
+		goto no_netlink;
 	err = divert_sysctl_init(net, dn);
 	if (err)
 		goto no_sysctl;
@@ -135,6 +138,8 @@ static int __net_init divert_main_net_init(struct net *net)
 no_proc:
 	divert_sysctl_exit(dn);
 no_sysctl:
+	fw_netlink_exit(net);
+no_netlink:
 	fw_table_exit(&dn->table);
 	return err;
 }
@@ -145,6 +150,7 @@ static void __net_exit divert_main_net_exit(struct net *net)
 
 	fw_proc_exit(net);
 	divert_sysctl_exit(dn);
+	fw_netlink_exit(net);
 	fw_table_exit(&dn->table);
 }
 

@@ -138,22 +138,24 @@ static void change_mark(struct sk_buff *skb, const struct ip_fw *fw)
 
 /*
  * T3: in quiet there is no effect but the mark, which belongs to the packet:
- * injection made a new one. False: no memory to change it.
+ * injection made a new one. False: no memory for it.
  */
 static bool take_effect(struct walk *w)
 {
 	const struct ip_fw *fw = &w->rule->fw;
 
-	if (w->state == LIVE) {
-		fw_count_add(w->rule->count, 1, ntohs(w->ip->tot_len));
-		if (fw->fw_flg & IP_FW_F_PRN)
-			fw_log(w->packet->net, &w->look, w->ip, w->len, w->chain,
-			       w->rule, w->number);
-		if (!change_tos(w, fw))
-			return false;
+	if (w->state != LIVE) {
+		change_mark(w->packet->skb, fw);
+		return true;
 	}
+	fw_count_add(w->rule->count, 1, ntohs(w->ip->tot_len));
+	if (fw->fw_flg & IP_FW_F_PRN)
+		fw_log(w->packet->net, &w->look, w->ip, w->len, w->chain, w->rule,
+		       w->number);
+	if (!change_tos(w, fw))
+		return false;
 	change_mark(w->packet->skb, fw);
-	return true;
+	return !(fw->fw_flg & IP_FW_F_NETLINK) || fw_netlink_copy(w->packet, fw);
 }
 
 /* A DIVERT rule has matched: false if the next one is tried. */

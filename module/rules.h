@@ -73,6 +73,7 @@ struct fw_table {
 	struct mutex		lock;		/* for writing */
 	struct list_head	chains;		/* the built-in ones first */
 	struct fw_chain		*built_in[DIVERT_HOOKS];
+	struct sock		*netlink;	/* the kernel's, of copies */
 	u32			last_id;
 #define FW_ID_MASK	0xffffff	/* what a tag has room for (S6) */
 };
@@ -134,6 +135,11 @@ void fw_log(const struct net *net, const struct fw_look *look, const struct iphd
 	    unsigned int number);
 void fw_log_suspect(const struct net *net, const struct fw_look *look,
 		    const struct iphdr *ip, unsigned int len);
+
+/* netlink.c */
+bool fw_netlink_copy(const struct divert_walk *packet, const struct ip_fw *fw);
+int fw_netlink_init(struct net *net);
+void fw_netlink_exit(struct net *net);
 
 /* sockopt.c */
 int fw_sockopt_init(void);
