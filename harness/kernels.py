@@ -31,7 +31,8 @@ class Kernel:
 
     `sources` are names of upstream sources, without which it cannot be had; `package` is that of
     Debian, for a kernel that is not built here, and `modules` what it needs of it to boot;
-    `features` is in the words of data/statements. Without `named_only` it is tested where no kernel
+    `features` is in the words of data/statements, and so is `module_features`: what comes with the
+    module of module/. Without `named_only` it is tested where no kernel
     is named.
     """
 
@@ -41,6 +42,7 @@ class Kernel:
     package: str = ""
     modules: tuple[str, ...] = ()
     features: frozenset[str] = frozenset()
+    module_features: frozenset[str] = frozenset()
     named_only: bool = False
 
 
@@ -56,6 +58,7 @@ def load() -> dict[str, Kernel]:
             row.get("package", ""),
             tuple(row.get("modules", ())),
             frozenset(row["features"]),
+            frozenset(row.get("module-features", ())),
             row.get("named-only", False),
         )
         for name, row in data.items()

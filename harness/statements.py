@@ -49,11 +49,14 @@ class Statement:
 
 def features(variant: Variant) -> frozenset[str]:
     """What a kernel has, in the words of data/statements."""
-    has = set(variant.options) | kernels.named(variant.kernel).features
+    kernel = kernels.named(variant.kernel)
+    has = variant.options | kernel.features
+    if variant.module:
+        has |= kernel.module_features
     if "divert" in variant.series:
-        has.add("patched")
+        has |= {"patched"}
     if variant.diverts:
-        has.add("divert")
+        has |= {"divert"}
     return frozenset(has)
 
 

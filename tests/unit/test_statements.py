@@ -37,9 +37,10 @@ def test_features_of_the_variants() -> None:
     assert has("off") == reference | {"patched"}
     assert has("base") == reference | {"patched", "divert"}
     assert has("passthrough+defrag") == reference | OPTIONS
-    modern = kernels.load()["linux-6.1"].features
-    assert has("linux-6.1:stock") == modern
-    assert has("linux-6.1:passthrough+defrag") == modern | OPTIONS - {"patched"}
+    modern = kernels.load()["linux-6.1"]
+    assert has("linux-6.1:stock") == modern.features
+    with_module = modern.features | modern.module_features
+    assert has("linux-6.1:passthrough+defrag") == with_module | OPTIONS - {"patched"}
 
 
 def test_data_is_whole() -> None:
