@@ -54,7 +54,13 @@ def sources(_context: Context, source: list[str]) -> None:
 
 @task(
     iterable=["source"],
-    help={"variant": _VARIANT, "matrix": _MATRIX, "jobs": _JOBS, "source": _SOURCE},
+    help={
+        "variant": _VARIANT,
+        "matrix": _MATRIX,
+        "kernel": _KERNEL,
+        "jobs": _JOBS,
+        "source": _SOURCE,
+    },
 )
 @reports_errors
 def build_kernel(
@@ -62,12 +68,15 @@ def build_kernel(
     source: list[str],
     variant: str | None = None,
     matrix: str | None = None,
+    kernel: str | None = None,
     jobs: int = 0,
 ) -> None:
-    """Build kernels, and print where bzImage, System.map and .config are."""
-    from harness import kernel
+    """Build kernels, or the module for them, and print where bzImage, System.map, .config are."""
+    from harness import bootable
 
-    kernel.build_and_print(variant=variant, matrix=matrix, jobs=jobs, given=source)
+    bootable.build_and_print(
+        variant=variant, matrix=matrix, kernels_named=kernel, jobs=jobs, given=source
+    )
 
 
 @task(iterable=["source"], help={"jobs": _JOBS, "source": _SOURCE})

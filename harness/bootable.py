@@ -7,7 +7,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import distribution, emulator, image, initramfs, kernel, kernels, module, parts
+from rich.table import Table
+
+from harness import (
+    distribution,
+    emulator,
+    image,
+    initramfs,
+    kernel,
+    kernels,
+    module,
+    parts,
+    releases,
+    sources,
+    terminal,
+    variants,
+)
+from harness.errors import MissingSourceError
 from harness.image import Image
 from harness.kernels import Kernel
 from harness.variants import Variant
@@ -93,6 +109,56 @@ class Userland:
         return Bootable(self.kernel, variant, found.image, packed, seconds, seconds == 0.0)
 
 
+def missing(given: Sequence[str] = ()) -> list[MissingSourceError]:
+    """What of upstream's archives is not here, and cannot be downloaded."""
+    known = releases.load()
+    lacking = []
+    for name in kernels.named(kernels.REFERENCE).sources:
+        try:
+            sources.locate(known[name], given)
+        except MissingSourceError as error:
+            lacking.append(error)
+    return lacking
+
+
 def build(variant: Variant, given: Sequence[str] = ()) -> Bootable:
     """What one variant boots. Raises InfrastructureError and MissingSourceError."""
-    return userland(kernels.named(variant.kernel), given).boot(variant)
+    row = kernels.named(variant.kernel)
+    upstream = bool(row.sources) or not missing(given)
+    return userland(row, given, upstream=upstream).boot(variant)
+
+
+def build_and_print(
+    *,
+    variant: str | None,
+    matrix: str | None,
+    kernels_named: str | None = None,
+    jobs: int,
+    given: Sequence[str],
+) -> None:
+    """Build the variants that the command line names, and print a table of where they are."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("variant", no_wrap=True)
+    table.add_column("built in", justify="right", no_wrap=True)
+    table.add_column("file", no_wrap=True)
+    table.add_column("where")
+    for row in variants.select(variant, matrix, kernels_named):
+        files, seconds = _files(row, jobs, given)
+        took = f"{seconds:.1f} s" if seconds else "(before)"
+        for number, (name, path) in enumerate(files.items()):
+            first = number == 0
+            table.add_row(row.name if first else "", took if first else "", name, str(path))
+    terminal.show(table)
+
+
+def _files(row: Variant, jobs: int, given: Sequence[str]) -> tuple[dict[str, Path], float]:
+    if kernels.named(row.kernel).sources:
+        made = kernel.build(row, jobs=jobs, given=given)
+        files = {"bzImage": made.bzimage, "System.map": made.system_map, ".config": made.config}
+        return files, made.seconds
+    found = distribution.obtain(kernels.named(row.kernel))
+    files = {"vmlinux": found.image, "headers": found.headers}
+    if not row.module:
+        return files, found.seconds
+    built = module.build(found, jobs=jobs)
+    return files | {"divert.ko": built.path}, found.seconds + built.seconds

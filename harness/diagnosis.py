@@ -58,6 +58,9 @@ class Diagnosis:
             status = self._emulator.wait(_END_SECONDS)
         except DeadlineError:
             raise self.error("QEMU stuck", "QEMU closed the console, and did not end") from None
+        told = self._emulator.ended_by()
+        if told:
+            raise self.error("QEMU killed", told)
         if status == 0:
             # Neither panic nor oops was seen: a triple fault, or the guest's own reboot or halt.
             raise self.error("reset", "the guest reset or switched itself off")

@@ -23,6 +23,8 @@ KILL_SECONDS = 5.0
 # one (nohup) and would pass on as much.
 _LEASH = ("setsid", "--ctty", "env", "--default-signal=HUP")
 
+_TERMINATING = "terminating on signal"
+
 
 def require(program: str = qemu.PROGRAM) -> None:
     """Raise InfrastructureError if there is no QEMU; better before a kernel is built for it."""
@@ -81,13 +83,20 @@ class Emulator:
         said = self.messages()
         return f"{how}: {said}" if said else how
 
+    def ended_by(self) -> str:
+        """What QEMU says of the signal that ended it, with status 0 all the same; else nothing."""
+        lines = self._lines()
+        return next((line.strip() for line in lines if _TERMINATING in line), "")
+
+    def _lines(self) -> list[str]:
+        try:
+            return self.log.read_text(errors="replace").splitlines()
+        except OSError:
+            return []
+
     def messages(self) -> str:
         """What QEMU wrote on its standard error, without the noise of its ordinary end."""
-        try:
-            text = self.log.read_text(errors="replace")
-        except OSError:
-            return ""
-        lines = [line for line in text.splitlines() if "terminating on signal" not in line]
+        lines = [line for line in self._lines() if _TERMINATING not in line]
         return "; ".join(line.strip() for line in lines if line.strip())[-500:]
 
     def wait(self, seconds: float) -> int:

@@ -13,8 +13,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.table import Table
-
 from harness import (
     command,
     compiler,
@@ -25,7 +23,6 @@ from harness import (
     sources,
     store,
     terminal,
-    variants,
     worktree,
 )
 from harness.errors import InfrastructureError, UserError
@@ -265,21 +262,3 @@ def _other_versions() -> str:
             raise InfrastructureError(f"cannot run {argv[0]}", "run: ./inv setup") from error
         lines += done.stdout.decode(errors="replace").splitlines()[:1]
     return "\n".join(lines)
-
-
-def build_and_print(
-    *, variant: str | None, matrix: str | None, jobs: int, given: Sequence[str]
-) -> None:
-    """Build the variants that the command line names, and print a table of where they are."""
-    table = Table(box=None, pad_edge=False)
-    table.add_column("variant", no_wrap=True)
-    table.add_column("built in", justify="right", no_wrap=True)
-    table.add_column("file", no_wrap=True)
-    table.add_column("where")
-    for row in variants.select(variant, matrix):
-        kernel = build(row, jobs=jobs, given=given)
-        took = "(before)" if kernel.cached else f"{kernel.seconds:.1f} s"
-        table.add_row(row.name, took, "bzImage", str(kernel.bzimage))
-        table.add_row("", "", "System.map", str(kernel.system_map))
-        table.add_row("", "", ".config", str(kernel.config))
-    terminal.show(table)

@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
-from harness import bootable, kernels, releases, sources, statements
-from harness.errors import MissingSourceError
+from harness import bootable, kernels, statements
 from harness.events import Event, ImageBuilt, KernelBuilt, NotRun, VariantSelected
 from harness.kernels import Kernel
 from harness.request import Request
@@ -25,7 +24,7 @@ def prepare(request: Request, folder: Path, on_event: Callable[[Event], None]) -
     """
     wanted = {variant.kernel for variant in request.variants}
     rows = [row for row in kernels.load().values() if row.name in wanted]
-    missing = _missing(request.given)
+    missing = bootable.missing(request.given)
     for variant in request.variants:
         has = _has(variant, upstream=not missing)
         on_event(VariantSelected(variant=variant.name, kernel=variant.kernel, has=has))
@@ -36,18 +35,6 @@ def prepare(request: Request, folder: Path, on_event: Callable[[Event], None]) -
         else:
             specs += _build(row, request, folder, on_event, upstream=not missing)
     return specs
-
-
-def _missing(given: Sequence[str]) -> list[MissingSourceError]:
-    """What of upstream's archives is not here."""
-    known = releases.load()
-    missing = []
-    for name in kernels.named(kernels.REFERENCE).sources:
-        try:
-            sources.locate(known[name], given)
-        except MissingSourceError as error:
-            missing.append(error)
-    return missing
 
 
 def _has(variant: Variant, *, upstream: bool) -> tuple[str, ...]:

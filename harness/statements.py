@@ -116,11 +116,16 @@ def why_not_applicable(
     return None
 
 
-def difference(name: str, has: frozenset[str], path: Path = paths.DATA / "differences.toml") -> str:
-    """What is expected of a kernel that has `has`. Raises UserError if no row says it."""
+def difference(
+    name: str, has: frozenset[str], path: Path = paths.DATA / "differences.toml"
+) -> tuple[str, str]:
+    """What is expected of a kernel that has `has`, and why, where a row says that.
+
+    Raises UserError if no row fits.
+    """
     with path.open("rb") as stream:
         data = tomllib.load(stream)
     for row in data.get(name, {}).get("rows", []):
         if unmet(row["needs"], has) is None:
-            return str(row["is"])
+            return str(row["is"]), str(row.get("why", ""))
     raise UserError(f"nothing says what {name} is for this kernel", f"see {path.name}")

@@ -164,7 +164,15 @@ def proc_divert(shell: Shell) -> Callable[[], ProcDivert]:
 
 
 @pytest.fixture
-def expected(worker_spec: WorkerSpec) -> Callable[[str], str]:
-    """What harness/data/differences.toml says of this kernel."""
+def expected(
+    worker_spec: WorkerSpec, record_property: Callable[[str, object], None]
+) -> Callable[[str], str]:
+    """What harness/data/differences.toml says of this kernel; the report shows it by the test."""
     has = frozenset(worker_spec.has)
-    return lambda name: statements.difference(name, has)
+
+    def look_up(name: str) -> str:
+        value, why = statements.difference(name, has)
+        record_property(f"differs: {name}", f"{value} ({why})" if why else value)
+        return value
+
+    return look_up

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import lzma
+import struct
 from pathlib import Path
 
 import pytest
@@ -44,3 +46,28 @@ def test_host_of_another_architecture(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_modules_are_loaded_after_those_that_they_need() -> None:
     names = initramfs.names(MODERN)
     assert names.index("virtio_ring") < names.index("virtio") < names.index("virtio_net")
+
+
+def bzimage(content: bytes) -> bytes:
+    """A file with the header of a bzImage of one setup sector, and `content` packed."""
+    packed = lzma.compress(content)
+    head = bytearray(1024)
+    head[0x1F1] = 1
+    head[0x202:0x206] = b"HdrS"
+    struct.pack_into("<II", head, 0x248, 16, len(packed) + 4)
+    return bytes(head) + bytes(16) + packed + struct.pack("<I", len(content))
+
+
+def test_kernel_is_unpacked() -> None:
+    elf = b"\x7fELF" + bytes(range(256)) * 20
+    assert distribution.unpacked(bzimage(elf)) == elf
+
+
+@pytest.mark.parametrize(
+    "image",
+    [bzimage(b"no ELF"), bzimage(b"\x7fELF")[:1030] + bytes(90), bytes(4096), b""],
+    ids=["no-elf", "damaged", "no-header", "empty"],
+)
+def test_kernel_that_cannot_be_unpacked(image: bytes) -> None:
+    with pytest.raises(InfrastructureError, match="cannot be unpacked"):
+        distribution.unpacked(image)

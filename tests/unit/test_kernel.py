@@ -8,7 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from harness import compiler, kernel, manifest, patches, paths, sources, variants, worktree
+from harness import (
+    bootable,
+    compiler,
+    kernel,
+    manifest,
+    patches,
+    paths,
+    sources,
+    variants,
+    worktree,
+)
 from harness.errors import HarnessError, InfrastructureError, MissingSourceError, UserError
 from tests.unit.toy import write_tree
 
@@ -207,7 +217,7 @@ def test_a_build_that_writes_into_the_source(given: list[str], tmp_path: Path) -
 
 def test_printed(given: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     for _ in range(2):
-        kernel.build_and_print(variant="stock,base", matrix=None, jobs=1, given=given)
+        bootable.build_and_print(variant="stock,base", matrix=None, jobs=1, given=given)
     out = capsys.readouterr().out
     assert out.count("bzImage") == 8
     assert "System.map" in out
