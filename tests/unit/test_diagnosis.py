@@ -88,7 +88,7 @@ def test_oops_with_names(diagnose: Diagnose) -> None:
         (
             "echo up; echo qemu: terminating on signal 15 from pid 1 >&2; exit 0",
             "QEMU killed",
-            "terminating on signal 15",
+            "qemu: terminating on signal 15 from pid 1",
         ),
         ("echo up; kill -KILL $$", "QEMU killed", "QEMU was killed by SIGKILL"),
         ("echo no disk >&2; exit 1", "QEMU failed", "QEMU ended with status 1: no disk"),
