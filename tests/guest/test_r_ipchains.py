@@ -123,6 +123,51 @@ def test_save_of_one_chain(chains: Chains) -> None:
 DATAGRAM = bytes(IP(src=NEAR.host_ip, dst=NEAR.guest_ip, len=28) / UDP(sport=1, dport=2))
 
 
+@statement("R3/save")
+def test_save_by_its_long_name(chains: Chains) -> None:
+    chains.append(f"input -p ICMP -j DIVERT {PORT}", "output -p UDP -j ACCEPT")
+    assert f"-A input -p 1 -j DIVERT {PORT}\n" in chains("--save")
+    assert chains("--save") == chains("-S")
+    assert chains("--save output") == chains("-S output")
+
+
+@statement("R3/save")
+@pytest.mark.parametrize("words", ["-p TCP", "-s 192.0.2.1", "-i eth1", f"-j DIVERT {PORT}"])
+def test_save_takes_no_match(words: str, chains: Chains) -> None:
+    result = chains.run(f"-S {words}")
+    assert (result.status, result.stdout) == (2, "")
+    option = words.split()[0]
+    assert result.stderr.startswith(f"ipchains: Illegal option `{option}' with this command\n")
+
+
+@statement("R3/others")
+@pytest.mark.parametrize(
+    ("words", "status", "told"),
+    [
+        ("-M -S 7200 10 160", 1, "setting MASQ timeouts failed: Invalid argument"),
+        ("-M --set 7200 10 160", 1, "setting MASQ timeouts failed: Invalid argument"),
+        ("-M -S", 2, "-S requires 3 timeout values"),
+        ("-M -S 7200", 2, "-S requires 3 timeout values"),
+        ("-M -S 7200 input", 2, "-S requires 3 timeout values"),
+    ],
+)
+def test_timeouts_of_masquerading_are_set_as_before(
+    words: str, status: int, told: str, chains: Chains
+) -> None:
+    """The letter of "save" was theirs alone; this kernel has no masquerading, and says so."""
+    result = chains.run(words)
+    assert (result.status, result.stdout) == (status, "")
+    assert result.stderr.splitlines()[0] == f"ipchains: {told}"
+
+
+@statement("R3/save", "R3/append")
+def test_help_tells_of_it(chains: Chains) -> None:
+    text = chains("-h")
+    assert "-[LSFZNX] [chain] [options]" in text
+    assert "  --save    -S [chain]" in text
+    assert "port for DIVERT)" in text
+
+
 @statement("R3/check", "R3/errno")
 @pytest.mark.parametrize("listening", [False, True], ids=["nobody", "listener"])
 def test_check_answers_diverted(
