@@ -56,6 +56,22 @@ def test_header_is_that_of_the_socket(
     assert payload[8:] == pattern(3972)
 
 
+@statement("F4/header", "F4/local-udp")
+def test_whole_datagram_has_its_checksum_when_the_chain_sees_it(
+    guest: Machine, near: Wire, calls: Calls, chains: Chains
+) -> None:
+    """A rule that copies to the firewall netlink shows what the chain sees."""
+    calls.ok("socket", "netlink", "netlink", "raw", 3)
+    calls.ok("bind", "netlink", "nl:0:1")
+    chains.append(f"{OUTPUT.chain} {OUTPUT.match} -p UDP -o 65535")
+    udp(calls, 4000)
+    (copy,) = calls.drain("netlink")
+    whole = copy[24:]
+    assert len(whole) == 4000
+    assert header_is_right(whole)
+    assert glue(left(guest, near))[0][20:] == whole[20:]
+
+
 @statement("F4/header")
 def test_multicast_has_the_time_to_live_of_multicasts(
     guest: Machine, near: Wire, calls: Calls, chains: Chains, divert: Divert

@@ -136,7 +136,7 @@ def test_save_by_its_long_name(chains: Chains) -> None:
 def test_save_takes_no_match(words: str, chains: Chains) -> None:
     result = chains.run(f"-S {words}")
     assert (result.status, result.stdout) == (2, "")
-    option = words.split()[0]
+    option = words.split(maxsplit=1)[0]
     assert result.stderr.startswith(f"ipchains: Illegal option `{option}' with this command\n")
 
 
