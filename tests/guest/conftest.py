@@ -146,9 +146,21 @@ def inject(guest: Bench, divert: Divert) -> Injector:
 
 @pytest.fixture
 def icmp_errors(shell: Shell) -> None:
-    """Let the guest send every ICMP error: 2.2.12 sends one a second, and none in its first."""
-    limits = "/proc/sys/net/ipv4/icmp_*_rate /proc/sys/net/ipv4/route/error_cost"
-    shell.check(f"for limit in {limits}; do echo 0 >$limit; done")
+    """Let the guest send every ICMP error: 2.2.12 sends one a second, and none in its first.
+
+    A kernel of today has one rate for all kinds, and a limit to all of them together.
+    """
+    limits = dict.fromkeys(("icmp_*_rate", "icmp_ratelimit", "route/error_cost"), 0)
+    limits |= dict.fromkeys(("icmp_msgs_per_sec", "icmp_msgs_burst"), 1_000_000)
+    for names, limit in limits.items():
+        files = f"/proc/sys/net/ipv4/{names}"
+        shell.check(f"for file in {files}; do [ ! -e $file ] || echo {limit} >$file; done")
+
+
+@pytest.fixture
+def dummy(expected: Callable[[str], str]) -> str:
+    """The name of an interface that is down, and sends nowhere."""
+    return expected("dummy-interface")
 
 
 @pytest.fixture

@@ -204,10 +204,12 @@ def test_tag_is_valid_however_many_sockets_open(
 
 
 @statement("I6/no-route", "I6/others")
-def test_device_that_has_no_addresses_is_no_way_out(inject: Injector, calls: Calls) -> None:
+def test_device_that_has_no_addresses_is_no_way_out(
+    inject: Injector, calls: Calls, dummy: str
+) -> None:
     """The look-up has an error of its own for it (ENODEV)."""
     name = inject.socket.name
-    calls.ok("setsockopt", name, "socket", "bindtodevice", f"hex:{b'dummy'.hex()}00")
+    calls.ok("setsockopt", name, "socket", "bindtodevice", f"hex:{dummy.encode().hex()}00")
     assert inject.socket.refused(datagram()) == "ENETUNREACH"
 
 

@@ -150,15 +150,15 @@ def test_address_of_no_local_interface(judge: Judge) -> None:
 
 
 @statement("I6/down")
-def test_inbound_interface_that_is_down(judge: Judge, shell: Shell) -> None:
+def test_inbound_interface_that_is_down(judge: Judge, shell: Shell, dummy: str) -> None:
     # An interface of its own, with an address, that is not up.
-    shell.check("ifconfig dummy 203.0.113.1 netmask 255.255.255.0 up && ifconfig dummy down")
+    shell.check(f"ifconfig {dummy} 203.0.113.1 netmask 255.255.255.0 up && ifconfig {dummy} down")
     judge.refused(packet(), "in:203.0.113.1:0", "ENETDOWN")
-    shell.check("ifconfig dummy up")
+    shell.check(f"ifconfig {dummy} up")
     judge.socket.inject(packet(), "in:203.0.113.1:0")
     assert left(judge.guest, judge.guest.wires[1]) == [hop(packet())]
     # Of several with one address, one that is up will do, wherever it is in the kernel's list.
-    for name in ("dummy", "tunl0"):
+    for name in (dummy, "tunl0"):
         shell.check(f"ifconfig {name} {NEAR.guest_ip} netmask 255.255.255.255")
         shell.check(f"ifconfig {name} down")
     judge.socket.inject(packet(), IN)
@@ -271,9 +271,11 @@ def test_broadcast_leaves_without_the_option(judge: Judge, calls: Calls, destina
 
 
 @statement("I6/others")
-def test_no_other_error_and_never_the_lost_one(judge: Judge, calls: Calls, shell: Shell) -> None:
+def test_no_other_error_and_never_the_lost_one(
+    judge: Judge, calls: Calls, shell: Shell, dummy: str
+) -> None:
     """The table of bad packets with all addresses, tags of no packet among them."""
-    shell.check("ifconfig dummy 203.0.113.1 netmask 255.255.255.0 up && ifconfig dummy down")
+    shell.check(f"ifconfig {dummy} 203.0.113.1 netmask 255.255.255.0 up && ifconfig {dummy} down")
     bad = [
         packet()[:19],
         changed(packet(), 0, 0x65),

@@ -103,13 +103,13 @@ def test_the_next_rule_is_tried(place: Place, traffic: Traffic, chains: Chains) 
     assert chains.counts(place.chain)[1] >= len(PROTOCOLS)
 
 
+@pytest.mark.usefixtures("icmp_errors")
 @statement("P1/silently")
 @places
 def test_nobody_is_told(
-    place: Place, traffic: Traffic, shell: Shell, chains: Chains, near: Wire, far: Wire
+    place: Place, traffic: Traffic, chains: Chains, near: Wire, far: Wire
 ) -> None:
     """Nothing leaves at all: no answer, and no error for the sender."""
-    shell.check("for rate in /proc/sys/net/ipv4/icmp_*_rate; do echo 0 >$rate; done")
     chains.append(place.rule(f"DIVERT {PORT}"))
     flows = [traffic.send(place.path, protocol) for protocol in PROTOCOLS]
     assert traffic.arrived(flows) == []

@@ -10,7 +10,6 @@ import pytest
 from scapy.layers.inet import ICMP, IP, TCP, UDP, IPOption
 
 from harness.machine import Machine
-from harness.shell import Shell
 from harness.wire import Wire
 from tests.guest.chains import Chains
 from tests.guest.groups import GROUP, route_groups
@@ -85,6 +84,7 @@ def to_guest(**fields: str | int) -> IP:
     return IP(**{"src": NEAR.host_ip, "dst": NEAR.guest_ip, "id": 0x77, **fields})
 
 
+@pytest.mark.usefixtures("icmp_errors")
 @pytest.mark.parametrize(
     ("trigger", "number"),
     [
@@ -123,13 +123,10 @@ def test_what_this_host_sends_is_taken_as_it_would_have_left(
     trigger: Trigger,
     number: int,
     guest: Machine,
-    shell: Shell,
     calls: Calls,
     near: Wire,
     chains: Chains,
 ) -> None:
-    # 2.2.12 holds back ICMP errors in the first second after its boot, and a second one after that.
-    shell.check("for rate in /proc/sys/net/ipv4/icmp_*_rate; do echo 0 >$rate; done")
     trigger(guest, calls)
     expected = left(guest, near)
     bound(calls, "d", PORT)

@@ -128,12 +128,12 @@ def of_254(**fields: Any) -> bytes:
     return ipv4(DIVERT, b"protocol 254", **fields)
 
 
+@pytest.mark.usefixtures("icmp_errors")
 @statement("S12/wire", "S1/opens")
 def test_protocol_254_on_the_wire_is_a_protocol_that_nobody_has(
-    guest: Machine, shell: Shell, calls: Calls, near: Wire, proc_divert: Proc
+    guest: Machine, calls: Calls, near: Wire, proc_divert: Proc
 ) -> None:
     """To the wire's host it looks as any unknown one: there is no socket for it."""
-    shell.check("echo 0 >/proc/sys/net/ipv4/icmp_destunreach_rate")
     calls.ok("socket", "unbound", "inet", "raw", "divert")
     # A raw socket of protocol 254 would have it as its number.
     for name, port in (("d", DIVERT), ("e", DIVERT << 8), ("f", PORT)):

@@ -128,7 +128,9 @@ def test_as_many_ports_as_there_is_room_for_descriptors(shell: Shell, calls: Cal
 @pytest.mark.parametrize("first", [1, 21846, 43691])
 def test_every_port_can_be_bound(first: int, shell: Shell, proc_divert: Proc) -> None:
     """A third of the range at once: the guest has no memory for more."""
-    shell.check("echo 30000 >/proc/sys/fs/file-max; echo 60000 >/proc/sys/fs/inode-max")
+    # 2.2.12 has room for fewer files; a kernel of today has no limit to inodes.
+    shell.check("echo 30000 >/proc/sys/fs/file-max")
+    shell.check("[ ! -e /proc/sys/fs/inode-max ] || echo 60000 >/proc/sys/fs/inode-max")
     process = start(shell, first, 21845, per_process=900)
     assert rows(process, "ready") == [{"event": "ready", "processes": 25, "bound": 21845}]
     assert sorted(proc_divert().ports) == list(range(first, first + 21845))
