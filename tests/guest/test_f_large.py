@@ -84,6 +84,8 @@ def test_mtu_is_the_interfaces(
     elsewhere = datagram(FAR.host_ip, 1500, source=FAR.guest_ip)
     assert send(elsewhere) == ""
     assert left(guest, far) == [elsewhere]
+    # 2.2.12's; a kernel of today has one that no packet exceeds.
+    shell.check(f"ifconfig lo mtu {LOOPBACK_MTU}")
     calls.ok("socket", "echo", "inet", "raw", 17)
     calls.ok("bind", "echo", "in:127.0.0.1:0")
     home = [datagram("127.0.0.1", LOOPBACK_MTU + n, source="127.0.0.1") for n in (0, 1)]

@@ -160,7 +160,7 @@ def references(shell: Shell) -> set[int]:
     return {int(row[4]) for row in rows if [int(row[1], 16), int(row[7], 16)] == ends}
 
 
-@statement("S10/close")
+@statement("S10/routes")
 @pytest.mark.parametrize("place", PLACES[1:4], ids=lambda place: place.name)
 def test_routes_are_let_go(
     place: Place, guest: Machine, shell: Shell, calls: Calls, near: Wire, chains: Chains
