@@ -86,6 +86,8 @@ int divert_gather(struct net *net, struct sk_buff *skb, u32 user,
 		return err;
 	part_glue(skb, &whole);
 	skb->ignore_df = 1;
+	/* As from 2.2, it is cut for its next link, not into what it came in. */
+	IPCB(skb)->frag_max_size = 0;
 	if (mark)
 		*mark = whole;
 	else if (whole.port)
