@@ -95,7 +95,7 @@ def build_image(_context: Context, source: list[str], jobs: int = 0) -> None:
         "matrix": _MATRIX,
         "kernel": _KERNEL,
         "k": "pytest's -k: only tests whose names match this expression",
-        "jobs": _JOBS,
+        "jobs": "how many guests to run at once (default: two a processor)",
         "keep": "leave the guests running, and print how to log in",
         "source": _SOURCE,
         "require": "NAME: fail if the kernel NAME (linux-2.2.12) cannot be tested (repeatable)",

@@ -17,7 +17,7 @@ from rich.table import Table
 
 from harness import kernels, paths, report, runner, terminal, variants, worker
 from harness.errors import HarnessError, TestsFailedError
-from harness.request import Request
+from harness.request import Request, default_jobs
 from harness.verdict import Verdict
 
 # The slowest step, the unit tests, ends within a minute on two cores.
@@ -157,7 +157,7 @@ def guest_tests(given: Sequence[str], require: Sequence[str]) -> StepResult:
     begin = time.monotonic()
     request = Request(
         variants=variants.select(),
-        jobs=len(os.sched_getaffinity(0)),
+        jobs=default_jobs(),
         seed=secrets.randbelow(10**6),
         given=tuple(given),
     )

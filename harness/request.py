@@ -3,10 +3,19 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from dataclasses import dataclass
 
 from harness.variants import Variant
+
+# A session waits a third of its time, for its guest or for its tests.
+_SESSIONS_PER_PROCESSOR = 2
+
+
+def default_jobs() -> int:
+    """How many guests to run at once where nobody says."""
+    return _SESSIONS_PER_PROCESSOR * len(os.sched_getaffinity(0))
 
 
 @dataclass(frozen=True)

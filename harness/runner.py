@@ -38,7 +38,7 @@ from harness.events import (
     StatementKnown,
 )
 from harness.recorder import Recorder
-from harness.request import Request
+from harness.request import Request, default_jobs
 from harness.verdict import Verdict, judge
 
 GUEST_TESTS = paths.TESTS / "guest"
@@ -181,7 +181,7 @@ def test(
         Request(
             variants=selected,
             expression=expression,
-            jobs=jobs or len(os.sched_getaffinity(0)),
+            jobs=jobs or default_jobs(),
             seed=secrets.randbelow(10**6) if seed is None else int(seed),
             keep=keep,
             given=tuple(given),
