@@ -89,11 +89,12 @@ static void complete_options(const struct sk_buff *skb, struct sk_buff *copy)
 			      RT_SCOPE_UNIVERSE);
 	if (opt->rr_needaddr)
 		memcpy(raw + opt->rr + raw[opt->rr + 2] - 5, &us, 4);
-	if (opt->ts_needaddr)
-		memcpy(raw + opt->ts + raw[opt->ts + 2] - 9, &us, 4);
 	if (opt->srr_is_hit) {
 		u8 *srr = raw + opt->srr;
 
+		/* Otherwise a timestamp keeps the address it got on arrival. */
+		if (opt->ts_needaddr)
+			memcpy(raw + opt->ts + raw[opt->ts + 2] - 9, &us, 4);
 		if (srr[2] + 3 <= srr[1] + 0) {
 			memcpy(&ip_hdr(copy)->daddr, srr + srr[2] - 1, 4);
 			memcpy(srr + srr[2] - 1, &us, 4);
