@@ -254,6 +254,35 @@ def fuzz(
     )
 
 
+@task(
+    iterable=["source"],
+    help={
+        "variant": _VARIANT,
+        "kernel": _KERNEL,
+        "rounds": "how often to measure each row (default: 5)",
+        "seconds": "how long to count packets for a measurement (default: 0.5)",
+        "only": "rows by name, or variant, way or bytes; with * and ?, comma-separated",
+        "source": _SOURCE,
+    },
+)
+@reports_errors
+def bench(
+    _context: Context,
+    source: list[str],
+    variant: str | None = None,
+    kernel: str | None = None,
+    rounds: int = 5,
+    seconds: str | None = None,
+    only: str | None = None,
+) -> None:
+    """Measure packets a second and round trips: forwarding, rules, divert sockets; as ratios."""
+    from harness import bench as bench_module
+
+    bench_module.bench(
+        variant=variant, kernel=kernel, rounds=rounds, seconds=seconds, only=only, given=source
+    )
+
+
 @task(help={"everything": "also the cache of built things; downloads are never removed"})
 @reports_errors
 def clean(_context: Context, everything: bool = False) -> None:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from harness import bootable, kept, paths, terminal, variants
+from harness.bootable import Bootable
 from harness.errors import UserError
 from harness.machine import Machine, MachineSpec
 from harness.passthrough import Passthrough
@@ -83,16 +84,7 @@ def guest(
     """
     chosen = variants.named(variant)
     built = bootable.build(chosen, given)
-    spec = MachineSpec(
-        variant=chosen.name,
-        kernel=built.bzimage,
-        initrd=built.image.initrd,
-        private_key=built.image.private_key,
-        host_key=built.image.host_key,
-        folder=_new_folder(kind),
-        hardware=built.kernel.hardware,
-        system_map=built.system_map,
-    )
+    spec = machine_spec(built, new_folder(kind))
     with Machine(spec, on_console=on_console) as machine:
         terminal.say(
             f"guest {chosen.name}: logged in after {machine.boot_seconds:.2f} s under "
@@ -101,7 +93,22 @@ def guest(
         yield machine
 
 
-def _new_folder(kind: str) -> Path:
+def machine_spec(built: Bootable, folder: Path) -> MachineSpec:
+    """The guest that a built variant is for; its files go to `folder`."""
+    return MachineSpec(
+        variant=built.variant.name,
+        kernel=built.bzimage,
+        initrd=built.image.initrd,
+        private_key=built.image.private_key,
+        host_key=built.image.host_key,
+        folder=folder,
+        hardware=built.kernel.hardware,
+        system_map=built.system_map,
+    )
+
+
+def new_folder(kind: str) -> Path:
+    """A folder below build/runs/ for what begins now, named by the time and by `kind`."""
     begin = time.strftime("%Y-%m-%d_%H.%M.%S")
     number = 1
     while True:

@@ -6,10 +6,9 @@ from __future__ import annotations
 import itertools
 import selectors
 import socket
-import threading
 import time
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from harness.capture import Capture
 from harness.deadline import Deadline
 from harness.errors import DeadlineError, GuestError
 from harness.frames import Frame
+from harness.listener import Listener
 from harness.network import Link
 
 # The largest frame: QEMU's cards are not limited to an MTU of 1500.
@@ -78,9 +78,7 @@ class Wire:
         # Once for all: QEMU's descriptor shares this flag with `far`, and relies on it.
         near.setblocking(False)
         far.setblocking(False)
-        self._stop_reader, self._stop_writer = socket.socketpair()
-        self._thread = threading.Thread(target=self._receive, name=self.name, daemon=True)
-        self._thread.start()
+        self._listener = Listener(near, self._take, name=link.name, room=_FRAME_BYTES)
 
     def add_address(self, ip: str) -> None:
         """Answer ARP for `ip` too."""
@@ -200,11 +198,22 @@ class Wire:
         """The guest is well again."""
         self._capture.resume()
 
+    @contextmanager
+    def lent(self) -> Iterator[int]:
+        """The descriptor of this end, for a program that plays the far host in the meantime.
+
+        Nothing is captured then, and ARP is not answered: the program has to.
+        """
+        self._listener.stop()
+        try:
+            yield self._near.fileno()
+        finally:
+            self._listener.start()
+
     def close(self) -> None:
         """End the thread, and close the sockets."""
-        self._stop_writer.send(b"x")
-        self._thread.join()
-        for one in (self._near, self._far, self._stop_reader, self._stop_writer):
+        self._listener.close()
+        for one in (self._near, self._far):
             one.close()
 
     def _write(self, end: socket.socket, data: bytes) -> None:
@@ -242,17 +251,6 @@ class Wire:
             lambda: self._fences_seen >= wanted, deadline, interruptible=False
         ):
             raise DeadlineError(f"no {deadline.what} within {deadline.seconds:g} s")
-
-    def _receive(self) -> None:
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._near, selectors.EVENT_READ)
-            selector.register(self._stop_reader, selectors.EVENT_READ)
-            while all(key.fileobj is self._near for key, _ in selector.select()):
-                try:
-                    while True:
-                        self._take(self._near.recv(_FRAME_BYTES), time.time())
-                except (BlockingIOError, ConnectionError):
-                    pass  # No more for now; or QEMU has ended, which the console tells.
 
     def _take(self, data: bytes, now: float) -> None:
         if data == _FENCE:

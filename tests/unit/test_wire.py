@@ -126,6 +126,18 @@ def test_added_address_lasts_until_the_guest_is_restored(guest: Guest, wire: Wir
     assert answer(guest)[ARP].psrc == LINK.host_ip
 
 
+def test_a_lent_wire_is_the_borrowers_alone(guest: Guest, wire: Wire) -> None:
+    with wire.lent() as descriptor:
+        ask(guest, LINK.host_ip)
+        with socket.socket(fileno=socket.dup(descriptor)) as borrowed:
+            borrowed.settimeout(2)
+            assert ARP in Ether(borrowed.recv(2000))
+            borrowed.setblocking(False)
+    ask(guest, LINK.host_ip)
+    assert answer(guest)[ARP].psrc == LINK.host_ip
+    assert wire.received() == []
+
+
 def test_ip_gets_a_frame_of_its_own(guest: Guest, wire: Wire) -> None:
     wire.send(IP(src=LINK.host_ip, dst="198.51.100.2") / UDP())
     frame = answer(guest)

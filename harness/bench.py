@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""How fast packets go through the guest: `invoke bench`, see docs/bench.md."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from harness import (
+    bench_guest,
+    bench_load,
+    bench_plan,
+    bench_report,
+    bench_result,
+    bootable,
+    kernels,
+    session,
+    terminal,
+    variants,
+)
+from harness.bench_guest import Sample
+from harness.bench_plan import Measurement, Plan
+from harness.errors import MissingSourceError, UserError
+from harness.machine import Machine
+
+JSON = "bench.json"
+SUMMARY = "summary.txt"
+
+
+@dataclass(frozen=True)
+class Request:
+    """Rows to measure in so many rounds, for so many seconds each."""
+
+    rows: tuple[Measurement, ...]
+    rounds: int
+    seconds: float
+    given: tuple[str, ...] = ()
+
+
+@dataclass
+class Run:
+    """What has been measured, on which guests; kernels that could not be had, and why."""
+
+    request: Request
+    samples: dict[Measurement, list[Sample]]
+    not_run: dict[str, str]
+    accelerators: dict[str, str]
+
+
+def bench(
+    *,
+    variant: str | None,
+    kernel: str | None,
+    rounds: int,
+    seconds: str | None,
+    only: str | None,
+    given: Sequence[str],
+) -> None:
+    """Measure, print the table, and leave table, JSON and chart in the run's folder.
+
+    Raises UserError for options that make no sense, MissingSourceError if no kernel could be had,
+    GuestError if a guest is lost or a packet is.
+    """
+    plan = bench_plan.load()
+    rows = bench_plan.measurements(plan, variants.select(variant, None, kernel))
+    if rounds < 1:
+        raise UserError(f"--rounds {rounds}: at least one is needed")
+    if not rows:
+        raise UserError("nothing can be measured on these variants", "as in: --variant base")
+    request = Request(bench_plan.only(rows, only), rounds, _seconds(seconds), tuple(given))
+    folder = session.new_folder("bench")
+    done = run(request, folder)
+    write(folder, plan, done)
+    terminal.show(f"run: {folder}")
+
+
+def _seconds(text: str | None) -> float:
+    try:
+        seconds = float(text or 0.5)
+    except ValueError:
+        seconds = 0.0
+    if not 0.01 <= seconds <= 600:
+        raise UserError(f"--seconds {text}: a measurement takes 0.01 to 600 s", "as in: 0.5")
+    return seconds
+
+
+def run(request: Request, folder: Path) -> Run:
+    """Boot a guest for each variant, and measure all rows in each round."""
+    program = bench_load.build()
+    done = Run(request, {row: [] for row in request.rows}, {}, {})
+    with ExitStack() as stack:
+        guests = _boot(request, folder, done, stack)
+        rows = [row for row in request.rows if row.variant.name in guests]
+        for number in range(request.rounds):
+            for row in bench_plan.in_turn(rows, number):
+                machine = guests[row.variant.name]
+                sample = bench_guest.measure(machine, row, program, request.seconds)
+                done.samples[row].append(sample)
+            terminal.say(f"bench: round {number + 1} of {request.rounds}, {len(rows)} rows")
+    return done
+
+
+def _boot(request: Request, folder: Path, done: Run, stack: ExitStack) -> dict[str, Machine]:
+    wanted = {row.variant.name: row.variant for row in request.rows}
+    missing = bootable.missing(request.given)
+    guests: dict[str, Machine] = {}
+    userlands: dict[str, bootable.Userland] = {}
+    for name, variant in wanted.items():
+        row = kernels.named(variant.kernel)
+        if row.sources and missing:
+            done.not_run[row.name] = "\n".join(map(str, missing))
+            continue
+        if row.name not in userlands:
+            userlands[row.name] = bootable.userland(row, request.given, upstream=not missing)
+        built = userlands[row.name].boot(variant)
+        machine = stack.enter_context(Machine(session.machine_spec(built, folder / name)))
+        terminal.say(f"guest {name}: logged in after {machine.boot_seconds:.2f} s")
+        done.accelerators[name] = machine.accelerator
+        guests[name] = machine
+    if not guests:
+        raise missing[0] if missing else MissingSourceError("no kernel can be had")
+    done.samples = {row: [] for row in request.rows if row.variant.name in guests}
+    return guests
+
+
+def write(folder: Path, plan: Plan, done: Run) -> None:
+    """Print the table, and write the run's files."""
+    data = {**_circumstances(done), **bench_result.as_data(done.samples, plan.comparisons)}
+    (folder / JSON).write_text(json.dumps(data, indent=1) + "\n")
+    shown = bench_report.render(
+        bench_result.rows(done.samples),
+        bench_result.compare(done.samples, plan.comparisons),
+        done.not_run,
+    )
+    with (folder / SUMMARY).open("w", encoding="utf-8") as stream:
+        plain = Console(file=stream, width=160, highlight=False)
+        for part in shown:
+            terminal.print_whole(plain, part)
+            terminal.show(part)
+
+
+def _circumstances(done: Run) -> dict[str, Any]:
+    return {
+        "host": f"{platform.platform()}, {os.cpu_count()} processors",
+        "accelerator": done.accelerators,
+        "rounds": done.request.rounds,
+        "seconds": done.request.seconds,
+        "not_run": done.not_run,
+    }

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The load of a benchmark: tests/programs/host/bench-load.c, a program of the host's."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness import command, compiler, fingerprint, paths, store
+from harness.errors import GuestError, InfrastructureError
+from harness.network import LINKS, Link
+
+SOURCE = paths.TESTS / "programs" / "host" / "bench-load.c"
+FLAGS = ("-std=gnu99", "-O2", "-Wall", "-Wextra", "-Werror")
+
+COMPILE_SECONDS = 60.0
+# Beyond the measured time: the first datagram, what is under way at the end, or is lost.
+_GRACE_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Load:
+    """What is sent: datagrams of `bytes`, `window` of them under way, for so many seconds.
+
+    The measured time begins after `warm_up`. When none has come back for `patience`, those that are
+    under way are lost.
+    """
+
+    bytes: int
+    window: int
+    seconds: float
+    warm_up: float = 0.0
+    patience: float = 5.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of it: datagrams and frames sent, and packets a second.
+
+    `trip` is the quartiles of their round trips, and `cost` what each took of the emulator's
+    processors, both in microseconds.
+    """
+
+    sent: int
+    frames: int
+    rate: float
+    trip: tuple[float, float, float]
+    cost: float
+
+
+def build() -> Path:
+    """The program, from the cache or compiled. Raises InfrastructureError."""
+    print_ = fingerprint.of_bytes(compiler.identity(), *FLAGS, fingerprint.of_file(SOURCE))
+
+    def make(folder: Path) -> None:
+        argv = [compiler.name(), *FLAGS, str(SOURCE), "-o", str(folder / SOURCE.stem)]
+        log = paths.BUILD / "logs" / f"{SOURCE.stem}.log"
+        log.unlink(missing_ok=True)
+        command.run(argv, what="the load of benchmarks", log=log, seconds=COMPILE_SECONDS)
+
+    return store.obtain("bench", print_, make, "the load of benchmarks").path / SOURCE.stem
+
+
+def arguments(
+    program: Path,
+    load: Load,
+    descriptors: Sequence[int],
+    process: int,
+    links: Sequence[Link] = LINKS,
+) -> list[str]:
+    """The command line for two wires whose ends are the descriptors; sent to the first (pure).
+
+    `process` is the emulator's.
+    """
+    near, far = (
+        f"{descriptor},{link.guest_mac},{link.host_mac},{link.host_ip}"
+        for descriptor, link in zip(descriptors, links, strict=True)
+    )
+    return [
+        str(program),
+        *("--near", near, "--far", far),
+        *("--bytes", str(load.bytes), "--window", str(load.window)),
+        *("--milliseconds", str(round(load.seconds * 1000))),
+        *("--warm-up", str(round(load.warm_up * 1000))),
+        *("--patience", str(round(load.patience * 1000)), "--process", str(process)),
+    ]
+
+
+def parse(text: str) -> Outcome:
+    """What the program says, as a number only if all came back, and once (pure).
+
+    Raises GuestError otherwise.
+    """
+    said = json.loads(text)
+    lost = said["sent"] - said["received"]
+    if lost or said["doubled"] or not said["packets"]:
+        raise GuestError(
+            f"of {said['sent']} datagrams {lost} were lost, {said['doubled']} frames came twice, "
+            f"and {said['packets']} came in the measured time"
+        )
+    return Outcome(
+        said["sent"],
+        said["frames"],
+        said["packets"] / said["seconds"],
+        tuple(said["trip"]),
+        said["processor"] / said["packets"] * 1e6,
+    )
+
+
+def run(program: Path, load: Load, descriptors: Sequence[int], process: int) -> Outcome:
+    """Run the load over two wires of the emulator `process`.
+
+    Raises GuestError if a datagram is lost, or a wire is gone.
+    """
+    argv = arguments(program, load, descriptors, process)
+    seconds = load.seconds + load.warm_up + load.patience + _GRACE_SECONDS
+    try:
+        done = subprocess.run(
+            argv,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+            pass_fds=tuple(descriptors),
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise InfrastructureError(f"{SOURCE.stem} cannot be run: {error}") from error
+    if done.returncode != 0:
+        raise GuestError(f"{SOURCE.stem} ended with status {done.returncode}", done.stderr.strip())
+    return parse(done.stdout)

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * bench-reinject: the leanest user of a divert socket, for benchmarks: gives back every packet as it
+ * came, one a system call, or with --batch up to N a call, by recvmmsg and sendmmsg (Linux 3.0). Says
+ * {"event":"ready"}, and at SIGTERM how much it had to do:
+ *   {"event":"end","packets":30000,"calls":1000}
+ * where calls are those that received. Any error ends it: {"event":"failed","call":"sendto","error":"EPERM"}.
+ */
+#define _GNU_SOURCE
+#include "common.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#define BATCH_MAX	64
+
+/* Libraries that are older than the calls have neither their numbers nor this structure. */
+struct message {
+	struct msghdr header;
+	unsigned int length;
+};
+
+#ifdef __i386__
+#define RECVMMSG	337
+#define SENDMMSG	345
+#else
+#define RECVMMSG	299
+#define SENDMMSG	307
+#endif
+#define WAIT_FOR_ONE	0x10000
+
+static unsigned char packets[BATCH_MAX][PACKET_MAX];
+static volatile unsigned long packet_count, call_count;
+static int fd;
+
+static void failed(const char *call)
+{
+	printf("{\"event\":\"failed\",\"call\":\"%s\",\"error\":\"%s\"}\n", call, errno_name(errno));
+	fflush(stdout);
+	exit(2);
+}
+
+/* The program is in a system call, or between two: nothing of stdio is in use. */
+static void end(int number)
+{
+	(void)number;
+	printf("{\"event\":\"end\",\"packets\":%lu,\"calls\":%lu}\n", packet_count, call_count);
+	fflush(stdout);
+	_exit(0);
+}
+
+static void one_a_call(void)
+{
+	struct sockaddr_in from;
+
+	for (;;) {
+		socklen_t size = sizeof(from);
+		long length = recvfrom(fd, packets[0], PACKET_MAX, 0, (struct sockaddr *)&from, &size);
+
+		if (length < 0)
+			failed("recvfrom");
+		call_count++;
+		packet_count++;
+		if (sendto(fd, packets[0], (size_t)length, 0, (struct sockaddr *)&from, size) != length)
+			failed("sendto");
+	}
+}
+
+static void many_a_call(unsigned int most)
+{
+	static struct sockaddr_in from[BATCH_MAX];
+	static struct message messages[BATCH_MAX];
+	static struct iovec parts[BATCH_MAX];
+	unsigned int i;
+
+	for (i = 0; i < most; i++) {
+		parts[i].iov_base = packets[i];
+		messages[i].header.msg_name = &from[i];
+		messages[i].header.msg_iov = &parts[i];
+		messages[i].header.msg_iovlen = 1;
+	}
+	for (;;) {
+		long got, sent = 0;
+
+		for (i = 0; i < most; i++) {
+			parts[i].iov_len = PACKET_MAX;
+			messages[i].header.msg_namelen = sizeof(from[i]);
+		}
+		got = syscall(RECVMMSG, fd, messages, most, WAIT_FOR_ONE, NULL);
+		if (got < 0)
+			failed("recvmmsg");
+		call_count++;
+		packet_count += (unsigned long)got;
+		for (i = 0; (long)i < got; i++)
+			parts[i].iov_len = messages[i].length;
+		while (sent < got) {
+			long some = syscall(SENDMMSG, fd, messages + sent, (unsigned int)(got - sent), 0);
+
+			if (some <= 0)
+				failed("sendmmsg");
+			sent += some;
+		}
+	}
+}
+
+int main(int argc, char **argv)
+{
+	struct sockaddr_in address;
+	unsigned long port, batch = 0;
+	int at = 1;
+
+	if (argc == 4 && strcmp(argv[1], "--batch") == 0 && number_read(argv[2], 1, BATCH_MAX, &batch) == 0)
+		at = 3;
+	if (argc - at != 1 || number_read(argv[at], 1, 65535, &port) < 0) {
+		fprintf(stderr, "usage: bench-reinject [--batch N] PORT\n");
+		return 1;
+	}
+	fd = socket(AF_INET, SOCK_RAW, IPPROTO_DIVERT);
+	if (fd < 0)
+		failed("socket");
+	memset(&address, 0, sizeof(address));
+	address.sin_family = AF_INET;
+	address.sin_port = htons((uint16_t)port);
+	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+		failed("bind");
+	signal(SIGTERM, end);
+	printf("{\"event\":\"ready\"}\n");
+	fflush(stdout);
+	if (batch)
+		many_a_call((unsigned int)batch);
+	else
+		one_a_call();
+	return 0;
+}

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What is measured is data: each way, with each datagram, where a kernel has what they need."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness import bench_plan, kernels, statements, variants
+from harness.errors import UserError
+
+PLAN = bench_plan.load()
+BY_NAME = variants.load()
+ROWS = bench_plan.measurements(PLAN, [BY_NAME["stock"], BY_NAME["base"], BY_NAME["defrag"]])
+
+
+def names(rows: tuple[bench_plan.Measurement, ...]) -> list[str]:
+    return [row.name for row in rows]
+
+
+def test_the_table_names_only_what_there_is() -> None:
+    words = {"divert", "patched", "passthrough", "defrag"}.union(
+        *(row.features | row.module_features for row in kernels.load().values())
+    )
+    needs = [need for way in PLAN.ways for need in way.needs]
+    needs += [need for datagram in PLAN.datagrams for need in datagram.needs]
+    assert {need.removeprefix("no ") for need in needs} <= words
+    ways = {way.name for way in PLAN.ways}
+    short = {variant.short for variant in BY_NAME.values()}
+    for comparison in PLAN.comparisons:
+        for variant, way in (comparison.over, comparison.under):
+            assert variant in short
+            assert not way or way in ways
+
+
+def test_what_is_set_up_is_torn_down() -> None:
+    assert all(bool(way.setup) == bool(way.teardown) for way in PLAN.ways)
+
+
+def test_each_program_is_in_the_image() -> None:
+    from harness import programs
+
+    known = {program.name for program in programs.load()}
+    assert {way.program.split()[0] for way in PLAN.ways if way.program} <= known
+
+
+def test_one_way_is_the_baseline() -> None:
+    assert [way.name for way in PLAN.ways if way.baseline] == ["plain"]
+
+
+def test_a_row_is_where_its_needs_are_met() -> None:
+    found = names(ROWS)
+    assert "stock/plain/1400" in found
+    assert "base/divert-input/4000" in found
+    assert "stock/divert-input/1400" not in found
+    # The smallest datagrams are measured without always-defragment alone.
+    assert "base/plain/64" in found
+    assert "defrag/plain/64" not in found
+    for row in ROWS:
+        assert statements.unmet(row.way.needs, statements.features(row.variant)) is None
+
+
+def test_what_is_to_be_compared_is_measured_side_by_side() -> None:
+    found = names(ROWS)
+    at = found.index("stock/plain/1400")
+    assert found[at : at + 3] == ["stock/plain/1400", "base/plain/1400", "defrag/plain/1400"]
+
+
+def test_only_brings_the_baselines_too() -> None:
+    found = names(bench_plan.only(ROWS, "base/divert-*/4000"))
+    ways = ["plain", "divert-input", "divert-forward", "divert-output"]
+    assert found == [f"base/{way}/4000" for way in ways]
+
+
+@pytest.mark.parametrize("word", ["divert-output", "1400", "defrag", "defrag/accept/4000"])
+def test_only_takes_a_name_or_a_part_of_it(word: str) -> None:
+    found = bench_plan.only(ROWS, word)
+    assert found
+    assert all(word in row.name or row.way.baseline for row in found)
+
+
+def test_without_only_all_are_measured() -> None:
+    assert bench_plan.only(ROWS, None) == ROWS
+
+
+def test_only_with_a_name_of_nothing_is_the_users_mistake() -> None:
+    with pytest.raises(UserError, match="--only input names no measurement"):
+        bench_plan.only(ROWS, "1400,input")
+
+
+def test_rounds_go_there_and_back() -> None:
+    assert bench_plan.in_turn(ROWS, 0) == ROWS
+    assert bench_plan.in_turn(ROWS, 1) == ROWS[::-1]
