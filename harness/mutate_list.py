@@ -23,7 +23,7 @@ IPCHAINS = "ipchains-1.3.9"
 # What is tried until something kills, in this order; most faults show in the first.
 VARIANTS = ("base", "passthrough+defrag")
 
-_STATEMENT = re.compile(r"\b[SRPITFOCX]\d+\b")
+_STATEMENT = re.compile(r"\b[SRPITFOCXM]\d+\b")
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ _CHAPTERS = {
     "O": "Options",
     "C": "Against the other mechanisms",
     "X": "The example interceptor",
+    "M": "On a kernel of today",
 }
 
 

@@ -21,6 +21,7 @@ from harness.worker import WorkerSpec
 from tests.guest.chains import Chains
 from tests.guest.divert import DivertSocket, Injector
 from tests.guest.programs import Calls, Interceptor, ProcDivert
+from tests.guest.stack import Namespace
 from tests.guest.traffic import Traffic
 
 Listen = Callable[..., Interceptor]
@@ -115,6 +116,20 @@ def chains(shell: Shell) -> Chains:
 def calls(shell: Shell) -> Calls:
     """A process of root's in the guest that makes any system call."""
     return Calls(shell)
+
+
+@pytest.fixture
+def namespaces(guest: Bench, shell: Shell) -> Iterator[Callable[[], Namespace]]:
+    """Makes network namespaces, each with a program in it: namespaces()."""
+    made: list[Namespace] = []
+
+    def make() -> Namespace:
+        made.append(Namespace(guest, shell, guest.agent))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
 
 
 @pytest.fixture

@@ -90,8 +90,13 @@ def _seen(row: dict[str, Any]) -> Seen:
 class Calls:
     """System calls, made one by one by the program `calls` in the guest."""
 
-    def __init__(self, shell: Shell) -> None:
-        self._process = shell.start("calls")
+    def __init__(self, shell: Shell, command: str = "calls") -> None:
+        self._process = shell.start(command)
+
+    @property
+    def pid(self) -> int:
+        """The number of its process in the guest."""
+        return self._process.pid
 
     def __call__(self, *words: str | int) -> dict[str, Any]:
         """Make one call; the answer has `result`, and `error` (errno's name) if that is below 0."""

@@ -7,7 +7,7 @@ import re
 
 from harness import paths, statements
 
-_STATEMENT = re.compile(r"^- ([SRPITFOCX]\d+)(?: \[([^\]]*)\])? ", re.MULTILINE)
+_STATEMENT = re.compile(r"^- ([SRPITFOCXM]\d+)(?: \[([^\]]*)\])? ", re.MULTILINE)
 
 
 def _specified() -> dict[str, list[str]]:

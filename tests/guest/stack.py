@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a kernel of today has beside the module: its own modules, and network namespaces."""
+
+from __future__ import annotations
+
+import shlex
+
+from harness.agent import Agent, AgentAddress
+from harness.machine import Machine
+from harness.process import Process
+from harness.shell import Shell
+from tests.guest.chains import Chains
+from tests.guest.netlink import Links
+from tests.guest.programs import Calls
+
+# Modules at hand (harness/data/kernels.toml), each list in the order of loading.
+VETH = ("veth",)
+BRIDGE = ("llc", "stp", "bridge")
+VLAN = ("mrp", "llc", "stp", "garp", "8021q")
+NFTABLES = ("crc32c_generic", "libcrc32c", "nfnetlink", "nf_tables")
+CONNTRACK = (*NFTABLES, "nf_defrag_ipv4", "nf_defrag_ipv6", "nf_conntrack")
+NAT = (*CONNTRACK, "nf_nat", "nft_chain_nat", "nft_masq", "nft_nat")
+
+
+def load(shell: Shell, *names: str) -> None:
+    """Load modules that are at hand."""
+    shell.check(" && ".join(f"insmod /lib/modules/{name}.ko" for name in names), seconds=30)
+
+
+class Inside(Agent):
+    """Commands in the network namespace of a process."""
+
+    def __init__(self, machine: Machine, address: AgentAddress, pid: int) -> None:
+        super().__init__(address, machine.check)
+        self._pid = pid
+
+    def _process(self, script: str, command: str, seconds: float) -> Process:
+        inside = f"exec netns {self._pid} sh -c {shlex.quote(script)}"
+        return super()._process(inside, command, seconds)
+
+
+class Namespace:
+    """A network namespace, which lasts as long as the program `calls` in it."""
+
+    def __init__(self, machine: Machine, shell: Shell, address: AgentAddress) -> None:
+        self.calls = Calls(shell, "netns new calls")
+        self.shell = Inside(machine, address, self.calls.pid)
+        self.chains = Chains(self.shell)
+        self.links = Links(self.calls)
+        self.shell.check("ifconfig lo 127.0.0.1 up")
+        machine.console.subscribe(self.shell.interrupt)
+        self._machine = machine
+
+    def close(self) -> None:
+        """Let go of it; the namespace is gone with its program."""
+        self._machine.console.unsubscribe(self.shell.interrupt)
+        self.shell.close()
