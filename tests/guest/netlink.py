@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Netlink from a program in the guest: interfaces, and nftables. There is no ip(8) and no nft(8).
+"""Netlink from a program in the guest, and interfaces by it: there is no ip(8).
 
-Numbers are those of linux/netlink.h, rtnetlink.h, if_link.h, netfilter/nfnetlink.h and
-netfilter/nf_tables.h.
+Numbers are those of linux/netlink.h, rtnetlink.h and if_link.h.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ from __future__ import annotations
 import socket
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from tests.guest.programs import Calls
 
@@ -18,7 +16,7 @@ from tests.guest.programs import Calls
 REQUEST, ACK, DUMP, CREATE, EXCL, APPEND = 1, 4, 0x300, 0x400, 0x200, 0x800
 _ERROR, _DONE = 2, 3
 _NESTED = 0x8000
-_ROUTE, _NETFILTER = 0, 12
+ROUTE, NETFILTER = 0, 12
 _HEAD = struct.Struct("=IHHII")
 
 
@@ -98,7 +96,7 @@ class Links:
     _KIND, _DATA, _PEER, _VLAN_ID = 1, 2, 1, 1
 
     def __init__(self, calls: Calls) -> None:
-        self._netlink = Netlink(calls, _ROUTE)
+        self._netlink = Netlink(calls, ROUTE)
         self._calls = calls
 
     def index(self, name: str) -> int:
@@ -114,6 +112,11 @@ class Links:
         """Make the interface of a VLAN."""
         data = attribute(self._VLAN_ID, struct.pack("=H", number))
         self._new(name, "vlan", data, attribute(self._LINK, self.index(below)))
+
+    def tunnel(self, name: str, local: str, remote: str) -> None:
+        """Make a tunnel of IP in IP."""
+        ends = attribute(2, socket.inet_aton(local)) + attribute(3, socket.inet_aton(remote))
+        self._new(name, "ipip", ends)
 
     def bridge(self, name: str, *ports: str) -> None:
         """Make a bridge of interfaces. It has the address of the first of its ports for good."""

@@ -27,6 +27,10 @@ def load(shell: Shell, *names: str) -> None:
     shell.check(" && ".join(f"insmod /lib/modules/{name}.ko" for name in names), seconds=30)
 
 
+# The ends of `pair`: veth0 here, veth1 in the other namespace.
+HERE, THERE = "203.0.113.1", "203.0.113.2"
+
+
 class Inside(Agent):
     """Commands in the network namespace of a process."""
 
@@ -55,3 +59,10 @@ class Namespace:
         """Let go of it; the namespace is gone with its program."""
         self._machine.console.unsubscribe(self.shell.interrupt)
         self.shell.close()
+
+
+def pair(shell: Shell, links: Links, other: Namespace) -> None:
+    """Connect a namespace, by veth0 with the address HERE, to another, by veth1 with THERE."""
+    links.veth("veth0", "veth1", other.calls.pid)
+    shell.check(f"ifconfig veth0 {HERE} netmask 255.255.255.0 up")
+    other.shell.check(f"ifconfig veth1 {THERE} netmask 255.255.255.0 up")

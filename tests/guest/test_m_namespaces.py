@@ -15,24 +15,21 @@ from tests.guest.conftest import Divert
 from tests.guest.divert import DivertSocket
 from tests.guest.netlink import Links
 from tests.guest.programs import Calls, ProcDivert
-from tests.guest.stack import VETH, Namespace, load
+from tests.guest.stack import THERE, VETH, Namespace, load, pair
 from tests.guest.traffic import UDP_PORT
 
 statement = pytest.mark.statement
 
 PORT = 1234
-HERE, THERE = "203.0.113.1", "203.0.113.2"
 Namespaces = Callable[[], Namespace]
 
 
 @pytest.fixture
 def other(shell: Shell, calls: Calls, namespaces: Namespaces) -> Namespace:
-    """A namespace at the other end of veth0, which has the address HERE, as veth1 has THERE."""
+    """A namespace at the other end of veth0."""
     load(shell, *VETH)
     made = namespaces()
-    Links(calls).veth("veth0", "veth1", made.calls.pid)
-    shell.check(f"ifconfig veth0 {HERE} netmask 255.255.255.0 up")
-    made.shell.check(f"ifconfig veth1 {THERE} netmask 255.255.255.0 up")
+    pair(shell, Links(calls), made)
     return made
 
 

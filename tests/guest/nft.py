@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""nftables in the guest, by netlink: there is no nft(8).
+
+Numbers are those of linux/netfilter/nfnetlink.h and netfilter/nf_tables.h.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+
+from tests.guest.netlink import (
+    ACK,
+    APPEND,
+    CREATE,
+    DUMP,
+    NETFILTER,
+    Netlink,
+    attribute,
+    attributes,
+    message,
+    nested,
+)
+from tests.guest.programs import Calls
+
+# Hooks, by the names of nft(8).
+HOOKS = {"prerouting": 0, "input": 1, "forward": 2, "output": 3, "postrouting": 4}
+_TABLES = 10 << 8
+_TABLE, _CHAIN, _RULE, _DUMP_RULES = _TABLES | 0, _TABLES | 3, _TABLES | 6, _TABLES | 7
+_BEGIN, _END = 0x10, 0x11
+_IPV4 = 2
+_NAME = "beside"
+_VERDICT, _REGISTER = 0, 1
+
+
+def _number(kind: int, value: int) -> bytes:
+    return attribute(kind, struct.pack("!I", value & 0xFFFFFFFF))
+
+
+def _expression(name: str, *data: bytes) -> bytes:
+    return nested(1, attribute(1, name), nested(2, *data))
+
+
+def _compared(value: bytes) -> bytes:
+    return _expression("cmp", _number(1, _REGISTER), _number(2, 0), nested(3, attribute(1, value)))
+
+
+def protocol(number: int) -> bytes:
+    """meta l4proto NUMBER"""
+    return _expression("meta", _number(1, _REGISTER), _number(2, 16)) + _compared(bytes([number]))
+
+
+def destination(address: str) -> bytes:
+    """ip daddr ADDRESS"""
+    place = (_number(1, _REGISTER), _number(2, 1), _number(3, 16), _number(4, 4))
+    return _expression("payload", *place) + _compared(socket.inet_aton(address))
+
+
+COUNTER = _expression("counter")
+DROP = _expression("immediate", _number(1, _VERDICT), nested(2, nested(2, _number(1, 0))))
+MASQUERADE = _expression("masq")
+
+
+def dnat(address: str) -> bytes:
+    """dnat to ADDRESS"""
+    value = nested(2, attribute(1, socket.inet_aton(address)))
+    put = _expression("immediate", _number(1, _REGISTER), value)
+    return put + _expression("nat", _number(1, 1), _number(2, _IPV4), _number(3, _REGISTER))
+
+
+class Nft:
+    """The table `ip beside` of a network namespace."""
+
+    def __init__(self, calls: Calls) -> None:
+        """Make it; the modules NFTABLES of stack.py are loaded."""
+        self._netlink = Netlink(calls, NETFILTER)
+        self._batch(_TABLE, CREATE, attribute(1, _NAME))
+
+    def chain(self, name: str, hook: str, priority: int = 0, kind: str = "filter") -> None:
+        """type KIND hook HOOK priority PRIORITY"""
+        at = nested(4, _number(1, HOOKS[hook]), _number(2, priority))
+        self._batch(_CHAIN, CREATE, attribute(1, _NAME), attribute(3, name), at, attribute(7, kind))
+
+    def rule(self, chain: str, *expressions: bytes) -> None:
+        """Append a rule."""
+        where = (attribute(1, _NAME), attribute(2, chain))
+        self._batch(_RULE, CREATE | APPEND, *where, nested(4, *expressions))
+
+    def counts(self, chain: str) -> list[int]:
+        """How many packets each COUNTER of a chain has seen, in the order of the rules."""
+        head = struct.pack("!BBH", _IPV4, 0, 0)
+        wanted = attribute(1, _NAME) + attribute(2, chain)
+        rules = self._netlink.dump(message(_DUMP_RULES, DUMP, head + wanted))
+        found = []
+        for rule in rules:
+            for _, expression in attributes(dict(attributes(rule[4:]))[4]):
+                parts = dict(attributes(expression))
+                if parts[1] == b"counter\0":
+                    found.append(int.from_bytes(dict(attributes(parts[2]))[2], "big"))
+        return found
+
+    def _batch(self, kind: int, flags: int, *parts: bytes) -> None:
+        edge = struct.pack("!BBH", 0, 0, _TABLES >> 8)
+        body = struct.pack("!BBH", _IPV4, 0, 0) + b"".join(parts)
+        self._netlink.ask(
+            message(_BEGIN, 0, edge), message(kind, flags | ACK, body), message(_END, 0, edge)
+        )
