@@ -28,14 +28,6 @@ static struct divert_mark *mark_of(u8 way)
 	return flight && flight->way == way ? &flight->mark : NULL;
 }
 
-static bool was_walked(const struct nf_hook_state *state)
-{
-	const struct divert_flight *flight = divert_flight_now();
-
-	return flight && flight->way == DIVERT_WAY_WALKED &&
-	       flight->hooknum == state->hook;
-}
-
 /* As 2.2: who sent it is told by ICMP, but a sender of this host by EPERM. */
 static void reject(struct sk_buff *skb, const struct nf_hook_state *state)
 {
@@ -131,8 +123,6 @@ static unsigned int hook_in(void *priv, struct sk_buff *skb,
 	struct divert_mark *mark;
 
 	local_bh_disable();
-	if (was_walked(state))
-		goto out;
 	divert_learn_input(skb, state);
 	if (ip_is_fragment(ip_hdr(skb)) && divert_defrag(state->net)) {
 		mark = mark_of(DIVERT_WAY_IN);
@@ -158,8 +148,6 @@ static unsigned int hook_forward(void *priv, struct sk_buff *skb,
 	unsigned int verdict = NF_ACCEPT;
 
 	local_bh_disable();
-	if (was_walked(state))
-		goto out;
 	if (!divert_flight_now() &&
 	    fw_idle(state->net, skb, DIVERT_FORWARD, DIVERT_OUTPUT))
 		goto out;
@@ -198,7 +186,7 @@ static unsigned int hook_out(void *priv, struct sk_buff *skb,
 	if (skb->len < sizeof(struct iphdr))
 		return NF_ACCEPT;
 	local_bh_disable();
-	if (was_walked(state) || is_report(skb, state))
+	if (is_report(skb, state))
 		goto out;
 	if (!mark_of(DIVERT_WAY_OUT) && (skb_is_gso(skb) || !is_cut(skb, state)) &&
 	    fw_idle(state->net, skb, DIVERT_OUTPUT, DIVERT_OUTPUT))
@@ -237,16 +225,19 @@ static unsigned int hook_copy(void *priv, struct sk_buff *skb,
 static const struct nf_hook_ops divert_nf_ops[] = {
 	{
 		.hook		= hook_in,
+		.priv		= DIVERT_HOOK,
 		.pf		= NFPROTO_IPV4,
 		.hooknum	= NF_INET_PRE_ROUTING,
 		.priority	= NF_IP_PRI_CONNTRACK_DEFRAG - 10,
 	}, {
 		.hook		= hook_forward,
+		.priv		= DIVERT_HOOK,
 		.pf		= NFPROTO_IPV4,
 		.hooknum	= NF_INET_FORWARD,
 		.priority	= NF_IP_PRI_CONNTRACK_DEFRAG - 10,
 	}, {
 		.hook		= hook_out,
+		.priv		= DIVERT_HOOK,
 		.pf		= NFPROTO_IPV4,
 		.hooknum	= NF_INET_LOCAL_OUT,
 		.priority	= NF_IP_PRI_CONNTRACK_DEFRAG - 10,

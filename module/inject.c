@@ -132,24 +132,33 @@ void divert_learn_input(const struct sk_buff *skb, const struct nf_hook_state *s
 	WRITE_ONCE(input_rest, state->okfn);
 }
 
-static void receive(struct net *net, struct sk_buff *skb, struct net_device *dev)
+static void receive(struct net *net, struct sk_buff *skb, struct net_device *dev,
+		    bool tagged)
 {
 	int (*rest)(struct net *net, struct sock *sk, struct sk_buff *skb) =
 		READ_ONCE(input_rest);
+	struct nf_hook_state state;
+	int ret;
 
 	if (!rest || netif_is_l3_master(dev) || netif_is_l3_slave(dev)) {
 		netif_receive_skb_core(skb);
 		return;
 	}
 	skb_reset_mac_len(skb);
-	if (nf_hook(NFPROTO_IPV4, NF_INET_PRE_ROUTING, net, NULL, skb, dev, NULL,
-		    rest) == 1)
+	nf_hook_state_init(&state, NF_INET_PRE_ROUTING, NFPROTO_IPV4, dev, NULL, NULL,
+			   net, rest);
+	if (tagged)
+		ret = divert_resume_at(skb, &state);
+	else
+		ret = nf_hook(NFPROTO_IPV4, NF_INET_PRE_ROUTING, net, NULL, skb, dev,
+			      NULL, rest);
+	if (ret == 1)
 		rest(net, NULL, skb);
 }
 
 /* What becomes of it its sender does not learn, no more than the wire's. */
 static int inbound(struct net *net, struct sk_buff *skb, struct net_device *dev,
-		   int pkt_type, bool routed)
+		   int pkt_type, const struct divert_tag *tag)
 {
 	skb_orphan(skb);
 	skb->dev = dev;
@@ -161,9 +170,9 @@ static int inbound(struct net *net, struct sk_buff *skb, struct net_device *dev,
 		skb_reset_mac_header(skb);
 	if (dev->type == ARPHRD_ETHER)
 		eth_hdr(skb)->h_proto = htons(ETH_P_IP);
-	if (routed)
+	if (tag && tag->what & DIVERT_TAG_ROUTED)
 		loop_route(net, skb, dev);
-	receive(net, skb, dev);
+	receive(net, skb, dev, tag);
 	return 0;
 }
 
@@ -198,8 +207,7 @@ static int reenter(struct sock *sk, struct sk_buff *skb, int flags,
 	}
 	flight->way = DIVERT_WAY_IN;
 	return inbound(net, skb, dev,
-		       (tag->what & DIVERT_TAG_TYPE) >> DIVERT_TAG_TYPE_SHIFT,
-		       tag->what & DIVERT_TAG_ROUTED);
+		       (tag->what & DIVERT_TAG_TYPE) >> DIVERT_TAG_TYPE_SHIFT, tag);
 }
 
 static int untagged(struct sock *sk, struct sk_buff *skb, int flags, __be32 addr,
@@ -215,7 +223,7 @@ static int untagged(struct sock *sk, struct sk_buff *skb, int flags, __be32 addr
 	flight->way = DIVERT_WAY_IN;
 	if (dev && dev->flags & IFF_UP)
 		return inbound(net, skb, dev, packet_type(net, ip_hdr(skb)->daddr),
-			       false);
+			       NULL);
 	kfree_skb(skb);
 	return dev ? -ENETDOWN : -EADDRNOTAVAIL;
 }

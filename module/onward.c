@@ -7,6 +7,7 @@
 #include <linux/netdevice.h>
 #include <net/icmp.h>
 #include <net/ip.h>
+#include <net/l3mdev.h>
 #include <net/route.h>
 #include <net/sock.h>
 
@@ -30,6 +31,7 @@ static bool too_big(const struct sk_buff *skb)
 	       ip_hdr(skb)->frag_off & htons(IP_DF);
 }
 
+/* Should a queue of the hook hold this, it is emptied before the module goes. */
 static int forward_finish(struct net *net, struct sock *sk, struct sk_buff *skb)
 {
 	return dst_output(net, sk, skb);
@@ -38,7 +40,7 @@ static int forward_finish(struct net *net, struct sock *sk, struct sk_buff *skb)
 /* The FORWARD hook, and what ip_forward() does behind it. */
 static int through(struct net *net, struct sk_buff *skb, struct net_device *in)
 {
-	struct net_device *out = skb_dst(skb)->dev;
+	struct nf_hook_state state;
 	int err;
 
 	if (too_big(skb)) {
@@ -50,8 +52,9 @@ static int through(struct net *net, struct sk_buff *skb, struct net_device *in)
 	IPCB(skb)->flags |= IPSKB_FORWARDED;
 	/* I2: if it is cut, only the first part keeps options not to be copied. */
 	IPCB(skb)->opt.optlen = ip_hdrlen(skb) - sizeof(struct iphdr);
-	err = nf_hook(NFPROTO_IPV4, NF_INET_FORWARD, net, NULL, skb, in, out,
-		      forward_finish);
+	nf_hook_state_init(&state, NF_INET_FORWARD, NFPROTO_IPV4, in, skb_dst(skb)->dev,
+			   NULL, net, forward_finish);
+	err = divert_resume_at(skb, &state);
 	if (err == 1)
 		err = forward_finish(net, NULL, skb);
 	return err;
@@ -156,6 +159,23 @@ static struct rtable *way_out(struct sock *sk, const struct sk_buff *skb, int fl
 	return divert_route(sock_net(sk), skb, saddr, oif, scope);
 }
 
+/* As ip_local_out(), but for what has seen a tagged packet before. */
+static int local_out(struct net *net, struct sock *sk, struct sk_buff *skb, bool tagged)
+{
+	struct nf_hook_state state;
+	int err;
+
+	if (!tagged)
+		return ip_local_out(net, sk, skb);
+	skb = l3mdev_ip_out(sk, skb);
+	if (!skb)
+		return 0;
+	nf_hook_state_init(&state, NF_INET_LOCAL_OUT, NFPROTO_IPV4, NULL,
+			   skb_dst(skb)->dev, sk, net, dst_output);
+	err = divert_resume_at(skb, &state);
+	return err == 1 ? dst_output(net, sk, skb) : err;
+}
+
 int divert_outbound(struct sock *sk, struct sk_buff *skb, int flags,
 		    const struct divert_tag *tag, struct divert_flight *flight)
 {
@@ -181,15 +201,18 @@ int divert_outbound(struct sock *sk, struct sk_buff *skb, int flags,
 	if (skb->len > limit) {
 		bool df = ip_hdr(skb)->frag_off & htons(IP_DF);
 
-		if (df && tag)		/* TCP waits for this */
+		if (df && tag) {
+			/* TCP waits for this, which is no packet given back. */
+			flight->left = true;
 			icmp_send(skb, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED,
 				  htonl(limit));
+		}
 		err = -EMSGSIZE;
 		if (df || (!tag && !divert_defrag(net)))
 			goto drop;
 	}
 	flight->whole = true;
-	err = ip_local_out(net, sender, skb);
+	err = local_out(net, sender, skb, tag);
 	return err > 0 ? net_xmit_errno(err) : err;
 
 drop:

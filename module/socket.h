@@ -77,11 +77,9 @@ struct divert_tag {
 struct divert_flight {
 	struct divert_mark	mark;
 	u8			way;
-#define DIVERT_WAY_IN		1	/* netif_receive_skb_core() */
+#define DIVERT_WAY_IN		1	/* the PRE_ROUTING hook and on */
 #define DIVERT_WAY_FORWARD	2	/* the FORWARD hook and on */
-#define DIVERT_WAY_OUT		3	/* ip_local_out() */
-#define DIVERT_WAY_WALKED	4	/* a part of what was split: walked */
-	u8			hooknum;	/* WALKED: where */
+#define DIVERT_WAY_OUT		3	/* the LOCAL_OUT hook and on */
 	bool			whole;		/* OUT: not to be cut before the chain */
 	bool			left;		/* OUT: has met its chain */
 };
@@ -103,6 +101,11 @@ bool divert_tag_read(const struct sockaddr_in *sin, struct divert_tag *tag);
 
 /* take.c */
 void divert_take(struct divert_walk *w, const struct nf_hook_state *state);
+
+/* resume.c: what marks the module's functions among the others of a hook */
+#define DIVERT_HOOK	((void *)&divert_prot)
+int divert_resume_at(struct sk_buff *skb, struct nf_hook_state *state);
+int divert_resume_behind(struct sk_buff *skb, struct nf_hook_state *state);
 
 /* inject.c */
 int divert_inject(struct sock *sk, struct msghdr *msg, size_t len, __be32 addr,

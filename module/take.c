@@ -8,7 +8,6 @@
 #include <linux/inetdevice.h>
 #include <linux/netdevice.h>
 #include <linux/rtnetlink.h>
-#include <net/checksum.h>
 #include <net/dst_metadata.h>
 #include <net/ip.h>
 #include <net/route.h>
@@ -22,6 +21,14 @@ static __be32 primary_address(const struct net_device *dev)
 	struct in_ifaddr *ifa = in_dev ? rcu_dereference(in_dev->ifa_list) : NULL;
 
 	return ifa ? ifa->ifa_local : 0;
+}
+
+/* Through a tunnel even a packet socket's comes here, which has no such option. */
+static bool sends_no_copy(const struct sock *sk)
+{
+	return sk && sk_fullsock(sk) &&
+	       (sk->sk_family == AF_INET || sk->sk_family == AF_INET6) &&
+	       !divert_mc_loop(sk);
 }
 
 /* Says in the tag, and in sin_addr (S5), where this packet is taken. */
@@ -47,7 +54,7 @@ static void describe(const struct divert_walk *w,
 		}
 	} else {
 		dev = state->out;
-		if (skb->sk && sk_fullsock(skb->sk) && !divert_mc_loop(skb->sk))
+		if (sends_no_copy(skb->sk))
 			tag.what |= DIVERT_TAG_NOLOOP;
 	}
 
@@ -63,16 +70,19 @@ static void describe(const struct divert_walk *w,
 static void complete_transport(const struct sk_buff *skb, struct sk_buff *copy)
 {
 	int start, field;
-	__wsum sum;
 
-	if (skb->ip_summed != CHECKSUM_PARTIAL || skb_csum_is_sctp((struct sk_buff *)skb))
+	if (skb->ip_summed != CHECKSUM_PARTIAL)
 		return;
 	start = skb_checksum_start_offset(skb) - skb_network_offset(skb);
 	field = start + skb->csum_offset;
 	if (start < 0 || start >= copy->len || field + 2 > copy->len)
 		return;
-	sum = csum_partial(copy->data + start, copy->len - start, 0);
-	*(__sum16 *)(copy->data + field) = csum_fold(sum) ?: CSUM_MANGLED_0;
+	copy->ip_summed = CHECKSUM_PARTIAL;
+	copy->csum_start = skb_headroom(copy) + start;
+	copy->csum_offset = skb->csum_offset;
+	copy->csum_not_inet = skb->csum_not_inet;	/* SCTP's CRC */
+	skb_csum_hwoffload_help(copy, 0);
+	copy->ip_summed = CHECKSUM_NONE;
 }
 
 /* A router's own entry in the options, which it makes behind its chains. */
@@ -114,7 +124,7 @@ static struct sk_buff *complete_copy(const struct divert_walk *w,
 		return NULL;
 	skb_copy_bits(skb, 0, skb_put(copy, skb->len), skb->len);
 	skb_reset_network_header(copy);
-	copy->tstamp = skb->tstamp;
+	copy->tstamp = skb_tstamp(skb);		/* not when TCP wants it sent */
 	complete_transport(skb, copy);
 	iph = ip_hdr(copy);
 	if (iph->ihl < 5 || iph->ihl * 4 > copy->len)

@@ -95,22 +95,13 @@ int divert_gather(struct net *net, struct sk_buff *skb, u32 user,
 	return 0;
 }
 
-/* One part goes on from the hook where its whole was. */
-static int pass_on(struct sk_buff *skb, const struct nf_hook_state *state)
+/* One part, which has met its chain, goes on from where its whole was. */
+static void pass_on(struct sk_buff *skb, const struct nf_hook_state *state)
 {
-	struct divert_flight flight = {
-		.way = DIVERT_WAY_WALKED, .hooknum = state->hook,
-	};
-	struct divert_flight *before = divert_flight_begin(&flight);
-	struct nf_hook_state again = *state;
-	int ret;
+	struct nf_hook_state rest = *state;
 
-	ret = nf_hook(again.pf, again.hook, again.net, again.sk, skb, again.in,
-		      again.out, again.okfn);
-	divert_flight_end(before);
-	if (ret == 1)
-		ret = again.okfn(again.net, again.sk, skb);
-	return ret;
+	if (divert_resume_behind(skb, &rest) == 1)
+		rest.okfn(rest.net, rest.sk, skb);
 }
 
 /*
@@ -152,20 +143,19 @@ struct cut {
 	const struct nf_hook_state	*state;
 };
 
-#define DIVERT_WAY_CUT	5
+#define DIVERT_WAY_CUT	4
 
 static int cut_output(struct net *net, struct sock *sk, struct sk_buff *skb)
 {
 	struct divert_flight *flight = divert_flight_now();
 	struct cut *cut = container_of(flight, struct cut, flight);
-	const struct nf_hook_state *state = cut->state;
+	struct nf_hook_state rest = *cut->state;
 	int ret;
 
-	/* The hook sees it as any packet of this host's. */
-	ret = nf_hook(state->pf, state->hook, state->net, state->sk, skb,
-		      state->in, state->out, state->okfn);
+	/* The chain sees it as any packet of this host's. */
+	ret = divert_resume_at(skb, &rest);
 	if (ret == 1)
-		ret = state->okfn(net, sk, skb);
+		ret = rest.okfn(net, sk, skb);
 	return ret < 0 ? ret : 0;
 }
 

@@ -213,6 +213,24 @@ def test_device_that_has_no_addresses_is_no_way_out(
     assert inject.socket.refused(datagram()) == "ENETUNREACH"
 
 
+@statement("T1/way", "I6/others")
+def test_error_that_tells_its_sender_of_the_mtu_was_not_injected(
+    calls: Calls, divert: Divert, chains: Chains, shell: Shell
+) -> None:
+    """This host makes it while it injects, and it meets the output chain as any other."""
+    calls.ok("socket", "sender", "inet", "dgram", 17)
+    calls.ok("setsockopt", "sender", "ip", "mtu_discover", "int:2")
+    calls.ok("bind", "sender", f"in:{FAR.guest_ip}:0")
+    socket = divert(PORT)
+    chains.append(f"output -p UDP -j DIVERT {PORT}", f"output -p ICMP -j DIVERT {PORT}")
+    calls.ok("sendto", "sender", "zero:1200", f"in:{FAR.host_ip}:{UDP_PORT}")
+    taken = socket.take()
+    shell.check(f"ifconfig {FAR.interface} mtu 1000")
+    assert socket.refused(taken.data, taken.address) == "EMSGSIZE"
+    error = IP(socket.take().data)
+    assert (error.dst, error[ICMP].type, error[ICMP].code) == (FAR.guest_ip, 3, 4)
+
+
 @statement("S11/bound")
 @pytest.mark.parametrize("order", list(itertools.permutations((1000, 2024, 3048))), ids=str)
 def test_ports_that_share_a_chain_of_the_table(

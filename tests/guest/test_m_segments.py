@@ -11,6 +11,7 @@ from scapy.layers.inet import IP, TCP, UDP
 from harness.shell import Shell
 from tests.guest.chains import Chains
 from tests.guest.conftest import Divert
+from tests.guest.divert import DivertSocket
 from tests.guest.netlink import Links
 from tests.guest.programs import Calls, Interceptor
 from tests.guest.sockets import transport_is_right
@@ -137,6 +138,30 @@ def test_datagrams_that_are_sent_as_one(
         assert other.calls.ok("poll", "receiver", "in", 3000)["result"] == 1
         assert other.calls.ok("recv", "receiver", 65535, "dontwait")["result"] == size
     assert socket.rest() == []
+
+
+@statement("M2/time")
+@pytest.mark.parametrize("chain", ["output", "input"])
+def test_time_of_a_segment_is_that_of_the_clock(
+    chain: str, other: Namespace, shell: Shell, calls: Calls, divert: Divert, chains: Chains
+) -> None:
+    """TCP notes in its segments when they are to be sent, by a clock that begins with the boot."""
+    if chain == "output":
+        socket = divert(PORT)
+        chains.append(f"output -p TCP -d {THERE} -j DIVERT {PORT}")
+        reader = calls
+    else:
+        socket = DivertSocket(other.calls, PORT)
+        other.chains.append(f"input -p TCP -d {THERE} -j DIVERT {PORT}")
+        reader = other.calls
+    # The first call has the kernel note when each packet is received.
+    reader("stamp", socket.name)
+    calls.ok("socket", "client", "inet", "stream", 0)
+    calls.ok("mode", "client", "nonblock")
+    assert calls.error("connect", "client", f"in:{THERE}:{TCP_PORT}") == "EINPROGRESS"
+    socket.take()
+    now = int(shell.check("date +%s"))
+    assert now - 60 <= reader.ok("stamp", socket.name)["value"] <= now
 
 
 @statement("M2/inner")
