@@ -236,6 +236,7 @@ int divert_inject(struct sock *sk, struct msghdr *msg, size_t len, __be32 addr,
 		.mark.port = ntohs(inet_sk(sk)->inet_sport),	/* T1 */
 	};
 	struct divert_flight *before;
+	struct held *held;
 	struct sk_buff *skb;
 	int err;
 
@@ -245,10 +246,13 @@ int divert_inject(struct sock *sk, struct msghdr *msg, size_t len, __be32 addr,
 	local_bh_disable();
 	rcu_read_lock();
 	before = divert_flight_begin(&flight);
-	if (tag)
+	if (tag) {
+		held = divert_attach(sock_net(sk), skb, tag->what & DIVERT_TAG_HOOK);
 		err = reenter(sk, skb, msg->msg_flags, tag, &flight);
-	else
+		divert_attached(sock_net(sk), held);
+	} else {
 		err = untagged(sk, skb, msg->msg_flags, addr, &flight);
+	}
 	divert_flight_end(before);
 	rcu_read_unlock();
 	local_bh_enable();

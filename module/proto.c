@@ -103,6 +103,7 @@ static int __net_init divert_net_init(struct net *net)
 	for (i = 0; i < 1 << DIVERT_HASH_BITS; i++)
 		INIT_HLIST_HEAD(&ports->table[i]);
 	ports->rover = 32767;
+	divert_held_init(&ports->held);
 	err = inet_ctl_sock_create(&ports->noloop, PF_INET, SOCK_RAW,
 				   IPPROTO_TCP, net);
 	if (err)
@@ -114,6 +115,12 @@ static int __net_init divert_net_init(struct net *net)
 	return err;
 }
 
+/* Before connection tracking leaves the namespace, which waits for them. */
+static void __net_exit divert_net_pre_exit(struct net *net)
+{
+	divert_held_exit(&divert_ports(net)->held);
+}
+
 static void __net_exit divert_net_exit(struct net *net)
 {
 	divert_proc_exit(net);
@@ -122,6 +129,7 @@ static void __net_exit divert_net_exit(struct net *net)
 
 static struct pernet_operations divert_net_ops = {
 	.init	= divert_net_init,
+	.pre_exit = divert_net_pre_exit,
 	.exit	= divert_net_exit,
 	.id	= &divert_ports_id,
 	.size	= sizeof(struct divert_ports),

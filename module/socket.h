@@ -18,6 +18,7 @@
 #include <linux/netfilter.h>
 #include <linux/skbuff.h>
 #include <linux/spinlock.h>
+#include <linux/workqueue.h>
 #include <net/inet_sock.h>
 #include <net/net_namespace.h>
 
@@ -30,6 +31,18 @@
 #define DIVERT_CHARGE(len)	ALIGN(len, 16)
 #define DIVERT_MIN_RCVBUF	(DIVERT_MAX_PACKET + 16 + 1)
 
+/* The connections of packets that were taken, of one network namespace. */
+#define DIVERT_HELD_BITS	8
+
+struct held;
+struct divert_held {
+	spinlock_t		lock;
+	struct hlist_head	table[1 << DIVERT_HELD_BITS];
+	struct list_head	ages;		/* the oldest first */
+	unsigned int		count;
+	struct delayed_work	expire;
+};
+
 /* The state of one network namespace. */
 struct divert_ports {
 	spinlock_t		lock;		/* for writing */
@@ -37,6 +50,7 @@ struct divert_ports {
 	u16			rover;		/* S4: where port 0 looks next */
 	atomic_t		nobody;		/* S11 */
 	struct sock		*noloop;	/* sends without IP_MULTICAST_LOOP */
+	struct divert_held	held;
 };
 
 struct divert_sock {
@@ -106,6 +120,13 @@ void divert_take(struct divert_walk *w, const struct nf_hook_state *state);
 #define DIVERT_HOOK	((void *)&divert_prot)
 int divert_resume_at(struct sk_buff *skb, struct nf_hook_state *state);
 int divert_resume_behind(struct sk_buff *skb, struct nf_hook_state *state);
+
+/* held.c: with bottom halves off */
+void divert_hold(struct net *net, const struct sk_buff *skb, u8 hook);
+struct held *divert_attach(struct net *net, struct sk_buff *skb, u8 hook);
+void divert_attached(struct net *net, struct held *held);
+void divert_held_init(struct divert_held *all);
+void divert_held_exit(struct divert_held *all);
 
 /* inject.c */
 int divert_inject(struct sock *sk, struct msghdr *msg, size_t len, __be32 addr,

@@ -175,8 +175,10 @@ static bool enqueue(struct sock *sk, struct sk_buff *copy)
 void divert_take(struct divert_walk *w, const struct nf_hook_state *state)
 {
 	struct divert_sock *ds = divert_sk(w->sk);
-	struct sk_buff *copy = complete_copy(w, state);
+	struct sk_buff *copy;
 
+	divert_hold(w->net, w->skb, w->hook);
+	copy = complete_copy(w, state);
 	if (!copy) {
 		atomic_inc(&ds->dropped);
 		return;
