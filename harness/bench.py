@@ -122,6 +122,7 @@ def _boot(request: Request, folder: Path, done: Run, stack: ExitStack) -> dict[s
             userlands[row.name] = bootable.userland(row, request.given, upstream=not missing)
         built = userlands[row.name].boot(variant)
         machine = stack.enter_context(Machine(session.machine_spec(built, folder / name)))
+        bench_guest.prepare(machine, row)
         terminal.say(f"guest {name}: logged in after {machine.boot_seconds:.2f} s")
         done.accelerators[name] = machine.accelerator
         guests[name] = machine

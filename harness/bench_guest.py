@@ -7,10 +7,11 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import bench_load, statements
+from harness import bench_load, initramfs, statements
 from harness.bench_load import Load, Outcome
 from harness.bench_plan import Datagram, Measurement, Way
 from harness.errors import GuestError
+from harness.kernels import Kernel
 from harness.machine import Machine
 from harness.process import Process
 
@@ -33,6 +34,12 @@ class Sample:
     rate: float
     cost: float
     trip: tuple[float, float, float]
+
+
+def prepare(machine: Machine, kernel: Kernel) -> None:
+    """Load the modules that are at hand in a guest that has just booted. Raises GuestError."""
+    for name in initramfs.names(kernel.modules_at_hand):
+        machine.ssh.check(f"insmod /lib/modules/{name}.ko")
 
 
 def measure(machine: Machine, row: Measurement, program: Path, seconds: float) -> Sample:

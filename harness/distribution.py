@@ -30,7 +30,8 @@ _HEADERS = re.compile(r"\b(linux-(?:headers-\S+-common|kbuild-[\d.]+))\b")
 @dataclass(frozen=True)
 class Distributed:
     """An unpacked kernel. `headers` is the folder for KDIR of module/Makefile; `modules` has the
-    files *.ko that its entry in kernels.toml names. `fingerprint` is of all packages.
+    files *.ko that its entry in kernels.toml names, those at hand too. `fingerprint` is of all
+    packages.
     """
 
     release: str
@@ -59,7 +60,7 @@ def obtain(kernel: Kernel) -> Distributed:
     wanted = dict.fromkeys(_HEADERS.findall(_field(headers, "Depends")))
     others = [packages.binary(name, ARCHITECTURE) for name in wanted]
     print_ = fingerprint.of_bytes(
-        RECIPE, *(each.digest for each in (image, headers, *others)), *kernel.modules
+        RECIPE, *(each.digest for each in (image, headers, *others)), *kernel.modules_kept
     )
 
     def make(folder: Path) -> None:
@@ -71,7 +72,7 @@ def obtain(kernel: Kernel) -> Distributed:
         packed = (work / "boot" / f"vmlinuz-{release}").read_bytes()
         (folder / "vmlinux").write_bytes(unpacked(packed))
         (folder / "modules").mkdir()
-        for name in kernel.modules:
+        for name in kernel.modules_kept:
             _keep_module(work / "lib/modules" / release / "kernel", name, folder / "modules")
         shutil.rmtree(work)
         for package in (headers, *others):

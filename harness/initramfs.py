@@ -50,8 +50,9 @@ def build(
             initrd.parent.mkdir(parents=True, exist_ok=True)
             with store.lock(initrd.with_name("lock"), f"the guest image of {kernel.name}"):
                 if not initrd.is_file():
-                    files = [distributed.modules / f"{name}.ko" for name in names(kernel)]
-                    lines = list(names(kernel))
+                    kept = names(kernel.modules_kept)
+                    files = [distributed.modules / f"{name}.ko" for name in kept]
+                    lines = list(names(kernel.modules))
                     if module:
                         files.append(module.path)
                         lines.append(" ".join([module.path.stem, *parameters]))
@@ -60,9 +61,9 @@ def build(
     return Image(initrd, secrets.private_key, secrets.host_key, seconds, cached)
 
 
-def names(kernel: Kernel) -> tuple[str, ...]:
-    """The names of the modules that the kernel needs to boot, in the order of loading."""
-    return tuple(path.rpartition("/")[2] for path in kernel.modules)
+def names(modules: Sequence[str]) -> tuple[str, ...]:
+    """The names of modules that kernels.toml has with their folders, in the same order (pure)."""
+    return tuple(path.rpartition("/")[2] for path in modules)
 
 
 def _assemble(

@@ -30,7 +30,8 @@ class Kernel:
     """One kernel, as harness/data/kernels.toml describes it.
 
     `sources` are names of upstream sources, without which it cannot be had; `package` is that of
-    Debian, for a kernel that is not built here, and `modules` what it needs of it to boot;
+    Debian, for a kernel that is not built here, `modules` what it needs of it to boot, and
+    `modules_at_hand` what is in the guest besides, not loaded;
     `features` is in the words of data/statements, and so is `module_features`: what comes with the
     module of module/. Without `named_only` it is tested where no kernel
     is named.
@@ -41,9 +42,15 @@ class Kernel:
     sources: tuple[str, ...] = ()
     package: str = ""
     modules: tuple[str, ...] = ()
+    modules_at_hand: tuple[str, ...] = ()
     features: frozenset[str] = frozenset()
     module_features: frozenset[str] = frozenset()
     named_only: bool = False
+
+    @property
+    def modules_kept(self) -> tuple[str, ...]:
+        """All of the package's modules that the guest has."""
+        return self.modules + self.modules_at_hand
 
 
 def load() -> dict[str, Kernel]:
@@ -57,6 +64,7 @@ def load() -> dict[str, Kernel]:
             tuple(row.get("sources", ())),
             row.get("package", ""),
             tuple(row.get("modules", ())),
+            tuple(row.get("modules-at-hand", ())),
             frozenset(row["features"]),
             frozenset(row.get("module-features", ())),
             row.get("named-only", False),

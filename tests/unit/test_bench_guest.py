@@ -11,14 +11,16 @@ from typing import Any, cast
 
 import pytest
 
-from harness import bench_guest, bench_load, bench_plan, variants
+from harness import bench_guest, bench_load, bench_plan, kernels, variants
 from harness.bench_load import Load, Outcome
 from harness.bench_plan import Measurement
 from harness.errors import GuestError, GuestLostError
+from harness.kernels import Kernel
 from harness.machine import Machine
 from harness.process import Result
 
 PLAN = bench_plan.load()
+MODERN = kernels.named("linux-6.1")
 WAYS = {way.name: way for way in PLAN.ways}
 SIZES = {datagram.name: datagram for datagram in PLAN.datagrams}
 LINE = (
@@ -99,6 +101,21 @@ def test_the_rate_is_of_many_and_the_trip_of_one(loads: list[Load]) -> None:
         *(rule, "bench-reinject 1000", "TERM", look, "ipchains -F"),
     ]
     assert all(wire.cleared for wire in guest.wires)
+
+
+def test_modules_at_hand_are_loaded_in_their_order() -> None:
+    guest = Guest(0)
+    kernel = Kernel("x", MODERN.hardware, modules=("net/a",), modules_at_hand=("lib/b", "net/c"))
+    bench_guest.prepare(cast("Machine", guest), kernel)
+    assert guest.ran == ["insmod /lib/modules/b.ko", "insmod /lib/modules/c.ko"]
+
+
+def test_nfqueues_program_alone_is_the_witness(loads: list[Load]) -> None:
+    guest = Guest(60)
+    measure(guest, row("nfqueue-forward-best", "4000", "linux-6.1:base"))
+    assert [each for each in guest.ran if each] == ["bench-nfqueue --batch 32 forward 1", "TERM"]
+    with pytest.raises(GuestError, match="60 packets went through, bench-nfqueue --batch 32"):
+        measure(Guest(59), row("nfqueue-forward-best", "4000", "linux-6.1:base"))
 
 
 def test_with_always_defragment_the_program_sees_whole_datagrams(loads: list[Load]) -> None:

@@ -44,8 +44,15 @@ def test_host_of_another_architecture(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_modules_are_loaded_after_those_that_they_need() -> None:
-    names = initramfs.names(MODERN)
+    names = initramfs.names(MODERN.modules)
     assert names.index("virtio_ring") < names.index("virtio") < names.index("virtio_net")
+    names = initramfs.names(MODERN.modules_at_hand)
+    assert names.index("libcrc32c") < names.index("nf_tables") < names.index("nft_queue")
+
+
+def test_modules_at_hand_are_kept_but_not_loaded() -> None:
+    assert set(MODERN.modules).isdisjoint(MODERN.modules_at_hand)
+    assert MODERN.modules_kept == (*MODERN.modules, *MODERN.modules_at_hand)
 
 
 def bzimage(content: bytes) -> bytes:
