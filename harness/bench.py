@@ -15,6 +15,7 @@ from typing import Any
 from rich.console import Console
 
 from harness import (
+    bench_chart,
     bench_guest,
     bench_load,
     bench_plan,
@@ -136,6 +137,7 @@ def write(folder: Path, plan: Plan, done: Run) -> None:
     """Print the table, and write the run's files."""
     data = {**_circumstances(done), **bench_result.as_data(done.samples, plan.comparisons)}
     (folder / JSON).write_text(json.dumps(data, indent=1) + "\n")
+    bench_chart.write(folder, data)
     shown = bench_report.render(
         bench_result.rows(done.samples),
         bench_result.compare(done.samples, plan.comparisons),
