@@ -227,7 +227,6 @@ static unsigned int hook_copy(void *priv, struct sk_buff *skb,
 	local_bh_disable();
 	flight = divert_flight_now();
 	if (flight && flight->way == DIVERT_WAY_OUT && !skb->sk && rt &&
-	    rt->rt_flags & RTCF_LOCAL &&
 	    rt->rt_flags & (RTCF_MULTICAST | RTCF_BROADCAST))
 		divert_mark_copy(skb, &flight->mark);
 	local_bh_enable();

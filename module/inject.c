@@ -98,7 +98,8 @@ static int packet_type(struct net *net, __be32 daddr)
  * Loopback packets, and multicasts looped back to this host, arrive with the
  * route by which they were sent: looked up as for the wire they would be
  * martians. Find that route again. If the packet was rewritten and is no longer
- * for this host, leave it to the ordinary look-up.
+ * for this host, leave it to the ordinary look-up. A multicast may have come
+ * back for the router alone, without a member here.
  */
 static void loop_route(struct net *net, struct sk_buff *skb, struct net_device *dev)
 {
@@ -110,7 +111,7 @@ static void loop_route(struct net *net, struct sk_buff *skb, struct net_device *
 	rt = divert_route(net, skb, ours ? iph->saddr : 0, oif, RT_SCOPE_UNIVERSE);
 	if (IS_ERR(rt))
 		return;
-	if (rt->rt_flags & RTCF_LOCAL)
+	if (rt->rt_flags & (RTCF_LOCAL | RTCF_MULTICAST))
 		skb_dst_set(skb, &rt->dst);
 	else
 		ip_rt_put(rt);

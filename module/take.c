@@ -85,8 +85,13 @@ static void complete_options(const struct sk_buff *skb, struct sk_buff *copy)
 
 	if (!opt->optlen)
 		return;
-	us = inet_select_addr(rt->dst.dev, rt_nexthop(rt, ip_hdr(skb)->daddr),
-			      RT_SCOPE_UNIVERSE);
+	/* As ip_rt_get_source(): to a group, routed as if sent, its own source. */
+	if (rt_is_output_route(rt))
+		us = ip_hdr(skb)->saddr;
+	else
+		us = inet_select_addr(rt->dst.dev,
+				      rt_nexthop(rt, ip_hdr(skb)->daddr),
+				      RT_SCOPE_UNIVERSE);
 	if (opt->rr_needaddr)
 		memcpy(raw + opt->rr + raw[opt->rr + 2] - 5, &us, 4);
 	if (opt->srr_is_hit) {
