@@ -145,8 +145,9 @@ def test_every_port_can_be_bound(first: int, shell: Shell, proc_divert: Proc) ->
 @statement("S4/port-0", "S4/getsockname")
 def test_port_0_goes_through_the_whole_range(calls: Calls) -> None:
     """It begins in the middle, and goes on behind the end of the range with 1, not with 0."""
-    row = calls.ok("freeports", 33000)
-    assert (row["result"], row["value"]) == (33000, 33000)
+    for _ in range(11):
+        row = calls.ok("freeports", 3000)
+        assert (row["result"], row["value"]) == (3000, 3000)
 
 
 @statement("S4/port-0")
