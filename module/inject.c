@@ -55,6 +55,8 @@ static struct sk_buff *packet(struct sock *sk, struct msghdr *msg, int len)
 	skb->priority = rt_tos2priority(iph->tos);
 	skb->mark = READ_ONCE(sk->sk_mark);
 	memset(IPCB(skb), 0, sizeof(*IPCB(skb)));
+	/* If it is cut, only the first part keeps options not to be copied. */
+	IPCB(skb)->opt.optlen = ip_hdrlen(skb) - sizeof(struct iphdr);
 	return skb;
 
 fail:

@@ -48,8 +48,6 @@ static int through(struct net *net, struct sk_buff *skb, struct net_device *in)
 		return -EMSGSIZE;
 	}
 	IPCB(skb)->flags |= IPSKB_FORWARDED;
-	/* I2: if it is cut, only the first part keeps options not to be copied. */
-	IPCB(skb)->opt.optlen = ip_hdrlen(skb) - sizeof(struct iphdr);
 	err = nf_hook(NFPROTO_IPV4, NF_INET_FORWARD, net, NULL, skb, in, out,
 		      forward_finish);
 	if (err == 1)
