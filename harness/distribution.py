@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness import fingerprint, packages, paths, store
-from harness.errors import InfrastructureError
+from harness.errors import InfrastructureError, UnavailableError
 from harness.kernels import Kernel
 
 # Counts up when what this module makes of its inputs changes.
 RECIPE = "2"
 
+DISTRIBUTION = "debian"
 ARCHITECTURE = "amd64"
 
 _FIELD_SECONDS = 20.0
@@ -46,19 +47,25 @@ class Distributed:
 def obtain(kernel: Kernel) -> Distributed:
     """The kernel that the package of `kernel` has or depends on, from the cache or downloaded.
 
-    Raises InfrastructureError without a network, on a host of another architecture, or if the
-    packages have not what kernels.toml names.
+    Raises UnavailableError without a network, and on a host of another architecture or
+    distribution; InfrastructureError if the packages have not what kernels.toml names.
     """
     if platform.machine() != "x86_64":
-        raise InfrastructureError(
+        raise UnavailableError(
             f"{kernel.name} is made of packages for x86-64, and its module is compiled here",
             "use an x86-64 host, or name another kernel",
         )
+    host = packages.host_release()
+    if host.distribution != DISTRIBUTION:
+        raise UnavailableError(
+            f"{kernel.name} is a kernel of Debian's {kernel.release}, and this host is {host.name}",
+            "use a Debian host, or name another kernel",
+        )
     release = _release(kernel)
-    image = packages.binary(f"linux-image-{release}", ARCHITECTURE)
-    headers = packages.binary(f"linux-headers-{release}", ARCHITECTURE)
+    image = _package(kernel, f"linux-image-{release}")
+    headers = _package(kernel, f"linux-headers-{release}")
     wanted = dict.fromkeys(_HEADERS.findall(_field(headers, "Depends")))
-    others = [packages.binary(name, ARCHITECTURE) for name in wanted]
+    others = [_package(kernel, name) for name in wanted]
     print_ = fingerprint.of_bytes(
         RECIPE, *(each.digest for each in (image, headers, *others)), *kernel.modules_kept
     )
@@ -116,15 +123,19 @@ def release_in(depends: str) -> str | None:
     return match["release"] if match else None
 
 
+def _package(kernel: Kernel, name: str) -> packages.Package:
+    return packages.binary(name, ARCHITECTURE, kernel.release)
+
+
 def _release(kernel: Kernel) -> str:
-    package = packages.binary(kernel.package, ARCHITECTURE)
+    package = _package(kernel, kernel.package)
     release = release_in(_field(package, "Depends"))
     series = kernel.name.removeprefix("linux-")
     if release is None or not release.startswith(f"{series}."):
-        raise InfrastructureError(
-            f"the package {kernel.package} of this host's release has no kernel {series} "
+        raise UnavailableError(
+            f"the package {kernel.package} of {kernel.release} has no kernel {series} "
             f"(but {release or 'none'})",
-            "use a host whose release has it, or name another kernel",
+            "name another kernel",
         )
     return release
 

@@ -30,11 +30,9 @@ class Kernel:
     """One kernel, as harness/data/kernels.toml describes it.
 
     `sources` are names of upstream sources, without which it cannot be had; `package` is that of
-    Debian, for a kernel that is not built here, `modules` what it needs of it to boot, and
-    `modules_at_hand` what is in the guest besides, not loaded;
-    `features` is in the words of data/statements, and so is `module_features`: what comes with the
-    module of module/. Without `named_only` it is tested where no kernel
-    is named.
+    Debian's `release`, for a kernel that is not built here, `modules` what it needs of it to boot,
+    and `modules_at_hand` what is in the guest besides, not loaded; `features` is in the words of
+    data/statements, and so is `module_features`: what comes with the module of module/.
     """
 
     name: str
@@ -45,7 +43,7 @@ class Kernel:
     modules_at_hand: tuple[str, ...] = ()
     features: frozenset[str] = frozenset()
     module_features: frozenset[str] = frozenset()
-    named_only: bool = False
+    release: str = ""
 
     @property
     def modules_kept(self) -> tuple[str, ...]:
@@ -57,6 +55,7 @@ def load() -> dict[str, Kernel]:
     """All kernels by name, the reference first."""
     with (paths.DATA / "kernels.toml").open("rb") as stream:
         data = tomllib.load(stream)
+    rows = {name: data.get(row.get("like"), {}) | row for name, row in data.items()}
     return {
         name: Kernel(
             name,
@@ -67,10 +66,21 @@ def load() -> dict[str, Kernel]:
             tuple(row.get("modules-at-hand", ())),
             frozenset(row["features"]),
             frozenset(row.get("module-features", ())),
-            row.get("named-only", False),
+            row.get("release", ""),
         )
-        for name, row in data.items()
+        for name, row in rows.items()
     }
+
+
+def usual(codename: str) -> list[Kernel]:
+    """The kernels that are meant where none is named, on a host of this release.
+
+    The reference, and of the distributions' kernels the host's own. A host of any other release is
+    shown them all, and what it lacks for each.
+    """
+    known = load().values()
+    own = [row for row in known if row.release == codename]
+    return [row for row in known if not row.release or row in own or not own]
 
 
 def _hardware(row: Mapping[str, Any]) -> Hardware:

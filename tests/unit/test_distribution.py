@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from harness import distribution, initramfs, kernels, packages
-from harness.errors import InfrastructureError
+from harness.aptsources import Release
+from harness.errors import InfrastructureError, UnavailableError
 from harness.packages import Package
 
 MODERN = kernels.named("linux-6.1")
@@ -33,13 +34,20 @@ def test_kernel_of_another_series_is_not_taken_for_it(monkeypatch: pytest.Monkey
     package = Package("linux-image-amd64", "1", Path("x.deb"), "")
     monkeypatch.setattr(packages, "binary", lambda *_: package)
     monkeypatch.setattr(distribution, "_field", lambda *_: "linux-image-6.12.57+deb13-amd64")
-    with pytest.raises(InfrastructureError, match=r"has no kernel 6\.1 .*but 6\.12"):
+    with pytest.raises(UnavailableError, match=r"bookworm has no kernel 6\.1 .*but 6\.12"):
         distribution.obtain(MODERN)
 
 
 def test_host_of_another_architecture(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("platform.machine", lambda: "aarch64")
-    with pytest.raises(InfrastructureError, match="x86-64 host"):
+    with pytest.raises(UnavailableError, match="x86-64 host"):
+        distribution.obtain(MODERN)
+
+
+def test_host_of_another_distribution(monkeypatch: pytest.MonkeyPatch) -> None:
+    noble = Release("ubuntu", "24.04", "noble")
+    monkeypatch.setattr(packages, "host_release", lambda: noble)
+    with pytest.raises(UnavailableError, match=r"Debian's bookworm, .* ubuntu-24\.04"):
         distribution.obtain(MODERN)
 
 
