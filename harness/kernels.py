@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from harness import paths
@@ -32,7 +32,8 @@ class Kernel:
     `sources` are names of upstream sources, without which it cannot be had; `package` is that of
     Debian's `release`, for a kernel that is not built here, `modules` what it needs of it to boot,
     and `modules_at_hand` what is in the guest besides, not loaded; `features` is in the words of
-    data/statements, and so is `module_features`: what comes with the module of module/.
+    data/statements, and so is `module_features`: what comes with the module of module/. `suites`
+    has where hosts of other releases take the package from, if not from `release`.
     """
 
     name: str
@@ -44,6 +45,11 @@ class Kernel:
     features: frozenset[str] = frozenset()
     module_features: frozenset[str] = frozenset()
     release: str = ""
+    suites: Mapping[str, str] = field(default_factory=dict)
+
+    def suite(self, codename: str) -> str:
+        """Where a host of this release takes the package from."""
+        return self.suites.get(codename, self.release)
 
     @property
     def modules_kept(self) -> tuple[str, ...]:
@@ -67,6 +73,7 @@ def load() -> dict[str, Kernel]:
             frozenset(row["features"]),
             frozenset(row.get("module-features", ())),
             row.get("release", ""),
+            row.get("suites", {}),
         )
         for name, row in rows.items()
     }
