@@ -37,6 +37,7 @@ skbuff_head_cache      1     16    256   16    1
 skbuff_ext_cache       5     21    192   21    1
 kmalloc-rcl-64        18     64     64   64    1
 kmalloc-2k           140    144   2048    8    4
+kmalloc-96           420    420     96   42    1
 sockets: used 9
 """
 
