@@ -27,8 +27,8 @@ for name in 'skbuff_*' 'kmalloc-*' sock_inode_cache DIVERT; do
 done
 cat /proc/slabinfo /proc/net/sockstat"""
 
-# Routes have merged with skbuff_ext_cache (both 192 bytes), and come and go by themselves. Each file
-# of sysfs that is opened, as by `LOOK`, takes one of kmalloc-96, given back by and by.
+# Routes have merged with skbuff_ext_cache (both 192 bytes), and come and go by themselves. A file
+# of sysfs that is opened, as by `LOOK`, takes one of kmalloc-96, which is given back by and by.
 _OBJECTS = re.compile(
     r"^(skbuff_(?!ext)\w+|sock|slab_cache|size-\d+|kmalloc-(?!96 )[\w-]+|sock_inode_cache|DIVERT)"
     r" +(\d+) +\d+(?: +\d+ +(\d+))?",

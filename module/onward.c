@@ -179,10 +179,12 @@ int divert_outbound(struct sock *sk, struct sk_buff *skb, int flags,
 	if (skb->len > limit) {
 		bool df = ip_hdr(skb)->frag_off & htons(IP_DF);
 
-		flight->left = true;	/* an error of ours is a packet of its own */
-		if (df && tag)		/* TCP waits for this */
+		if (df && tag) {
+			/* TCP waits for this, which is a packet of its own. */
+			flight->left = true;
 			icmp_send(skb, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED,
 				  htonl(limit));
+		}
 		err = -EMSGSIZE;
 		if (df || (!tag && !divert_defrag(net)))
 			goto drop;
