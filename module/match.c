@@ -158,6 +158,15 @@ static bool take_effect(struct walk *w)
 	return !(fw->fw_flg & IP_FW_F_NETLINK) || fw_netlink_copy(w->packet, fw);
 }
 
+/* T3: a rule that takes nothing before its place, and has no other effect there. */
+static bool is_passed_by(const struct walk *w)
+{
+	const struct ip_fw *fw = &w->rule->fw;
+
+	return w->state != LIVE && w->rule->target == FW_DIVERT && !w->rule->branch &&
+	       !fw->fw_mark && !(fw->fw_flg & IP_FW_F_MARKABS);
+}
+
 /* A DIVERT rule has matched: false if the next one is tried. */
 static bool diverts(struct walk *w)
 {
@@ -213,6 +222,8 @@ static int walk(struct walk *w)
 		}
 		w->number++;
 		come_by(w);
+		if (is_passed_by(w))
+			continue;
 		if (!fw_matches(&w->rule->fw, &w->look, w->ip))
 			continue;
 		if (w->packet && !take_effect(w))
