@@ -8,6 +8,7 @@
 #include <linux/rculist.h>
 #include <linux/skbuff.h>
 #include <net/checksum.h>
+#include <net/ip.h>
 
 #include "rules.h"
 
@@ -274,6 +275,10 @@ int fw_walk(struct divert_walk *packet, const struct iphdr *ip, unsigned int len
 
 	if (ip->ihl < 5)
 		return FW_ACCEPT;		/* a raw socket's rubbish */
+	if (list_empty(&chain->rules) && !ip_is_fragment(ip)) {
+		fw_count_add(chain->count, 1, ntohs(ip->tot_len));
+		return READ_ONCE(chain->policy);
+	}
 	if (packet->mark && packet->mark->hook == packet->hook)
 		w.state = QUIET;
 	return begin(&w);
