@@ -138,6 +138,30 @@ def test_a_plain_row_needs_no_witness(loads: list[Load]) -> None:
     measure(Guest(0), row("plain", "1400"))
 
 
+def test_a_host_that_let_nothing_through_is_given_more_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[float] = []
+
+    def run(_program: Path, load: Load, _descriptors: Any, _process: int) -> Outcome:
+        asked.append(load.seconds)
+        rate = 0.0 if len(asked) == 1 else 5.0
+        return Outcome(10, 10, rate, (rate, rate, rate), rate)
+
+    monkeypatch.setattr(bench_load, "run", run)
+    # What went through meanwhile has to be counted all the same.
+    sample = measure(Guest(30), row("divert-input", "1400"))
+    assert sample == bench_guest.Sample(5.0, 5.0, (5.0, 5.0, 5.0))
+    assert asked == pytest.approx([1.0, 4.0, 0.4])
+
+
+def test_nothing_at_all_is_no_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    nothing = Outcome(1, 1, 0.0, (0.0, 0.0, 0.0), 0.0)
+    monkeypatch.setattr(bench_load, "run", lambda *_: nothing)
+    with pytest.raises(GuestError, match=r"base/plain/1400: no packet came within 16\.00 s"):
+        measure(Guest(0), row("plain", "1400"))
+
+
 def test_a_lost_packet_names_the_row(monkeypatch: pytest.MonkeyPatch) -> None:
     def lose(*_: object) -> Outcome:
         raise GuestError("of 9 datagrams 1 were lost")
