@@ -29,6 +29,10 @@ class Release:
     version: str
     codename: str
 
+    def other(self, codename: str) -> Release:
+        """Another release of the same distribution, by its code name; this one, if it is that."""
+        return self if codename in {"", self.codename} else Release(self.distribution, "", codename)
+
     @property
     def name(self) -> str:
         """For folders and messages: `debian-12`, `ubuntu-24.04`, `debian-sid`."""
@@ -49,10 +53,13 @@ def parse_release(text: str) -> Release:
     )
 
 
-def rewrite_list(text: str, release: Release, architecture: str | None) -> list[str]:
+def rewrite_list(
+    text: str, release: Release, architecture: str | None, codename: str = ""
+) -> list[str]:
     """Lines of a `.list` for source packages (architecture None) or an architecture's binaries.
 
     Of the host's own distribution only; options such as signed-by and trusted stay as they are.
+    `codename` is that of the release wanted, if it is another than the host's.
     """
     lines: list[str] = []
     for line in text.splitlines():
@@ -67,19 +74,23 @@ def rewrite_list(text: str, release: Release, architecture: str | None) -> list[
             options.append(f"arch={architecture}")
         words = ["deb" if architecture else "deb-src"]
         words += [f"[{' '.join(options)}]"] if options else []
-        words += [match["uri"], suite, *_components(components, release)]
+        words += [match["uri"], codename or suite, *_components(components, release)]
         lines.append(" ".join(words))
     return lines
 
 
-def rewrite_sources(text: str, release: Release, architecture: str | None) -> list[str]:
+def rewrite_sources(
+    text: str, release: Release, architecture: str | None, codename: str = ""
+) -> list[str]:
     """Paragraphs of a `.sources`, rewritten as `rewrite_list` does; each ends with a newline."""
-    rewritten = (_rewrite_paragraph(fields, release, architecture) for fields in _paragraphs(text))
+    rewritten = (
+        _rewrite_paragraph(fields, release, architecture, codename) for fields in _paragraphs(text)
+    )
     return [paragraph for paragraph in rewritten if paragraph]
 
 
 def _rewrite_paragraph(
-    fields: dict[str, str], release: Release, architecture: str | None
+    fields: dict[str, str], release: Release, architecture: str | None, codename: str
 ) -> str | None:
     suites = [suite for suite in fields.get("suites", "").split() if _is_own(suite, release)]
     components = fields.get("components", "").split()
@@ -90,7 +101,7 @@ def _rewrite_paragraph(
         return None
     fields = fields | {
         "types": "deb" if architecture else "deb-src",
-        "suites": " ".join(suites),
+        "suites": codename or " ".join(suites),
         "components": " ".join(_components(components, release)),
     }
     fields = {key: value for key, value in fields.items() if not key.startswith("architectures")}

@@ -15,6 +15,7 @@ from typing import Any
 from rich.console import Console
 
 from harness import (
+    bench_chart,
     bench_guest,
     bench_load,
     bench_plan,
@@ -122,6 +123,7 @@ def _boot(request: Request, folder: Path, done: Run, stack: ExitStack) -> dict[s
             userlands[row.name] = bootable.userland(row, request.given, upstream=not missing)
         built = userlands[row.name].boot(variant)
         machine = stack.enter_context(Machine(session.machine_spec(built, folder / name)))
+        bench_guest.prepare(machine, row)
         terminal.say(f"guest {name}: logged in after {machine.boot_seconds:.2f} s")
         done.accelerators[name] = machine.accelerator
         guests[name] = machine
@@ -135,6 +137,7 @@ def write(folder: Path, plan: Plan, done: Run) -> None:
     """Print the table, and write the run's files."""
     data = {**_circumstances(done), **bench_result.as_data(done.samples, plan.comparisons)}
     (folder / JSON).write_text(json.dumps(data, indent=1) + "\n")
+    bench_chart.write(folder, data)
     shown = bench_report.render(
         bench_result.rows(done.samples),
         bench_result.compare(done.samples, plan.comparisons),

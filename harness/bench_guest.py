@@ -7,10 +7,11 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import bench_load, statements
+from harness import bench_load, initramfs, statements
 from harness.bench_load import Load, Outcome
 from harness.bench_plan import Datagram, Measurement, Way
 from harness.errors import GuestError
+from harness.kernels import Kernel
 from harness.machine import Machine
 from harness.process import Process
 
@@ -21,6 +22,8 @@ _WARM_UP_SECONDS = 0.1
 # Of the time in which packets are counted; a round trip is had a thousand times in a tenth of it.
 _TRIP_SHARE = 0.4
 _END_SECONDS = 10.0
+# So many times what was asked for, as long as no packet comes in it.
+_TIMES = (1, 4, 16)
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,12 @@ class Sample:
     rate: float
     cost: float
     trip: tuple[float, float, float]
+
+
+def prepare(machine: Machine, kernel: Kernel) -> None:
+    """Load the modules that are at hand in a guest that has just booted. Raises GuestError."""
+    for name in initramfs.names(kernel.modules_at_hand):
+        machine.ssh.check(f"insmod /lib/modules/{name}.ko")
 
 
 def measure(machine: Machine, row: Measurement, program: Path, seconds: float) -> Sample:
@@ -48,7 +57,7 @@ def measure(machine: Machine, row: Measurement, program: Path, seconds: float) -
         machine.check()
         raise GuestError(f"{row.name}: {error.message}", error.hint) from error
     machine.check()
-    passed = _passed(row, (many, one))
+    passed = _passed(row, (*many, *one))
     if running is not None:
         _compare(row, row.way.program, _end(running), passed)
     if row.way.chain:
@@ -57,7 +66,7 @@ def measure(machine: Machine, row: Measurement, program: Path, seconds: float) -
         shell.check(line)
     for wire in machine.wires:
         wire.clear()
-    return Sample(many.rate, many.cost, one.trip)
+    return Sample(many[-1].rate, many[-1].cost, one[-1].trip)
 
 
 def _start(machine: Machine, way: Way) -> Process | None:
@@ -66,11 +75,18 @@ def _start(machine: Machine, way: Way) -> Process | None:
 
 def _load(
     machine: Machine, program: Path, datagram: Datagram, window: int, seconds: float
-) -> Outcome:
+) -> list[Outcome]:
+    """What came of it, the figures last. A host that let none through is given more time."""
     near, far = machine.wires
-    load = Load(datagram.bytes, window, seconds, _WARM_UP_SECONDS)
-    with near.lent() as first, far.lent() as second:
-        return bench_load.run(program, load, (first, second), machine.emulator.process.pid)
+    pid = machine.emulator.process.pid
+    outcomes: list[Outcome] = []
+    for times in _TIMES:
+        load = Load(datagram.bytes, window, seconds * times, _WARM_UP_SECONDS)
+        with near.lent() as first, far.lent() as second:
+            outcomes.append(bench_load.run(program, load, (first, second), pid))
+        if outcomes[-1].rate:
+            return outcomes
+    raise GuestError(f"no packet came within {seconds * _TIMES[-1]:.2f} s")
 
 
 def _passed(row: Measurement, outcomes: tuple[Outcome, ...]) -> int:

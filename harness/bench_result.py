@@ -145,6 +145,7 @@ def _named(row: Measurement) -> dict[str, str | int]:
         "kernel": row.variant.kernel,
         "variant": row.variant.name,
         "way": row.way.name,
+        "text": row.way.text,
         "bytes": row.datagram.bytes,
         "window": row.datagram.window,
     }

@@ -102,7 +102,7 @@ class Userland:
 
     def _distributed(self, variant: Variant) -> Bootable:
         found = distribution.obtain(self.kernel)
-        made = module.build(found) if variant.module else None
+        made = module.build(found.headers) if variant.module else None
         parameters = [f"{name}={int(name in variant.options)}" for name in _OPTIONS]
         packed = initramfs.build(self.kernel, found, self.parts, made, parameters if made else ())
         seconds = found.seconds + packed.seconds + (made.seconds if made else 0.0)
@@ -157,8 +157,8 @@ def _files(row: Variant, jobs: int, given: Sequence[str]) -> tuple[dict[str, Pat
         files = {"bzImage": made.bzimage, "System.map": made.system_map, ".config": made.config}
         return files, made.seconds
     found = distribution.obtain(kernels.named(row.kernel))
-    files = {"vmlinux": found.image, "headers": found.headers}
+    files = {"vmlinux": found.image, "headers": found.headers.path}
     if not row.module:
         return files, found.seconds
-    built = module.build(found, jobs=jobs)
+    built = module.build(found.headers, jobs=jobs)
     return files | {"divert.ko": built.path}, found.seconds + built.seconds

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The project's own tests: linter, formatter, types, unit tests, and the guest tests."""
+"""The project's own tests: linter, formatter, types, unit tests, the module, the guest tests."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from xml.etree import ElementTree
 
 from rich.table import Table
 
-from harness import kernels, paths, report, runner, terminal, variants, worker
-from harness.errors import HarnessError, TestsFailedError
+from harness import distribution, kernels, module, paths, report, runner, terminal, variants, worker
+from harness.errors import HarnessError, TestsFailedError, UnavailableError
 from harness.request import Request, default_jobs
 from harness.verdict import Verdict
 
@@ -140,8 +140,9 @@ def check(given: Sequence[str] = (), require: Sequence[str] = ()) -> None:
         result = run_step(step)
         _say(result)
         results.append(result)
-    results.append(guest_tests(given, require))
-    _say(results[-1])
+    for rest in (module_builds, guest_tests):
+        results.append(rest(given, require))
+        _say(results[-1])
     total = sum((result.counts for result in results), Counts())
     terminal.show(_table(results))
     for result in results:
@@ -152,8 +153,32 @@ def check(given: Sequence[str] = (), require: Sequence[str] = ()) -> None:
         raise TestsFailedError("")
 
 
+def module_builds(_given: Sequence[str], require: Sequence[str]) -> StepResult:
+    """The module of module/ for each kernel of a distribution, those too that no guest boots here.
+
+    Skipped where the headers cannot be had.
+    """
+    begin = time.monotonic()
+    counts, output, notes = Counts(), [], []
+    for row in kernels.load().values():
+        if not row.package:
+            continue
+        try:
+            module.build(distribution.headers(row))
+            counts += Counts(passed=1)
+        except UnavailableError as error:
+            required = row.name in require
+            counts += Counts(failed=int(required), skipped=int(not required))
+            notes.append(f"The module for {row.name} was NOT BUILT.\n{error}")
+        except HarnessError as error:
+            counts += Counts(failed=1)
+            output.append(str(error))
+    seconds = time.monotonic() - begin
+    return StepResult(Step("module", ()), counts, seconds, "\n".join(output), "\n".join(notes))
+
+
 def guest_tests(given: Sequence[str], require: Sequence[str]) -> StepResult:
-    """The guest tests on every variant; skipped if an upstream archive is missing, only then."""
+    """The guest tests on every variant; skipped if a kernel cannot be had here, only then."""
     begin = time.monotonic()
     request = Request(
         variants=variants.select(),
@@ -173,20 +198,21 @@ def guest_tests(given: Sequence[str], require: Sequence[str]) -> StepResult:
             absent = {row.kernel for row in result.verdict.not_run}
             rows = [variant for variant in request.variants if variant.kernel in absent]
             untested = len(worker.collect(runner.GUEST_TESTS, "")) * len(rows)
-            required = kernels.REFERENCE in require
-            counts += Counts(failed=int(required), skipped=untested)
-            note = _not_run(result.verdict, required)
+            counts += Counts(failed=len(absent.intersection(require)), skipped=untested)
+            note = _not_run(result.verdict, require)
     except HarnessError as error:
         counts, output = Counts(failed=1), f"the guest tests could not run: {error}"
     return StepResult(Step("guest tests", ()), counts, time.monotonic() - begin, output, note)
 
 
-def _not_run(verdict: Verdict, required: bool) -> str:
-    reasons = "\n".join(row.reason for row in verdict.not_run)
-    note = f"The reference, {kernels.REFERENCE}, was NOT RUN: a file is missing.\n{reasons}"
-    if required:
-        note += f"\nIt was required (--require {kernels.REFERENCE}), so this is a failure."
-    return note
+def _not_run(verdict: Verdict, require: Sequence[str]) -> str:
+    notes = []
+    for row in verdict.not_run:
+        what = "The reference, " if row.kernel == kernels.REFERENCE else "The kernel "
+        notes.append(f"{what}{row.kernel}, was NOT RUN: something is missing.\n{row.reason}")
+        if row.kernel in require:
+            notes.append(f"It was required (--require {row.kernel}), so this is a failure.")
+    return "\n".join(notes)
 
 
 def _say(result: StepResult) -> None:

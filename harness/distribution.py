@@ -10,104 +10,147 @@ import re
 import shutil
 import struct
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness import fingerprint, packages, paths, store
-from harness.errors import InfrastructureError
+from harness.errors import InfrastructureError, UnavailableError
 from harness.kernels import Kernel
 
 # Counts up when what this module makes of its inputs changes.
-RECIPE = "2"
+RECIPE = "3"
 
+DISTRIBUTION = "debian"
 ARCHITECTURE = "amd64"
 
 _FIELD_SECONDS = 20.0
+_UNPACK_SECONDS = 60.0
+_ZSTANDARD = b"\x28\xb5\x2f\xfd"
 _IMAGE = re.compile(r"linux-image-(?P<release>\d[^ ,]*-amd64)\b")
 _HEADERS = re.compile(r"\b(linux-(?:headers-\S+-common|kbuild-[\d.]+))\b")
 
 
 @dataclass(frozen=True)
-class Distributed:
-    """An unpacked kernel. `headers` is the folder for KDIR of module/Makefile; `modules` has the
-    files *.ko that its entry in kernels.toml names, those at hand too. `fingerprint` is of all
-    packages.
-    """
+class Headers:
+    """What modules are compiled with: `path` is the folder for KDIR of module/Makefile."""
 
     release: str
-    image: Path
-    modules: Path
-    headers: Path
+    path: Path
     fingerprint: str
     seconds: float
-    cached: bool
+
+
+@dataclass(frozen=True)
+class Distributed:
+    """An unpacked kernel. `modules` has the files *.ko that kernels.toml names for it, but for
+    what is built in. `fingerprint` is of its package and of what was taken of it.
+    """
+
+    image: Path
+    modules: Path
+    headers: Headers
+    fingerprint: str
+    seconds: float
 
 
 def obtain(kernel: Kernel) -> Distributed:
     """The kernel that the package of `kernel` has or depends on, from the cache or downloaded.
 
-    Raises InfrastructureError without a network, on a host of another architecture, or if the
-    packages have not what kernels.toml names.
+    Raises UnavailableError without a network, and on a host of another architecture or
+    distribution; InfrastructureError if the packages have not what kernels.toml names.
     """
-    if platform.machine() != "x86_64":
-        raise InfrastructureError(
-            f"{kernel.name} is made of packages for x86-64, and its module is compiled here",
-            "use an x86-64 host, or name another kernel",
-        )
-    release = _release(kernel)
-    image = packages.binary(f"linux-image-{release}", ARCHITECTURE)
-    headers = packages.binary(f"linux-headers-{release}", ARCHITECTURE)
-    wanted = dict.fromkeys(_HEADERS.findall(_field(headers, "Depends")))
-    others = [packages.binary(name, ARCHITECTURE) for name in wanted]
-    print_ = fingerprint.of_bytes(
-        RECIPE, *(each.digest for each in (image, headers, *others)), *kernel.modules_kept
-    )
+    found = headers(kernel)
+    release = found.release
+    image = _package(kernel, f"linux-image-{release}")
+    print_ = fingerprint.of_bytes(RECIPE, image.digest, *kernel.modules_kept)
 
     def make(folder: Path) -> None:
-        log = paths.BUILD / "logs" / f"{kernel.name}.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
-        log.unlink(missing_ok=True)
         work = folder / "work"
-        packages.unpack(image, work, log)
+        packages.unpack(image, work, _log(kernel.name))
         packed = (work / "boot" / f"vmlinuz-{release}").read_bytes()
         (folder / "vmlinux").write_bytes(unpacked(packed))
         (folder / "modules").mkdir()
-        for name in kernel.modules_kept:
-            _keep_module(work / "lib/modules" / release / "kernel", name, folder / "modules")
+        _keep_modules(work, release, kernel.modules_kept, folder / "modules")
         shutil.rmtree(work)
-        for package in (headers, *others):
-            packages.unpack(package, folder / "headers", log)
-        _make_relative(folder / "headers/usr/src" / f"linux-headers-{release}" / "Makefile")
 
-    entry = store.obtain("distribution", print_, make, f"the packages of {kernel.name}")
-    return Distributed(
-        release,
-        entry.path / "vmlinux",
-        entry.path / "modules",
-        entry.path / "headers/usr/src" / f"linux-headers-{release}",
-        print_,
-        entry.seconds,
-        entry.cached,
-    )
+    entry = store.obtain("distribution", print_, make, f"the package of {kernel.name}")
+    seconds = entry.seconds + found.seconds
+    return Distributed(entry.path / "vmlinux", entry.path / "modules", found, print_, seconds)
+
+
+def headers(kernel: Kernel) -> Headers:
+    """The headers and programs that a module for `kernel` is compiled with.
+
+    Raises UnavailableError and InfrastructureError as `obtain` does.
+    """
+    if platform.machine() != "x86_64":
+        raise UnavailableError(
+            f"{kernel.name} is made of packages for x86-64, and its module is compiled here",
+            "use an x86-64 host, or name another kernel",
+        )
+    host = packages.host_release()
+    if host.distribution != DISTRIBUTION:
+        raise UnavailableError(
+            f"{kernel.name} is a kernel of Debian's {kernel.release}, and this host is {host.name}",
+            "use a Debian host, or name another kernel",
+        )
+    release = _release(kernel)
+    own = _package(kernel, f"linux-headers-{release}")
+    wanted = dict.fromkeys(_HEADERS.findall(_field(own, "Depends")))
+    all_of_them = [own, *(_package(kernel, name) for name in wanted)]
+    print_ = fingerprint.of_bytes(RECIPE, *(each.digest for each in all_of_them))
+
+    def make(folder: Path) -> None:
+        for package in all_of_them:
+            packages.unpack(package, folder, _log(f"{kernel.name}-headers"))
+        _make_relative(folder / "usr/src" / f"linux-headers-{release}" / "Makefile")
+
+    entry = store.obtain("headers", print_, make, f"the headers of {kernel.name}")
+    path = entry.path / "usr/src" / f"linux-headers-{release}"
+    return Headers(release, path, print_, entry.seconds)
+
+
+def _log(name: str) -> Path:
+    log = paths.BUILD / "logs" / f"{name}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    return log
 
 
 def unpacked(image: bytes) -> bytes:
-    """The ELF file in a bzImage that is packed by XZ, which QEMU starts by its PVH entry (pure).
+    """The ELF file in a bzImage, packed by XZ or Zstandard, which QEMU starts by its PVH entry.
 
     Under TCG unpacking takes the guest 3 s. Documentation/arch/x86/boot.rst of the kernel:
-    setup_sects at 0x1f1, payload_offset and payload_length at 0x248. Raises InfrastructureError.
+    setup_sects at 0x1f1, payload_offset and payload_length at 0x248; the last four bytes of the
+    payload are the length of what is in it. Raises InfrastructureError.
     """
+    found = b""
     if image[0x202:0x206] == b"HdrS":
         offset, length = struct.unpack_from("<II", image, 0x248)
         begin = ((image[0x1F1] or 4) + 1) * 512 + offset
-        with contextlib.suppress(lzma.LZMAError):
-            found = lzma.LZMADecompressor().decompress(image[begin : begin + length])
-            if found.startswith(b"\x7fELF"):
-                return found
-    raise InfrastructureError(
-        "the distribution's kernel is not packed by XZ, and cannot be unpacked here",
-        "tell this project, with the release of the distribution",
-    )
+        found = _decompressed(image[begin : begin + length - 4])
+    if not found.startswith(b"\x7fELF"):
+        raise InfrastructureError(
+            "the distribution's kernel is packed by neither XZ nor Zstandard, or is damaged",
+            "tell this project, with the release of the distribution",
+        )
+    return found
+
+
+def _decompressed(packed: bytes) -> bytes:
+    """What is in it; nothing, if it is packed in another way."""
+    if packed.startswith(_ZSTANDARD):
+        done = subprocess.run(
+            ["zstd", "-d", "-q", "-c"],
+            input=packed,
+            capture_output=True,
+            timeout=_UNPACK_SECONDS,
+            check=False,
+        )
+        return done.stdout
+    with contextlib.suppress(lzma.LZMAError):
+        return lzma.LZMADecompressor().decompress(packed)
+    return b""
 
 
 def release_in(depends: str) -> str | None:
@@ -116,15 +159,20 @@ def release_in(depends: str) -> str | None:
     return match["release"] if match else None
 
 
+def _package(kernel: Kernel, name: str) -> packages.Package:
+    suite = kernel.suite(packages.host_release().codename)
+    return packages.binary(name, ARCHITECTURE, suite)
+
+
 def _release(kernel: Kernel) -> str:
-    package = packages.binary(kernel.package, ARCHITECTURE)
+    package = _package(kernel, kernel.package)
     release = release_in(_field(package, "Depends"))
     series = kernel.name.removeprefix("linux-")
     if release is None or not release.startswith(f"{series}."):
-        raise InfrastructureError(
-            f"the package {kernel.package} of this host's release has no kernel {series} "
+        raise UnavailableError(
+            f"the package {kernel.package} of {kernel.release} has no kernel {series} "
             f"(but {release or 'none'})",
-            "use a host whose release has it, or name another kernel",
+            "name another kernel",
         )
     return release
 
@@ -145,13 +193,23 @@ def _field(package: packages.Package, name: str) -> str:
     return done.stdout
 
 
-def _keep_module(folder: Path, name: str, target: Path) -> None:
-    path = folder / f"{name}.ko"
-    if not path.is_file():
-        raise InfrastructureError(
-            f"the kernel's package has no module {name}", "see harness/data/kernels.toml"
-        )
-    shutil.copyfile(path, target / path.name)
+def _keep_modules(unpacked_package: Path, release: str, names: Sequence[str], to: Path) -> None:
+    """Copy modules, which newer kernels have packed by XZ; what is built in needs none."""
+    # In newer releases all that was in /lib is in /usr/lib.
+    places = [unpacked_package / top / "modules" / release for top in ("lib", "usr/lib")]
+    folder = next((place for place in places if place.is_dir()), places[0])
+    built_in = (folder / "modules.builtin").read_text().splitlines()
+    for name in names:
+        path = folder / "kernel" / f"{name}.ko"
+        packed = path.with_name(f"{path.name}.xz")
+        if packed.is_file():
+            (to / path.name).write_bytes(lzma.decompress(packed.read_bytes()))
+        elif path.is_file():
+            shutil.copyfile(path, to / path.name)
+        elif f"kernel/{name}.ko" not in built_in:
+            raise InfrastructureError(
+                f"the kernel's package has no module {name}", "see harness/data/kernels.toml"
+            )
 
 
 def _make_relative(makefile: Path) -> None:

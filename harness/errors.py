@@ -46,7 +46,14 @@ class DeadlineError(InfrastructureError):
     """A wait on the host's side ran out of time."""
 
 
-class MissingSourceError(InfrastructureError):
+class UnavailableError(InfrastructureError):
+    """Something from elsewhere is not on this machine and could not be downloaded.
+
+    A kernel that needs it cannot be tested here, which is not this project's failure.
+    """
+
+
+class MissingSourceError(UnavailableError):
     """An upstream archive is not on this machine and could not be downloaded."""
 
 

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness import session, terminal, variants
+from harness import memory, session, terminal, variants
 from harness.console import Console
 from harness.deadline import Deadline
 from harness.errors import GuestError, GuestLostError, TestsFailedError, UserError
@@ -29,8 +29,6 @@ ROUND_CALLS = 20_000
 # How often the program tells the console how far it is (CONSOLE_EVERY in fuzz.c).
 PROGRESS_CALLS = 256
 SEEDS = 2**32
-# Objects that a look at the memory, and its connection, may take or have freed.
-SLACK = 8
 
 _SNAPSHOT = "fuzz"
 # A round takes some seconds; on a busy host many times that.
@@ -41,15 +39,13 @@ _SETTLE_SECONDS = 30.0
 # Fragments time out soon, and rules that log write to the kernel's log but not to the console.
 _PREPARE = "echo 1 >/proc/sys/net/ipv4/ipfrag_time && dmesg -n 6"
 # Neighbours and routes are no loss: they are kept for a minute and more, and go with the interface.
-_LOOK = """\
+_LOOK = f"""\
 echo 0 >/proc/sys/net/ipv4/route/flush
 for name in lo eth1 eth2; do ifconfig $name down && ifconfig $name up; done
-cat /proc/slabinfo /proc/net/sockstat"""
+{memory.LOOK}"""
 _LOOK_AGAIN = f"sleep 0.3\n{_LOOK}"
 _LOG = "/root/fuzz.log"
 
-_OBJECTS = re.compile(r"^(skbuff_head_cache|sock|slab_cache|size-\d+) +(\d+)", re.MULTILINE)
-_SOCKETS = re.compile(r"^sockets: used (\d+)", re.MULTILINE)
 _PROGRESS = re.compile(r"fuzz: seed \d+, call (\d+)")
 
 
@@ -76,23 +72,6 @@ class Outcome:
     answers: Mapping[str, int]
 
 
-def parse_memory(text: str) -> dict[str, int]:
-    """The counts in /proc/slabinfo and /proc/net/sockstat, one after the other.
-
-    Each object of slab_cache describes memory of a cache that has once been large, and has one of
-    32 bytes beside it, which is no loss either.
-    """
-    counts = {name: int(number) for name, number in _OBJECTS.findall(text)}
-    counts["size-32"] -= counts.pop("slab_cache")
-    return counts | {"sockets": sum(map(int, _SOCKETS.findall(text)))}
-
-
-def lost(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, int]:
-    """What there is more of, beyond what a look may take."""
-    more = {name: after[name] - number for name, number in before.items()}
-    return {name: number for name, number in more.items() if number > SLACK}
-
-
 def run(shell: Shell, console: Console, a_round: Round, *, trace: bool = False) -> Outcome:
     """Make the calls in a guest; with `trace` it writes the last of them to the console.
 
@@ -114,7 +93,7 @@ def run(shell: Shell, console: Console, a_round: Round, *, trace: bool = False) 
 
 def _run(shell: Shell, a_round: Round, trace: bool) -> Outcome:
     shell.check(_PREPARE)
-    before = parse_memory(shell.check(_LOOK))
+    before = memory.parse(shell.check(_LOOK))
     words = [a_round.seed, a_round.calls, a_round.seconds]
     if trace:
         words.append(max(0, a_round.calls - 2 * PROGRESS_CALLS))
@@ -126,7 +105,7 @@ def _run(shell: Shell, a_round: Round, trace: bool) -> Outcome:
     if outcome is None:
         raise GuestError(f"the program fuzz {result.how}")
     deadline = Deadline(_SETTLE_SECONDS, "memory given back")
-    while more := lost(before, parse_memory(shell.check(_LOOK_AGAIN))):
+    while more := memory.lost(before, memory.parse(shell.check(_LOOK_AGAIN))):
         if deadline.expired:
             what = ", ".join(f"{number} of {name}" for name, number in more.items())
             raise TestsFailedError(

@@ -50,9 +50,13 @@ def build(
             initrd.parent.mkdir(parents=True, exist_ok=True)
             with store.lock(initrd.with_name("lock"), f"the guest image of {kernel.name}"):
                 if not initrd.is_file():
-                    kept = names(kernel.modules_kept)
+                    kept = [
+                        name
+                        for name in names(kernel.modules_kept)
+                        if (distributed.modules / f"{name}.ko").is_file()
+                    ]
                     files = [distributed.modules / f"{name}.ko" for name in kept]
-                    lines = list(names(kernel.modules))
+                    lines = [name for name in names(kernel.modules) if name in kept]
                     if module:
                         files.append(module.path)
                         lines.append(" ".join([module.path.stem, *parameters]))

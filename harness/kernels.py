@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from harness import paths
@@ -30,11 +30,10 @@ class Kernel:
     """One kernel, as harness/data/kernels.toml describes it.
 
     `sources` are names of upstream sources, without which it cannot be had; `package` is that of
-    Debian, for a kernel that is not built here, `modules` what it needs of it to boot, and
-    `modules_at_hand` what is in the guest besides, not loaded;
-    `features` is in the words of data/statements, and so is `module_features`: what comes with the
-    module of module/. Without `named_only` it is tested where no kernel
-    is named.
+    Debian's `release`, for a kernel that is not built here, `modules` what it needs of it to boot,
+    and `modules_at_hand` what is in the guest besides, not loaded; `features` is in the words of
+    data/statements, and so is `module_features`: what comes with the module of module/. `suites`
+    has where hosts of other releases take the package from, if not from `release`.
     """
 
     name: str
@@ -45,7 +44,12 @@ class Kernel:
     modules_at_hand: tuple[str, ...] = ()
     features: frozenset[str] = frozenset()
     module_features: frozenset[str] = frozenset()
-    named_only: bool = False
+    release: str = ""
+    suites: Mapping[str, str] = field(default_factory=dict)
+
+    def suite(self, codename: str) -> str:
+        """Where a host of this release takes the package from."""
+        return self.suites.get(codename, self.release)
 
     @property
     def modules_kept(self) -> tuple[str, ...]:
@@ -57,6 +61,7 @@ def load() -> dict[str, Kernel]:
     """All kernels by name, the reference first."""
     with (paths.DATA / "kernels.toml").open("rb") as stream:
         data = tomllib.load(stream)
+    rows = {name: data.get(row.get("like"), {}) | row for name, row in data.items()}
     return {
         name: Kernel(
             name,
@@ -67,10 +72,22 @@ def load() -> dict[str, Kernel]:
             tuple(row.get("modules-at-hand", ())),
             frozenset(row["features"]),
             frozenset(row.get("module-features", ())),
-            row.get("named-only", False),
+            row.get("release", ""),
+            row.get("suites", {}),
         )
-        for name, row in data.items()
+        for name, row in rows.items()
     }
+
+
+def usual(codename: str) -> list[Kernel]:
+    """The kernels that are meant where none is named, on a host of this release.
+
+    The reference, and of the distributions' kernels the host's own. A host of any other release is
+    shown them all, and what it lacks for each.
+    """
+    known = load().values()
+    own = [row for row in known if row.release == codename]
+    return [row for row in known if not row.release or row in own or not own]
 
 
 def _hardware(row: Mapping[str, Any]) -> Hardware:

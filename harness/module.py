@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness import command, compiler, fingerprint, parts, paths, store, terminal
-from harness.distribution import Distributed
+from harness.distribution import Headers
 from harness.errors import InfrastructureError
 
 # Counts up when what this module makes of its inputs changes.
@@ -40,19 +40,19 @@ def sources() -> list[Path]:
     return sorted(path for path in found if not path.name.endswith(".mod.c"))
 
 
-def build(kernel: Distributed, *, jobs: int = 0) -> Module:
-    """The module for `kernel`, from the cache or built, which takes some seconds.
+def build(headers: Headers, *, jobs: int = 0) -> Module:
+    """The module for the kernel with these headers, from the cache, or built in some seconds.
 
     Raises InfrastructureError with the first errors and warnings if it does not build without any.
     """
     files = sources()
     print_ = fingerprint.of_bytes(
-        RECIPE, kernel.fingerprint, compiler.identity(), fingerprint.of_files(SOURCE, files)
+        RECIPE, headers.fingerprint, compiler.identity(), fingerprint.of_files(SOURCE, files)
     )
 
     def make(folder: Path) -> None:
-        terminal.say(f"module for {kernel.release}: building")
-        log = paths.BUILD / "logs" / f"module-{kernel.release}.log"
+        terminal.say(f"module for {headers.release}: building")
+        log = paths.BUILD / "logs" / f"module-{headers.release}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         log.unlink(missing_ok=True)
         work = folder / "work"
@@ -60,29 +60,29 @@ def build(kernel: Distributed, *, jobs: int = 0) -> Module:
             target = work / path.relative_to(SOURCE)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)
-        argv = ["make", "-C", str(work), f"KDIR={kernel.headers}", "W=1"]
+        argv = ["make", "-C", str(work), f"KDIR={headers.path}", "W=1"]
         argv += [f"CC={compiler.name()}", f"-j{jobs or parts.processors()}"]
         try:
             command.run(argv, what="the module", log=log, seconds=BUILD_SECONDS)
         except InfrastructureError as error:
-            raise _unbuilt(kernel, log) from error
+            raise _unbuilt(headers.release, log) from error
         if "warning:" in log.read_text(errors="replace"):
-            raise _unbuilt(kernel, log)
+            raise _unbuilt(headers.release, log)
         strip = ["objcopy", "--strip-debug", str(work / MODULE), str(folder / MODULE)]
         command.run(strip, what="the module", log=log, seconds=_STRIP_SECONDS)
         shutil.rmtree(work)
 
-    entry = store.obtain("module", print_, make, f"the module for {kernel.release}")
+    entry = store.obtain("module", print_, make, f"the module for {headers.release}")
     if not entry.cached:
-        terminal.say(f"module for {kernel.release}: built in {entry.seconds:.1f} s")
+        terminal.say(f"module for {headers.release}: built in {entry.seconds:.1f} s")
     return Module(entry.path / MODULE, print_, entry.seconds, entry.cached)
 
 
-def _unbuilt(kernel: Distributed, log: Path) -> InfrastructureError:
+def _unbuilt(release: str, log: Path) -> InfrastructureError:
     lines = log.read_text(errors="replace").splitlines()
     first = [line for line in lines if any(word in line for word in _ERRORS)] or lines[-3:]
     shown = "\n".join(f"  {line}" for line in first[:_ERROR_LINES])
     return InfrastructureError(
-        f"the module for {kernel.release} does not build without errors and warnings:\n{shown}",
+        f"the module for {release} does not build without errors and warnings:\n{shown}",
         compiler.doubted(f"all of the log: {log}"),
     )

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness import aptsources, command, fingerprint, paths, store
-from harness.errors import InfrastructureError
+from harness.errors import InfrastructureError, UnavailableError
 
 OS_RELEASE = Path("/etc/os-release")
 APT_FOLDER = Path("/etc/apt")
@@ -50,17 +50,18 @@ class Package:
 def source(name: str) -> Package:
     """The upstream tarball of the host release's source package `name`.
 
-    Raises InfrastructureError without a network, or if the release has no such package.
+    Raises UnavailableError without a network, or if the release has no such package.
     """
     return _obtain(name, None)
 
 
-def binary(name: str, architecture: str) -> Package:
+def binary(name: str, architecture: str, codename: str = "") -> Package:
     """The host release's package `name` for a Debian architecture (i386, amd64); see `unpack`.
 
-    Raises InfrastructureError without a network, or if the release has no such package.
+    Or that of another release of the same distribution, by its code name, from the host's mirror.
+    Raises UnavailableError without a network, or if the release has no such package.
     """
-    return _obtain(name, architecture)
+    return _obtain(name, architecture, codename)
 
 
 def unpack(package: Package, folder: Path, log: Path) -> None:
@@ -82,16 +83,17 @@ def host_release() -> aptsources.Release:
         return aptsources.parse_release("")
 
 
-def _obtain(name: str, architecture: str | None) -> Package:
+def _obtain(name: str, architecture: str | None, codename: str = "") -> Package:
     kind = architecture or "source"
-    folder = paths.downloads_dir() / "packages" / host_release().name / kind / name
+    release = host_release().other(codename)
+    folder = paths.downloads_dir() / "packages" / release.name / kind / name
     with store.disk_errors(folder):
         if not folder.is_dir():
             folder.parent.mkdir(parents=True, exist_ok=True)
             lock = store.lock(folder.parent / "apt.lock", f"the folder of {kind} packages")
             with _one_at_a_time, lock:
                 if not folder.is_dir():
-                    _download(name, architecture, folder)
+                    _download(name, architecture, release, folder)
         return _read(name, folder)
 
 
@@ -120,9 +122,11 @@ def _version(file: str) -> str | None:
     return match["version"].replace("%3a", ":") if match else None
 
 
-def _download(name: str, architecture: str | None, folder: Path) -> None:
+def _download(
+    name: str, architecture: str | None, release: aptsources.Release, folder: Path
+) -> None:
     """Fetch into a folder beside `folder`, which takes its name when it is whole."""
-    apt = _prepared(paths.cache_dir(), architecture)
+    apt = _prepared(paths.cache_dir(), architecture, release)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".partial-") as work:
         partial = Path(work) / name
         partial.mkdir()
@@ -150,7 +154,7 @@ class _Apt:
         return self.root / "log"
 
     def run(self, arguments: Sequence[str], *, what: str, cwd: Path | None = None) -> None:
-        """Run apt-get. Raises InfrastructureError with what it could not do, and why."""
+        """Run apt-get. Raises UnavailableError with what it could not do, and why."""
         try:
             command.run(
                 ["apt-get", "-q", f"-c={self.root / 'apt.conf'}", *arguments],
@@ -161,19 +165,18 @@ class _Apt:
                 env={"LC_ALL": "C"},
             )
         except InfrastructureError as error:
-            raise InfrastructureError(
+            raise UnavailableError(
                 f"{error.message.splitlines()[0]}\n{_failures(self.log)}",
-                "the guest image's first build takes packages from the archive in /etc/apt: "
+                "what is missing here is taken as packages from the archive in /etc/apt: "
                 f"see to the network, or the release, then run this again (log: {self.log})",
             ) from error
 
 
 @functools.cache
-def _prepared(cache: Path, architecture: str | None) -> _Apt:
+def _prepared(cache: Path, architecture: str | None, release: aptsources.Release) -> _Apt:
     """apt-get in a folder of `cache`, its package lists as new as the archive had them when this
     process first asked.
     """
-    release = host_release()
     apt = _Apt(cache / "apt" / f"{release.name}-{architecture or 'source'}")
     shutil.rmtree(apt.root / "lists.d", ignore_errors=True)
     for name in ("state/lists/partial", "cache/archives/partial", "lists.d"):
@@ -182,9 +185,9 @@ def _prepared(cache: Path, architecture: str | None) -> _Apt:
     apt.log.unlink(missing_ok=True)
     lists = _host_lists(release, architecture)
     if not lists:
-        raise InfrastructureError(
+        raise UnavailableError(
             f"{APT_FOLDER} names no archive of {release.name} to take packages from",
-            "the guest image is made from Debian's or Ubuntu's source packages: "
+            "the guest is made from packages of Debian or Ubuntu: "
             "use such a host, with its own archive (component main) in /etc/apt",
         )
     for file, text in lists.items():
@@ -203,14 +206,16 @@ def _failures(log: Path) -> str:
 
 def _host_lists(release: aptsources.Release, architecture: str | None) -> dict[str, str]:
     """The host's lists, rewritten: file name -> text, without those of which nothing is left."""
+    host = host_release()
+    codename = "" if release == host else release.codename
     parts = APT_FOLDER / "sources.list.d"
     lists: dict[str, str] = {}
     for path in [APT_FOLDER / "sources.list", *sorted(parts.glob("*.list"))]:
         if path.is_file():
-            lines = aptsources.rewrite_list(path.read_text(), release, architecture)
+            lines = aptsources.rewrite_list(path.read_text(), host, architecture, codename)
             lists[f"{path.stem}.list"] = "".join(f"{line}\n" for line in lines)
     for path in sorted(parts.glob("*.sources")):
-        paragraphs = aptsources.rewrite_sources(path.read_text(), release, architecture)
+        paragraphs = aptsources.rewrite_sources(path.read_text(), host, architecture, codename)
         lists[path.name] = "\n".join(paragraphs)
     return {name: text for name, text in lists.items() if text}
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from harness import bootable, kernels, statements
+from harness.errors import UnavailableError
 from harness.events import Event, ImageBuilt, KernelBuilt, NotRun, VariantSelected
 from harness.kernels import Kernel
 from harness.request import Request
@@ -32,8 +33,11 @@ def prepare(request: Request, folder: Path, on_event: Callable[[Event], None]) -
     for row in rows:
         if row.sources and missing:
             on_event(NotRun(kernel=row.name, reason="\n".join(map(str, missing))))
-        else:
+            continue
+        try:
             specs += _build(row, request, folder, on_event, upstream=not missing)
+        except UnavailableError as error:
+            on_event(NotRun(kernel=row.name, reason=str(error)))
     return specs
 
 

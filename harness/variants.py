@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness import kernels, paths
+from harness import kernels, packages, paths
 from harness.errors import UserError
 
 # The fragment that makes a kernel one of the matrix: a kernel with divert sockets (SPEC.md O3).
@@ -46,18 +46,23 @@ def load() -> dict[str, Variant]:
     """All variants by name, in the order of harness/data/variants.toml."""
     with (paths.DATA / "variants.toml").open("rb") as stream:
         data = tomllib.load(stream)
-    return {
-        name: Variant(
-            name,
+    rows = [
+        Variant(
+            name.replace("*", kernel),
             tuple(row.get("series", ())),
             tuple(row.get("fragments", ())),
             frozenset(row["options"]),
             row.get("what", ""),
-            row.get("kernel", kernels.REFERENCE),
+            kernel,
             row.get("module", False),
         )
         for name, row in data.items()
-    }
+        for kernel in row.get("kernels", [kernels.REFERENCE])
+    ]
+    # All of one kernel together.
+    order = list(kernels.load())
+    rows.sort(key=lambda row: order.index(row.kernel))
+    return {row.name: row for row in rows}
 
 
 def select(
@@ -68,7 +73,7 @@ def select(
     `variant` is names separated by commas, whole or, of the kernels chosen, short. `matrix` is
     options separated by commas, and stands for every combination of them, none included: n options
     are 2**n variants of each kernel. With both, all that either names; with neither, every variant.
-    `kernel` is names of kernels; without it all are meant that need not be named.
+    `kernel` is names of kernels; without it all are meant that are usual on this host.
 
     Raises UserError for an unknown or missing name; it says which there are and what is near.
     """
@@ -96,7 +101,7 @@ def named(name: str) -> Variant:
 def _kernels(text: str | None) -> list[str]:
     known = kernels.load()
     if text is None:
-        return [row.name for row in known.values() if not row.named_only]
+        return [row.name for row in kernels.usual(packages.host_release().codename)]
     return [_known("kernel", name, known) for name in _names("--kernel", text)]
 
 

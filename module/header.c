@@ -64,6 +64,8 @@ static int complete_header(struct net *net, struct sk_buff *skb,
 	if (!iph->id)
 		__ip_select_ident(net, iph, 1);
 	skb_set_transport_header(skb, iph->ihl * 4);
+	/* Only the first part keeps options that are not to be copied. */
+	IPCB(skb)->opt.optlen = iph->ihl * 4 - sizeof(*iph);
 	return 0;
 }
 

@@ -71,7 +71,6 @@ static unsigned int walk(struct sk_buff *skb, const struct nf_hook_state *state,
 		if (!w.sk)
 			return NF_DROP;		/* P1: as by DENY */
 		divert_take(&w, state);
-		consume_skb(skb);
 		return NF_STOLEN;		/* S9: a success */
 	case FW_REJECT:
 		reject(skb, state);
@@ -90,13 +89,17 @@ static unsigned int walk_in(struct sk_buff *skb, const struct nf_hook_state *sta
 	return walk(skb, state, DIVERT_INPUT, mark);
 }
 
+/* What re-enters here, or came in by injection. */
+static struct divert_mark *forward_mark(void)
+{
+	return mark_of(DIVERT_WAY_FORWARD) ?: mark_of(DIVERT_WAY_IN);
+}
+
 static unsigned int walk_forward(struct sk_buff *skb, const struct nf_hook_state *state)
 {
-	struct divert_mark *mark = mark_of(DIVERT_WAY_FORWARD);
+	struct divert_mark *mark = forward_mark();
 	unsigned int verdict = NF_ACCEPT;
 
-	if (!mark)
-		mark = mark_of(DIVERT_WAY_IN);
 	if (!mark || mark->hook != DIVERT_OUTPUT)
 		verdict = walk(skb, state, DIVERT_FORWARD, mark);
 	if (verdict == NF_ACCEPT)
@@ -146,9 +149,11 @@ static unsigned int hook_forward(void *priv, struct sk_buff *skb,
 				 const struct nf_hook_state *state)
 {
 	unsigned int verdict = NF_ACCEPT;
+	const struct divert_mark *mark;
 
 	local_bh_disable();
-	if (!divert_flight_now() &&
+	mark = forward_mark();
+	if ((!mark || !mark->hook) &&
 	    fw_idle(state->net, skb, DIVERT_FORWARD, DIVERT_OUTPUT))
 		goto out;
 	if (skb_is_gso(skb))
@@ -215,7 +220,6 @@ static unsigned int hook_copy(void *priv, struct sk_buff *skb,
 	local_bh_disable();
 	flight = divert_flight_now();
 	if (flight && flight->way == DIVERT_WAY_OUT && !skb->sk && rt &&
-	    rt->rt_flags & RTCF_LOCAL &&
 	    rt->rt_flags & (RTCF_MULTICAST | RTCF_BROADCAST))
 		divert_mark_copy(skb, &flight->mark);
 	local_bh_enable();

@@ -20,17 +20,31 @@
 #define DIVERT_HEADROOM	ALIGN(LL_MAX_HEADER, 16)
 
 /*
- * The program's packet, charged to the divert socket, with true computed
- * fields (I5), or an error (I6).
+ * What is sent from here is charged to the divert socket until a card has it. All
+ * else is nobody's at once: it only waits with the rest for room, if there is none.
  */
-static struct sk_buff *packet(struct sock *sk, struct msghdr *msg, int len)
+static struct sk_buff *buffer(struct sock *sk, int flags, int len, bool sent, int *err)
+{
+	struct sk_buff *skb;
+
+	if (sent || READ_ONCE(sk->sk_err) ||
+	    READ_ONCE(sk->sk_shutdown) & SEND_SHUTDOWN ||
+	    sk_wmem_alloc_get(sk) >= READ_ONCE(sk->sk_sndbuf))
+		return sock_alloc_send_skb(sk, len, flags & MSG_DONTWAIT, err);
+	skb = alloc_skb(len, sk->sk_allocation | __GFP_RETRY_MAYFAIL);
+	if (!skb)
+		*err = -ENOBUFS;
+	return skb;
+}
+
+/* The program's packet with true computed fields (I5), or an error (I6). */
+static struct sk_buff *packet(struct sock *sk, struct msghdr *msg, int len, bool sent)
 {
 	struct sk_buff *skb;
 	struct iphdr *iph;
 	int err;
 
-	skb = sock_alloc_send_skb(sk, DIVERT_HEADROOM + len,
-				  msg->msg_flags & MSG_DONTWAIT, &err);
+	skb = buffer(sk, msg->msg_flags, DIVERT_HEADROOM + len, sent, &err);
 	if (!skb)
 		return ERR_PTR(err);
 	memset(skb->head, 0, DIVERT_HEADROOM);
@@ -55,6 +69,8 @@ static struct sk_buff *packet(struct sock *sk, struct msghdr *msg, int len)
 	skb->priority = rt_tos2priority(iph->tos);
 	skb->mark = READ_ONCE(sk->sk_mark);
 	memset(IPCB(skb), 0, sizeof(*IPCB(skb)));
+	/* If it is cut, only the first part keeps options not to be copied. */
+	IPCB(skb)->opt.optlen = ip_hdrlen(skb) - sizeof(struct iphdr);
 	return skb;
 
 fail:
@@ -98,7 +114,8 @@ static int packet_type(struct net *net, __be32 daddr)
  * Loopback packets, and multicasts looped back to this host, arrive with the
  * route by which they were sent: looked up as for the wire they would be
  * martians. Find that route again. If the packet was rewritten and is no longer
- * for this host, leave it to the ordinary look-up.
+ * for this host, leave it to the ordinary look-up. A multicast may have come
+ * back for the router alone, without a member here.
  */
 static void loop_route(struct net *net, struct sk_buff *skb, struct net_device *dev)
 {
@@ -110,7 +127,7 @@ static void loop_route(struct net *net, struct sk_buff *skb, struct net_device *
 	rt = divert_route(net, skb, ours ? iph->saddr : 0, oif, RT_SCOPE_UNIVERSE);
 	if (IS_ERR(rt))
 		return;
-	if (rt->rt_flags & RTCF_LOCAL)
+	if (rt->rt_flags & (RTCF_LOCAL | RTCF_MULTICAST))
 		skb_dst_set(skb, &rt->dst);
 	else
 		ip_rt_put(rt);
@@ -228,6 +245,15 @@ static int untagged(struct sock *sk, struct sk_buff *skb, int flags, __be32 addr
 	return dev ? -ENETDOWN : -EADDRNOTAVAIL;
 }
 
+/* Whether this host sends it, as opposed to: receives or forwards it. */
+static bool is_sent(__be32 addr, const struct divert_tag *tag)
+{
+	if (!tag)
+		return !addr;
+	return (tag->what & DIVERT_TAG_HOOK) == DIVERT_OUTPUT &&
+	       !(tag->what & (DIVERT_TAG_FORWARDED | DIVERT_TAG_MROUTE));
+}
+
 /* Returns 0 or a negative error (I6). */
 int divert_inject(struct sock *sk, struct msghdr *msg, size_t len, __be32 addr,
 		  const struct divert_tag *tag)
@@ -240,7 +266,7 @@ int divert_inject(struct sock *sk, struct msghdr *msg, size_t len, __be32 addr,
 	struct sk_buff *skb;
 	int err;
 
-	skb = packet(sk, msg, len);
+	skb = packet(sk, msg, len, is_sent(addr, tag));
 	if (IS_ERR(skb))
 		return PTR_ERR(skb);
 	local_bh_disable();

@@ -8,6 +8,7 @@
 #include <linux/rculist.h>
 #include <linux/skbuff.h>
 #include <net/checksum.h>
+#include <net/ip.h>
 
 #include "rules.h"
 
@@ -158,6 +159,15 @@ static bool take_effect(struct walk *w)
 	return !(fw->fw_flg & IP_FW_F_NETLINK) || fw_netlink_copy(w->packet, fw);
 }
 
+/* T3: a rule that takes nothing before its place, and has no other effect there. */
+static bool is_passed_by(const struct walk *w)
+{
+	const struct ip_fw *fw = &w->rule->fw;
+
+	return w->state != LIVE && w->rule->target == FW_DIVERT && !w->rule->branch &&
+	       !fw->fw_mark && !(fw->fw_flg & IP_FW_F_MARKABS);
+}
+
 /* A DIVERT rule has matched: false if the next one is tried. */
 static bool diverts(struct walk *w)
 {
@@ -213,6 +223,8 @@ static int walk(struct walk *w)
 		}
 		w->number++;
 		come_by(w);
+		if (is_passed_by(w))
+			continue;
 		if (!fw_matches(&w->rule->fw, &w->look, w->ip))
 			continue;
 		if (w->packet && !take_effect(w))
@@ -263,6 +275,10 @@ int fw_walk(struct divert_walk *packet, const struct iphdr *ip, unsigned int len
 
 	if (ip->ihl < 5)
 		return FW_ACCEPT;		/* a raw socket's rubbish */
+	if (list_empty(&chain->rules) && !ip_is_fragment(ip)) {
+		fw_count_add(chain->count, 1, ntohs(ip->tot_len));
+		return READ_ONCE(chain->policy);
+	}
 	if (packet->mark && packet->mark->hook == packet->hook)
 		w.state = QUIET;
 	return begin(&w);

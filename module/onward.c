@@ -50,8 +50,6 @@ static int through(struct net *net, struct sk_buff *skb, struct net_device *in)
 		return -EMSGSIZE;
 	}
 	IPCB(skb)->flags |= IPSKB_FORWARDED;
-	/* I2: if it is cut, only the first part keeps options not to be copied. */
-	IPCB(skb)->opt.optlen = ip_hdrlen(skb) - sizeof(struct iphdr);
 	nf_hook_state_init(&state, NF_INET_FORWARD, NFPROTO_IPV4, in, skb_dst(skb)->dev,
 			   NULL, net, forward_finish);
 	err = divert_resume_at(skb, &state);
@@ -202,7 +200,7 @@ int divert_outbound(struct sock *sk, struct sk_buff *skb, int flags,
 		bool df = ip_hdr(skb)->frag_off & htons(IP_DF);
 
 		if (df && tag) {
-			/* TCP waits for this, which is no packet given back. */
+			/* TCP waits for this, which is a packet of its own. */
 			flight->left = true;
 			icmp_send(skb, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED,
 				  htonl(limit));

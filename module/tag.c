@@ -3,7 +3,8 @@
  * The tag (S6): where a packet was taken, in the ten bytes that IP leaves free
  * in a sockaddr_in. The check value covers the address too, so that "given
  * back with the address it was received with" is one comparison. It keeps out
- * rubbish and stale stack contents.
+ * rubbish and stale stack contents, and need not keep out more: who may send here
+ * may inject without a tag.
  *
  *	sin_port	check, upper 16 of 24 bits
  *	sin_zero[0]	what, never 0
@@ -11,9 +12,9 @@
  *	sin_zero[4..6]	rule
  *	sin_zero[7]	check, lower 8 bits
  */
+#include <linux/jhash.h>
 #include <linux/once.h>
 #include <linux/random.h>
-#include <linux/siphash.h>
 
 #include "socket.h"
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0)
@@ -22,13 +23,13 @@
 #include <asm/unaligned.h>
 #endif
 
-static siphash_key_t key __read_mostly;
+static u32 key __read_mostly;
 
 static u32 check_of(__be32 addr, const struct divert_tag *tag)
 {
 	net_get_random_once(&key, sizeof(key));
-	return siphash_3u32((__force u32)addr, tag->rule | (u32)tag->what << 24,
-			    tag->ifindex, &key) & 0xffffff;
+	return jhash_3words((__force u32)addr, tag->rule | (u32)tag->what << 24,
+			    tag->ifindex, key) & 0xffffff;
 }
 
 void divert_tag_write(struct sockaddr_in *sin, const struct divert_tag *tag)

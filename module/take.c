@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Taking a packet: a complete copy (S7) with its tag (S5, S6) is queued (S9).
+ * Taking a packet: complete (S7), with its tag (S5, S6), it is queued (S9).
  *
- * A copy, because TCP rewrites the original when it retransmits, sniffers
- * share its data, and its sender is charged for it until it is freed.
+ * A copy of it, because TCP rewrites the original when it retransmits, sniffers
+ * share its data, and its sender is charged for it until it is freed. What came
+ * from a card and is nobody else's is queued itself: to copy it costs as much as
+ * all the rest of the taking.
  */
 #include <linux/inetdevice.h>
 #include <linux/netdevice.h>
@@ -95,8 +97,13 @@ static void complete_options(const struct sk_buff *skb, struct sk_buff *copy)
 
 	if (!opt->optlen)
 		return;
-	us = inet_select_addr(rt->dst.dev, rt_nexthop(rt, ip_hdr(skb)->daddr),
-			      RT_SCOPE_UNIVERSE);
+	/* As ip_rt_get_source(): to a group, routed as if sent, its own source. */
+	if (rt_is_output_route(rt))
+		us = ip_hdr(skb)->saddr;
+	else
+		us = inet_select_addr(rt->dst.dev,
+				      rt_nexthop(rt, ip_hdr(skb)->daddr),
+				      RT_SCOPE_UNIVERSE);
 	if (opt->rr_needaddr)
 		memcpy(raw + opt->rr + raw[opt->rr + 2] - 5, &us, 4);
 	if (opt->srr_is_hit) {
@@ -113,12 +120,47 @@ static void complete_options(const struct sk_buff *skb, struct sk_buff *copy)
 	}
 }
 
-static struct sk_buff *complete_copy(const struct divert_walk *w,
+static void complete_header(const struct sk_buff *skb, struct sk_buff *copy,
+			    const struct nf_hook_state *state)
+{
+	struct iphdr *iph = ip_hdr(copy);
+
+	if (iph->ihl < 5 || iph->ihl * 4 > copy->len)
+		return;			/* a raw socket's rubbish */
+	if (state->hook == NF_INET_FORWARD)
+		complete_options(skb, copy);
+	if (skb_is_gso(skb))
+		iph->tot_len = htons(skb->len);
+	ip_send_check(iph);
+}
+
+/*
+ * Nobody else reads, writes or is charged for this packet or a part of it, and it
+ * takes no more memory than two copies would.
+ */
+static bool is_ours(struct sk_buff *skb, const struct nf_hook_state *state)
+{
+	return state->hook != NF_INET_LOCAL_OUT && !skb->sk && !skb->destructor &&
+	       !skb_shared(skb) && !skb_cloned(skb) && !skb_zcopy(skb) &&
+	       !skb_has_shared_frag(skb) && !skb_has_frag_list(skb) &&
+	       !skb_is_gso(skb) && !skb_pfmemalloc(skb) &&
+	       skb->ip_summed != CHECKSUM_PARTIAL &&
+	       skb->truesize <= 2 * SKB_TRUESIZE(skb->len);
+}
+
+/* Lets go of all that a queued packet must not hold, or show. */
+static void detach(struct sk_buff *skb)
+{
+	skb_dst_drop(skb);
+	nf_reset_ct(skb);
+	skb_ext_reset(skb);
+	skb->dev = NULL;
+}
+
+static struct sk_buff *complete_copy(struct sk_buff *skb,
 				     const struct nf_hook_state *state)
 {
-	struct sk_buff *skb = w->skb;
 	struct sk_buff *copy = alloc_skb(skb->len, GFP_ATOMIC | __GFP_NOWARN);
-	struct iphdr *iph;
 
 	if (!copy)
 		return NULL;
@@ -126,14 +168,7 @@ static struct sk_buff *complete_copy(const struct divert_walk *w,
 	skb_reset_network_header(copy);
 	copy->tstamp = skb_tstamp(skb);		/* not when TCP wants it sent */
 	complete_transport(skb, copy);
-	iph = ip_hdr(copy);
-	if (iph->ihl < 5 || iph->ihl * 4 > copy->len)
-		return copy;		/* a raw socket's rubbish */
-	if (state->hook == NF_INET_FORWARD)
-		complete_options(skb, copy);
-	if (skb_is_gso(skb))
-		iph->tot_len = htons(skb->len);
-	ip_send_check(iph);
+	complete_header(skb, copy, state);
 	return copy;
 }
 
@@ -171,20 +206,25 @@ static bool enqueue(struct sock *sk, struct sk_buff *copy)
 	return fits;
 }
 
-/* S9, P4: what finds no room is dropped, and it is no error. */
+/* S9, P4: what finds no room is dropped, and it is no error. Consumes the packet. */
 void divert_take(struct divert_walk *w, const struct nf_hook_state *state)
 {
 	struct divert_sock *ds = divert_sk(w->sk);
-	struct sk_buff *copy;
+	struct sk_buff *skb = w->skb, *copy = skb;
+	struct sockaddr_in sin;
 
-	divert_hold(w->net, w->skb, w->hook);
-	copy = complete_copy(w, state);
-	if (!copy) {
-		atomic_inc(&ds->dropped);
-		return;
+	divert_hold(w->net, skb, w->hook);
+	describe(w, state, &sin);
+	if (is_ours(skb, state)) {
+		complete_header(skb, skb, state);
+		detach(skb);
+	} else {
+		copy = complete_copy(skb, state);
+		consume_skb(skb);
 	}
-	describe(w, state, (struct sockaddr_in *)copy->cb);
-	if (!enqueue(w->sk, copy)) {
+	if (copy)
+		memcpy(copy->cb, &sin, sizeof(sin));
+	if (!copy || !enqueue(w->sk, copy)) {
 		kfree_skb(copy);
 		atomic_inc(&ds->dropped);
 		return;

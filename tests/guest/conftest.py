@@ -173,12 +173,6 @@ def icmp_errors(shell: Shell) -> None:
 
 
 @pytest.fixture
-def slack(expected: Callable[[str], str]) -> int:
-    """How many objects of a kind /proc/slabinfo may count that are not in use."""
-    return int(expected("memory-slack"))
-
-
-@pytest.fixture
 def dummy(expected: Callable[[str], str]) -> str:
     """The name of an interface that is down, and sends nowhere."""
     return expected("dummy-interface")

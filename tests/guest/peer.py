@@ -104,3 +104,19 @@ def segments(guest: Machine, near: Wire, port: int) -> list[bytes]:
     """The guest's segments to a port of ours, as they left."""
     guest.barrier()
     return [data for data in ip_packets(near.captured()) if IP(data)[TCP].dport == port]
+
+
+def completed(taken: list[bytes], given_back: list[bytes]) -> list[bytes]:
+    """`taken`, each without an ID with that of its like in `given_back`: I5 has it filled in."""
+    return [
+        with_id(data, left) if data[4:6] == bytes(2) else data
+        for data, left in zip(taken, given_back, strict=True)
+    ]
+
+
+def with_id(data: bytes, other: bytes) -> bytes:
+    """`data` with the ID of `other`."""
+    packet = IP(data)
+    packet.id = IP(other).id
+    del packet.chksum
+    return bytes(packet)

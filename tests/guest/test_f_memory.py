@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 import pytest
 from scapy.layers.inet import IP
 
+from harness import memory
 from harness.deadline import Deadline
 from harness.machine import Machine
 from harness.shell import Shell
@@ -24,19 +24,6 @@ from tests.guest.traffic import NEAR, OTHER
 statement = pytest.mark.statement
 
 PORT = 1234
-
-
-def memory(shell: Shell) -> dict[str, int]:
-    """What of those sorts of memory that fragments take is in use."""
-    text = shell.check("cat /proc/slabinfo")
-    rows = re.findall(r"^(skbuff_head_cache|size-(?:32|64|128|2048)) +(\d+)", text, re.MULTILINE)
-    return {name: int(number) for name, number in rows}
-
-
-def grown(before: dict[str, int], after: dict[str, int], slack: int) -> dict[str, int]:
-    """What there is more of, beyond what the look itself may take."""
-    more = {name: after[name] - number for name, number in before.items()}
-    return {name: number for name, number in more.items() if number > slack}
 
 
 INCOMPLETE = 40
@@ -59,12 +46,11 @@ def test_datagrams_that_time_out(
     calls: Calls,
     icmp_errors: None,
     expected: Callable[[str], str],
-    slack: int,
 ) -> None:
     """What they took is free again; a first fragment's sender is told, if the kernel does that."""
     open_raw(calls)
     shell.check("echo 0 >/proc/sys/net/ipv4/ipfrag_time")
-    before = memory(shell)
+    before = memory.in_use(shell)
     for number in range(1, INCOMPLETE + 1):
         near.send(IP(fragments("0:AAA+", number)[0]))
         near.send(IP(fragments("6:C", 1000 + number)[0]))
@@ -76,7 +62,7 @@ def test_datagrams_that_time_out(
     assert sorted(IP(data[28:]).id for data in told) == (
         list(range(1, INCOMPLETE + 1)) if expected("reassembly-timeout") == "told" else []
     )
-    assert grown(before, memory(shell), slack) == {}
+    assert memory.lost(before, memory.in_use(shell)) == {}
     # What comes too late is a datagram of its own, and the next one is received.
     shell.check("echo 30 >/proc/sys/net/ipv4/ipfrag_time")
     near.send_all(map(IP, fragments("3:BBB", 1) + fragments("0:AAA+ 3:BBB", 2)))
@@ -91,20 +77,19 @@ def test_given_back_after_the_rest_timed_out(
     calls: Calls,
     divert: Divert,
     chains: Chains,
-    slack: int,
 ) -> None:
     """A program that keeps a fragment too long loses the datagram, nothing else."""
     open_raw(calls)
     socket = divert(PORT)
     chains.append(f"input -i {NEAR.interface} -p {OTHER} -f -j DIVERT {PORT}")
     shell.check("echo 0 >/proc/sys/net/ipv4/ipfrag_time")
-    before = memory(shell)
+    before = memory.in_use(shell)
     near.send_all(map(IP, fragments("0:AAA+ 3:BBB", 1)))
     expire(shell, 1)
     socket.give_back(socket.take())
     expire(shell, 2)
     assert delivered(calls) == {}
-    assert grown(before, memory(shell), slack) == {}
+    assert memory.lost(before, memory.in_use(shell)) == {}
 
 
 @statement("F6/memory")
@@ -113,18 +98,17 @@ def test_memory_for_fragments_is_bounded(
     near: Wire,
     shell: Shell,
     calls: Calls,
-    slack: int,
     expected: Callable[[str], str],
 ) -> None:
     """Above a threshold some go; where those are the oldest, what is whole is still received."""
     open_raw(calls)
     limits = "/proc/sys/net/ipv4/ipfrag"
     shell.check(f"echo 16384 >{limits}_low_thresh && echo 32768 >{limits}_high_thresh")
-    before = memory(shell)
+    before = memory.in_use(shell)
     letters = "Q" * 180
     near.send_all(IP(fragments(f"0:{letters}+", number)[0]) for number in range(1, 200))
-    buffers = memory(shell)["skbuff_head_cache"] - before["skbuff_head_cache"]
-    assert buffers <= 32768 // 1500 + slack
+    buffers = memory.in_use(shell).buffers - before.buffers
+    assert buffers <= 32768 // 1500 + before.slack[memory.BUFFERS]
     near.send_all(map(IP, fragments("0:AAA+ 3:BBB", 1000)))
     oldest = expected("fragments-above-threshold") == "oldest go"
     assert delivered(calls) == ({1000: spelled("AAABBB")} if oldest else {})
@@ -138,10 +122,9 @@ def test_fragments_with_no_listener_or_one_that_dies_are_freed(
     calls: Calls,
     divert: Divert,
     chains: Chains,
-    slack: int,
 ) -> None:
     shell.check("echo 0 >/proc/sys/net/ipv4/ipfrag_time")
-    before = memory(shell)
+    before = memory.in_use(shell)
     chains.append(f"input -i {NEAR.interface} -p {OTHER} -j DIVERT {PORT}")
     for number in range(INCOMPLETE):
         near.send_all(map(IP, fragments("0:AAA+ 3:BBB", number + 1)))
@@ -150,4 +133,4 @@ def test_fragments_with_no_listener_or_one_that_dies_are_freed(
         near.send_all(map(IP, fragments("0:AAA+ 3:BBB", number + 1)))
     socket.close()
     guest.barrier()
-    assert grown(before, memory(shell), slack) == {}
+    assert memory.lost(before, memory.in_use(shell)) == {}

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -159,17 +160,24 @@ INNER = built(
 
 @statement("R2/tunnel")
 def test_outer_packet_of_a_tunnel_meets_no_output_chain(
-    guest: Machine, near: Wire, far: Wire, chains: Chains, tunnel: str
+    guest: Machine,
+    near: Wire,
+    far: Wire,
+    chains: Chains,
+    tunnel: str,
+    expected: Callable[[str], str],
 ) -> None:
-    chains.append(
-        f"output -i {tunnel}", f"output -i {FAR.interface} -j DENY", f"forward -i {tunnel}"
-    )
+    chains.append(f"output -i {tunnel}", f"output -i {FAR.interface}", f"forward -i {tunnel}")
     near.send(IP(INNER))
     (outer,) = (IP(data) for data in left(guest, far))
     assert (outer.src, outer.dst, outer.proto) == (FAR.guest_ip, FAR.host_ip, 4)
     assert bytes(outer.payload) == hop(INNER)
-    assert chains.counts("output") == [1, 0]
+    meets = {"no output chain": 0, "the output chain": 1}[expected("outer-packet")]
+    assert chains.counts("output") == [1, meets]
     assert chains.counts("forward") == [1]
+    chains(f"-R output 2 -i {FAR.interface} -j DENY")
+    near.send(IP(INNER))
+    assert len(left(guest, far)) == 1 - meets
 
 
 @statement("R2/tunnel-divert", "R2/hooks")
@@ -182,8 +190,9 @@ def test_what_is_diverted_before_a_tunnel_goes_through_it(
     divert: Divert,
     chains: Chains,
     tunnel: str,
+    expected: Callable[[str], str],
 ) -> None:
-    """And its outer packet is taken by no rule for the interface that it leaves by."""
+    """And its outer packet is taken as any that meets the output chain, or by no rule at all."""
     socket, other = divert(PORT), divert(PORT + 1)
     interface = NEAR.interface if chain == "input" else tunnel
     chains.append(f"{chain} -i {interface} -j DIVERT {PORT}")
@@ -193,6 +202,11 @@ def test_what_is_diverted_before_a_tunnel_goes_through_it(
     assert taken.data == (INNER if chain == "input" else hop(INNER))
     assert left(guest, far) == []
     socket.give_back(taken)
+    if expected("outer-packet") == "the output chain":
+        taken = other.take()
+        assert bytes(IP(taken.data).payload) == hop(INNER)
+        assert left(guest, far) == []
+        other.give_back(taken)
     (outer,) = (IP(data) for data in left(guest, far))
     assert bytes(outer.payload) == hop(INNER)
     assert socket.rest() == other.rest() == []

@@ -179,6 +179,14 @@ def test_fionread_tells_the_next_packets_length(
     assert (told, fionread()) == (lengths, 0)
 
 
+@statement("S8/ioctl")
+def test_ioctl_of_the_interfaces(diverted: Calls) -> None:
+    diverted.ok("socket", "udp", "inet", "dgram", 17)
+    numbers = [diverted.ok("ifindex", name, "eth2")["value"] for name in ("udp", "d")]
+    assert numbers[0] == numbers[1] > 0
+    assert diverted.error("ifindex", "d", "nowhere") == "ENODEV"
+
+
 @statement("S8/trunc")
 @pytest.mark.parametrize("room", [0, 1, 19, 20, 24])
 def test_packet_larger_than_the_buffer_is_cut_and_says_so(

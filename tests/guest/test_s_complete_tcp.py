@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from tests.guest.peer import (
     MSS,
     SERVICE,
     Peer,
+    completed,
     connection_from,
     connection_to,
     segments,
@@ -31,6 +33,11 @@ statement = pytest.mark.statement
 
 PORT = 1234
 RULE = f"output -i {NEAR.interface} -p TCP -j DIVERT {PORT}"
+
+
+def is_syn_ack(data: bytes) -> bool:
+    """Whether it is the answer to a connection's first segment."""
+    return str(IP(data)[TCP].flags) == "SA"
 
 
 @pytest.mark.parametrize(
@@ -50,21 +57,32 @@ def test_segments_are_taken_as_they_would_have_left(
     near: Wire,
     chains: Chains,
     listen: Listen,
+    expected: Callable[[str], str],
 ) -> None:
     """With and without path MTU discovery, which sets DF after the chain."""
     no_discovery = {"want": 0, "dont": 1}[discovery]
     shell.check(f"echo {no_discovery} >/proc/sys/net/ipv4/ip_no_pmtu_disc")
     serve(calls)
     connection(calls, near, 3001)
-    expected = segments(guest, near, 3001)
-    assert {str(IP(data).flags) for data in expected} == {"" if no_discovery else "DF"}
+    plain = segments(guest, near, 3001)
+    with_discovery = {"" if no_discovery else "DF"}
+    flags = {
+        name: {str(IP(data).flags) for data in plain if is_syn_ack(data) == name}
+        for name in (True, False)
+    }
+    assert flags[False] == with_discovery
+    if connection is connection_from:
+        always = expected("small-syn-ack") == "always DF"
+        assert flags[True] == ({"DF"} if always else with_discovery)
     chains.append(RULE)
     listener = listen(PORT, "--reinject")
     connection(calls, near, 3002)
     left = segments(guest, near, 3002)
     read = [seen.data for seen in listener.finish()]
+    if expected("segments-with-dont-fragment") == "may have none":
+        read = completed(read, left)
     assert read == left
-    assert list(map(shape, read)) == list(map(shape, expected))
+    assert list(map(shape, read)) == list(map(shape, plain))
     assert all(header_is_right(data) and transport_is_right(data) for data in read)
 
 

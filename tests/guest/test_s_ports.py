@@ -21,7 +21,7 @@ statement = pytest.mark.statement
 Proc = Callable[[], ProcDivert]
 
 FIRST = 1000
-# 2.2.12 has 512 tasks; the last few are kept for root, which is what the tests are.
+# 2.2.12 has room for 512 tasks.
 TASKS = 512
 
 
@@ -93,7 +93,13 @@ def test_200_processes_at_once_get_their_own_packets_only(
 
 
 @statement("S3/tasks")
-def test_as_many_processes_as_there_is_room_for_tasks(shell: Shell, calls: Calls) -> None:
+def test_as_many_processes_as_there_is_room_for_tasks(
+    shell: Shell, calls: Calls, expected: Callable[[str], str]
+) -> None:
+    if expected("room-for-tasks") == "as set":
+        shell.check(f"echo {TASKS} >/proc/sys/kernel/threads-max")
+    # "0.00 0.00 0.00 1/23 45": running, of all.
+    others = int(shell.check("cat /proc/loadavg").split("/")[1].split()[0])
     calls.ok("open", "proc", "/proc/net/divert", "read")
     process = start(shell, FIRST, TASKS)
     (ready,) = rows(process, "ready")
@@ -101,7 +107,7 @@ def test_as_many_processes_as_there_is_room_for_tasks(shell: Shell, calls: Calls
     assert (failed["call"], failed["error"]) == ("fork", "EAGAIN")
     processes = int(str(ready["processes"]))
     assert ready["bound"] == processes
-    assert TASKS - 30 < processes < TASKS
+    assert abs(TASKS - others - processes) < 10
     assert listed(calls) == list(range(FIRST, FIRST + processes))
     # They end, and all of their ports are free.
     process.end_input()
@@ -139,8 +145,9 @@ def test_every_port_can_be_bound(first: int, shell: Shell, proc_divert: Proc) ->
 @statement("S4/port-0", "S4/getsockname")
 def test_port_0_goes_through_the_whole_range(calls: Calls) -> None:
     """It begins in the middle, and goes on behind the end of the range with 1, not with 0."""
-    row = calls.ok("freeports", 33000)
-    assert (row["result"], row["value"]) == (33000, 33000)
+    for _ in range(11):
+        row = calls.ok("freeports", 3000)
+        assert (row["result"], row["value"]) == (3000, 3000)
 
 
 @statement("S4/port-0")

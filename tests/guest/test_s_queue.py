@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 import socket
 import struct
 import time
@@ -12,6 +11,7 @@ from collections.abc import Callable
 import pytest
 from scapy.layers.inet import IP, IPOption
 
+from harness import memory
 from harness.machine import Machine
 from harness.shell import Shell
 from harness.wire import Wire
@@ -29,8 +29,6 @@ PORT = 1234
 # SO_RCVBUF's bound on a divert socket, and what a packet of 28 bytes is charged (docs/kernel.md,
 # Memory). A packet is queued while the sum stays below the bound.
 BOUND, CHARGE = 65552, 32
-# The slack where the allocator counts exactly: what a look at the guest's memory itself may take.
-SLACK = 8
 SMALL, FITS = 28, (BOUND - 1) // CHARGE
 
 
@@ -91,7 +89,7 @@ def test_queue_is_full_at_its_bound(calls: Calls, chains: Chains, proc_divert: P
 
 @statement("S9/larger")
 def test_receive_buffer_makes_the_queue_longer(
-    shell: Shell, calls: Calls, chains: Chains, proc_divert: Proc, slack: int
+    shell: Shell, calls: Calls, chains: Chains, proc_divert: Proc
 ) -> None:
     shell.check("echo 200000 >/proc/sys/net/core/rmem_max")
     filler = Filler(calls, chains, PORT)
@@ -102,39 +100,22 @@ def test_receive_buffer_makes_the_queue_longer(
     assert proc_divert().ports[PORT] == Counters(3 * LARGEST, 3, 2, 0)
 
 
-def memory(shell: Shell) -> dict[str, int]:
-    """How many sockets, and how many buffers, the guest has."""
-    text = shell.check("cat /proc/slabinfo /proc/net/sockstat")
-    rows = re.findall(r"^(skbuff_head_cache|sock|size-32) +(\d+)", text, re.MULTILINE)
-    found = {name: int(number) for name, number in rows}
-    return found | {"sockets": int(re.findall(r"sockets: used (\d+)", text)[0])}
-
-
-def leaked(before: dict[str, int], after: dict[str, int], slack: int) -> dict[str, int]:
-    """What there is more of, beyond what the look itself and its connection may take."""
-    more = {name: after[name] - number for name, number in before.items()}
-    return {name: number for name, number in more.items() if number > slack}
-
-
 @statement("S10/close")
-def test_close_frees_what_was_queued(
-    shell: Shell, calls: Calls, chains: Chains, slack: int
-) -> None:
+def test_close_frees_what_was_queued(shell: Shell, calls: Calls, chains: Chains) -> None:
     filler = Filler(calls, chains, PORT)
-    before = memory(shell)
+    before = memory.in_use(shell)
     for _ in range(3):
         bound(calls, "d", PORT)
         # Those for which there is no room are freed too.
         filler.send(SMALL, FITS + 500)
-        full = memory(shell)
-        more = full["skbuff_head_cache"] - before["skbuff_head_cache"]
-        assert FITS - (slack - SLACK) <= more <= FITS + slack
+        full = memory.in_use(shell)
+        assert abs(full.buffers - before.buffers - FITS) <= before.slack[memory.BUFFERS]
         calls.ok("close", "d")
-        assert leaked(before, memory(shell), slack) == {}
-    for _ in range(2 * SLACK):
+        assert memory.lost(before, memory.in_use(shell)) == {}
+    for _ in range(2 * memory.SLACK):
         bound(calls, "d", PORT)
         calls.ok("close", "d")
-    assert leaked(before, memory(shell), slack) == {}
+    assert memory.lost(before, memory.in_use(shell)) == {}
 
 
 @statement("S10/close")
@@ -193,17 +174,16 @@ def test_killing_the_process_frees_what_was_queued(
     listen: Listen,
     proc_divert: Proc,
     expected: Callable[[str], str],
-    slack: int,
 ) -> None:
     filler = Filler(calls, chains, PORT)
     chains.append(PLACES[2].rule(f"DIVERT {PORT}"))
-    before = memory(shell)
+    before = memory.in_use(shell)
     listener = listen(PORT, "--idle")
     filler.send(SMALL, FITS)
-    more = memory(shell)["skbuff_head_cache"] - before["skbuff_head_cache"]
-    assert more >= FITS - (slack - SLACK)
+    more = memory.in_use(shell).buffers - before.buffers
+    assert more >= FITS - before.slack[memory.BUFFERS]
     listener.stop(name)
-    assert leaked(before, memory(shell), slack) == {}
+    assert memory.lost(before, memory.in_use(shell)) == {}
     assert proc_divert() == ProcDivert({40000: Counters(0, 0, 0, FITS)}, 0)
     # The next packet meets the rule of those on whose port nobody listens.
     flow = traffic.send("through", "udp")
@@ -244,11 +224,10 @@ def test_close_while_packets_arrive(
     chains: Chains,
     proc_divert: Proc,
     expected: Callable[[str], str],
-    slack: int,
 ) -> None:
     """Listeners that come, take three packets and go, one after another, under constant load."""
     chains.append(f"forward -i {FAR.interface} -p UDP -j DIVERT {PORT}")
-    before = memory(shell)
+    before = memory.in_use(shell)
     loop = f"for n in 1 2 3 4; do interceptor --json --count 3 {PORT} || exit; done"
     listeners = shell.start(f"sh -c '{loop}'")
     sent = 0
@@ -266,4 +245,4 @@ def test_close_while_packets_arrive(
     assert 0 <= now.no_listener <= sent - 12
     arrived = {"passes": now.no_listener, "dropped": 0}[expected("no-listener")]
     assert len(ip_packets(far.captured())) == arrived
-    assert leaked(before, memory(shell), slack) == {}
+    assert memory.lost(before, memory.in_use(shell)) == {}

@@ -13,7 +13,7 @@ from harness.shell import Shell
 from harness.wire import Wire
 from tests.guest.chains import Chains
 from tests.guest.conftest import Listen
-from tests.guest.peer import MSS, Peer
+from tests.guest.peer import MSS, Peer, completed
 from tests.guest.programs import Calls, ProcDivert
 from tests.guest.traffic import TCP_PORT, header_is_right
 
@@ -32,6 +32,7 @@ def test_tcp_through_two_queues_on_the_loopback(
     listen: Listen,
     chains: Chains,
     proc_divert: Callable[[], ProcDivert],
+    expected: Callable[[str], str],
 ) -> None:
     """Both ends are the guest's: each segment leaves through one port and comes in by the other."""
     server, client = Calls(shell), calls
@@ -64,7 +65,10 @@ def test_tcp_through_two_queues_on_the_loopback(
     # Nothing was lost between the two, and nothing made twice.
     assert counts[A] == counts[B]
     first = [seen.data for seen in out.finish()]
-    assert first == [seen.data for seen in come_in.finish()]
+    second = [seen.data for seen in come_in.finish()]
+    if expected("segments-with-dont-fragment") == "may have none":
+        first = completed(first, second)
+    assert first == second
     assert len(first) == counts[A].delivered
     payload = b"".join(bytes(IP(data)[TCP].payload) for data in unique(first))
     assert len(payload) == BYTES
@@ -99,6 +103,7 @@ def test_tcp_through_two_queues_by_wire(
     listen: Listen,
     chains: Chains,
     proc_divert: Callable[[], ProcDivert],
+    expected: Callable[[str], str],
 ) -> None:
     """A connection with the wire's host: handshake, data both ways, and its end."""
     calls.ok("socket", "listener", "inet", "stream", 0)
@@ -130,9 +135,11 @@ def test_tcp_through_two_queues_by_wire(
     counts = proc_divert().ports
     assert [counts[port].dropped for port in (A, B)] == [0, 0]
     assert [counts[port].injected for port in (A, B)] == [counts[port].delivered for port in (A, B)]
-    left = [bytes(each[IP]) for each in near.received(lambda each: TCP in each)]
-    assert all(header_is_right(data[: int.from_bytes(data[2:4], "big")]) for data in left)
-    assert [seen.data for seen in out.finish()] == [
-        data[: int.from_bytes(data[2:4], "big")] for data in left
-    ]
+    frames = [bytes(each[IP]) for each in near.received(lambda each: TCP in each)]
+    left = [data[: int.from_bytes(data[2:4], "big")] for data in frames]
+    assert all(header_is_right(data) for data in left)
+    taken = [seen.data for seen in out.finish()]
+    if expected("segments-with-dont-fragment") == "may have none":
+        taken = completed(taken, left)
+    assert taken == left
     assert len(come_in.finish()) == counts[A].delivered == sent

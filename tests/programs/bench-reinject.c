@@ -7,53 +7,17 @@
  * where calls are those that received. Any error ends it: {"event":"failed","call":"sendto","error":"EPERM"}.
  */
 #define _GNU_SOURCE
+#include "bench.h"
 #include "common.h"
 
-#include <errno.h>
-#include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define BATCH_MAX	64
-
-/* Libraries that are older than the calls have neither their numbers nor this structure. */
-struct message {
-	struct msghdr header;
-	unsigned int length;
-};
-
-#ifdef __i386__
-#define RECVMMSG	337
-#define SENDMMSG	345
-#else
-#define RECVMMSG	299
-#define SENDMMSG	307
-#endif
-#define WAIT_FOR_ONE	0x10000
-
 static unsigned char packets[BATCH_MAX][PACKET_MAX];
-static volatile unsigned long packet_count, call_count;
 static int fd;
-
-static void failed(const char *call)
-{
-	printf("{\"event\":\"failed\",\"call\":\"%s\",\"error\":\"%s\"}\n", call, errno_name(errno));
-	fflush(stdout);
-	exit(2);
-}
-
-/* The program is in a system call, or between two: nothing of stdio is in use. */
-static void end(int number)
-{
-	(void)number;
-	printf("{\"event\":\"end\",\"packets\":%lu,\"calls\":%lu}\n", packet_count, call_count);
-	fflush(stdout);
-	_exit(0);
-}
 
 static void one_a_call(void)
 {
@@ -129,9 +93,7 @@ int main(int argc, char **argv)
 	address.sin_port = htons((uint16_t)port);
 	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
 		failed("bind");
-	signal(SIGTERM, end);
-	printf("{\"event\":\"ready\"}\n");
-	fflush(stdout);
+	ready();
 	if (batch)
 		many_a_call((unsigned int)batch);
 	else

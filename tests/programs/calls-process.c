@@ -8,12 +8,6 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-/* The C libraries export them, but not all declare them. Version 1, the only one that 2.2 knows. */
-extern int capget(void *header, void *data);
-extern int capset(void *header, const void *data);
-
-#define CAPABILITY_VERSION	0x19980330
-
 static const struct constant capabilities[] = {
 	{ "all", -1 }, { "net_bind_service", 1 << 10 }, { "net_admin", 1 << 12 },
 	{ "net_raw", 1 << 13 }, { NULL, 0 },
@@ -26,17 +20,7 @@ static void do_setuid(const struct call *call, struct reply *reply)
 
 static void do_capdrop(const struct call *call, struct reply *reply)
 {
-	struct { uint32_t version; int pid; } header = { CAPABILITY_VERSION, 0 };
-	struct { uint32_t effective, permitted, inheritable; } data;
-	uint32_t drop = (uint32_t)constant_of(call->words[1], capabilities);
-
-	answer(reply, capget(&header, &data));
-	if (reply->result < 0)
-		return;
-	data.effective &= ~drop;
-	data.permitted &= ~drop;
-	data.inheritable &= ~drop;
-	answer(reply, capset(&header, &data));
+	answer(reply, capabilities_drop((uint32_t)constant_of(call->words[1], capabilities)));
 }
 
 static void do_exit(const struct call *call, struct reply *reply)

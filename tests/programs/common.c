@@ -162,3 +162,22 @@ const char *address_text(struct in_addr address)
 	snprintf(text, sizeof(buffers[0]), "%d.%d.%d.%d", quad[0], quad[1], quad[2], quad[3]);
 	return text;
 }
+
+/* The C libraries export them, but not all declare them. Version 1, the only one that 2.2 knows. */
+extern int capget(void *header, void *data);
+extern int capset(void *header, const void *data);
+
+#define CAPABILITY_VERSION	0x19980330
+
+int capabilities_drop(uint32_t drop)
+{
+	struct { uint32_t version; int pid; } header = { CAPABILITY_VERSION, 0 };
+	struct { uint32_t effective, permitted, inheritable; } data;
+
+	if (capget(&header, &data) < 0)
+		return -1;
+	data.effective &= ~drop;
+	data.permitted &= ~drop;
+	data.inheritable &= ~drop;
+	return capset(&header, &data);
+}

@@ -5,6 +5,7 @@
 
 #include <netinet/in.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #define IPPROTO_DIVERT	254
@@ -27,6 +28,9 @@ int number_read(const char *text, unsigned long low, unsigned long high, unsigne
 
 /* A dotted quad and nothing else (inet_aton takes "1" and "1.2" too). Returns 0, or -1. */
 int address_read(const char *text, struct in_addr *address);
+
+/* Gives up these capabilities (bits by their numbers) for good. Returns 0, or -1 with errno. */
+int capabilities_drop(uint32_t drop);
 
 /* A dotted quad, in one of a few static buffers, so that two fit into one printf. */
 const char *address_text(struct in_addr address);

@@ -11,14 +11,16 @@ from typing import Any, cast
 
 import pytest
 
-from harness import bench_guest, bench_load, bench_plan, variants
+from harness import bench_guest, bench_load, bench_plan, kernels, variants
 from harness.bench_load import Load, Outcome
 from harness.bench_plan import Measurement
 from harness.errors import GuestError, GuestLostError
+from harness.kernels import Kernel
 from harness.machine import Machine
 from harness.process import Result
 
 PLAN = bench_plan.load()
+MODERN = kernels.named("linux-6.1")
 WAYS = {way.name: way for way in PLAN.ways}
 SIZES = {datagram.name: datagram for datagram in PLAN.datagrams}
 LINE = (
@@ -101,6 +103,21 @@ def test_the_rate_is_of_many_and_the_trip_of_one(loads: list[Load]) -> None:
     assert all(wire.cleared for wire in guest.wires)
 
 
+def test_modules_at_hand_are_loaded_in_their_order() -> None:
+    guest = Guest(0)
+    kernel = Kernel("x", MODERN.hardware, modules=("net/a",), modules_at_hand=("lib/b", "net/c"))
+    bench_guest.prepare(cast("Machine", guest), kernel)
+    assert guest.ran == ["insmod /lib/modules/b.ko", "insmod /lib/modules/c.ko"]
+
+
+def test_nfqueues_program_alone_is_the_witness(loads: list[Load]) -> None:
+    guest = Guest(60)
+    measure(guest, row("nfqueue-forward-best", "4000", "linux-6.1:base"))
+    assert [each for each in guest.ran if each] == ["bench-nfqueue --batch 32 forward 1", "TERM"]
+    with pytest.raises(GuestError, match="60 packets went through, bench-nfqueue --batch 32"):
+        measure(Guest(59), row("nfqueue-forward-best", "4000", "linux-6.1:base"))
+
+
 def test_with_always_defragment_the_program_sees_whole_datagrams(loads: list[Load]) -> None:
     measure(Guest(20), row("divert-input", "4000", "defrag"))
     with pytest.raises(GuestError, match="20 packets went through, bench-reinject 1000 counted 60"):
@@ -119,6 +136,30 @@ def test_packets_that_passed_by_the_rule_are_no_number(loads: list[Load]) -> Non
 
 def test_a_plain_row_needs_no_witness(loads: list[Load]) -> None:
     measure(Guest(0), row("plain", "1400"))
+
+
+def test_a_host_that_let_nothing_through_is_given_more_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[float] = []
+
+    def run(_program: Path, load: Load, _descriptors: Any, _process: int) -> Outcome:
+        asked.append(load.seconds)
+        rate = 0.0 if len(asked) == 1 else 5.0
+        return Outcome(10, 10, rate, (rate, rate, rate), rate)
+
+    monkeypatch.setattr(bench_load, "run", run)
+    # What went through meanwhile has to be counted all the same.
+    sample = measure(Guest(30), row("divert-input", "1400"))
+    assert sample == bench_guest.Sample(5.0, 5.0, (5.0, 5.0, 5.0))
+    assert asked == pytest.approx([1.0, 4.0, 0.4])
+
+
+def test_nothing_at_all_is_no_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    nothing = Outcome(1, 1, 0.0, (0.0, 0.0, 0.0), 0.0)
+    monkeypatch.setattr(bench_load, "run", lambda *_: nothing)
+    with pytest.raises(GuestError, match=r"base/plain/1400: no packet came within 16\.00 s"):
+        measure(Guest(0), row("plain", "1400"))
 
 
 def test_a_lost_packet_names_the_row(monkeypatch: pytest.MonkeyPatch) -> None:

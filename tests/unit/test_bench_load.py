@@ -141,6 +141,12 @@ def test_nothing_at_all_is_no_number(program: Path) -> None:
         run(program, SHORT, lambda *_: [])
 
 
+def test_what_comes_too_late_is_not_measured() -> None:
+    said = '{"sent":3,"received":3,"frames":3,"doubled":0,"packets":0,"seconds":0.5,"processor":0.1'
+    outcome = bench_load.parse(said + ',"trip":[0.0,0.0,0.0]}')
+    assert outcome == Outcome(3, 3, 0.0, (0.0, 0.0, 0.0), 0.0)
+
+
 def test_arp_is_answered_on_both_wires(program: Path) -> None:
     guest: Guest
 

@@ -36,6 +36,31 @@ def test_what_is_set_up_is_torn_down() -> None:
     assert all(bool(way.setup) == bool(way.teardown) for way in PLAN.ways)
 
 
+def test_what_is_diverted_is_compared_with_nfqueue() -> None:
+    rows = bench_plan.measurements(PLAN, [BY_NAME["linux-6.1:base"]])
+    have = {(row.way.name, row.datagram.name) for row in rows}
+    for hook in ("input", "forward", "output"):
+        for over, under in (("", ""), ("-batch", "-best")):
+            ways = (f"divert-{hook}{over}", f"nfqueue-{hook}{under}")
+            found = [
+                each.target for each in PLAN.comparisons if (each.over[1], each.under[1]) == ways
+            ]
+            assert found == [1.0 if over else 1.5]
+            for way in ways:
+                assert all((way, datagram.name) in have for datagram in PLAN.datagrams)
+
+
+def test_the_reference_has_neither_nfqueue_nor_calls_for_many_messages() -> None:
+    ways = {row.way.name for row in ROWS}
+    assert "divert-input" in ways
+    assert not {way for way in ways if way.startswith("nfqueue") or way.endswith("-batch")}
+
+
+def test_nfqueue_is_measured_where_it_sees_the_same_fragments() -> None:
+    rows = bench_plan.measurements(PLAN, [BY_NAME["linux-6.1:defrag"]])
+    assert {row.way.name for row in rows} & {"divert-input", "nfqueue-input"} == {"divert-input"}
+
+
 def test_each_program_is_in_the_image() -> None:
     from harness import programs
 

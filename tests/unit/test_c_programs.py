@@ -362,3 +362,24 @@ def test_strings_are_json(probe: Path) -> None:
     text = 'a "quoted" back\\slash\ttab \x01'
     assert json.loads(run(probe, "json", text).stdout) == text
     assert os.linesep not in run(probe, "json", "line\nline").stdout
+
+
+@pytest.mark.parametrize(
+    ("program", "arguments"),
+    [
+        ("bench-reinject", []),
+        ("bench-reinject", ["0"]),
+        ("bench-reinject", ["--batch", "65", "1000"]),
+        ("bench-nfqueue", ["input"]),
+        ("bench-nfqueue", ["sideways", "1"]),
+        ("bench-nfqueue", ["input", "65536"]),
+        ("bench-nfqueue", ["--batch", "0", "input", "1"]),
+        ("bench-nfqueue", ["--batch", "32", "input"]),
+    ],
+)
+def test_the_programs_of_benchmarks_refuse_what_they_do_not_know(
+    bin_folder: Path, program: str, arguments: list[str]
+) -> None:
+    done = run(bin_folder / program, *arguments, status=1)
+    assert done.stderr.startswith(f"usage: {program} ")
+    assert not done.stdout

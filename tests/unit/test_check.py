@@ -8,20 +8,24 @@ from pathlib import Path
 
 import pytest
 
-from harness import check, runner, variants, worker
-from harness.check import Counts, Step
+from harness import check, distribution, module, runner, variants, worker
+from harness.check import Counts, Step, StepResult
 from harness.errors import (
     GuestError,
     HarnessError,
     InfrastructureError,
     MissingSourceError,
     TestsFailedError,
+    UnavailableError,
     UserError,
 )
 from harness.events import Event, NotRun, RunFinished, RunStarted
+from harness.kernels import Kernel
 from harness.request import Request
 from harness.verdict import judge
 from tests.unit.test_verdict import GOOD
+
+MODULE = Step("module", ())
 
 
 def python(script: str) -> tuple[str, ...]:
@@ -92,7 +96,8 @@ def test_missing_archive_is_a_skip_unless_required(monkeypatch: pytest.MonkeyPat
     guest_run(monkeypatch, NOT_RUN)
     monkeypatch.setattr(worker, "collect", lambda *_: ("a", "b"))
     result = check.guest_tests([], [])
-    assert result.counts == Counts(skipped=2 * len(variants.select()))
+    of_the_reference = [row for row in variants.select() if row.kernel == "linux-2.2.12"]
+    assert result.counts == Counts(skipped=2 * len(of_the_reference))
     assert "linux-2.2.12, was NOT RUN" in result.note
     assert "put x there" in result.note
     required = check.guest_tests([], ["linux-2.2.12"])
@@ -130,6 +135,7 @@ def test_last_line_counts_everything(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     guest_run(monkeypatch, GOOD)
+    monkeypatch.setattr(check, "module_builds", lambda *_: StepResult(MODULE, Counts(), 0.0, ""))
     monkeypatch.setattr(check, "steps", lambda _: (Step("one", python("")),))
     check.check()
     assert capsys.readouterr().out.splitlines()[-1] == "2 passed, 0 failed, 1 skipped"
@@ -142,3 +148,32 @@ def test_last_line_counts_everything(
 def test_unknown_kernel_cannot_be_required() -> None:
     with pytest.raises(UserError, match=r"there is no kernel linux-1\.0"):
         check.check(require=["linux-1.0"])
+
+
+def module_built(monkeypatch: pytest.MonkeyPatch, lacking: dict[str, HarnessError]) -> None:
+    """Let the module build for all kernels but those named."""
+
+    def headers(kernel: Kernel) -> Kernel:
+        if kernel.name in lacking:
+            raise lacking[kernel.name]
+        return kernel
+
+    monkeypatch.setattr(distribution, "headers", headers)
+    monkeypatch.setattr(module, "build", lambda _: None)
+
+
+def test_module_is_built_for_all_kernels_that_can_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    module_built(monkeypatch, {})
+    assert check.module_builds([], []).counts == Counts(passed=2)
+    module_built(monkeypatch, {"linux-6.12": UnavailableError("no network")})
+    result = check.module_builds([], [])
+    assert result.counts == Counts(passed=1, skipped=1)
+    assert "linux-6.12 was NOT BUILT.\nno network" in result.note
+    assert check.module_builds([], ["linux-6.12"]).counts == Counts(passed=1, failed=1)
+
+
+def test_module_that_does_not_build_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    module_built(monkeypatch, {"linux-6.1": InfrastructureError("chains.c:1: error: x")})
+    result = check.module_builds([], [])
+    assert result.counts == Counts(passed=1, failed=1)
+    assert "chains.c:1" in result.output

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 
-from harness import fuzz
+from harness import fuzz, memory
 from harness.console import Console
 from harness.errors import GuestError, GuestLostError, TestsFailedError, UserError
 from harness.shell import Shell
@@ -82,7 +82,7 @@ def test_a_program_that_says_nothing_is_no_success() -> None:
 def test_memory_that_is_not_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fuzz, "_SETTLE_SECONDS", 0.0)
     with pytest.raises(TestsFailedError, match="memory is lost: 9 of sock"):
-        outcome_of(Guest([END], sock=6 + fuzz.SLACK + 1))
+        outcome_of(Guest([END], sock=6 + memory.SLACK + 1))
 
 
 @pytest.mark.parametrize("kind", [GuestError, lambda text: GuestLostError("oops", text)])
@@ -95,18 +95,6 @@ def test_a_guest_that_does_not_survive(kind: Callable[[str], GuestError]) -> Non
         outcome_of(Lost([]), "fuzz: seed 17, call 0", "fuzz: seed 17, call 128", "Oops: 0000")
     assert "Oops: 0000\nfuzz seed 17, one of the calls 128 to 384" in caught.value.message
     assert "--seed 17 --calls 384 --trace" in caught.value.hint
-
-
-def test_slack_is_for_the_look_itself() -> None:
-    before = {"sock": 6, "size-128": 300}
-    assert fuzz.lost(before, {"sock": 14, "size-128": 308}) == {}
-    assert fuzz.lost(before, {"sock": 15, "size-128": 309}) == {"sock": 9, "size-128": 9}
-
-
-def test_what_describes_free_memory_is_no_loss() -> None:
-    text = "size-32   {}   441\nslab_cache   {}   126\n"
-    before, after = (fuzz.parse_memory(text.format(*row)) for row in ((92, 33), (176, 117)))
-    assert before == after == {"size-32": 59, "sockets": 0}
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ def test_without_root_the_command_is_printed(
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(InfrastructureError) as caught:
         host.setup()
-    assert re.search(r"run: sudo apt-get install bc bin86 .*xz-utils$", caught.value.hint)
+    assert re.search(r"run: sudo apt-get install bc bin86 .*zstd$", caught.value.hint)
     assert _calls(programs) == []
 
 
