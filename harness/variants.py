@@ -20,7 +20,8 @@ MATRIX_FRAGMENT = "divert"
 class Variant:
     """One kernel: parts of the series, fragments over base.config, and the options they make.
 
-    Of a kernel to which divert sockets come by the module, only whether that is loaded.
+    Of a kernel to which divert sockets come by the module, only whether that is loaded. `checked`:
+    whether `invoke check` tests it.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Variant:
     what: str = ""
     kernel: str = kernels.REFERENCE
     module: bool = False
+    checked: bool = True
 
     @property
     def short(self) -> str:
@@ -55,6 +57,7 @@ def load() -> dict[str, Variant]:
             row.get("what", ""),
             kernel,
             row.get("module", False),
+            row.get("check", True),
         )
         for name, row in data.items()
         for kernel in row.get("kernels", [kernels.REFERENCE])

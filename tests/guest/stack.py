@@ -19,6 +19,7 @@ BRIDGE = ("llc", "stp", "bridge")
 VLAN = ("mrp", "llc", "stp", "garp", "8021q")
 NFTABLES = ("crc32c_generic", "libcrc32c", "nfnetlink", "nf_tables")
 CONNTRACK = (*NFTABLES, "nf_defrag_ipv4", "nf_defrag_ipv6", "nf_conntrack")
+X_TABLES = ("x_tables", "ip_tables")
 NAT = (*CONNTRACK, "nf_nat", "nft_chain_nat", "nft_masq", "nft_nat")
 
 
