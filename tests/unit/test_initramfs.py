@@ -160,6 +160,7 @@ def test_same_input_same_bytes(given: Input) -> None:
         os.umask(umask)
     assert again.initrd == first.initrd
     assert again.initrd.read_bytes() == before
+    assert before[4:8] == bytes(4), "the time in the header of gzip"
 
 
 def test_archive_is_made_once_and_nobody_else_can_read_it(given: Input) -> None:
