@@ -36,12 +36,22 @@ def build(
     """
     begin = time.monotonic()
     secrets = keys.obtain()
+    kept = [
+        name
+        for name in names(kernel.modules_kept)
+        if (distributed.modules / f"{name}.ko").is_file()
+    ]
+    files = [distributed.modules / f"{name}.ko" for name in kept]
+    lines = [name for name in names(kernel.modules) if name in kept]
+    if module:
+        files.append(module.path)
+        lines.append(" ".join([module.path.stem, *parameters]))
     print_ = fingerprint.of_bytes(
         RECIPE,
         rootfs.identity(built, secrets),
         distributed.fingerprint,
         module.fingerprint if module else "",
-        *parameters,
+        *lines,
     )
     initrd = paths.BUILD / "image" / print_[:32] / "initrd.gz"
     cached = initrd.is_file()
@@ -49,17 +59,8 @@ def build(
         if not cached:
             initrd.parent.mkdir(parents=True, exist_ok=True)
             with store.lock(initrd.with_name("lock"), f"the guest image of {kernel.name}"):
-                if not initrd.is_file():
-                    kept = [
-                        name
-                        for name in names(kernel.modules_kept)
-                        if (distributed.modules / f"{name}.ko").is_file()
-                    ]
-                    files = [distributed.modules / f"{name}.ko" for name in kept]
-                    lines = [name for name in names(kernel.modules) if name in kept]
-                    if module:
-                        files.append(module.path)
-                        lines.append(" ".join([module.path.stem, *parameters]))
+                cached = initrd.is_file()
+                if not cached:
                     _assemble(initrd, built, secrets, files, lines)
     seconds = 0.0 if cached else time.monotonic() - begin
     return Image(initrd, secrets.private_key, secrets.host_key, seconds, cached)

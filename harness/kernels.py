@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,23 @@ from harness.errors import UserError
 
 # The implementation that all others are measured by.
 REFERENCE = "linux-2.2.12"
+
+FILE = "kernels.toml"
+
+# What a kernel's table in the file can have, and what its table `hardware` has to have.
+_KEYS: Mapping[str, type] = {
+    "like": str,
+    "sources": list,
+    "release": str,
+    "suites": dict,
+    "package": str,
+    "modules": list,
+    "modules-at-hand": list,
+    "features": list,
+    "module-features": list,
+    "hardware": dict,
+}
+_HARDWARE: Mapping[str, type] = {"program": str, "card": str, "memory-mib": int, "append": str}
 
 
 @dataclass(frozen=True)
@@ -58,25 +75,61 @@ class Kernel:
 
 
 def load() -> dict[str, Kernel]:
-    """All kernels by name, the reference first."""
-    with (paths.DATA / "kernels.toml").open("rb") as stream:
-        data = tomllib.load(stream)
-    rows = {name: data.get(row.get("like"), {}) | row for name, row in data.items()}
-    return {
-        name: Kernel(
-            name,
-            _hardware(row["hardware"]),
-            tuple(row.get("sources", ())),
-            row.get("package", ""),
-            tuple(row.get("modules", ())),
-            tuple(row.get("modules-at-hand", ())),
-            frozenset(row["features"]),
-            frozenset(row.get("module-features", ())),
-            row.get("release", ""),
-            row.get("suites", {}),
-        )
-        for name, row in rows.items()
-    }
+    """All kernels by name, the reference first. Raises UserError if the file is not as it says."""
+    path = paths.DATA / FILE
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot use {path}: {error}") from error
+    rows: dict[str, Mapping[str, Any]] = {}
+    for name, row in data.items():
+        _check(name, row, _KEYS)
+        like = row.get("like")
+        if like is not None and like not in rows:
+            raise UserError(f"{FILE}: {name} is like {like}, which is none above it")
+        rows[name] = rows.get(like, {}) | row
+    return {name: _kernel(name, row) for name, row in rows.items()}
+
+
+def _kernel(name: str, row: Mapping[str, Any]) -> Kernel:
+    _check(name, row, _KEYS, needed=("features", "hardware"))
+    hardware = row["hardware"]
+    _check(f"{name}.hardware", hardware, _HARDWARE, needed=_HARDWARE)
+    if not row.get("sources") and not (row.get("package") and row.get("release")):
+        raise UserError(f"{FILE}: {name} has neither sources nor the package of a release")
+    return Kernel(
+        name,
+        Hardware(
+            hardware["program"],
+            hardware["card"],
+            hardware["memory-mib"],
+            tuple(hardware["append"].split()),
+        ),
+        tuple(row.get("sources", ())),
+        row.get("package", ""),
+        tuple(row.get("modules", ())),
+        tuple(row.get("modules-at-hand", ())),
+        frozenset(row["features"]),
+        frozenset(row.get("module-features", ())),
+        row.get("release", ""),
+        row.get("suites", {}),
+    )
+
+
+def _check(where: str, row: object, keys: Mapping[str, type], needed: Iterable[str] = ()) -> None:
+    """Raise UserError if a table of the file has another key, a value of another type, or lacks
+    what is needed.
+    """
+    if not isinstance(row, dict):
+        raise UserError(f"{FILE}: {where} is no table")
+    for key, value in row.items():
+        if key not in keys:
+            raise UserError(f"{FILE}: {where} has an unknown {key}", f"known: {', '.join(keys)}")
+        if not isinstance(value, keys[key]):
+            raise UserError(f"{FILE}: the {key} of {where} is no {keys[key].__name__}")
+    for key in needed:
+        if key not in row:
+            raise UserError(f"{FILE}: {where} lacks {key}")
 
 
 def usual(codename: str) -> list[Kernel]:
@@ -86,13 +139,9 @@ def usual(codename: str) -> list[Kernel]:
     shown them all, and what it lacks for each.
     """
     known = load().values()
-    own = [row for row in known if row.release == codename]
+    # A host may have no code name, as the reference has no release: that makes it no one's own.
+    own = [row for row in known if row.release and row.release == codename]
     return [row for row in known if not row.release or row in own or not own]
-
-
-def _hardware(row: Mapping[str, Any]) -> Hardware:
-    append = tuple(str(row["append"]).split())
-    return Hardware(row["program"], row["card"], row["memory-mib"], append)
 
 
 def named(name: str) -> Kernel:

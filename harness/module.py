@@ -21,6 +21,8 @@ BUILD_SECONDS = 300.0
 _STRIP_SECONDS = 30.0
 _ERRORS = ("error:", "warning:", "Error ")
 _ERROR_LINES = 5
+# The kernel's Makefile unexports LC_ALL; the compiler's words have to be those of _ERRORS.
+_ENVIRONMENT = {"LC_ALL": "C", "LC_MESSAGES": "C", "LANGUAGE": "", "MAKEFLAGS": ""}
 
 
 @dataclass(frozen=True)
@@ -63,8 +65,11 @@ def build(headers: Headers, *, jobs: int = 0) -> Module:
         argv = ["make", "-C", str(work), f"KDIR={headers.path}", "W=1"]
         argv += [f"CC={compiler.name()}", f"-j{jobs or parts.processors()}"]
         try:
-            command.run(argv, what="the module", log=log, seconds=BUILD_SECONDS)
+            command.run(argv, what="the module", log=log, seconds=BUILD_SECONDS, env=_ENVIRONMENT)
         except InfrastructureError as error:
+            if not _complaints(log):
+                # make is not there, or did not end: that is all that there is to say.
+                raise
             raise _unbuilt(headers.release, log) from error
         if "warning:" in log.read_text(errors="replace"):
             raise _unbuilt(headers.release, log)
@@ -78,10 +83,13 @@ def build(headers: Headers, *, jobs: int = 0) -> Module:
     return Module(entry.path / MODULE, print_, entry.seconds, entry.cached)
 
 
-def _unbuilt(release: str, log: Path) -> InfrastructureError:
+def _complaints(log: Path) -> list[str]:
     lines = log.read_text(errors="replace").splitlines()
-    first = [line for line in lines if any(word in line for word in _ERRORS)] or lines[-3:]
-    shown = "\n".join(f"  {line}" for line in first[:_ERROR_LINES])
+    return [line for line in lines if any(word in line for word in _ERRORS)]
+
+
+def _unbuilt(release: str, log: Path) -> InfrastructureError:
+    shown = "\n".join(f"  {line}" for line in _complaints(log)[:_ERROR_LINES])
     return InfrastructureError(
         f"the module for {release} does not build without errors and warnings:\n{shown}",
         compiler.doubted(f"all of the log: {log}"),

@@ -37,10 +37,18 @@ def lay_out(root: Path, built: Iterable[parts.Built], secrets: keys.Keys) -> Non
     shutil.copytree(SKELETON, root)
     for part in built:
         if part.name != "libc":
-            shutil.copytree(part.folder, root, symlinks=True, dirs_exist_ok=True)
+            shutil.copytree(
+                part.folder, root, symlinks=True, dirs_exist_ok=True, copy_function=_replace
+            )
     _put_keys(root, secrets)
     for folder in ("dev", "dev/pts", "proc", "tmp", "var/log", "var/run"):
         (root / folder).mkdir(parents=True, exist_ok=True)
+
+
+def _replace(source: str, target: str) -> str:
+    """Copy a file to where another part may have a link, which can point out of `root`."""
+    Path(target).unlink(missing_ok=True)
+    return str(shutil.copy2(source, target))
 
 
 def _put_keys(root: Path, secrets: keys.Keys) -> None:

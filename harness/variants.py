@@ -73,10 +73,11 @@ def select(
 ) -> tuple[Variant, ...]:
     """The variants that a command line asks for, each once, in the order of the data file.
 
-    `variant` is names separated by commas, whole or, of the kernels chosen, short. `matrix` is
-    options separated by commas, and stands for every combination of them, none included: n options
-    are 2**n variants of each kernel. With both, all that either names; with neither, every variant.
-    `kernel` is names of kernels; without it all are meant that are usual on this host.
+    `variant` is names separated by commas, whole or, of the kernels that `kernel` names, short.
+    `matrix` is options separated by commas, and stands for every combination of them, none
+    included: n options are 2**n variants of each kernel. With both, all that either names; with
+    neither, every variant. `kernel` is names of kernels; without it all are meant that are usual
+    on this host, but a whole name is one variant on every host, so that a run can be had again.
 
     Raises UserError for an unknown or missing name; it says which there are and what is near.
     """
@@ -87,7 +88,8 @@ def select(
         return tuple(rows.values())
     wanted: set[str] = set()
     for name in _names("--variant", variant) if variant is not None else []:
-        wanted |= {every[name].name} if ":" in name and name in every else _short(name, rows)
+        whole = name in every and (":" in name or kernel is None)
+        wanted |= {name} if whole else _short(name, rows)
     if matrix is not None:
         options = _names("--matrix", matrix)
         for each in chosen:

@@ -7,14 +7,26 @@ import itertools
 
 import pytest
 
-from harness import kernels, paths, variants
+from harness import kernels, packages, paths, variants
+from harness.aptsources import Release
 from harness.errors import UserError
 
 MATRIX = ["base", "passthrough", "defrag", "passthrough+defrag"]
 
 
-def _names(variant: str | None = None, matrix: str | None = None) -> list[str]:
-    return [row.name for row in variants.select(variant, matrix)]
+# Hosts with a kernel of their own among ours, with another, and with none.
+HOSTS = [
+    (Release("debian", "12", "bookworm"), ["linux-6.1"]),
+    (Release("debian", "13", "trixie"), ["linux-6.12"]),
+    (Release("ubuntu", "24.04", "noble"), ["linux-6.1", "linux-6.12"]),
+    (Release("linux", "", ""), ["linux-6.1", "linux-6.12"]),
+]
+
+
+def _names(
+    variant: str | None = None, matrix: str | None = None, kernel: str | None = None
+) -> list[str]:
+    return [row.name for row in variants.select(variant, matrix, kernel)]
 
 
 @pytest.mark.parametrize(
@@ -33,7 +45,24 @@ def _names(variant: str | None = None, matrix: str | None = None) -> list[str]:
     ],
 )
 def test_select(variant: str | None, matrix: str | None, names: list[str]) -> None:
-    assert _names(variant, matrix) == names
+    assert _names(variant, matrix, kernels.REFERENCE) == names
+
+
+@pytest.mark.parametrize(("host", "own"), HOSTS)
+def test_what_is_meant_on_a_host_where_no_kernel_is_named(
+    host: Release, own: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packages, "host_release", lambda: host)
+    modern = [f"{kernel}:{name}" for kernel in own for name in ("stock", *MATRIX)]
+    assert _names() == ["stock", "off", *MATRIX, *modern]
+    assert _names(matrix="defrag") == [
+        *("base", "defrag"),
+        *(f"{kernel}:{name}" for kernel in own for name in ("base", "defrag")),
+    ]
+    # A name is one variant wherever it is typed: reports print it for doing the same again.
+    assert _names("base") == ["base"]
+    assert _names("linux-6.12:base,stock") == ["stock", "linux-6.12:base"]
+    assert _names("base", kernel="linux-6.12") == ["linux-6.12:base"]
 
 
 @pytest.mark.parametrize(
@@ -65,7 +94,8 @@ def test_every_combination_of_the_options_is_a_variant() -> None:
     assert options == ["defrag", "passthrough"]
     for size in range(1, len(options) + 1):
         for chosen in itertools.combinations(options, size):
-            assert len(variants.select(matrix=",".join(chosen))) == 2**size
+            for kernel in kernels.load():
+                assert len(variants.select(matrix=",".join(chosen), kernel=kernel)) == 2**size
 
 
 def test_the_fragments_and_parts_are_there() -> None:
@@ -77,7 +107,6 @@ def test_the_fragments_and_parts_are_there() -> None:
 
 
 def test_variants_of_a_kernel_that_has_to_be_named() -> None:
-    assert not [row for row in variants.select() if row.kernel != kernels.REFERENCE]
     names = [row.name for row in variants.select(kernel="linux-6.1")]
     assert names == [f"linux-6.1:{name}" for name in ("stock", *MATRIX)]
     assert [row.name for row in variants.select("base", kernel="linux-6.1")] == ["linux-6.1:base"]
