@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from harness import trace
 from harness.console import Console
 from harness.emulator import Emulator
 from harness.errors import DeadlineError, GuestLostError, InfrastructureError
@@ -31,9 +32,13 @@ class Diagnosis:
             raise InfrastructureError(
                 f"cannot write {console.log}: {console.failure.strerror}", "make room there"
             )
-        crash = console.crash
-        if crash is not None:
-            raise self.error(crash.name, self._symbols.annotate(crash.words))
+        if console.crash is not None:
+            # Some reports tell only further below what they are about, and all where it was.
+            report = console.report()
+            crash = console.crash
+            where = trace.place(line.text for line in report)
+            words = self._symbols.annotate(crash.words)
+            raise self.error(crash.name, f"{words} ({where})" if where else words)
         if console.flooded:
             raise self.error("console flood", "it wrote without an end, and was ended")
         if console.closed:
