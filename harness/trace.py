@@ -15,6 +15,8 @@ _FUNCTION = r"(?P<function>[\w.$]+\+0x[0-9a-f]+/0x[0-9a-f]+(?: \[(?P<module>\w+)
 _AT = re.compile(rf"\bRIP: 0010:(?:{_FUNCTION}|(?P<address>(?:0x)?[0-9a-f]+)\b)")
 # A frame, as arch/x86/kernel/dumpstack.c writes it, but for one with "? ": only found on the stack.
 _FRAME = re.compile(rf"{_TIME}{_FUNCTION}$")
+# Those that print the calls, and are in them.
+_PRINTS = re.compile(r"^(dump_stack|dump_stack_lvl|show_stack|panic)\+")
 
 
 def place(lines: Iterable[str]) -> str:
@@ -23,7 +25,7 @@ def place(lines: Iterable[str]) -> str:
     `lines` are those of a report. Without the kernel's registers in them, as in one that only shows
     the calls, it is `called from ...` alone; empty if no line names a function.
     """
-    at, module, caller = "", "", ""
+    at, module, caller, first = "", "", "", ""
     for line in lines:
         found = _AT.search(line)
         if found and not at:
@@ -32,7 +34,11 @@ def place(lines: Iterable[str]) -> str:
         frame = _FRAME.search(line)
         if frame and frame["module"] and not caller:
             caller = frame["function"]
+        if frame and not first and not _PRINTS.search(frame["function"]):
+            first = frame["function"]
     words = [f"in {at}"] if at else []
+    if not at:
+        caller = caller or first
     if caller and not module:
         words.append(f"called from {caller}")
     return ", ".join(words)

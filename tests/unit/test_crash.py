@@ -17,34 +17,88 @@ def names(console: str) -> list[str]:
     return [crash.name for crash in map(classify, lines) if crash]
 
 
-@pytest.mark.parametrize("console", ["boot.txt", "linux-6.1/boot.txt"])
-def test_boot_is_no_crash(console: str) -> None:
-    assert names(console) == []
+# As a guest boots, and of kernels of today also with the messages of all levels shown.
+BOOTS = (
+    "boot.txt",
+    "linux-6.1/boot.txt",
+    "linux-6.1/boot-all-levels.txt",
+    "linux-6.12/boot.txt",
+    "linux-6.12/boot-all-levels.txt",
+)
 
+WARNED = "cut here", "---[ end trace "
+PANICKED = "panic", "Rebooting in 1 seconds.."
+OOPSED = "oops", "---[ end trace "
+CORRUPTED = "memory corrupted", "---[ end trace "
+STALLED = "stall", " </TASK>"
+ATOMIC = "wrong in interrupt", " </TASK>"
 
-# From guests whose kernel was made to do such a thing by a module, `crashme`.
+# From guests whose kernel was made to do such a thing by a module, `crashme`: the report's first
+# name, and its end.
 TODAY = {
-    "warning": ("cut here", "warning", "---[ end trace "),
-    "bug": ("cut here", "oops", "---[ end trace "),
-    "oops": ("oops", "oops", "---[ end trace "),
-    "general-protection": ("oops", "kernel bug", "---[ end trace "),
-    "refcount": ("cut here", "memory corrupted", "---[ end trace "),
-    "list-corruption": ("memory corrupted", "cut here", "---[ end trace "),
-    "scheduled-while-atomic": ("wrong in interrupt", "kernel bug", " </TASK>"),
+    "linux-6.1/warning": WARNED,
+    "linux-6.1/bug": WARNED,
+    "linux-6.1/refcount": WARNED,
+    "linux-6.1/oops": OOPSED,
+    "linux-6.1/oops-in-interrupt": OOPSED,
+    "linux-6.1/page-fault": OOPSED,
+    "linux-6.1/general-protection": OOPSED,
+    "linux-6.1/stack-overflow": OOPSED,
+    "linux-6.1/panic": PANICKED,
+    "linux-6.1/list-corruption": CORRUPTED,
+    "linux-6.1/skb-over-panic": CORRUPTED,
+    "linux-6.1/slab": ("memory corrupted", " </TASK>"),
+    "linux-6.1/scheduled-while-atomic": ATOMIC,
+    "linux-6.1/soft-lockup": STALLED,
+    "linux-6.1/hung-task": ("stall", "disables this message"),
+    "linux-6.1/out-of-memory": ("out of memory", "Out of memory: Killed process"),
+    "linux-6.12/warning": WARNED,
+    "linux-6.12/bug": WARNED,
+    "linux-6.12/oops": OOPSED,
+    "linux-6.12/general-protection": OOPSED,
+    "linux-6.12/panic": PANICKED,
+    "linux-6.12/list-corruption": CORRUPTED,
+    "linux-6.12/scheduled-while-atomic": ATOMIC,
 }
+
+
+@pytest.mark.parametrize("console", BOOTS)
+def test_boot_is_no_crash(console: str) -> None:
+    lines = (CONSOLES / console).read_text().splitlines()
+    assert "DIVERT-GUEST-READY" in lines
+    assert names(console) == []
 
 
 @pytest.mark.parametrize("console", TODAY)
 def test_golden_consoles_of_today(console: str) -> None:
-    lines = (CONSOLES / "linux-6.1" / f"{console}.txt").read_text().splitlines()
+    name, last = TODAY[console]
+    lines = (CONSOLES / f"{console}.txt").read_text().splitlines()
     found = [crash for crash in map(classify, lines) if crash]
-    first, second, last = TODAY[console]
-    assert [crash.name for crash in found[:2]] == [first, second]
+    assert found[0].name == name
     begin = lines.index(found[0].line)
-    # All that precedes the report is no crash, and its end is seen.
-    assert not any(classify(line) for line in lines[:begin])
+    assert begin <= 2, "the report begins with its headline"
+    # Its end is seen; only what goes on repeats itself later.
     ends = [line for line in lines[begin:] if found[0].is_over_with(line)]
     assert last in ends[0]
+
+
+@pytest.mark.parametrize(
+    ("console", "name", "begin"),
+    [
+        ("linux-6.1/warning", "warning", "WARNING: CPU: 0 PID: 110 at "),
+        ("linux-6.1/bug", "oops", "kernel BUG at "),
+        ("linux-6.1/refcount", "memory corrupted", "refcount_t: decrement hit 0"),
+        ("linux-6.12/warning", "warning", "WARNING: CPU: 0 PID: 151 at "),
+        ("linux-6.12/bug", "oops", "kernel BUG at "),
+    ],
+)
+def test_heading_is_named_by_what_follows(console: str, name: str, begin: str) -> None:
+    lines = (CONSOLES / f"{console}.txt").read_text().splitlines()
+    heading, first = [crash for crash in map(classify, lines) if crash][:2]
+    assert heading.heading
+    assert not first.heading
+    assert first.name == name
+    assert first.words.startswith(begin)
 
 
 @pytest.mark.parametrize(
