@@ -21,8 +21,10 @@ from harness.errors import DeadlineError
 # A boot writes 3 KiB, an oops 1 KiB; an oops inside an oops goes on until the guest is ended.
 LIMIT_BYTES = 1 << 20
 
-# How many lines a message quotes: of a crash, and of what led to it.
+# How many lines a message quotes: of a crash, which may need more until its end, and of what led to
+# it. A page fault's report has 60 lines in Linux 6.1, and more with a deeper stack.
 REPORT_LINES = 25
+LONGEST_LINES = 120
 BEFORE_LINES = 5
 
 # How often the watching thread looks whether it is to stop without the guest having ended.
@@ -152,7 +154,10 @@ class Console:
             for number, line in enumerate(lines)
             if number >= self._forgotten and line.text == crash.line
         )
-        return lines[max(self._forgotten, begin - BEFORE_LINES) : begin + REPORT_LINES]
+        rest = lines[begin : begin + LONGEST_LINES]
+        last = next((n for n, line in enumerate(rest) if crash.is_over_with(line.text)), 0)
+        first = max(self._forgotten, begin - BEFORE_LINES)
+        return lines[first : begin + max(last + 1, REPORT_LINES)]
 
     def _report_is_over(self) -> bool:
         crash = self.crash
@@ -221,7 +226,9 @@ class Console:
             flooded = self._written > self._limit
             if flooded:
                 write(f"(more than {self._limit} bytes: the rest is left out)\n")
-            crash = None if self.crash else classify(line.text)
+            # What a heading stands over is told by the lines below it.
+            unnamed = self.crash is None or self.crash.heading
+            crash = classify(line.text) if unnamed else None
         if crash or flooded:
             self._tell(crash=crash, flooded=flooded)
 
@@ -229,7 +236,8 @@ class Console:
         self, *, crash: Crash | None = None, flooded: bool = False, closed: bool = False
     ) -> None:
         with self._changed:
-            self.crash = self.crash or crash
+            if crash is not None and (self.crash is None or self.crash.heading):
+                self.crash = crash
             self.flooded = self.flooded or flooded
             self.closed = self.closed or closed
             self._changed.notify_all()

@@ -19,13 +19,15 @@ class Rule:
     patterns: tuple[re.Pattern[str], ...]
     last: re.Pattern[str] | None
     guest_goes_on: bool
+    heading: bool
 
 
 @dataclass(frozen=True)
 class Crash:
     """A fault that the kernel reported: its name (panic, oops, ...) and its first line.
 
-    `words` are the kernel's part of `line`, which may begin with a shell's prompt.
+    `words` are the kernel's part of `line`, which may begin with a shell's prompt. That of a
+    `heading` is told by a later line.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Crash:
     words: str
     guest_goes_on: bool
     last: re.Pattern[str] | None
+    heading: bool = False
 
     def is_over_with(self, line: str) -> bool:
         """Whether `line` is the last one of the kernel's report."""
@@ -49,6 +52,7 @@ def rules() -> tuple[Rule, ...]:
             patterns=tuple(re.compile(pattern) for pattern in entry["patterns"]),
             last=re.compile(entry["last"]) if "last" in entry else None,
             guest_goes_on=entry["guest_goes_on"],
+            heading=entry.get("heading", False),
         )
         for entry in data["rule"]
     )
@@ -60,6 +64,12 @@ def classify(line: str) -> Crash | None:
         for pattern in rule.patterns:
             match = pattern.search(line)
             if match:
-                words = line[match.start() :]
-                return Crash(rule.name, line, words, rule.guest_goes_on, rule.last)
+                return Crash(
+                    name=rule.name,
+                    line=line,
+                    words=line[match.start() :],
+                    guest_goes_on=rule.guest_goes_on,
+                    last=rule.last,
+                    heading=rule.heading,
+                )
     return None

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+from harness import trace
 from harness.console import Console
+from harness.crash import Crash
 from harness.emulator import Emulator
 from harness.errors import DeadlineError, GuestLostError, InfrastructureError
 from harness.symbols import Symbols
@@ -20,6 +22,13 @@ class Diagnosis:
         self._console = console
         self._emulator = emulator
         self._symbols = names
+        self._told: Crash | None = None
+
+    @property
+    def overlooked(self) -> bool:
+        """Whether the guest has crashed, and `check()` has not yet told so."""
+        crash = self._console.crash
+        return crash is not None and crash is not self._told
 
     def check(self) -> None:
         """Raise GuestLostError if the console or QEMU's end says that the guest is lost.
@@ -31,9 +40,14 @@ class Diagnosis:
             raise InfrastructureError(
                 f"cannot write {console.log}: {console.failure.strerror}", "make room there"
             )
-        crash = console.crash
-        if crash is not None:
-            raise self.error(crash.name, self._symbols.annotate(crash.words))
+        if console.crash is not None:
+            # Some reports tell only further below what they are about, and all where it was.
+            report = console.report()
+            crash = self._told = console.crash
+            where = trace.place(line.text for line in report)
+            words = self._symbols.annotate(crash.words)
+            known = not where or where.removeprefix("in ") in words
+            raise self.error(crash.name, words if known else f"{words} ({where})")
         if console.flooded:
             raise self.error("console flood", "it wrote without an end, and was ended")
         if console.closed:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shlex
 import socket
 import time
@@ -15,12 +14,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from harness import accelerator, login, symbols
+from harness import accelerator, login, position, symbols
 from harness.console import Console
 from harness.deadline import Deadline
 from harness.diagnosis import Diagnosis
 from harness.emulator import Emulator
-from harness.errors import DeadlineError, GuestError, GuestLostError
+from harness.errors import DeadlineError, GuestLostError
 from harness.kept import Kept, keep
 from harness.kernels import Hardware
 from harness.login import Account
@@ -116,10 +115,12 @@ class Machine:
         It hangs if it answers neither ARP on one of the wires nor a connection to its SSH server.
         """
         self._diagnosis.check()
-        if self._is_alive():
-            return
+        alive = self._is_alive()
+        # It may have crashed over the question.
         self._diagnosis.check()
-        raise self._diagnosis.error("hang", f"it answers neither ARP nor SSH; {self._position()}")
+        if not alive:
+            where = position.find(self.qmp, self.console, self._diagnosis.place)
+            raise self._diagnosis.error("hang", f"it answers neither ARP nor SSH; {where}")
 
     def barrier(self) -> None:
         """Wait until the guest has dealt with all that was sent to it, and its answer is captured.
@@ -139,7 +140,8 @@ class Machine:
         """Bring the guest back as `snapshot(name)` kept it, be it crashed or hung meanwhile.
 
         Frames that are on their way are dropped, and captures cleared. Raises InfrastructureError
-        if there is no such snapshot, GuestLostError if QEMU itself has ended.
+        if there is no such snapshot, GuestLostError if QEMU itself has ended, or if the guest has
+        crashed since `check()`, of which nobody would ever know.
         """
         if self.console.closed or self.console.flooded:
             self._diagnosis.check()
@@ -151,6 +153,8 @@ class Machine:
             wire.discard()
             self.qmp.link(wire.name, up=True)
             wire.resume()
+        if self._diagnosis.overlooked:
+            self._diagnosis.check()
         self.console.forget()
         self.qmp.resume()
 
@@ -279,14 +283,6 @@ class Machine:
         if any(wire.probe(_ALIVE_SECONDS) for wire in self.wires):
             return True
         return login.answers(self.account.port, _ALIVE_SECONDS)
-
-    def _position(self) -> str:
-        """Where the processor is: it tells a loop in the kernel from one that waits."""
-        try:
-            match = re.search(r"EIP=([0-9a-f]{8})", self.qmp.monitor("info registers"))
-        except GuestError as error:
-            return str(error)
-        return self._diagnosis.place(f"EIP [<{match[1]}>]" if match else "EIP unknown")
 
 
 def _pair(stack: ExitStack, kind: socket.SocketKind) -> tuple[socket.socket, socket.socket]:

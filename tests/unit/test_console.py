@@ -133,6 +133,40 @@ def test_report_of_half_an_oops(guest: Guest, watch: Watch) -> None:
     assert [line.text for line in console.report()] == ["Oops: 0000", "CPU:    0"]
 
 
+@pytest.mark.parametrize(
+    ("golden", "name"),
+    [("warning", "warning"), ("bug", "oops"), ("refcount", "memory corrupted")],
+)
+def test_report_below_a_heading(guest: Guest, watch: Watch, golden: str, name: str) -> None:
+    console = watch()
+    text = (CONSOLES / "linux-6.1" / f"{golden}.txt").read_text()
+    guest.say("all is well\n")
+    half = text.index("]------------") + len("]------------\n")
+    guest.say(text[:half])
+    assert console.wait_for("READY-NEVER", soon()) is None
+    assert console.crash is not None
+    assert console.crash.name == "cut here"
+    threading.Timer(0.1, lambda: guest.say(text[half:])).start()
+    report = [line.text for line in console.report()]
+    assert console.crash.name == name
+    # It has all from what came before it to its end, however long.
+    assert report[0] == "all is well"
+    assert any("[ cut here ]" in line for line in report[:3])
+    assert sum("Call Trace:" in line for line in report) == 1
+    assert "---[ end trace" in report[-1]
+
+
+def test_headline_is_the_first(guest: Guest, watch: Watch) -> None:
+    console = watch()
+    guest.replay("linux-6.1/oops-in-interrupt.txt")
+    assert console.wait_for("READY-NEVER", soon()) is None
+    report = console.report()
+    assert console.crash is not None
+    assert (console.crash.name, console.crash.heading) == ("oops", False)
+    assert "BUG: kernel NULL pointer dereference" in console.crash.words
+    assert "---[ end trace" in report[-1].text
+
+
 def test_after_forget_the_next_crash_counts(guest: Guest, watch: Watch) -> None:
     console = watch()
     guest.replay("oops.txt")

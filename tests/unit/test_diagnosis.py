@@ -39,7 +39,7 @@ def diagnose(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Diagno
             spec = qemu.QemuSpec(Path("bzImage"), "tcg", 64)
             emulator = Emulator(spec, tmp_path / "qemu.log")
             stack.callback(emulator.close)
-            console = Console(emulator.console_fd, tmp_path / "console.log", limit=5000)
+            console = Console(emulator.console_fd, tmp_path / "console.log", limit=20_000)
             stack.callback(console.join, 5)
             stack.callback(emulator.kill)
             return Diagnosis("base", console, emulator, SYMBOLS), console
@@ -79,6 +79,62 @@ def test_oops_with_names(diagnose: Diagnose) -> None:
     assert error.kind == "oops"
     assert "EIP:    0010:[<c0100110>] divert_sendmsg+0x10" in error.message
     assert "Call Trace: [<c0100234>] ip_rcv+0x34" in error.message
+
+
+@pytest.mark.parametrize(
+    ("console", "kind", "what"),
+    [
+        (
+            "linux-6.1/oops",
+            "oops",
+            "BUG: kernel NULL pointer dereference, address: 0000000000000010 "
+            "(in bad_read.isra.0+0x5/0x10 [crashme])",
+        ),
+        (
+            "linux-6.1/bug",
+            "oops",
+            "kernel BUG at ./crashme.c:54! (in crashme_init+0x84/0x1000 [crashme])",
+        ),
+        # It has the function and the module itself.
+        (
+            "linux-6.1/warning",
+            "warning",
+            "WARNING: CPU: 0 PID: 110 at ./crashme.c:52 crashme_init+0x6a/0x1000 [crashme]",
+        ),
+        (
+            "linux-6.1/refcount",
+            "memory corrupted",
+            "refcount_t: decrement hit 0; leaking memory. (in refcount_warn_saturate+0xfb/0x110, "
+            "called from crashme_init+0x1b3/0x1000 [crashme])",
+        ),
+        (
+            "linux-6.12/general-protection",
+            "oops",
+            "Oops: general protection fault, probably for non-canonical address "
+            "0x6b6b6b6b6b6b6b6b: 0000 [#1] PREEMPT SMP NOPTI "
+            "(in bad_read.isra.0+0x5/0x10 [crashme])",
+        ),
+    ],
+)
+def test_function_and_module(diagnose: Diagnose, console: str, kind: str, what: str) -> None:
+    error = lost(diagnose, f"cat {CONSOLES}/{console}.txt; exec sleep 100")
+    assert error.kind == kind
+    first, *rest = error.message.splitlines()
+    assert first == f"{kind}, guest of variant base: {what}"
+    assert sum("Call Trace:" in line for line in rest) == 1
+    assert "---[ end trace" in rest[-1]
+
+
+def test_crash_that_nobody_was_told_of(diagnose: Diagnose) -> None:
+    diagnosis, console = diagnose(f"cat {CONSOLES}/linux-6.1/warning.txt; exec sleep 100")
+    assert console.wait_for("never written", Deadline(10, "trouble")) is None
+    assert diagnosis.overlooked
+    with pytest.raises(GuestLostError):
+        diagnosis.check()
+    assert not diagnosis.overlooked
+    console.forget()
+    assert not diagnosis.overlooked
+    diagnosis.check()
 
 
 @pytest.mark.parametrize(
