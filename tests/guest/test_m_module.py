@@ -89,7 +89,7 @@ def test_module_goes_with_all_that_is_its_own(
     refused = shell.run(f"rmmod {MODULE}")
     assert (refused.status, refused.stderr.strip()) == (
         1,
-        f"rmmod: {MODULE}: Resource temporarily unavailable",
+        f"rmmod: {MODULE}: Try again",
     )
     # All is as it was: the packet in the queue, the policy, the chains.
     divert.give_back(divert.take())
