@@ -114,7 +114,11 @@ modules:
 	@echo "$(M) W=$(W) CC=$(CC) KDIR=$(KDIR)" >>$(CURDIR)/asked
 	$(CC) -g -Wall -I$(M)/include -c -o $(M)/divert.ko $(M)/main.c
 """
-GOOD = '#include "divert.h"\nint divert_is_here = DIVERT;\n'
+# The second symbol is one that only an oops would name.
+GOOD = """\
+#include "divert.h"
+int divert_is_here = DIVERT; static __attribute__((used)) int only_told = 2;
+"""
 
 
 @pytest.fixture(name="headers")
@@ -167,6 +171,7 @@ def test_module_is_built_for_these_headers_and_stripped(headers: Headers) -> Non
     dump = ["objdump", "-ht", str(built.path)]
     done = subprocess.run(dump, capture_output=True, text=True, check=True)
     assert "divert_is_here" in done.stdout
+    assert "only_told" in done.stdout
     assert ".debug" not in done.stdout
 
 

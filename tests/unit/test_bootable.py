@@ -1,0 +1,296 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a variant boots: its own kernel and image, or a distribution's kernel with the module."""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from harness import (
+    bootable,
+    distribution,
+    download,
+    image,
+    kernel,
+    kernels,
+    module,
+    parts,
+    paths,
+    variants,
+)
+from harness.distribution import Distributed, Headers
+from harness.errors import InfrastructureError, MissingSourceError, UnavailableError, UserError
+from harness.image import Image
+from harness.kernel import Kernel as BuiltKernel
+from harness.kernels import Kernel
+from harness.module import Module
+from harness.variants import Variant
+from tests.unit.test_cpio import fields
+
+MODERN = "linux-6.1"
+
+
+class Builds:
+    """Stands for all that takes minutes or a network; notes what was asked for."""
+
+    def __init__(self, here: Path) -> None:
+        self.here = here
+        self.asked: list[str] = []
+        self.seconds = 0.0
+
+    def _took(self, name: str) -> float:
+        self.asked.append(name)
+        return self.seconds
+
+    def image(self, *, given: Sequence[str]) -> Image:
+        seconds = self._took(f"image {' '.join(given)}".strip())
+        return Image(self.here / "ext2.gz", self.here, self.here, seconds, not seconds)
+
+    def userland(self, *, given: Sequence[str], upstream: bool) -> list[parts.Built]:
+        seconds = self._took(f"userland upstream={upstream} {' '.join(given)}".strip())
+        (self.here / "part/bin").mkdir(parents=True, exist_ok=True)
+        return [
+            parts.Built(name, self.here / "part", name, took, not took)
+            for name, took in (("libc", 0.0), ("toy", seconds))
+        ]
+
+    def kernel(self, variant: Variant, *, jobs: int = 0, given: Sequence[str] = ()) -> BuiltKernel:
+        seconds = self._took(f"kernel {variant.name} {' '.join(given)}".strip())
+        folder = self.here / variant.name
+        return BuiltKernel(
+            variant=variant,
+            folder=folder,
+            bzimage=folder / "bzImage",
+            system_map=folder / "System.map",
+            config=folder / "config",
+            objects=folder / "objects",
+            seconds=seconds,
+            cached=not seconds,
+        )
+
+    def obtain(self, row: Kernel) -> Distributed:
+        seconds = self._took(f"package {row.name}")
+        modules = self.here / "modules"
+        modules.mkdir(exist_ok=True)
+        (modules / "dummy.ko").write_text("of the package")
+        headers = Headers("6.1.0-1-amd64", self.here / "headers", "headers", 0.0)
+        return Distributed(self.here / "vmlinux", modules, headers, row.name, seconds)
+
+    def module(self, headers: Headers, *, jobs: int = 0) -> Module:
+        seconds = self._took(f"module {headers.release}")
+        (self.here / "divert.ko").write_text("ours")
+        return Module(self.here / "divert.ko", "module", seconds, not seconds)
+
+
+@pytest.fixture(name="builds", autouse=True)
+def _builds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Builds:
+    builds = Builds(tmp_path)
+    monkeypatch.setattr(paths, "BUILD", tmp_path / "build")
+    monkeypatch.setattr(paths, "KEYS", tmp_path / "build" / "keys")
+    monkeypatch.setenv("DIVERT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(shutil, "which", lambda _: "/bin/sh")
+    monkeypatch.setattr(image, "build", builds.image)
+    monkeypatch.setattr(image, "userland", builds.userland)
+    monkeypatch.setattr(kernel, "build", builds.kernel)
+    monkeypatch.setattr(distribution, "obtain", builds.obtain)
+    monkeypatch.setattr(module, "build", builds.module)
+
+    def fetch(urls: Sequence[str], *_: object) -> Path:
+        raise download.DownloadError(f"no network for {urls[0]}")
+
+    monkeypatch.setattr(download, "fetch", fetch)
+    return builds
+
+
+def archives(folder: Path, *names: str) -> None:
+    """Put files of the right names where archives are looked for."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        (folder / name).touch()
+
+
+def modules_loaded(initrd: Path) -> list[str]:
+    data = gzip.decompress(initrd.read_bytes())
+    (listed,) = (content for name, _, content, _, _ in fields(data) if name == "etc/modules")
+    return listed.decode().splitlines()
+
+
+def test_kernel_that_is_built_here(builds: Builds) -> None:
+    given = ("linux-2.2.12=/x",)
+    userland = bootable.userland(kernels.named(kernels.REFERENCE), given)
+    built = userland.boot(variants.named("off"))
+    assert builds.asked == ["image linux-2.2.12=/x", "kernel off linux-2.2.12=/x"]
+    assert (built.kernel.name, built.variant.name) == (kernels.REFERENCE, "off")
+    assert built.bzimage == builds.here / "off/bzImage"
+    assert built.image.initrd == builds.here / "ext2.gz"
+    assert built.objects == builds.here / "off/objects"
+    assert built.system_map == builds.here / "off/System.map"
+
+
+def test_kernel_of_a_distribution(builds: Builds) -> None:
+    userland = bootable.userland(kernels.named(MODERN), ("x=y",), upstream=False)
+    built = userland.boot(variants.named(f"{MODERN}:base"))
+    assert builds.asked == [
+        "userland upstream=False x=y",
+        f"package {MODERN}",
+        "module 6.1.0-1-amd64",
+    ]
+    assert built.bzimage == builds.here / "vmlinux"
+    assert built.image.initrd.is_file()
+    assert (built.objects, built.system_map) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("short", "line"),
+    [
+        ("stock", None),
+        ("base", "divert passthrough=0 defrag=0"),
+        ("passthrough", "divert passthrough=1 defrag=0"),
+        ("defrag", "divert passthrough=0 defrag=1"),
+        ("passthrough+defrag", "divert passthrough=1 defrag=1"),
+    ],
+)
+def test_options_are_the_modules_parameters(builds: Builds, short: str, line: str | None) -> None:
+    """O3: every combination; the kernel as it is has no module."""
+    built = bootable.userland(kernels.named(MODERN)).boot(variants.named(f"{MODERN}:{short}"))
+    loaded = modules_loaded(built.image.initrd)
+    assert loaded == ["dummy", *([line] if line else [])]
+    assert ("module 6.1.0-1-amd64" in builds.asked) == (line is not None)
+
+
+@pytest.mark.parametrize("name", [kernels.REFERENCE, MODERN, "linux-6.12"])
+def test_no_qemu_is_told_before_anything_is_built(
+    builds: Builds, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = kernels.named(name)
+    monkeypatch.setattr(
+        shutil, "which", lambda program: None if program == row.hardware.program else "/bin/sh"
+    )
+    with pytest.raises(InfrastructureError) as caught:
+        bootable.userland(row)
+    assert caught.value.message == f"this host lacks {row.hardware.program}"
+    assert not isinstance(caught.value, UnavailableError), "a host without it is not a pass"
+    assert builds.asked == []
+
+
+@pytest.mark.parametrize("name", ["base", f"{MODERN}:base", f"{MODERN}:stock"])
+def test_times_and_whether_all_was_there(builds: Builds, name: str) -> None:
+    builds.seconds = 2.0
+    variant = variants.named(name)
+    userland = bootable.userland(kernels.named(variant.kernel))
+    assert (userland.seconds, userland.cached) == (2.0, False)
+    first = userland.boot(variant)
+    assert first.seconds >= (2.0 if name == "base" or not variant.module else 4.0)
+    assert not first.cached
+    builds.seconds = 0.0
+    userland = bootable.userland(kernels.named(variant.kernel))
+    assert (userland.seconds, userland.cached) == (0.0, True)
+    again = userland.boot(variant)
+    assert (again.seconds, again.cached) == (0.0, True)
+    assert again.image.initrd == first.image.initrd
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        UnavailableError("no such package", "see to the network"),
+        InfrastructureError("the package has no module dummy"),
+    ],
+)
+def test_package_that_cannot_be_had_is_never_another(
+    builds: Builds, error: InfrastructureError, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = []
+
+    def obtain(row: Kernel) -> Distributed:
+        wanted.append(row.name)
+        raise error
+
+    monkeypatch.setattr(distribution, "obtain", obtain)
+    userland = bootable.userland(kernels.named("linux-6.12"))
+    with pytest.raises(type(error)) as caught:
+        userland.boot(variants.named("linux-6.12:base"))
+    assert caught.value is error
+    assert wanted == ["linux-6.12"]
+
+
+def test_what_is_missing_is_told_all_at_once(tmp_path: Path) -> None:
+    kernel_, tool = bootable.missing()
+    assert "Linux 2.2.12 is not on this machine" in kernel_.message
+    assert "ipchains 1.3.9 is not on this machine" in tool.message
+    for error in (kernel_, tool):
+        assert "no network for" in error.message
+        assert str(paths.downloads_dir()) in error.hint
+
+
+def test_nothing_is_missing_where_it_is_given_or_was_downloaded(tmp_path: Path) -> None:
+    (tmp_path / "tree").mkdir()
+    (error,) = bootable.missing([f"linux-2.2.12={tmp_path / 'tree'}"])
+    assert "ipchains" in error.message
+    archives(paths.downloads_dir(), "ipchains-1.3.9.tar.gz")
+    assert bootable.missing([f"linux-2.2.12={tmp_path / 'tree'}"]) == []
+
+
+def test_source_that_is_given_wrongly_is_not_taken_for_a_missing_one(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"there is no .*nowhere"):
+        bootable.missing([f"linux-2.2.12={tmp_path / 'nowhere'}"])
+
+
+def test_kernel_of_a_distribution_needs_none_of_upstreams_archives(builds: Builds) -> None:
+    variant = variants.named(f"{MODERN}:stock")
+    bootable.build(variant)
+    assert builds.asked[0] == "userland upstream=False"
+    archives(paths.downloads_dir(), "linux-2.2.12.tar.gz", "ipchains-1.3.9.tar.gz")
+    builds.asked.clear()
+    bootable.build(variant)
+    assert builds.asked[0] == "userland upstream=True"
+
+
+def test_reference_without_its_archive_is_an_error(
+    builds: Builds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def build(*, given: Sequence[str]) -> Image:
+        raise bootable.missing(given)[0]
+
+    monkeypatch.setattr(image, "build", build)
+    with pytest.raises(MissingSourceError, match=r"Linux 2\.2\.12"):
+        bootable.build(variants.named("base"))
+    assert builds.asked == []
+
+
+def table(capsys: pytest.CaptureFixture[str]) -> list[list[str]]:
+    return [line.split() for line in capsys.readouterr().out.splitlines()]
+
+
+def test_table_of_what_is_built(builds: Builds, capsys: pytest.CaptureFixture[str]) -> None:
+    builds.seconds = 3.25
+    bootable.build_and_print(
+        variant=f"off,{MODERN}:base,{MODERN}:stock", matrix=None, jobs=1, given=()
+    )
+    here = str(builds.here)
+    assert table(capsys) == [
+        ["variant", "built", "in", "file", "where"],
+        ["off", "3.2", "s", "bzImage", f"{here}/off/bzImage"],
+        ["System.map", f"{here}/off/System.map"],
+        [".config", f"{here}/off/config"],
+        [f"{MODERN}:stock", "3.2", "s", "vmlinux", f"{here}/vmlinux"],
+        ["headers", f"{here}/headers"],
+        [f"{MODERN}:base", "6.5", "s", "vmlinux", f"{here}/vmlinux"],
+        ["headers", f"{here}/headers"],
+        ["divert.ko", f"{here}/divert.ko"],
+    ]
+
+
+def test_table_of_what_was_there(builds: Builds, capsys: pytest.CaptureFixture[str]) -> None:
+    bootable.build_and_print(
+        variant=None, matrix="defrag", kernels_named=MODERN, jobs=1, given=("x=y",)
+    )
+    rows = [row for row in table(capsys) if "vmlinux" in row]
+    assert [row[:2] for row in rows] == [
+        [f"{MODERN}:base", "(before)"],
+        [f"{MODERN}:defrag", "(before)"],
+    ]
