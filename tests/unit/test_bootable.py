@@ -10,107 +10,20 @@ from pathlib import Path
 
 import pytest
 
-from harness import (
-    bootable,
-    distribution,
-    download,
-    image,
-    kernel,
-    kernels,
-    module,
-    parts,
-    paths,
-    variants,
-)
-from harness.distribution import Distributed, Headers
+from harness import bootable, distribution, image, kernels, paths, variants
+from harness.distribution import Distributed
 from harness.errors import InfrastructureError, MissingSourceError, UnavailableError, UserError
 from harness.image import Image
-from harness.kernel import Kernel as BuiltKernel
 from harness.kernels import Kernel
-from harness.module import Module
-from harness.variants import Variant
 from tests.unit.test_cpio import fields
+from tests.unit.toybuilds import Builds, archives
 
 MODERN = "linux-6.1"
 
 
-class Builds:
-    """Stands for all that takes minutes or a network; notes what was asked for."""
-
-    def __init__(self, here: Path) -> None:
-        self.here = here
-        self.asked: list[str] = []
-        self.seconds = 0.0
-
-    def _took(self, name: str) -> float:
-        self.asked.append(name)
-        return self.seconds
-
-    def image(self, *, given: Sequence[str]) -> Image:
-        seconds = self._took(f"image {' '.join(given)}".strip())
-        return Image(self.here / "ext2.gz", self.here, self.here, seconds, not seconds)
-
-    def userland(self, *, given: Sequence[str], upstream: bool) -> list[parts.Built]:
-        seconds = self._took(f"userland upstream={upstream} {' '.join(given)}".strip())
-        (self.here / "part/bin").mkdir(parents=True, exist_ok=True)
-        return [
-            parts.Built(name, self.here / "part", name, took, not took)
-            for name, took in (("libc", 0.0), ("toy", seconds))
-        ]
-
-    def kernel(self, variant: Variant, *, jobs: int = 0, given: Sequence[str] = ()) -> BuiltKernel:
-        seconds = self._took(f"kernel {variant.name} {' '.join(given)}".strip())
-        folder = self.here / variant.name
-        return BuiltKernel(
-            variant=variant,
-            folder=folder,
-            bzimage=folder / "bzImage",
-            system_map=folder / "System.map",
-            config=folder / "config",
-            objects=folder / "objects",
-            seconds=seconds,
-            cached=not seconds,
-        )
-
-    def obtain(self, row: Kernel) -> Distributed:
-        seconds = self._took(f"package {row.name}")
-        modules = self.here / "modules"
-        modules.mkdir(exist_ok=True)
-        (modules / "dummy.ko").write_text("of the package")
-        headers = Headers("6.1.0-1-amd64", self.here / "headers", "headers", 0.0)
-        return Distributed(self.here / "vmlinux", modules, headers, row.name, seconds)
-
-    def module(self, headers: Headers, *, jobs: int = 0) -> Module:
-        seconds = self._took(f"module {headers.release}")
-        (self.here / "divert.ko").write_text("ours")
-        return Module(self.here / "divert.ko", "module", seconds, not seconds)
-
-
 @pytest.fixture(name="builds", autouse=True)
 def _builds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Builds:
-    builds = Builds(tmp_path)
-    monkeypatch.setattr(paths, "BUILD", tmp_path / "build")
-    monkeypatch.setattr(paths, "KEYS", tmp_path / "build" / "keys")
-    monkeypatch.setenv("DIVERT_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(shutil, "which", lambda _: "/bin/sh")
-    monkeypatch.setattr(image, "build", builds.image)
-    monkeypatch.setattr(image, "userland", builds.userland)
-    monkeypatch.setattr(kernel, "build", builds.kernel)
-    monkeypatch.setattr(distribution, "obtain", builds.obtain)
-    monkeypatch.setattr(module, "build", builds.module)
-
-    def fetch(urls: Sequence[str], *_: object) -> Path:
-        raise download.DownloadError(f"no network for {urls[0]}")
-
-    monkeypatch.setattr(download, "fetch", fetch)
-    return builds
-
-
-def archives(folder: Path, *names: str) -> None:
-    """Put files of the right names where archives are looked for."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in names:
-        (folder / name).touch()
+    return Builds(tmp_path, monkeypatch)
 
 
 def modules_loaded(initrd: Path) -> list[str]:
@@ -231,7 +144,7 @@ def test_nothing_is_missing_where_it_is_given_or_was_downloaded(tmp_path: Path) 
     (tmp_path / "tree").mkdir()
     (error,) = bootable.missing([f"linux-2.2.12={tmp_path / 'tree'}"])
     assert "ipchains" in error.message
-    archives(paths.downloads_dir(), "ipchains-1.3.9.tar.gz")
+    archives("ipchains-1.3.9.tar.gz")
     assert bootable.missing([f"linux-2.2.12={tmp_path / 'tree'}"]) == []
 
 
@@ -244,7 +157,7 @@ def test_kernel_of_a_distribution_needs_none_of_upstreams_archives(builds: Build
     variant = variants.named(f"{MODERN}:stock")
     bootable.build(variant)
     assert builds.asked[0] == "userland upstream=False"
-    archives(paths.downloads_dir(), "linux-2.2.12.tar.gz", "ipchains-1.3.9.tar.gz")
+    archives("linux-2.2.12.tar.gz", "ipchains-1.3.9.tar.gz")
     builds.asked.clear()
     bootable.build(variant)
     assert builds.asked[0] == "userland upstream=True"
@@ -289,8 +202,7 @@ def test_table_of_what_was_there(builds: Builds, capsys: pytest.CaptureFixture[s
     bootable.build_and_print(
         variant=None, matrix="defrag", kernels_named=MODERN, jobs=1, given=("x=y",)
     )
-    rows = [row for row in table(capsys) if "vmlinux" in row]
-    assert [row[:2] for row in rows] == [
+    assert [row[:2] for row in table(capsys) if "(before)" in row] == [
         [f"{MODERN}:base", "(before)"],
         [f"{MODERN}:defrag", "(before)"],
     ]
