@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +22,6 @@ BUILD_SECONDS = 300.0
 _STRIP_SECONDS = 30.0
 _ERRORS = ("error:", "warning:", "Error ")
 _ERROR_LINES = 5
-# The kernel's Makefile unexports LC_ALL; the compiler's words have to be those of _ERRORS.
-_ENVIRONMENT = {"LC_ALL": "C", "LC_MESSAGES": "C", "LANGUAGE": "", "MAKEFLAGS": ""}
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ def build(headers: Headers, *, jobs: int = 0) -> Module:
         argv = ["make", "-C", str(work), f"KDIR={headers.path}", "W=1"]
         argv += [f"CC={compiler.name()}", f"-j{jobs or parts.processors()}"]
         try:
-            command.run(argv, what="the module", log=log, seconds=BUILD_SECONDS, env=_ENVIRONMENT)
+            command.run(argv, what="the module", log=log, seconds=BUILD_SECONDS, env=_environment())
         except InfrastructureError as error:
             if not _complaints(log):
                 # make is not there, or did not end: that is all that there is to say.
@@ -81,6 +80,15 @@ def build(headers: Headers, *, jobs: int = 0) -> Module:
     if not entry.cached:
         terminal.say(f"module for {headers.release}: built in {entry.seconds:.1f} s")
     return Module(entry.path / MODULE, print_, entry.seconds, entry.cached)
+
+
+def _environment() -> dict[str, str]:
+    """What is not as the caller has it: the compiler's words have to be those of _ERRORS.
+
+    The kernel's Makefile unexports LC_ALL, and then perl warns of a locale that is not installed.
+    """
+    locale = dict.fromkeys((name for name in os.environ if name.startswith("LC_")), "")
+    return locale | {"LC_ALL": "C", "LANG": "C", "LANGUAGE": "", "MAKEFLAGS": ""}
 
 
 def _complaints(log: Path) -> list[str]:

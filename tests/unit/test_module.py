@@ -244,13 +244,13 @@ def test_warning_in_another_language_is_one(
     speaker = tmp_path / "speaker"
     speaker.write_text(
         "#!/bin/sh\n"
-        "language=${LC_ALL:-${LC_MESSAGES:-$LANG}}-$LANGUAGE word=Warnung\n"
+        "language=${LC_ALL:-${LC_MESSAGES:-$LANG}}$LC_CTYPE-$LANGUAGE word=Warnung\n"
         '[ "$language" != C- ] || word=warning\n'
         f'case $* in *main.c*) echo "$word: hm" >&2 ;; esac\nexec {compiler.name()} "$@"\n'
     )
     speaker.chmod(0o755)
     monkeypatch.setenv(compiler.VARIABLE, str(speaker))
-    for name in ("LANG", "LC_MESSAGES", "LC_ALL", "LANGUAGE"):
+    for name in ("LANG", "LC_MESSAGES", "LC_CTYPE", "LC_ALL", "LANGUAGE"):
         monkeypatch.setenv(name, "de_DE")
     assert "warning: hm" in unbuilt(headers).message
 
