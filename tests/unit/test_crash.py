@@ -45,6 +45,7 @@ TODAY = {
     "linux-6.1/general-protection": OOPSED,
     "linux-6.1/stack-overflow": OOPSED,
     "linux-6.1/panic": PANICKED,
+    "linux-6.1/interrupted": ("hang", " </TASK>"),
     "linux-6.1/list-corruption": CORRUPTED,
     "linux-6.1/skb-over-panic": CORRUPTED,
     "linux-6.1/slab": ("memory corrupted", " </TASK>"),
@@ -325,4 +326,4 @@ def test_end_of_a_report() -> None:
 
 def test_what_ends_the_guest() -> None:
     final = {rule.name for rule in rules() if not rule.guest_goes_on}
-    assert final == {"panic", "interrupt killed", "halted", "scheduled in interrupt"}
+    assert final == {"panic", "hang", "interrupt killed", "halted", "scheduled in interrupt"}
