@@ -145,6 +145,14 @@ class Machine:
         """
         if self.console.closed or self.console.flooded:
             self._diagnosis.check()
+        try:
+            self._restore(name)
+        except GuestLostError:
+            # Why QEMU has ended is on the console, if anywhere.
+            self._diagnosis.check()
+            raise
+
+    def _restore(self, name: str) -> None:
         self._log_out()
         for wire in self.wires:
             self.qmp.link(wire.name, up=False)

@@ -45,6 +45,7 @@ TODAY = {
     "linux-6.1/general-protection": OOPSED,
     "linux-6.1/stack-overflow": OOPSED,
     "linux-6.1/panic": PANICKED,
+    "linux-6.1/interrupted": ("hang", " </TASK>"),
     "linux-6.1/list-corruption": CORRUPTED,
     "linux-6.1/skb-over-panic": CORRUPTED,
     "linux-6.1/slab": ("memory corrupted", " </TASK>"),
@@ -250,6 +251,7 @@ def test_faults(line: str, name: str) -> None:
         ("insmod invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0", "out of memory"),
         ("oom-kill:constraint=CONSTRAINT_NONE,nodemask=(null),task=sh", "out of memory"),
         ("Out of memory: Killed process 98 (sh) total-vm:2048kB", "out of memory"),
+        ("Out of memory and no killable processes...", "out of memory"),
         ("Memory cgroup out of memory: Killed process 98 (sh)", "out of memory"),
         ("insmod: page allocation failure: order:10, mode:0xcc0(GFP_KERNEL)", "out of memory"),
         ("NETDEV WATCHDOG: eth1 (virtio_net): transmit queue 0 timed out", "card stuck"),
@@ -264,6 +266,7 @@ def test_faults(line: str, name: str) -> None:
         ("sysfs: cannot create duplicate filename '/devices/x'", "kernel bug"),
         ("WARNING: CPU: 0 PID: 110 at net/ipv4/a.c:50 take+0x3d/0x100 [divert]", "warning"),
         ("WARNING: words of a kernel to come", "warning"),
+        ("** 12 printk messages dropped **", "messages lost"),
         ("BUG: words of a kernel to come", "kernel bug"),
         ("RIP: 0010:take+0x5/0x10 [divert]", "kernel bug"),
         ("CPU: 0 PID: 110 Comm: cat Tainted: G           OE      6.1.0-50-amd64", "kernel bug"),
@@ -325,4 +328,4 @@ def test_end_of_a_report() -> None:
 
 def test_what_ends_the_guest() -> None:
     final = {rule.name for rule in rules() if not rule.guest_goes_on}
-    assert final == {"panic", "interrupt killed", "halted", "scheduled in interrupt"}
+    assert final == {"panic", "hang", "interrupt killed", "halted", "scheduled in interrupt"}
