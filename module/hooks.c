@@ -119,12 +119,14 @@ static unsigned int walk_out(struct sk_buff *skb, const struct nf_hook_state *st
 	return walk(skb, state, DIVERT_OUTPUT, mark);
 }
 
-static unsigned int hook_in(void *priv, struct sk_buff *skb,
+unsigned int divert_hook_in(void *priv, struct sk_buff *skb,
 			    const struct nf_hook_state *state)
 {
 	unsigned int verdict = NF_ACCEPT;
 	struct divert_mark *mark;
 
+	if (divert_is_bridged(skb, state))
+		return NF_ACCEPT;
 	local_bh_disable();
 	divert_learn_input(skb, state);
 	if (ip_is_fragment(ip_hdr(skb)) && divert_defrag(state->net)) {
@@ -151,6 +153,8 @@ static unsigned int hook_forward(void *priv, struct sk_buff *skb,
 	unsigned int verdict = NF_ACCEPT;
 	const struct divert_mark *mark;
 
+	if (divert_is_bridged(skb, state))
+		return NF_ACCEPT;
 	local_bh_disable();
 	mark = forward_mark();
 	if ((!mark || !mark->hook) &&
@@ -228,7 +232,7 @@ static unsigned int hook_copy(void *priv, struct sk_buff *skb,
 
 static const struct nf_hook_ops divert_nf_ops[] = {
 	{
-		.hook		= hook_in,
+		.hook		= divert_hook_in,
 		.priv		= DIVERT_HOOK,
 		.pf		= NFPROTO_IPV4,
 		.hooknum	= NF_INET_PRE_ROUTING,
@@ -270,10 +274,18 @@ static struct pernet_operations divert_hooks_ops = {
 
 int __init divert_hooks_init(void)
 {
-	return register_pernet_subsys(&divert_hooks_ops);
+	int err = register_pernet_subsys(&divert_hooks_ops);
+
+	if (err)
+		return err;
+	err = divert_bridge_init();
+	if (err)
+		unregister_pernet_subsys(&divert_hooks_ops);
+	return err;
 }
 
 void divert_hooks_exit(void)
 {
+	divert_bridge_exit();
 	unregister_pernet_subsys(&divert_hooks_ops);
 }

@@ -116,6 +116,32 @@ bool divert_tag_read(const struct sockaddr_in *sin, struct divert_tag *tag);
 /* take.c */
 void divert_take(struct divert_walk *w, const struct nf_hook_state *state);
 
+/* hooks.c */
+unsigned int divert_hook_in(void *priv, struct sk_buff *skb,
+			    const struct nf_hook_state *state);
+
+/* bridge.c */
+#if IS_ENABLED(CONFIG_BRIDGE_NETFILTER)
+bool divert_is_bridged(const struct sk_buff *skb, const struct nf_hook_state *state);
+int divert_bridge_init(void);
+void divert_bridge_exit(void);
+#else
+static inline bool divert_is_bridged(const struct sk_buff *skb,
+				     const struct nf_hook_state *state)
+{
+	return false;
+}
+
+static inline int divert_bridge_init(void)
+{
+	return 0;
+}
+
+static inline void divert_bridge_exit(void)
+{
+}
+#endif
+
 /* resume.c: what marks the module's functions among the others of a hook */
 #define DIVERT_HOOK	((void *)&divert_prot)
 int divert_resume_at(struct sk_buff *skb, struct nf_hook_state *state);

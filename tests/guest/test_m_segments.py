@@ -160,8 +160,9 @@ def test_time_of_a_segment_is_that_of_the_clock(
     calls.ok("mode", "client", "nonblock")
     assert calls.error("connect", "client", f"in:{THERE}:{TCP_PORT}") == "EINPROGRESS"
     socket.take()
+    # The clock that date(1) reads goes by ticks, and may be behind the other.
     now = int(shell.check("date +%s"))
-    assert now - 60 <= reader.ok("stamp", socket.name)["value"] <= now
+    assert now - 60 <= reader.ok("stamp", socket.name)["value"] <= now + 1
 
 
 @statement("M2/inner")
