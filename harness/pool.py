@@ -12,8 +12,9 @@ from harness.deadline import Deadline
 from harness.events import Event
 from harness.worker import ORDERLY_SECONDS, Worker, WorkerSpec
 
-# Longer than any one test may take, its boot and the build of a second kernel included.
-SILENCE_SECONDS = 180.0
+# Longer than any one test may take, its boot and the build of two more kernels (O2) on a busy host
+# included. Whatever waits in a session has a deadline of its own, which is shorter and says for what.
+SILENCE_SECONDS = 900.0
 # What pytest says last is why it gave up.
 TAIL_LINES = 5
 
