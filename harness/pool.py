@@ -13,7 +13,7 @@ from harness.events import Event
 from harness.worker import ORDERLY_SECONDS, Worker, WorkerSpec
 
 # Longer than any one test may take, its boot and the build of two more kernels (O2) on a busy host
-# included. Whatever waits in a session has a deadline of its own, which is shorter and says for what.
+# included. Whatever waits in a session has a shorter deadline of its own, which says for what.
 SILENCE_SECONDS = 900.0
 # What pytest says last is why it gave up.
 TAIL_LINES = 5
