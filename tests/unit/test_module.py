@@ -1,40 +1,26 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The kernel module: its header for programs, its list of files, and whether it builds.
+"""The kernel module: its header for programs, its list of files, and what is made of its build.
 
-It is built against the headers of every kernel that this host or the harness's cache has, once for
-each state of module/. What harness/module.py does with a build is seen with headers that are no
-kernel's.
+That it builds for each kernel is a step of `check` of its own. What harness/module.py does with a
+build is seen here with headers that are no kernel's.
 """
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import pytest
 
-from harness import compiler, fingerprint, module, paths, store
+from harness import compiler, module, paths
 from harness.distribution import Headers
 from harness.errors import InfrastructureError
 
 MODULE = paths.ROOT / "module"
 PROGRAMS = paths.TESTS / "programs"
-SECONDS = 240.0
-
-
-def kernel_headers() -> list[Path]:
-    """Build folders of kernels: installed ones, and those that the harness has unpacked."""
-    cached = paths.cache_dir() / "distribution"
-    found = [
-        *Path("/usr/src").glob("linux-headers-*-amd64"),
-        *cached.glob("*/headers/usr/src/linux-headers-*-amd64"),
-    ]
-    return sorted(path for path in found if (path / "Module.symvers").is_file())
 
 
 def test_every_source_is_built() -> None:
@@ -74,37 +60,6 @@ def test_programs_for_the_reference_compile_with_the_header(
         check=False,
     )
     assert done.returncode == 0, done.stderr
-
-
-def build(headers: Path, folder: Path) -> None:
-    """Build a copy of the module with all of the kernel's warnings, of which there must be none."""
-    copy = folder / "module"
-    shutil.copytree(
-        MODULE, copy, ignore=shutil.ignore_patterns("*.o", "*.ko", "*.mod*", ".*", "Module.symvers")
-    )
-    done = subprocess.run(
-        ["make", f"-j{os.cpu_count() or 1}", f"KDIR={headers}", "W=1"],
-        cwd=copy,
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        env={**os.environ, "LC_ALL": "C", "MAKEFLAGS": ""},
-        check=False,
-    )
-    messages = done.stdout + done.stderr
-    assert done.returncode == 0, messages
-    assert "warning" not in messages.lower(), messages
-    assert (copy / "divert.ko").is_file()
-    shutil.rmtree(copy)
-
-
-def test_builds_without_a_warning() -> None:
-    found = kernel_headers()
-    if not found:
-        pytest.skip("no kernel's headers here: install linux-headers-amd64")
-    for headers in found:
-        print_ = fingerprint.of_bytes(fingerprint.of_tree(MODULE), str(headers))
-        store.obtain("module-check", print_, partial(build, headers), "the module")
 
 
 # Stands for a kernel's Makefile: notes what it is asked for, and compiles one file.
