@@ -36,7 +36,7 @@
 
 struct held;
 struct divert_held {
-	spinlock_t		lock;
+	spinlock_t		lock;		/* of all that follows */
 	struct hlist_head	table[1 << DIVERT_HELD_BITS];
 	struct list_head	ages;		/* the oldest first */
 	unsigned int		count;
