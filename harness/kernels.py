@@ -34,12 +34,16 @@ _HARDWARE: Mapping[str, type] = {"program": str, "card": str, "memory-mib": int,
 
 @dataclass(frozen=True)
 class Hardware:
-    """The machine that QEMU is to be for a kernel: its program, cards, memory, command line."""
+    """The machine that QEMU is to be for a kernel: its program, cards, memory, command line.
+
+    `processors` are a variant's.
+    """
 
     program: str
     card: str
     memory_mib: int
     append: tuple[str, ...]
+    processors: int = 1
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,8 @@ def arguments(spec: QemuSpec) -> list[str]:
     return [
         spec.hardware.program,
         *("-nodefaults", "-no-user-config", "-display", "none"),
-        *("-machine", "pc", "-accel", _accelerator(spec.accelerator)),
+        *("-machine", "pc", "-accel", _accelerator(spec)),
+        *(("-smp", str(spec.hardware.processors)) if spec.hardware.processors > 1 else ()),
         *("-m", str(spec.memory_mib)),
         # With panic=1 below, a panic ends QEMU after a second, with status 0.
         "-no-reboot",
@@ -68,9 +69,12 @@ def arguments(spec: QemuSpec) -> list[str]:
     ]
 
 
-def _accelerator(name: str) -> str:
-    # One vCPU: a thread for each vCPU, the default, only adds locking.
-    return f"tcg,thread=single,tb-size={TRANSLATION_MIB}" if name == "tcg" else name
+def _accelerator(spec: QemuSpec) -> str:
+    if spec.accelerator != "tcg":
+        return spec.accelerator
+    # A thread for each processor, the default, only adds locking where there is one of them.
+    thread = "multi" if spec.hardware.processors > 1 else "single"
+    return f"tcg,thread={thread},tb-size={TRANSLATION_MIB}"
 
 
 def _append(spec: QemuSpec) -> str:

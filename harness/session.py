@@ -102,7 +102,7 @@ def machine_spec(built: Bootable, folder: Path) -> MachineSpec:
         private_key=built.image.private_key,
         host_key=built.image.host_key,
         folder=folder,
-        hardware=built.kernel.hardware,
+        hardware=built.variant.hardware,
         system_map=built.system_map,
     )
 

@@ -57,6 +57,8 @@ def features(variant: Variant) -> frozenset[str]:
         has |= {"patched"}
     if variant.diverts:
         has |= {"divert"}
+    if variant.processors > 1:
+        has |= {"smp"}
     return frozenset(has)
 
 

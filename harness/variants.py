@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import itertools
 import tomllib
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 
 from harness import kernels, packages, paths
 from harness.errors import UserError
+from harness.kernels import Hardware
 
 # The fragment that makes a kernel one of the matrix: a kernel with divert sockets (SPEC.md O3).
 MATRIX_FRAGMENT = "divert"
@@ -21,7 +23,7 @@ class Variant:
     """One kernel: parts of the series, fragments over base.config, and the options they make.
 
     Of a kernel to which divert sockets come by the module, only whether that is loaded. `checked`:
-    whether `invoke check` tests it.
+    whether `invoke check` tests it. `processors`: of its machine.
     """
 
     name: str
@@ -32,6 +34,13 @@ class Variant:
     kernel: str = kernels.REFERENCE
     module: bool = False
     checked: bool = True
+    processors: int = 1
+
+    @property
+    def hardware(self) -> Hardware:
+        """The machine that it boots on."""
+        usual = kernels.named(self.kernel).hardware
+        return dataclasses.replace(usual, processors=self.processors)
 
     @property
     def short(self) -> str:
@@ -58,6 +67,7 @@ def load() -> dict[str, Variant]:
             kernel,
             row.get("module", False),
             row.get("check", True),
+            row.get("processors", 1),
         )
         for name, row in data.items()
         for kernel in row.get("kernels", [kernels.REFERENCE])
@@ -116,7 +126,7 @@ def _short(name: str, rows: Mapping[str, Variant]) -> set[str]:
 
 
 def _cross(options: list[str], rows: Sequence[Variant]) -> set[str]:
-    candidates = [row for row in rows if row.diverts]
+    candidates = [row for row in rows if row.diverts and row.processors == 1]
     offered = sorted({option for row in candidates for option in row.options})
     options = [_known("option", option, offered) for option in options]
     by_options = {row.options: row.name for row in candidates}

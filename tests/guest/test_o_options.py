@@ -270,7 +270,8 @@ def test_matrix_is_the_cross_of_the_options(
     names = ["base", "passthrough", "defrag", "passthrough+defrag"]
     assert [row.short for row in crossed] == names
     every = variants.select(None, None, worker_spec.kernel)
-    assert [row.short for row in every] == [*expected("beside-the-matrix").split(), *names]
+    beside = [row.short for row in every if row not in crossed]
+    assert beside == expected("beside-the-matrix").split()
 
 
 @statement("O3/options")
