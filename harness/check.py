@@ -200,7 +200,7 @@ def guest_tests(given: Sequence[str], require: Sequence[str]) -> StepResult:
         if result.verdict.not_run:
             absent = {row.kernel for row in result.verdict.not_run}
             rows = [variant for variant in request.variants if variant.kernel in absent]
-            untested = len(worker.collect(runner.GUEST_TESTS, "")) * len(rows)
+            untested = len(worker.collect(paths.GUEST_TESTS, "")) * len(rows)
             counts += Counts(failed=len(absent.intersection(require)), skipped=untested)
             note = _not_run(result.verdict, require)
     except HarnessError as error:

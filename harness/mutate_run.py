@@ -19,7 +19,6 @@ from harness import (
     mutate_edit,
     paths,
     pool,
-    runner,
     statements,
     terminal,
     variants,
@@ -86,7 +85,7 @@ class Run:
 
     def all(self, mutants: Sequence[Mutant], chosen: Collection[str]) -> None:
         """Do all of them, on those of their variants that are among `chosen`."""
-        proofs = worker.collect(runner.GUEST_TESTS)
+        proofs = worker.collect(paths.GUEST_TESTS)
         common = _common(self._given)
         for mutant in mutants:
             names = [name for name in mutant.variants if name in chosen]
@@ -104,7 +103,7 @@ class Run:
         while self._ready:
             pool.run(
                 self._specs(),
-                runner.GUEST_TESTS,
+                paths.GUEST_TESTS,
                 "",
                 jobs=self._jobs,
                 on_event=self._hear,
@@ -274,7 +273,7 @@ class Run:
 
         pool.run(
             [dataclasses.replace(spec, first=tuple(sorted(tests)), rest=False)],
-            runner.GUEST_TESTS,
+            paths.GUEST_TESTS,
             "",
             jobs=1,
             on_event=hear,

@@ -13,6 +13,7 @@ PATCHES = ROOT / "patches"
 KERNEL_CONFIG = ROOT / "kernel-config"
 IMAGES = ROOT / "images"
 TESTS = ROOT / "tests"
+GUEST_TESTS = TESTS / "guest"
 DATA = ROOT / "harness" / "data"
 
 # What belongs to this checkout alone: keys, guest images, runs. Never in the shared cache.

@@ -79,6 +79,7 @@ def _build(
                 given=request.given,
                 modules=request.modules,
                 kernel=row.name,
+                processors=variant.processors,
             )
         )
     return specs

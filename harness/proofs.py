@@ -12,13 +12,11 @@ from harness import paths, statements, terminal, worker
 from harness.errors import UserError
 from harness.statements import Statement
 
-GUEST_TESTS = paths.TESTS / "guest"
-
 
 def by_part() -> dict[str, list[str]]:
     """Test names by what they prove: `S1`, or `S1/eperm`. Raises InfrastructureError."""
     found: dict[str, list[str]] = defaultdict(list)
-    for test, names in worker.collect(GUEST_TESTS).items():
+    for test, names in worker.collect(paths.GUEST_TESTS).items():
         for name in names:
             found[name].append(test)
     return dict(found)

@@ -41,8 +41,6 @@ from harness.recorder import Recorder
 from harness.request import Request, default_jobs
 from harness.verdict import Verdict, judge
 
-GUEST_TESTS = paths.TESTS / "guest"
-
 
 @dataclass(frozen=True)
 class RunResult:
@@ -74,7 +72,7 @@ def run(request: Request) -> RunResult:
         if specs:
             pool.run(
                 specs,
-                GUEST_TESTS,
+                paths.GUEST_TESTS,
                 request.expression,
                 jobs=request.jobs,
                 on_event=recorder.record,
@@ -176,7 +174,7 @@ def test(
     if seed is not None and not seed.isdecimal():
         raise UserError(f"--seed {seed}: it has to be a number")
     selected = variants.select(variant, matrix, kernel)
-    matching = worker.collect(GUEST_TESTS, expression) if expression else {}
+    matching = worker.collect(paths.GUEST_TESTS, expression) if expression else {}
     result = run(
         Request(
             variants=selected,

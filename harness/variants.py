@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
 import itertools
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness import kernels, packages, paths
 from harness.errors import UserError
@@ -39,8 +38,7 @@ class Variant:
     @property
     def hardware(self) -> Hardware:
         """The machine that it boots on."""
-        usual = kernels.named(self.kernel).hardware
-        return dataclasses.replace(usual, processors=self.processors)
+        return replace(kernels.named(self.kernel).hardware, processors=self.processors)
 
     @property
     def short(self) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from harness import kernels, paths
 from harness.errors import InfrastructureError, UserError
+from harness.kernels import Hardware
 
 PLUGIN = "harness.plugin"
 # pytest's own exit statuses.
@@ -34,6 +35,7 @@ class WorkerSpec:
     tests named in `first` run first, in that order, and the others after them only if `rest`;
     `stop` ends it at the first that fails; `patches` is looked in instead of the checkout's folder
     of that name. `modules` are the files of tests that it reads; none: all that there are.
+    `processors` are those of the guest.
     """
 
     variant: str
@@ -54,6 +56,12 @@ class WorkerSpec:
     patches: str = ""
     modules: tuple[str, ...] = ()
     kernel: str = kernels.REFERENCE
+    processors: int = 1
+
+    @property
+    def hardware(self) -> Hardware:
+        """The machine that the guest boots on."""
+        return replace(kernels.named(self.kernel).hardware, processors=self.processors)
 
     def write(self, path: Path) -> None:
         """Write it for the session to read."""

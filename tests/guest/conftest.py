@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import agent, statements, variants
+from harness import agent, statements
 from harness.agent import Agent, AgentAddress
 from harness.keeper import Keeper
 from harness.machine import Machine, MachineSpec
@@ -59,7 +59,7 @@ def machines(divert_session: GuestSession, worker_spec: WorkerSpec) -> Keeper[Be
                 host_key=Path(worker_spec.host_key),
                 folder=Path(worker_spec.folder) / f"guest-{number}",
                 system_map=Path(worker_spec.bzimage).parent / "System.map",
-                hardware=variants.load()[worker_spec.variant].hardware,
+                hardware=worker_spec.hardware,
             )
         )
 

@@ -6,12 +6,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from scapy.layers.inet import IP
+from scapy.layers.inet import IP, UDP
 
 from harness.machine import Machine
 from harness.shell import Shell
 from harness.wire import Wire
 from tests.guest.chains import Chains
+from tests.guest.copies import packet_socket
 from tests.guest.programs import Calls
 from tests.guest.sockets import LARGEST, Filler, bound, hexed, ipv4, received
 from tests.guest.traffic import NEAR, ip_packets
@@ -252,3 +253,23 @@ def test_packet_has_the_time_when_it_was_taken(chain: str, calls: Calls, chains:
     calls.ok("sendto", "u", "text:tick", "in:127.0.0.1:4000")
     calls.ok("recv", "d", LARGEST, "dontwait")
     assert calls.ok("stamp", "d")["value"] > 0
+
+
+@statement("S8/arrival")
+def test_packet_has_the_time_of_its_arrival(
+    guest: Machine, near: Wire, calls: Calls, chains: Chains
+) -> None:
+    """A packet socket is told the same; a kernel of today notes the time only once it is asked."""
+    bound(calls, "d", PORT)
+    packet_socket(calls, "copy", NEAR.interface)
+    chains.append(f"input -p UDP -j DIVERT {PORT}")
+    near.send(IP(src=NEAR.host_ip, dst=NEAR.guest_ip) / UDP())
+    guest.barrier()
+    calls.ok("recv", "d", LARGEST, "dontwait")
+    # Before the barrier's frame, that of the packet: the first that the socket has.
+    calls.ok("recv", "copy", LARGEST, "dontwait")
+    times = [
+        (calls.ok("stamp", name)["value"], calls.ok("stamp", name, "micro")["value"])
+        for name in ("d", "copy")
+    ]
+    assert times[0] == times[1]

@@ -95,7 +95,7 @@ static void do_stamp(const struct call *call, struct reply *reply)
 
 	answer(reply, ioctl(call->slot->fd, 0x8906 /* SIOCGSTAMP */, &time));
 	reply->has_value = 1;
-	reply->value = time.tv_sec;
+	reply->value = call->count > 2 ? time.tv_usec : time.tv_sec;
 }
 
 static void named(struct ifreq *request, const char *interface)
@@ -144,7 +144,7 @@ const struct command option_commands[] = {
 	{ "setsockopt", "SOCKET LEVEL OPTION BYTES", OLD_SLOT, 5, 5, do_setsockopt },
 	{ "getsockopt", "SOCKET LEVEL OPTION SIZE", OLD_SLOT, 5, 5, do_getsockopt },
 	{ "ioctl", "SOCKET fionread|outq|REQUEST [NUMBER]", OLD_SLOT, 3, 4, do_ioctl },
-	{ "stamp", "SOCKET", OLD_SLOT, 2, 2, do_stamp },
+	{ "stamp", "SOCKET [micro] (seconds, or the microseconds beside them)", OLD_SLOT, 2, 3, do_stamp },
 	{ "ifindex", "SOCKET INTERFACE", OLD_SLOT, 3, 3, do_ifindex },
 	{ "promiscuous", "SOCKET INTERFACE on|off", OLD_SLOT, 4, 4, do_promiscuous },
 	{ "up", "SOCKET INTERFACE on|off", OLD_SLOT, 4, 4, do_up },

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import image, kernel, mutate_build, mutate_edit, paths, runner
+from harness import image, kernel, mutate_build, mutate_edit, paths
 from harness.image import Image
 from harness.kernel import Kernel
 from harness.mutate_build import DoesNotBuildError, SameError
@@ -48,7 +48,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[s
     """Runs mutants, given by name, new text and the statement broken, on a toy suite."""
     monkeypatch.setattr(paths, "BUILD", tmp_path / "build")
     monkeypatch.setattr(mutate_edit, "write", lambda *_: None)
-    monkeypatch.setattr(runner, "GUEST_TESTS", toysuite.make(tmp_path, TESTS))
+    monkeypatch.setattr(paths, "GUEST_TESTS", toysuite.make(tmp_path, TESTS))
     nothing = tmp_path / "nothing"
     monkeypatch.setattr(
         image, "build", lambda **_: Image(nothing, nothing, nothing, seconds=0.0, cached=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness import proofs, statements, variants, worker
+from harness import paths, proofs, statements, variants, worker
 from harness.errors import UserError
 
 
@@ -15,7 +15,7 @@ def test_every_statement_and_case_has_a_test() -> None:
 
 def test_every_case_has_a_test_on_each_variant_to_which_it_applies() -> None:
     known = statements.load()
-    tests = worker.collect(proofs.GUEST_TESTS)
+    tests = worker.collect(paths.GUEST_TESTS)
     lacking = []
     for variant in variants.load().values():
         has = statements.features(variant)

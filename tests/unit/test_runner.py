@@ -62,7 +62,7 @@ def suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Pa
     monkeypatch.setattr(statements, "load", lambda: {"S1": owed})
 
     def make(tests: str) -> Path:
-        monkeypatch.setattr(runner, "GUEST_TESTS", toysuite.make(tmp_path, tests))
+        monkeypatch.setattr(paths, "GUEST_TESTS", toysuite.make(tmp_path, tests))
         return tmp_path
 
     return make
