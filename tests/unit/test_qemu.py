@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -91,3 +92,10 @@ def test_nothing_of_the_host_s_configuration_is_read() -> None:
     words = arguments(SPEC)
     assert {"-nodefaults", "-no-user-config"} <= set(words)
     assert options(words, "-display") == ["none"]
+
+
+def test_two_processors_have_a_thread_each() -> None:
+    words = arguments(replace(SPEC, hardware=replace(SPEC.hardware, processors=2)))
+    assert options(words, "-smp") == ["2"]
+    assert options(words, "-accel") == ["tcg,thread=multi,tb-size=64"]
+    assert "-smp" not in arguments(SPEC)

@@ -53,7 +53,7 @@ def test_what_is_meant_on_a_host_where_no_kernel_is_named(
     host: Release, own: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(packages, "host_release", lambda: host)
-    modern = [f"{kernel}:{name}" for kernel in own for name in ("stock", *MATRIX)]
+    modern = [f"{kernel}:{name}" for kernel in own for name in ("stock", *MATRIX, "smp")]
     assert _names() == ["stock", "off", *MATRIX, *modern]
     assert _names(matrix="defrag") == [
         *("base", "defrag"),
@@ -108,7 +108,7 @@ def test_the_fragments_and_parts_are_there() -> None:
 
 def test_variants_of_a_kernel_that_has_to_be_named() -> None:
     names = [row.name for row in variants.select(kernel="linux-6.1")]
-    assert names == [f"linux-6.1:{name}" for name in ("stock", *MATRIX)]
+    assert names == [f"linux-6.1:{name}" for name in ("stock", *MATRIX, "smp")]
     assert [row.name for row in variants.select("base", kernel="linux-6.1")] == ["linux-6.1:base"]
     assert [row.name for row in variants.select("linux-6.1:base,off")] == ["off", "linux-6.1:base"]
     both = variants.select(matrix="defrag", kernel="linux-2.2.12,linux-6.1")
@@ -117,3 +117,11 @@ def test_variants_of_a_kernel_that_has_to_be_named() -> None:
         variants.select("off", kernel="linux-6.1")
     with pytest.raises(UserError, match="there is no kernel linux-6"):
         variants.select(kernel="linux-6")
+
+
+def test_machine_of_a_variant() -> None:
+    known = variants.load()
+    assert known["linux-6.1:smp"].hardware.processors == 2
+    one = known["linux-6.1:base"].hardware
+    assert one == kernels.named("linux-6.1").hardware
+    assert one.processors == 1
