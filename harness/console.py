@@ -222,13 +222,15 @@ class Console:
                 return
             write(f"{line}\n")
             self._lines.append(line)
-            self._changed.notify_all()
             flooded = self._written > self._limit
             if flooded:
                 write(f"(more than {self._limit} bytes: the rest is left out)\n")
             # What a heading stands over is told by the lines below it.
             unnamed = self.crash is None or self.crash.heading
             crash = classify(line.text) if unnamed else None
+            # Whoever sees the line is to see what it means, too.
+            self.crash = crash or self.crash
+            self._changed.notify_all()
         if crash or flooded:
             self._tell(crash=crash, flooded=flooded)
 
