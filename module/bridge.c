@@ -7,7 +7,7 @@
  *	- For what then comes to IP it spares the hooks of PRE_ROUTING, which have seen
  *	  it in the bridge, with a function that comes before all others. So that the
  *	  input chain is met, ours has to come before that one; whoever comes last
- *	  comes first.
+ *	  comes first. Where no bridge is made there is none.
  */
 #include <linux/module.h>
 #include <linux/netdevice.h>
@@ -51,29 +51,35 @@ static const struct nf_hook_ops spared = {
 	.priority	= NF_IP_PRI_FIRST,
 };
 
-static int __net_init divert_bridge_net_init(struct net *net)
-{
-	return nf_register_net_hook(net, &spared);
-}
-
 static void __net_exit divert_bridge_net_exit(struct net *net)
 {
-	nf_unregister_net_hook(net, &spared);
+	struct divert_ports *ports = divert_ports(net);
+
+	if (ports->bridged)
+		nf_unregister_net_hook(net, &spared);
+	ports->bridged = false;
 }
 
 static struct pernet_operations divert_bridge_ops = {
-	.init	= divert_bridge_net_init,
 	.exit	= divert_bridge_net_exit,
 };
 
+/* Under RTNL. */
 static void come_first(struct net *net)
 {
-	nf_unregister_net_hook(net, &spared);
-	if (nf_register_net_hook(net, &spared))
+	struct divert_ports *ports = divert_ports(net);
+
+	if (ports->bridged)
+		nf_unregister_net_hook(net, &spared);
+	ports->bridged = !nf_register_net_hook(net, &spared);
+	if (!ports->bridged)
 		pr_err("divert: no memory for the hook; what a bridge has shown to netfilter meets no input chain\n");
 }
 
-/* br_netfilter is told of the first bridge in a network namespace before this is. */
+/*
+ * br_netfilter is told of the first bridge in a network namespace before this is.
+ * Bridges that are there already are told of when this is registered.
+ */
 static int device_event(struct notifier_block *block, unsigned long event, void *data)
 {
 	struct net_device *dev = netdev_notifier_info_to_dev(data);
@@ -95,10 +101,13 @@ static int module_event(struct notifier_block *block, unsigned long event, void 
 	struct net *net;
 
 	if (event == MODULE_STATE_LIVE && !strcmp(module->name, "br_netfilter")) {
+		rtnl_lock();
 		down_read(&net_rwsem);
 		for_each_net(net)
-			come_first(net);
+			if (divert_ports(net)->bridged)
+				come_first(net);
 		up_read(&net_rwsem);
+		rtnl_unlock();
 	}
 	return NOTIFY_DONE;
 }

@@ -50,6 +50,7 @@ struct divert_ports {
 	u16			rover;		/* S4: where port 0 looks next */
 	atomic_t		nobody;		/* S11 */
 	struct sock		*noloop;	/* sends without IP_MULTICAST_LOOP */
+	bool			bridged;	/* bridge.c's hook is there: RTNL */
 	struct divert_held	held;
 };
 

@@ -132,9 +132,16 @@ def datagrams(guest: Machine, wire: Wire) -> list[bytes]:
 
 
 @pytest.fixture
-def bridge(shell: Shell, calls: Calls) -> Links:
-    """A bridge of both wires, with an address, and with theirs: the barriers ask for them."""
+def bridge(request: pytest.FixtureRequest, shell: Shell, calls: Calls) -> Links:
+    """A bridge of both wires, with an address, and with theirs: the barriers ask for them.
+
+    Its parameter says whether it calls IP's hooks for what it bridges (br_netfilter), and which of
+    the two was there before the other.
+    """
+    netfilter = getattr(request, "param", "plain")
     load(shell, *BRIDGE)
+    if netfilter == "br_netfilter-first":
+        load(shell, "br_netfilter")
     links = Links(calls)
     shell.check(f"ifconfig {NEAR.interface} 0.0.0.0 && ifconfig {FAR.interface} 0.0.0.0")
     links.bridge("br0", NEAR.interface, FAR.interface)
@@ -142,23 +149,21 @@ def bridge(shell: Shell, calls: Calls) -> Links:
     for number, link in enumerate((NEAR, FAR)):
         shell.check(f"ifconfig br0:{number} {link.guest_ip} netmask 255.255.255.0")
     shell.check(f"arp -s {YOURS} {NEAR.host_mac}")
+    if netfilter == "br_netfilter":
+        load(shell, "br_netfilter")
+    if netfilter != "plain":
+        assert shell.check("cat /proc/sys/net/bridge/bridge-nf-call-iptables").strip() == "1"
     return links
 
 
-def with_netfilter(shell: Shell, on: bool) -> None:
-    """Let the bridge call IP's hooks for what it bridges (br_netfilter), or not."""
-    if on:
-        load(shell, "br_netfilter")
-        assert shell.check("cat /proc/sys/net/bridge/bridge-nf-call-iptables").strip() == "1"
-
-
-netfilter = pytest.mark.parametrize("calling", [False, True], ids=["plain", "br_netfilter"])
+with_netfilter = pytest.mark.parametrize(
+    "bridge", ["plain", "br_netfilter", "br_netfilter-first"], indirect=True
+)
 
 
 @statement("M5/bridge")
-@netfilter
+@with_netfilter
 def test_datagram_for_the_host_that_bridges(
-    calling: bool,
     bridge: Links,
     guest: Machine,
     shell: Shell,
@@ -169,7 +174,6 @@ def test_datagram_for_the_host_that_bridges(
     chains: Chains,
 ) -> None:
     """Its interface is the bridge, whichever port it came by."""
-    with_netfilter(shell, calling)
     receiver(calls)
     socket = divert(PORT)
     chains.append(*(f"input -i {link.interface} -p UDP" for link in (NEAR, FAR)))
@@ -194,9 +198,8 @@ def test_datagram_for_the_host_that_bridges(
 
 
 @statement("M5/bridged")
-@netfilter
+@with_netfilter
 def test_what_is_bridged_between_other_hosts_is_not_taken(
-    calling: bool,
     bridge: Links,
     guest: Machine,
     shell: Shell,
@@ -206,7 +209,6 @@ def test_what_is_bridged_between_other_hosts_is_not_taken(
     chains: Chains,
 ) -> None:
     """Though IP's hooks may see it, it is not this host's (C5)."""
-    with_netfilter(shell, calling)
     socket = divert(PORT)
     rules(chains)
     sent = datagram(dst="203.0.113.7")
