@@ -14,8 +14,8 @@ from harness.request import Request
 from harness.variants import Variant
 from harness.worker import WorkerSpec
 
-# The feature of an image that upstream's archive of it is needed for.
-_IPCHAINS = "ipchains"
+# What a guest of any kernel has only where upstream's archives are at hand.
+_UPSTREAM = frozenset({"ipchains", "reference-headers"})
 
 
 def prepare(request: Request, folder: Path, on_event: Callable[[Event], None]) -> list[WorkerSpec]:
@@ -43,7 +43,7 @@ def prepare(request: Request, folder: Path, on_event: Callable[[Event], None]) -
 
 def _has(variant: Variant, *, upstream: bool) -> tuple[str, ...]:
     has = statements.features(variant)
-    return tuple(sorted(has if upstream else has - {_IPCHAINS}))
+    return tuple(sorted(has if upstream else has - _UPSTREAM))
 
 
 def _build(

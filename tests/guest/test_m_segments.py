@@ -67,7 +67,8 @@ def other(shell: Shell, calls: Calls, namespaces: Namespaces) -> Namespace:
     pair(shell, Links(calls), made)
     before = sent_packets(shell, "veth0")
     stream(made.calls, calls, THERE)
-    assert sent_packets(shell, "veth0") - before < BYTES / MTU / 2
+    # Fewer than if none was large; how large they are depends on how fast all of it goes.
+    assert sent_packets(shell, "veth0") - before < BYTES / MTU
     return made
 
 
