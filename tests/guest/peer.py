@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from scapy.layers.inet import IP, TCP
@@ -98,6 +99,17 @@ def shape(data: bytes) -> tuple[Any, ...]:
     options = [name for name, _ in segment.options]
     body = bytes(segment.payload)
     return (packet.tos, packet.ttl, str(packet.flags), str(segment.flags), options, body)
+
+
+def shapes(packets: Iterable[bytes]) -> list[tuple[Any, ...]]:
+    """The shape of each segment, but once if it was sent again; a kernel of today is quick to."""
+    seen: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+    for number, data in enumerate(packets):
+        segment = IP(data)[TCP]
+        takes_room = bytes(segment.payload) or segment.flags.S or segment.flags.F
+        key = (segment.seq, str(segment.flags), bytes(segment.payload)) if takes_room else (number,)
+        seen.setdefault(key, shape(data))
+    return list(seen.values())
 
 
 def segments(guest: Machine, near: Wire, port: int) -> list[bytes]:

@@ -14,7 +14,7 @@ from harness.shell import Shell
 from harness.wire import Wire
 from tests.guest.chains import Chains
 from tests.guest.conftest import Listen
-from tests.guest.peer import connection_from, segments, serve, shape
+from tests.guest.peer import connection_from, segments, serve, shapes
 from tests.guest.programs import Calls, ProcDivert
 from tests.guest.sockets import bound, hexed
 from tests.guest.traffic import NEAR, PLACES, PROTOCOLS, Flow, Place, Traffic, ip_packets
@@ -86,11 +86,11 @@ def test_connection_passes_from_its_syn_to_its_fin(
     """Each of the guest's segments meets the rule on its way out, and is as without it."""
     serve(calls)
     connection_from(calls, near, 3001)
-    expected = list(map(shape, segments(guest, near, 3001)))
+    expected = shapes(segments(guest, near, 3001))
     rules = [f"{chain} -i {NEAR.interface} -p TCP" for chain in ("input", "output")]
     chains.append(*(f"{rule} -j DIVERT {PORT}" for rule in rules))
     connection_from(calls, near, 3002)
-    assert list(map(shape, segments(guest, near, 3002))) == expected
+    assert shapes(segments(guest, near, 3002)) == expected
     assert chains.counts("output") == [len(expected)]
 
 

@@ -23,7 +23,7 @@ from tests.guest.peer import (
     connection_to,
     segments,
     serve,
-    shape,
+    shapes,
 )
 from tests.guest.programs import Calls
 from tests.guest.sockets import bound, received, transport_is_right
@@ -82,7 +82,7 @@ def test_segments_are_taken_as_they_would_have_left(
     if expected("segments-with-dont-fragment") == "may have none":
         read = completed(read, left)
     assert read == left
-    assert list(map(shape, read)) == list(map(shape, plain))
+    assert shapes(read) == shapes(plain)
     assert all(header_is_right(data) and transport_is_right(data) for data in read)
 
 
