@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -18,6 +18,7 @@ from rich.table import Table
 from harness import distribution, kernels, module, paths, report, runner, terminal, variants, worker
 from harness.errors import HarnessError, TestsFailedError, UnavailableError
 from harness.request import Request, default_jobs
+from harness.variants import Variant
 from harness.verdict import Verdict
 
 # The slowest step, the unit tests, ends within a minute on two cores.
@@ -140,7 +141,7 @@ def check(given: Sequence[str] = (), require: Sequence[str] = ()) -> None:
         result = run_step(step)
         _say(result)
         results.append(result)
-    for rest in (module_builds, guest_tests):
+    for rest in (module_builds, guest_samples, guest_tests):
         results.append(rest(given, require))
         _say(results[-1])
     total = sum((result.counts for result in results), Counts())
@@ -182,9 +183,32 @@ def guest_tests(given: Sequence[str], require: Sequence[str]) -> StepResult:
 
     Skipped if a kernel cannot be had here, only then.
     """
+    rows = [row for row in variants.select() if row.checked]
+    return _guests("guest tests", rows, "", given, require)
+
+
+def guest_samples(given: Sequence[str], require: Sequence[str]) -> StepResult:
+    """Some guest tests on those that are left out: the samples that variants.toml names."""
+    rows = [row for row in variants.select() if row.sample]
+    if not rows:
+        return StepResult(Step("guest samples", ()), Counts(), 0.0, "")
+    expression = " or ".join(dict.fromkeys(row.sample for row in rows))
+    result = _guests("guest samples", rows, expression, given, require)
+    # What cannot be had, `guest_tests` tells.
+    return replace(result, note="")
+
+
+def _guests(
+    name: str,
+    chosen: Sequence[Variant],
+    expression: str,
+    given: Sequence[str],
+    require: Sequence[str],
+) -> StepResult:
     begin = time.monotonic()
     request = Request(
-        variants=tuple(row for row in variants.select() if row.checked),
+        variants=tuple(chosen),
+        expression=expression,
         jobs=default_jobs(),
         seed=secrets.randbelow(10**6),
         given=tuple(given),
@@ -200,12 +224,12 @@ def guest_tests(given: Sequence[str], require: Sequence[str]) -> StepResult:
         if result.verdict.not_run:
             absent = {row.kernel for row in result.verdict.not_run}
             rows = [variant for variant in request.variants if variant.kernel in absent]
-            untested = len(worker.collect(paths.GUEST_TESTS, "")) * len(rows)
+            untested = len(worker.collect(paths.GUEST_TESTS, expression)) * len(rows)
             counts += Counts(failed=len(absent.intersection(require)), skipped=untested)
             note = _not_run(result.verdict, require)
     except HarnessError as error:
-        counts, output = Counts(failed=1), f"the guest tests could not run: {error}"
-    return StepResult(Step("guest tests", ()), counts, time.monotonic() - begin, output, note)
+        counts, output = Counts(failed=1), f"the {name} could not run: {error}"
+    return StepResult(Step(name, ()), counts, time.monotonic() - begin, output, note)
 
 
 def _not_run(verdict: Verdict, require: Sequence[str]) -> str:

@@ -22,7 +22,8 @@ class Variant:
     """One kernel: parts of the series, fragments over base.config, and the options they make.
 
     Of a kernel to which divert sockets come by the module, only whether that is loaded. `checked`:
-    whether `invoke check` tests it. `processors`: of its machine.
+    whether `invoke check` tests it; of one that is not, `sample` selects tests that it does run
+    there, as pytest's -k. `processors`: of its machine.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Variant:
     kernel: str = kernels.REFERENCE
     module: bool = False
     checked: bool = True
+    sample: str = ""
     processors: int = 1
 
     @property
@@ -65,6 +67,7 @@ def load() -> dict[str, Variant]:
             kernel,
             row.get("module", False),
             row.get("check", True),
+            row.get("sample", ""),
             row.get("processors", 1),
         )
         for name, row in data.items()

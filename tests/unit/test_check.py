@@ -136,6 +136,7 @@ def test_last_line_counts_everything(
 ) -> None:
     guest_run(monkeypatch, GOOD)
     monkeypatch.setattr(check, "module_builds", lambda *_: StepResult(MODULE, Counts(), 0.0, ""))
+    monkeypatch.setattr(check, "guest_samples", lambda *_: StepResult(MODULE, Counts(), 0.0, ""))
     monkeypatch.setattr(check, "steps", lambda _: (Step("one", python("")),))
     check.check()
     assert capsys.readouterr().out.splitlines()[-1] == "2 passed, 0 failed, 1 skipped"
