@@ -232,14 +232,10 @@ class Console:
             self.crash = crash or self.crash
             self._changed.notify_all()
         if crash or flooded:
-            self._tell(crash=crash, flooded=flooded)
+            self._tell(flooded=flooded)
 
-    def _tell(
-        self, *, crash: Crash | None = None, flooded: bool = False, closed: bool = False
-    ) -> None:
+    def _tell(self, *, flooded: bool = False, closed: bool = False) -> None:
         with self._changed:
-            if crash is not None and (self.crash is None or self.crash.heading):
-                self.crash = crash
             self.flooded = self.flooded or flooded
             self.closed = self.closed or closed
             self._changed.notify_all()
