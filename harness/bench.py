@@ -78,7 +78,7 @@ def bench(
         raise UserError("nothing can be measured on these variants", "as in: --variant base")
     request = Request(bench_plan.only(rows, only), rounds, _seconds(seconds), tuple(given))
     folder = session.new_folder("bench")
-    done = run(request, folder)
+    done = run(request, plan, folder)
     write(folder, plan, done)
     terminal.show(f"run: {folder}")
 
@@ -93,12 +93,12 @@ def _seconds(text: str | None) -> float:
     return seconds
 
 
-def run(request: Request, folder: Path) -> Run:
+def run(request: Request, plan: Plan, folder: Path) -> Run:
     """Boot a guest for each variant, and measure all rows in each round."""
     program = bench_load.build()
     done = Run(request, {row: [] for row in request.rows}, {}, {})
     with ExitStack() as stack:
-        guests = _boot(request, folder, done, stack)
+        guests = _boot(request, plan, folder, done, stack)
         rows = [row for row in request.rows if row.variant.name in guests]
         for number in range(request.rounds):
             for row in bench_plan.in_turn(rows, number):
@@ -109,7 +109,9 @@ def run(request: Request, folder: Path) -> Run:
     return done
 
 
-def _boot(request: Request, folder: Path, done: Run, stack: ExitStack) -> dict[str, Machine]:
+def _boot(
+    request: Request, plan: Plan, folder: Path, done: Run, stack: ExitStack
+) -> dict[str, Machine]:
     wanted = {row.variant.name: row.variant for row in request.rows}
     missing = bootable.missing(request.given)
     guests: dict[str, Machine] = {}
@@ -123,7 +125,7 @@ def _boot(request: Request, folder: Path, done: Run, stack: ExitStack) -> dict[s
             userlands[row.name] = bootable.userland(row, request.given, upstream=not missing)
         built = userlands[row.name].boot(variant)
         machine = stack.enter_context(Machine(session.machine_spec(built, folder / name)))
-        bench_guest.prepare(machine, row)
+        bench_guest.prepare(machine, bench_plan.modules(plan, variant))
         terminal.say(f"guest {name}: logged in after {machine.boot_seconds:.2f} s")
         done.accelerators[name] = machine.accelerator
         guests[name] = machine

@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import bench_load, initramfs, statements
+from harness import bench_load, statements
 from harness.bench_load import Load, Outcome
 from harness.bench_plan import Datagram, Measurement, Way
 from harness.errors import GuestError
-from harness.kernels import Kernel
 from harness.machine import Machine
 from harness.process import Process
 
@@ -38,9 +38,9 @@ class Sample:
     trip: tuple[float, float, float]
 
 
-def prepare(machine: Machine, kernel: Kernel) -> None:
-    """Load the modules that are at hand in a guest that has just booted. Raises GuestError."""
-    for name in initramfs.names(kernel.modules_at_hand):
+def prepare(machine: Machine, modules: Sequence[str]) -> None:
+    """Load these modules in a guest that has just booted, in this order. Raises GuestError."""
+    for name in modules:
         machine.ssh.check(f"insmod /lib/modules/{name}.ko")
 
 

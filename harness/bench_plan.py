@@ -53,11 +53,12 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Plan:
-    """The table of measurements."""
+    """The table of measurements; `modules` is what guests with a feature load at first."""
 
     datagrams: tuple[Datagram, ...]
     ways: tuple[Way, ...]
     comparisons: tuple[Comparison, ...]
+    modules: dict[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,7 @@ def load(path: Path = DATA) -> Plan:
             Comparison(row["text"], _rows(row["over"]), _rows(row["under"]), row.get("target"))
             for row in data["comparisons"]
         ),
+        {feature: tuple(names) for feature, names in data["modules"].items()},
     )
 
 
@@ -117,6 +119,14 @@ def measurements(plan: Plan, variants: Sequence[Variant]) -> tuple[Measurement, 
         for way in plan.ways
         for variant in variants
         if statements.unmet((*way.needs, *datagram.needs), has[variant.name]) is None
+    )
+
+
+def modules(plan: Plan, variant: Variant) -> tuple[str, ...]:
+    """What a guest of this variant loads before anything is measured, by name and in order."""
+    has = statements.features(variant)
+    return tuple(
+        name for feature in plan.modules if feature in has for name in plan.modules[feature]
     )
 
 

@@ -29,14 +29,20 @@ _KEYS: Mapping[str, type] = {
     "module-features": list,
     "hardware": dict,
 }
-_HARDWARE: Mapping[str, type] = {"program": str, "card": str, "memory-mib": int, "append": str}
+_HARDWARE_NEEDED: Mapping[str, type] = {
+    "program": str,
+    "card": str,
+    "memory-mib": int,
+    "append": str,
+}
+_HARDWARE: Mapping[str, type] = {**_HARDWARE_NEEDED, "cpu": str}
 
 
 @dataclass(frozen=True)
 class Hardware:
     """The machine that QEMU is to be for a kernel: its program, cards, memory, command line.
 
-    `processors` are a variant's.
+    `cpu` is the model with what is added to it, or "" for QEMU's own; `processors` are a variant's.
     """
 
     program: str
@@ -44,6 +50,7 @@ class Hardware:
     memory_mib: int
     append: tuple[str, ...]
     processors: int = 1
+    cpu: str = ""
 
 
 @dataclass(frozen=True)
@@ -98,7 +105,7 @@ def load() -> dict[str, Kernel]:
 def _kernel(name: str, row: Mapping[str, Any]) -> Kernel:
     _check(name, row, _KEYS, needed=("features", "hardware"))
     hardware = row["hardware"]
-    _check(f"{name}.hardware", hardware, _HARDWARE, needed=_HARDWARE)
+    _check(f"{name}.hardware", hardware, _HARDWARE, needed=_HARDWARE_NEEDED)
     if not row.get("sources") and not (row.get("package") and row.get("release")):
         raise UserError(f"{FILE}: {name} has neither sources nor the package of a release")
     return Kernel(
@@ -108,6 +115,7 @@ def _kernel(name: str, row: Mapping[str, Any]) -> Kernel:
             hardware["card"],
             hardware["memory-mib"],
             tuple(hardware["append"].split()),
+            cpu=hardware.get("cpu", ""),
         ),
         tuple(row.get("sources", ())),
         row.get("package", ""),

@@ -53,6 +53,7 @@ def arguments(spec: QemuSpec) -> list[str]:
         spec.hardware.program,
         *("-nodefaults", "-no-user-config", "-display", "none"),
         *("-machine", "pc", "-accel", _accelerator(spec)),
+        *(("-cpu", spec.hardware.cpu) if spec.hardware.cpu else ()),
         *(("-smp", str(spec.hardware.processors)) if spec.hardware.processors > 1 else ()),
         *("-m", str(spec.memory_mib)),
         # With panic=1 below, a panic ends QEMU after a second, with status 0.

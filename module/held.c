@@ -78,7 +78,7 @@ static struct held_key key_of(const struct sk_buff *skb, u8 hook)
 	return key;
 }
 
-static struct hlist_head *bucket(struct divert_held *all, const struct held_key *key)
+static struct hlist_head *held_bucket(struct divert_held *all, const struct held_key *key)
 {
 	u32 hash = jhash2((const u32 *)key, sizeof(*key) / sizeof(u32), 0);
 
@@ -122,7 +122,7 @@ static void remove(struct divert_held *all, struct held *held)
 
 static void add(struct divert_held *all, struct held *held)
 {
-	hlist_add_head(&held->node, bucket(all, &held->key));
+	hlist_add_head(&held->node, held_bucket(all, &held->key));
 	list_add_tail(&held->age, &all->ages);
 	all->count++;
 	held->since = jiffies;
@@ -138,7 +138,7 @@ static void release(struct held *held)
 /* Makes this the newest; returns what is to be released instead, if anything. */
 static struct held *keep(struct divert_held *all, struct held *held)
 {
-	struct held *old = find(bucket(all, &held->key), &held->key);
+	struct held *old = find(held_bucket(all, &held->key), &held->key);
 
 	if (old && old->nfct != held->nfct && !(is_shared(old->nfct) && is_shared(held->nfct)))
 		old = NULL;
@@ -186,7 +186,7 @@ struct held *divert_attach(struct net *net, struct sk_buff *skb, u8 hook)
 		return NULL;
 	key = key_of(skb, hook);
 	spin_lock(&all->lock);
-	held = find(bucket(all, &key), &key);
+	held = find(held_bucket(all, &key), &key);
 	if (held) {
 		nf_conntrack_get(connection(held->nfct));
 		skb_set_nfct(skb, held->nfct);

@@ -16,7 +16,7 @@
 
 /* The table of ports. */
 
-static struct hlist_head *bucket(struct divert_ports *ports, u16 port)
+static struct hlist_head *port_bucket(struct divert_ports *ports, u16 port)
 {
 	return &ports->table[port & ((1 << DIVERT_HASH_BITS) - 1)];
 }
@@ -27,7 +27,7 @@ struct sock *divert_listener(struct net *net, u16 port)
 	struct divert_ports *ports = divert_ports(net);
 	struct divert_sock *ds;
 
-	hlist_for_each_entry_rcu(ds, bucket(ports, port), node,
+	hlist_for_each_entry_rcu(ds, port_bucket(ports, port), node,
 				 lockdep_is_held(&ports->lock))
 		if (ds->inet.inet_sport == htons(port))
 			return (struct sock *)ds;
@@ -125,7 +125,7 @@ static int divert_bind(struct sock *sk, struct sockaddr *uaddr, int addr_len)
 		err = -EADDRINUSE;
 	} else {
 		inet_sk(sk)->inet_sport = htons(port);
-		hlist_add_head_rcu(&divert_sk(sk)->node, bucket(ports, port));
+		hlist_add_head_rcu(&divert_sk(sk)->node, port_bucket(ports, port));
 	}
 	spin_unlock_bh(&ports->lock);
 	return err;

@@ -120,7 +120,7 @@ static void complete_options(const struct sk_buff *skb, struct sk_buff *copy)
 	}
 }
 
-static void complete_header(const struct sk_buff *skb, struct sk_buff *copy,
+static void whole_header(const struct sk_buff *skb, struct sk_buff *copy,
 			    const struct nf_hook_state *state)
 {
 	struct iphdr *iph = ip_hdr(copy);
@@ -168,7 +168,7 @@ static struct sk_buff *complete_copy(struct sk_buff *skb,
 	skb_reset_network_header(copy);
 	copy->tstamp = skb_tstamp(skb);		/* not when TCP wants it sent */
 	complete_transport(skb, copy);
-	complete_header(skb, copy, state);
+	whole_header(skb, copy, state);
 	return copy;
 }
 
@@ -216,7 +216,7 @@ void divert_take(struct divert_walk *w, const struct nf_hook_state *state)
 	divert_hold(w->net, skb, w->hook);
 	describe(w, state, &sin);
 	if (is_ours(skb, state)) {
-		complete_header(skb, skb, state);
+		whole_header(skb, skb, state);
 		detach(skb);
 	} else {
 		copy = complete_copy(skb, state);

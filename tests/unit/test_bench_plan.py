@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness import bench_plan, kernels, statements, variants
+from harness import bench_plan, initramfs, kernels, statements, variants
 from harness.errors import UserError
 
 PLAN = bench_plan.load()
@@ -66,6 +66,22 @@ def test_each_program_is_in_the_image() -> None:
 
     known = {program.name for program in programs.load()}
     assert {way.program.split()[0] for way in PLAN.ways if way.program} <= known
+
+
+@pytest.mark.parametrize("name", ["linux-6.1:stock", "linux-6.1:base", "linux-6.12:base"])
+def test_what_a_guest_loads_is_at_hand_there(name: str) -> None:
+    variant = BY_NAME[name]
+    at_hand = initramfs.names(kernels.named(variant.kernel).modules_at_hand)
+    loaded = bench_plan.modules(PLAN, variant)
+    assert loaded
+    # In the order of kernels.toml, where each comes after those that it needs.
+    assert loaded == tuple(each for each in at_hand if each in loaded)
+    # ip_tables is for the test that it and the module exclude each other (M6).
+    assert "ip_tables" not in loaded
+
+
+def test_the_reference_loads_nothing() -> None:
+    assert bench_plan.modules(PLAN, BY_NAME["base"]) == ()
 
 
 def test_one_way_is_the_baseline() -> None:

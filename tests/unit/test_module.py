@@ -25,8 +25,15 @@ PROGRAMS = paths.TESTS / "programs"
 
 def test_every_source_is_built() -> None:
     lines = re.findall(r"^divert-y [:+]= (.*)$", (MODULE / "Kbuild").read_text(), re.MULTILINE)
-    objects = " ".join(lines).split()
-    assert sorted(objects) == sorted(path.with_suffix(".o").name for path in MODULE.glob("*.c"))
+    units = [MODULE / f"{Path(name).stem}.c" for name in " ".join(lines).split()]
+    assert units
+    parts = [
+        name
+        for unit in units
+        for name in re.findall(r'^#include "(\w+\.c)"$', unit.read_text(), re.MULTILINE)
+    ]
+    built = [unit.name for unit in units] + parts
+    assert sorted(built) == sorted(path.name for path in MODULE.glob("*.c"))
 
 
 @pytest.mark.parametrize("path", [path.name for path in sorted(MODULE.iterdir())])

@@ -53,6 +53,12 @@ def test_wires_are_inherited_descriptors() -> None:
     assert SPEC.descriptors == (5, 6, 7, 8, 9)
 
 
+def test_processor_is_the_hardwares_or_qemus_own() -> None:
+    assert not options(arguments(SPEC), "-cpu")
+    modern = replace(SPEC, hardware=replace(SPEC.hardware, cpu="qemu64,+rdrand"))
+    assert options(arguments(modern), "-cpu") == ["qemu64,+rdrand"]
+
+
 def test_panic_and_reboot_end_qemu() -> None:
     words = arguments(SPEC)
     (append,) = options(words, "-append")
