@@ -76,8 +76,10 @@ def log_in(account: Account, trouble: threading.Event, deadline: Deadline) -> pa
         transport.auth_timeout = deadline.remaining
         transport.auth_publickey(USER, paramiko.Ed25519Key(filename=str(account.private_key)))
     except BaseException as error:
+        # A guest that is too slow, or gone, is no refusal, though paramiko calls it so too.
+        refused = transport.is_active() and not deadline.expired
         transport.close()
-        if isinstance(error, paramiko.AuthenticationException):
+        if isinstance(error, paramiko.AuthenticationException) and refused:
             raise GuestError(
                 f"the guest does not accept the key {account.private_key}: {error}",
                 "run: ./inv clean, then build again",

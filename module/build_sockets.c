@@ -6,6 +6,7 @@
 #include "flight.c"
 #include "tag.c"
 #include "sock.c"
+#include "keep.c"
 #include "held.c"
 #include "take.c"
 #include "resume.c"

@@ -17,8 +17,6 @@
 
 #include "socket.h"
 
-#define DIVERT_HEADROOM	ALIGN(LL_MAX_HEADER, 16)
-
 /*
  * What is sent from here is charged to the divert socket until a card has it. All
  * else is nobody's at once: it only waits with the rest for room, if there is none.
@@ -37,11 +35,34 @@ static struct sk_buff *buffer(struct sock *sk, int flags, int len, bool sent, in
 	return skb;
 }
 
-/* The program's packet with true computed fields (I5), or an error (I6). */
+/* True computed fields (I5), or an error (I6). All but the data is as of a new packet. */
+static int complete_packet(struct sock *sk, struct sk_buff *skb)
+{
+	struct iphdr *iph = (struct iphdr *)skb->data;
+
+	if (iph->version != 4 || iph->ihl < 5 || iph->ihl * 4 > skb->len)
+		return -EINVAL;
+	iph->tot_len = htons(skb->len);
+	if (!iph->id && !ip_is_fragment(iph))
+		do
+			__ip_select_ident(sock_net(sk), iph, 1);
+		while (!iph->id);
+	ip_send_check(iph);
+	skb_reset_network_header(skb);
+	skb_set_transport_header(skb, iph->ihl * 4);
+	skb->protocol = htons(ETH_P_IP);
+	skb->priority = rt_tos2priority(iph->tos);
+	skb->mark = READ_ONCE(sk->sk_mark);
+	memset(IPCB(skb), 0, sizeof(*IPCB(skb)));
+	/* If it is cut, only the first part keeps options not to be copied. */
+	IPCB(skb)->opt.optlen = iph->ihl * 4 - sizeof(*iph);
+	return 0;
+}
+
+/* The program's packet. */
 static struct sk_buff *packet(struct sock *sk, struct msghdr *msg, int len, bool sent)
 {
 	struct sk_buff *skb;
-	struct iphdr *iph;
 	int err;
 
 	skb = buffer(sk, msg->msg_flags, DIVERT_HEADROOM + len, sent, &err);
@@ -49,33 +70,14 @@ static struct sk_buff *packet(struct sock *sk, struct msghdr *msg, int len, bool
 		return ERR_PTR(err);
 	memset(skb->head, 0, DIVERT_HEADROOM);
 	skb_reserve(skb, DIVERT_HEADROOM);
-	skb_reset_network_header(skb);
 	err = memcpy_from_msg(skb_put(skb, len), msg, len);
-	if (err)
-		goto fail;
-	iph = ip_hdr(skb);
-	err = -EINVAL;
-	if (iph->version != 4 || iph->ihl < 5 || iph->ihl * 4 > len)
-		goto fail;
-
-	iph->tot_len = htons(len);
-	if (!iph->id && !ip_is_fragment(iph))
-		do
-			__ip_select_ident(sock_net(sk), iph, 1);
-		while (!iph->id);
-	ip_send_check(iph);
-	skb_set_transport_header(skb, iph->ihl * 4);
-	skb->protocol = htons(ETH_P_IP);
-	skb->priority = rt_tos2priority(iph->tos);
-	skb->mark = READ_ONCE(sk->sk_mark);
-	memset(IPCB(skb), 0, sizeof(*IPCB(skb)));
-	/* If it is cut, only the first part keeps options not to be copied. */
-	IPCB(skb)->opt.optlen = ip_hdrlen(skb) - sizeof(struct iphdr);
+	if (!err)
+		err = complete_packet(sk, skb);
+	if (err) {
+		kfree_skb(skb);
+		return ERR_PTR(err);
+	}
 	return skb;
-
-fail:
-	kfree_skb(skb);
-	return ERR_PTR(err);
 }
 
 /* The interface that has this address; one that is up, if there are two. */
@@ -254,33 +256,62 @@ static bool is_sent(__be32 addr, const struct divert_tag *tag)
 	       !(tag->what & (DIVERT_TAG_FORWARDED | DIVERT_TAG_MROUTE));
 }
 
-/* Returns 0 or a negative error (I6). */
-int divert_inject(struct sock *sk, struct msghdr *msg, size_t len, __be32 addr,
-		  const struct divert_tag *tag)
+/* With bottom halves off, on its way; consumes the packet. */
+static int send_on(struct sock *sk, struct sk_buff *skb, int flags, __be32 addr,
+		   const struct divert_tag *tag)
 {
 	struct divert_flight flight = {
 		.mark.port = ntohs(inet_sk(sk)->inet_sport),	/* T1 */
 	};
-	struct divert_flight *before;
+	struct divert_flight *before = divert_flight_begin(&flight);
 	struct held *held;
-	struct sk_buff *skb;
 	int err;
 
-	skb = packet(sk, msg, len, is_sent(addr, tag));
+	if (tag) {
+		held = divert_attach(sock_net(sk), skb, tag->what & DIVERT_TAG_HOOK);
+		err = reenter(sk, skb, flags, tag, &flight);
+		divert_attached(sock_net(sk), held);
+	} else {
+		err = untagged(sk, skb, flags, addr, &flight);
+	}
+	divert_flight_end(before);
+	return err;
+}
+
+/* Returns 0 or a negative error (I6). */
+int divert_inject(struct sock *sk, struct msghdr *msg, size_t len, __be32 addr,
+		  const struct divert_tag *tag)
+{
+	struct sk_buff *skb = packet(sk, msg, len, is_sent(addr, tag));
+	int err;
+
 	if (IS_ERR(skb))
 		return PTR_ERR(skb);
 	local_bh_disable();
 	rcu_read_lock();
-	before = divert_flight_begin(&flight);
-	if (tag) {
-		held = divert_attach(sock_net(sk), skb, tag->what & DIVERT_TAG_HOOK);
-		err = reenter(sk, skb, msg->msg_flags, tag, &flight);
-		divert_attached(sock_net(sk), held);
-	} else {
-		err = untagged(sk, skb, msg->msg_flags, addr, &flight);
-	}
-	divert_flight_end(before);
+	err = send_on(sk, skb, msg->msg_flags, addr, tag);
 	rcu_read_unlock();
 	local_bh_enable();
 	return err;
+}
+
+/* The same for one that was kept: it becomes what its bytes, sent, would be. */
+int divert_inject_kept(struct sock *sk, struct sk_buff *skb, const struct divert_tag *tag)
+{
+	int err;
+
+	skb_orphan(skb);
+	skb_scrub_packet(skb, true);
+	skb_clear_hash(skb);
+	skb_set_queue_mapping(skb, 0);
+	skb->ip_summed = CHECKSUM_NONE;
+	skb->encapsulation = 0;
+	err = complete_packet(sk, skb);
+	if (err) {
+		kfree_skb(skb);
+		return err;
+	}
+	if (is_sent(0, tag))
+		skb_set_owner_w(skb, sk);
+	return send_on(sk, skb, 0, 0, tag);
 }

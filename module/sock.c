@@ -63,6 +63,7 @@ static int divert_init_sock(struct sock *sk)
 	ds->charge = 0;
 	ds->bytes = 0;
 	ds->closed = false;
+	divert_kept_init(ds);
 	atomic_set(&ds->delivered, 0);
 	atomic_set(&ds->dropped, 0);
 	atomic_set(&ds->injected, 0);
@@ -99,6 +100,7 @@ static void divert_close(struct sock *sk, long timeout)
 	divert_sk(sk)->closed = true;
 	spin_unlock_bh(&sk->sk_receive_queue.lock);
 	skb_queue_purge(&sk->sk_receive_queue);
+	divert_kept_exit(divert_sk(sk));
 	sk_common_release(sk);
 }
 
@@ -174,24 +176,25 @@ static int divert_ioctl(struct sock *sk, int cmd, unsigned long arg)
 static int divert_sendmsg(struct sock *sk, struct msghdr *msg, size_t len)
 {
 	struct sockaddr_in *sin = msg->msg_name;
+	bool named = sin && msg->msg_namelen;
+	bool tagged = false;
 	struct divert_tag tag;
 	int err;
 
 	if (msg->msg_flags & MSG_OOB)
 		return -EOPNOTSUPP;
+	if (named && msg->msg_namelen >= sizeof(*sin))
+		tagged = divert_tag_read(sin, &tag);
+	if (tagged && tag.what == DIVERT_TAG_KEPT)
+		return divert_send_kept(sk, msg, len, tag.ifindex << 24 | tag.rule);
 	if (!inet_sk(sk)->inet_sport || len < sizeof(struct iphdr))
 		return -EINVAL;
 	if (len > DIVERT_MAX_PACKET)
 		return -EMSGSIZE;
-
-	if (!sin || !msg->msg_namelen)
-		err = divert_inject(sk, msg, len, 0, NULL);
-	else if (msg->msg_namelen < sizeof(*sin))
+	if (named && msg->msg_namelen < sizeof(*sin))
 		return -EINVAL;
-	else if (divert_tag_read(sin, &tag))
-		err = divert_inject(sk, msg, len, sin->sin_addr.s_addr, &tag);
-	else
-		err = divert_inject(sk, msg, len, sin->sin_addr.s_addr, NULL);
+	err = divert_inject(sk, msg, len, named ? sin->sin_addr.s_addr : 0,
+			    tagged ? &tag : NULL);
 	if (err)
 		return err;
 	atomic_inc(&divert_sk(sk)->injected);
@@ -201,6 +204,7 @@ static int divert_sendmsg(struct sock *sk, struct msghdr *msg, size_t len)
 static int divert_recvmsg(struct sock *sk, struct msghdr *msg, size_t len,
 			  int flags, int *addr_len)
 {
+	struct sockaddr_in *sin = msg->msg_name;
 	struct sk_buff *skb;
 	size_t copied;
 	int err;
@@ -219,15 +223,19 @@ static int divert_recvmsg(struct sock *sk, struct msghdr *msg, size_t len,
 		copied = len;
 	}
 	err = skb_copy_datagram_msg(skb, 0, msg, copied);
-	if (!err) {
-		sock_recv_timestamp(msg, sk, skb);
-		if (msg->msg_name) {
-			memcpy(msg->msg_name, skb->cb,
-			       sizeof(struct sockaddr_in));
-			*addr_len = sizeof(struct sockaddr_in);
-		}
-		err = flags & MSG_TRUNC ? skb->len : copied;
+	if (err)
+		goto free;
+	sock_recv_timestamp(msg, sk, skb);
+	if (sin) {
+		*sin = DIVERT_CB(skb)->sin;
+		*addr_len = sizeof(*sin);
 	}
+	err = flags & MSG_TRUNC ? skb->len : copied;
+	if (sin && READ_ONCE(divert_sk(sk)->keep) && !(flags & MSG_PEEK)) {
+		divert_keep(sk, skb, sin);
+		return err;
+	}
+free:
 	skb_free_datagram(sk, skb);
 	return err;
 }
@@ -238,8 +246,8 @@ struct proto divert_prot = {
 	.close		= divert_close,
 	.ioctl		= divert_ioctl,
 	.init		= divert_init_sock,
-	.setsockopt	= ip_setsockopt,
-	.getsockopt	= ip_getsockopt,
+	.setsockopt	= divert_setsockopt,
+	.getsockopt	= divert_getsockopt,
 	.sendmsg	= divert_sendmsg,
 	.recvmsg	= divert_recvmsg,
 	.bind		= divert_bind,

@@ -26,6 +26,7 @@
 
 #define DIVERT_MAX_PACKET	65535
 #define DIVERT_HASH_BITS	10
+#define DIVERT_HEADROOM		ALIGN(LL_MAX_HEADER, 16)
 
 /* What a queued packet is charged, and the least bound of a queue (S8). */
 #define DIVERT_CHARGE(len)	ALIGN(len, 16)
@@ -60,6 +61,9 @@ struct divert_sock {
 	unsigned int		charge;		/* these three: under the lock of */
 	unsigned int		bytes;		/* sk_receive_queue */
 	bool			closed;
+	bool			keep;		/* M8, and these two under the */
+	u32			read;		/* lock of kept */
+	struct sk_buff_head	kept;
 	atomic_t		delivered;
 	atomic_t		dropped;
 	atomic_t		injected;
@@ -82,7 +86,16 @@ struct divert_tag {
 #define DIVERT_TAG_ROUTED	0x40	/* Input: came with a route */
 #define DIVERT_TAG_NOLOOP	0x40	/* Output: IP_MULTICAST_LOOP off */
 #define DIVERT_TAG_MROUTE	0x80	/* Taken in multicast routing */
+#define DIVERT_TAG_KEPT		0x04	/* All of it: the rest is a number (M8) */
 };
+
+/* What is in the control block of a packet that is queued, or kept. */
+struct divert_cb {
+	struct sockaddr_in	sin;
+	u32			number;		/* M8 */
+};
+
+#define DIVERT_CB(skb)	((struct divert_cb *)(skb)->cb)
 
 /*
  * One packet on its way, for as long as this processor is busy with it:
@@ -113,6 +126,16 @@ struct divert_ports *divert_ports(const struct net *net);
 /* tag.c */
 void divert_tag_write(struct sockaddr_in *sin, const struct divert_tag *tag);
 bool divert_tag_read(const struct sockaddr_in *sin, struct divert_tag *tag);
+
+/* keep.c */
+void divert_keep(struct sock *sk, struct sk_buff *skb, struct sockaddr_in *sin);
+int divert_send_kept(struct sock *sk, struct msghdr *msg, size_t len, u32 number);
+void divert_kept_init(struct divert_sock *ds);
+void divert_kept_exit(struct divert_sock *ds);
+int divert_setsockopt(struct sock *sk, int level, int name, sockptr_t value,
+		      unsigned int len);
+int divert_getsockopt(struct sock *sk, int level, int name, char __user *value,
+		      int __user *len);
 
 /* take.c */
 void divert_take(struct divert_walk *w, const struct nf_hook_state *state);
@@ -158,6 +181,7 @@ void divert_held_exit(struct divert_held *all);
 /* inject.c */
 int divert_inject(struct sock *sk, struct msghdr *msg, size_t len, __be32 addr,
 		  const struct divert_tag *tag);
+int divert_inject_kept(struct sock *sk, struct sk_buff *skb, const struct divert_tag *tag);
 void divert_learn_input(const struct sk_buff *skb, const struct nf_hook_state *state);
 
 /* onward.c: each consumes the packet, and returns 0 or a negative error */

@@ -11,6 +11,9 @@
  *	sin_zero[1..3]	interface
  *	sin_zero[4..6]	rule
  *	sin_zero[7]	check, lower 8 bits
+ *
+ * Of a packet that is kept (M8) interface and rule stay here; in their places is
+ * its number, its upper 8 bits in the last byte of the interface's.
  */
 #include <linux/jhash.h>
 #include <linux/once.h>
@@ -51,7 +54,7 @@ bool divert_tag_read(const struct sockaddr_in *sin, struct divert_tag *tag)
 	tag->what = z[0];
 	tag->ifindex = get_unaligned_be24(z + 1);
 	tag->rule = get_unaligned_be24(z + 4);
-	return tag->what & DIVERT_TAG_HOOK &&
+	return (tag->what & DIVERT_TAG_HOOK || tag->what == DIVERT_TAG_KEPT) &&
 	       check_of(sin->sin_addr.s_addr, tag) ==
 	       ((u32)ntohs(sin->sin_port) << 8 | z[7]);
 }

@@ -157,13 +157,17 @@ static void detach(struct sk_buff *skb)
 	skb->dev = NULL;
 }
 
+/* In front there is room for a card's header only if the copy itself may be sent. */
 static struct sk_buff *complete_copy(struct sk_buff *skb,
-				     const struct nf_hook_state *state)
+				     const struct nf_hook_state *state, bool keep)
 {
-	struct sk_buff *copy = alloc_skb(skb->len, GFP_ATOMIC | __GFP_NOWARN);
+	unsigned int room = keep ? DIVERT_HEADROOM : 0;
+	struct sk_buff *copy = alloc_skb(room + skb->len, GFP_ATOMIC | __GFP_NOWARN);
 
 	if (!copy)
 		return NULL;
+	memset(copy->head, 0, room);
+	skb_reserve(copy, room);
 	skb_copy_bits(skb, 0, skb_put(copy, skb->len), skb->len);
 	skb_reset_network_header(copy);
 	copy->tstamp = skb_tstamp(skb);		/* not when TCP wants it sent */
@@ -219,11 +223,11 @@ void divert_take(struct divert_walk *w, const struct nf_hook_state *state)
 		whole_header(skb, skb, state);
 		detach(skb);
 	} else {
-		copy = complete_copy(skb, state);
+		copy = complete_copy(skb, state, READ_ONCE(ds->keep));
 		consume_skb(skb);
 	}
 	if (copy)
-		memcpy(copy->cb, &sin, sizeof(sin));
+		DIVERT_CB(copy)->sin = sin;
 	if (!copy || !enqueue(w->sk, copy)) {
 		kfree_skb(copy);
 		atomic_inc(&ds->dropped);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * bench-reinject: the leanest user of a divert socket, for benchmarks: gives back every packet as it
- * came, one a system call, or with --batch up to N a call, by recvmmsg and sendmmsg (Linux 3.0). Says
- * {"event":"ready"}, and at SIGTERM how much it had to do:
+ * came, one a system call, or with --batch up to N a call, by recvmmsg and sendmmsg (Linux 3.0).
+ * With --keep the kernel keeps what is read (M8): it goes on as it was by a call without data, or with --batch
+ * as many as were received by one DIVERT_VERDICT. Says {"event":"ready"}, and at SIGTERM how much it had to do:
  *   {"event":"end","packets":30000,"calls":1000}
  * where calls are those that received. Any error ends it: {"event":"failed","call":"sendto","error":"EPERM"}.
  */
@@ -16,8 +17,26 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+/* module/include/linux/divert.h */
+#define SOL_DIVERT	254
+#define DIVERT_KEEP	1
+#define DIVERT_VERDICT	2
+#define DIVERT_ACCEPT	1
+
+struct verdict {
+	uint32_t verdict, first, last;
+};
+
 static unsigned char packets[BATCH_MAX][PACKET_MAX];
-static int fd;
+static int fd, keep;
+
+/* The number of a packet that is kept. */
+static uint32_t number(const struct sockaddr_in *from)
+{
+	const unsigned char *byte = (const unsigned char *)from;
+
+	return (uint32_t)byte[11] << 24 | (uint32_t)byte[12] << 16 | (uint32_t)byte[13] << 8 | byte[14];
+}
 
 static void one_a_call(void)
 {
@@ -31,6 +50,8 @@ static void one_a_call(void)
 			failed("recvfrom");
 		call_count++;
 		packet_count++;
+		if (keep)
+			length = 0;
 		if (sendto(fd, packets[0], (size_t)length, 0, (struct sockaddr *)&from, size) != length)
 			failed("sendto");
 	}
@@ -61,6 +82,13 @@ static void many_a_call(unsigned int most)
 			failed("recvmmsg");
 		call_count++;
 		packet_count += (unsigned long)got;
+		if (keep) {
+			struct verdict verdict = { DIVERT_ACCEPT, number(&from[0]), number(&from[got - 1]) };
+
+			if (setsockopt(fd, SOL_DIVERT, DIVERT_VERDICT, &verdict, sizeof(verdict)) < 0)
+				failed("setsockopt");
+			continue;
+		}
 		for (i = 0; (long)i < got; i++)
 			parts[i].iov_len = messages[i].length;
 		while (sent < got) {
@@ -79,10 +107,14 @@ int main(int argc, char **argv)
 	unsigned long port, batch = 0;
 	int at = 1;
 
-	if (argc == 4 && strcmp(argv[1], "--batch") == 0 && number_read(argv[2], 1, BATCH_MAX, &batch) == 0)
-		at = 3;
+	if (argc > 1 && strcmp(argv[1], "--keep") == 0) {
+		keep = 1;
+		at = 2;
+	}
+	if (argc == at + 3 && strcmp(argv[at], "--batch") == 0 && number_read(argv[at + 1], 1, BATCH_MAX, &batch) == 0)
+		at += 2;
 	if (argc - at != 1 || number_read(argv[at], 1, 65535, &port) < 0) {
-		fprintf(stderr, "usage: bench-reinject [--batch N] PORT\n");
+		fprintf(stderr, "usage: bench-reinject [--keep] [--batch N] PORT\n");
 		return 1;
 	}
 	fd = socket(AF_INET, SOCK_RAW, IPPROTO_DIVERT);
@@ -93,6 +125,8 @@ int main(int argc, char **argv)
 	address.sin_port = htons((uint16_t)port);
 	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
 		failed("bind");
+	if (keep && setsockopt(fd, SOL_DIVERT, DIVERT_KEEP, &keep, sizeof(keep)) < 0)
+		failed("setsockopt");
 	ready();
 	if (batch)
 		many_a_call((unsigned int)batch);

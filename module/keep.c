@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Kept packets (M8): read by the program, and still here until it says what is to
+ * become of them. A packet that goes on as it was is not copied again, and one
+ * call is enough for many.
+ *
+ * They stay charged to the socket's queue, so that a program that says nothing
+ * takes no more than its buffer; then its queue is full (S9).
+ */
+#include <linux/netdevice.h>
+#include <net/ip.h>
+#include <net/sock.h>
+
+#include <linux/divert.h>
+
+#include "socket.h"
+
+/* Bottom halves wait for so many packets at most. */
+#define AT_ONCE	16
+
+void divert_kept_init(struct divert_sock *ds)
+{
+	skb_queue_head_init(&ds->kept);
+	ds->keep = false;
+	ds->read = 0;
+}
+
+void divert_kept_exit(struct divert_sock *ds)
+{
+	skb_queue_purge(&ds->kept);
+}
+
+/* A program has read this packet. The address says now which one it is. */
+void divert_keep(struct sock *sk, struct sk_buff *skb, struct sockaddr_in *sin)
+{
+	struct divert_sock *ds = divert_sk(sk);
+	struct divert_tag tag = { .what = DIVERT_TAG_KEPT };
+	u32 number;
+
+	spin_lock(&ds->kept.lock);
+	number = ds->read++;
+	DIVERT_CB(skb)->number = number;
+	__skb_queue_tail(&ds->kept, skb);
+	spin_unlock(&ds->kept.lock);
+	tag.ifindex = number >> 24;
+	tag.rule = number & 0xffffff;
+	divert_tag_write(sin, &tag);
+}
+
+static bool is_before(u32 number, u32 other)
+{
+	return (s32)(number - other) < 0;
+}
+
+/*
+ * The oldest of these, no longer kept; NULL if there is none. Programs answer in the
+ * order in which they read, so it is one of the first.
+ */
+static struct sk_buff *first_of(struct divert_sock *ds, u32 first, u32 last)
+{
+	struct sk_buff *skb;
+
+	spin_lock(&ds->kept.lock);
+	skb_queue_walk(&ds->kept, skb) {
+		if (is_before(DIVERT_CB(skb)->number, first))
+			continue;
+		if (is_before(last, DIVERT_CB(skb)->number))
+			break;
+		__skb_unlink(skb, &ds->kept);
+		spin_unlock(&ds->kept.lock);
+		return skb;
+	}
+	spin_unlock(&ds->kept.lock);
+	return NULL;
+}
+
+/* Where it was taken; false if it is not kept. */
+static bool tag_of(struct divert_sock *ds, u32 number, struct divert_tag *tag, __be32 *addr)
+{
+	struct sk_buff *skb;
+	bool found = false;
+
+	spin_lock(&ds->kept.lock);
+	skb_queue_walk(&ds->kept, skb) {
+		if (DIVERT_CB(skb)->number != number)
+			continue;
+		found = divert_tag_read(&DIVERT_CB(skb)->sin, tag);
+		*addr = DIVERT_CB(skb)->sin.sin_addr.s_addr;
+		break;
+	}
+	spin_unlock(&ds->kept.lock);
+	return found;
+}
+
+/* Bottom halves are off. Another reader may still look at the packet (MSG_PEEK). */
+static int give_back(struct sock *sk, struct sk_buff *skb)
+{
+	struct divert_tag tag;
+	struct sk_buff *copy;
+	int err;
+
+	if (!divert_tag_read(&DIVERT_CB(skb)->sin, &tag)) {
+		kfree_skb(skb);
+		return -EINVAL;
+	}
+	if (skb_shared(skb) || skb_cloned(skb)) {
+		copy = skb_copy(skb, GFP_ATOMIC | __GFP_NOWARN);
+		kfree_skb(skb);
+		if (!copy)
+			return -ENOBUFS;
+		skb = copy;
+	}
+	err = divert_inject_kept(sk, skb, &tag);
+	if (!err)
+		atomic_inc(&divert_sk(sk)->injected);
+	return err;
+}
+
+/* All of them are dealt with. Returns the first error there was, or how many they were. */
+static int settle(struct sock *sk, const struct divert_verdict *verdict)
+{
+	struct divert_sock *ds = divert_sk(sk);
+	int err, first_err = 0, count = 0;
+	struct sk_buff *skb;
+
+	if (verdict->verdict == DIVERT_DROP) {
+		while ((skb = first_of(ds, verdict->first, verdict->last))) {
+			kfree_skb(skb);
+			count++;
+		}
+		return count;
+	}
+	local_bh_disable();
+	rcu_read_lock();
+	while ((skb = first_of(ds, verdict->first, verdict->last))) {
+		err = give_back(sk, skb);
+		if (err && !first_err)
+			first_err = err;
+		if (++count % AT_ONCE)
+			continue;
+		rcu_read_unlock();
+		local_bh_enable();
+		cond_resched();
+		local_bh_disable();
+		rcu_read_lock();
+	}
+	rcu_read_unlock();
+	local_bh_enable();
+	return first_err ?: count;
+}
+
+/*
+ * sendto() with the address of a kept packet: without data it goes on as it was,
+ * with data the new one goes on in its place; after an error it is still kept.
+ */
+int divert_send_kept(struct sock *sk, struct msghdr *msg, size_t len, u32 number)
+{
+	struct divert_verdict verdict = {
+		.verdict = DIVERT_ACCEPT, .first = number, .last = number,
+	};
+	struct divert_tag tag;
+	__be32 addr;
+	int err;
+
+	if (!len) {
+		err = settle(sk, &verdict);
+		return err < 0 ? err : err ? 0 : -ENOENT;
+	}
+	if (len < sizeof(struct iphdr))
+		return -EINVAL;
+	if (len > DIVERT_MAX_PACKET)
+		return -EMSGSIZE;
+	if (!tag_of(divert_sk(sk), number, &tag, &addr))
+		return -ENOENT;
+	err = divert_inject(sk, msg, len, addr, &tag);
+	if (err)
+		return err;
+	consume_skb(first_of(divert_sk(sk), number, number));
+	atomic_inc(&divert_sk(sk)->injected);
+	return len;
+}
+
+static int set_keep(struct divert_sock *ds, sockptr_t value, unsigned int len)
+{
+	int keep;
+
+	if (len < sizeof(keep))
+		return -EINVAL;
+	if (copy_from_sockptr(&keep, value, sizeof(keep)))
+		return -EFAULT;
+	WRITE_ONCE(ds->keep, keep);
+	if (!keep)
+		skb_queue_purge(&ds->kept);
+	return 0;
+}
+
+static int set_verdict(struct sock *sk, sockptr_t value, unsigned int len)
+{
+	struct divert_verdict verdict;
+	int err;
+
+	if (len != sizeof(verdict))
+		return -EINVAL;
+	if (copy_from_sockptr(&verdict, value, sizeof(verdict)))
+		return -EFAULT;
+	if (verdict.verdict > DIVERT_ACCEPT || is_before(verdict.last, verdict.first))
+		return -EINVAL;
+	err = settle(sk, &verdict);
+	return err < 0 ? err : err ? 0 : -ENOENT;
+}
+
+int divert_setsockopt(struct sock *sk, int level, int name, sockptr_t value,
+		      unsigned int len)
+{
+	if (level != SOL_DIVERT)
+		return ip_setsockopt(sk, level, name, value, len);
+	switch (name) {
+	case DIVERT_KEEP:
+		return set_keep(divert_sk(sk), value, len);
+	case DIVERT_VERDICT:
+		return set_verdict(sk, value, len);
+	}
+	return -ENOPROTOOPT;
+}
+
+int divert_getsockopt(struct sock *sk, int level, int name, char __user *value,
+		      int __user *len)
+{
+	int room, keep = READ_ONCE(divert_sk(sk)->keep);
+
+	if (level != SOL_DIVERT)
+		return ip_getsockopt(sk, level, name, value, len);
+	if (name != DIVERT_KEEP)
+		return -ENOPROTOOPT;
+	if (get_user(room, len))
+		return -EFAULT;
+	if (room < (int)sizeof(keep))
+		return -EINVAL;
+	if (put_user((int)sizeof(keep), len) || put_user(keep, (int __user *)value))
+		return -EFAULT;
+	return 0;
+}
