@@ -15,7 +15,20 @@ from xml.etree import ElementTree
 
 from rich.table import Table
 
-from harness import distribution, kernels, module, paths, report, runner, terminal, variants, worker
+from harness import (
+    bench,
+    bench_plan,
+    distribution,
+    kernels,
+    module,
+    paths,
+    report,
+    runner,
+    session,
+    terminal,
+    variants,
+    worker,
+)
 from harness.errors import HarnessError, TestsFailedError, UnavailableError
 from harness.request import Request, default_jobs
 from harness.variants import Variant
@@ -23,6 +36,8 @@ from harness.verdict import Verdict
 
 # The slowest step, the unit tests, ends within a minute on two cores.
 STEP_SECONDS = 600.0
+# Each way of the benchmark is measured once, with one kind of datagram.
+BENCH_DATAGRAM, BENCH_SECONDS = "1400", 0.05
 
 
 @dataclass(frozen=True)
@@ -141,7 +156,7 @@ def check(given: Sequence[str] = (), require: Sequence[str] = ()) -> None:
         result = run_step(step)
         _say(result)
         results.append(result)
-    for rest in (module_builds, guest_samples, guest_tests):
+    for rest in (module_builds, benchmark, guest_samples, guest_tests):
         results.append(rest(given, require))
         _say(results[-1])
     total = sum((result.counts for result in results), Counts())
@@ -176,6 +191,28 @@ def module_builds(_given: Sequence[str], require: Sequence[str]) -> StepResult:
             output.append(str(error))
     seconds = time.monotonic() - begin
     return StepResult(Step("module", ()), counts, seconds, "\n".join(output), "\n".join(notes))
+
+
+def benchmark(given: Sequence[str], _require: Sequence[str]) -> StepResult:
+    """That `invoke bench` measures each of its ways, not how fast they are.
+
+    Skipped if a kernel cannot be had here, which `guest_tests` tells.
+    """
+    begin = time.monotonic()
+    plan = bench_plan.load()
+    bases = [row for row in variants.select() if row.short == "base"]
+    rows = bench_plan.only(bench_plan.measurements(plan, bases), BENCH_DATAGRAM)
+    request = bench.Request(rows, 1, BENCH_SECONDS, tuple(given))
+    counts, output = Counts(skipped=len(rows)), ""
+    try:
+        done = bench.run(request, plan, session.new_folder("bench"))
+        measured = sum(bool(samples) for samples in done.samples.values())
+        counts = Counts(passed=measured, skipped=len(rows) - measured)
+    except UnavailableError:
+        pass
+    except HarnessError as error:
+        counts, output = Counts(failed=1), f"the benchmark does not measure: {error}"
+    return StepResult(Step("benchmark", ()), counts, time.monotonic() - begin, output)
 
 
 def guest_tests(given: Sequence[str], require: Sequence[str]) -> StepResult:

@@ -14,6 +14,7 @@
 #include "bridge.c"
 #include "hooks.c"
 #include "onward.c"
+#include "packet.c"
 #include "inject.c"
 #include "header.c"
 #include "proc.c"

@@ -2,7 +2,7 @@
 /*
  * Putting packets back: the closing table of SPEC.md.
  *
- * In sendmsg() of the program that injects, synchronously and with bottom
+ * In the call of the program that gives back, synchronously and with bottom
  * halves held off, so that the mark of T1 and T3 is this processor's.
  */
 #include <linux/etherdevice.h>
@@ -16,69 +16,6 @@
 #include <net/sock.h>
 
 #include "socket.h"
-
-/*
- * What is sent from here is charged to the divert socket until a card has it. All
- * else is nobody's at once: it only waits with the rest for room, if there is none.
- */
-static struct sk_buff *buffer(struct sock *sk, int flags, int len, bool sent, int *err)
-{
-	struct sk_buff *skb;
-
-	if (sent || READ_ONCE(sk->sk_err) ||
-	    READ_ONCE(sk->sk_shutdown) & SEND_SHUTDOWN ||
-	    sk_wmem_alloc_get(sk) >= READ_ONCE(sk->sk_sndbuf))
-		return sock_alloc_send_skb(sk, len, flags & MSG_DONTWAIT, err);
-	skb = alloc_skb(len, sk->sk_allocation | __GFP_RETRY_MAYFAIL);
-	if (!skb)
-		*err = -ENOBUFS;
-	return skb;
-}
-
-/* True computed fields (I5), or an error (I6). All but the data is as of a new packet. */
-static int complete_packet(struct sock *sk, struct sk_buff *skb)
-{
-	struct iphdr *iph = (struct iphdr *)skb->data;
-
-	if (iph->version != 4 || iph->ihl < 5 || iph->ihl * 4 > skb->len)
-		return -EINVAL;
-	iph->tot_len = htons(skb->len);
-	if (!iph->id && !ip_is_fragment(iph))
-		do
-			__ip_select_ident(sock_net(sk), iph, 1);
-		while (!iph->id);
-	ip_send_check(iph);
-	skb_reset_network_header(skb);
-	skb_set_transport_header(skb, iph->ihl * 4);
-	skb->protocol = htons(ETH_P_IP);
-	skb->priority = rt_tos2priority(iph->tos);
-	skb->mark = READ_ONCE(sk->sk_mark);
-	memset(IPCB(skb), 0, sizeof(*IPCB(skb)));
-	/* If it is cut, only the first part keeps options not to be copied. */
-	IPCB(skb)->opt.optlen = iph->ihl * 4 - sizeof(*iph);
-	return 0;
-}
-
-/* The program's packet. */
-static struct sk_buff *packet(struct sock *sk, struct msghdr *msg, int len, bool sent)
-{
-	struct sk_buff *skb;
-	int err;
-
-	skb = buffer(sk, msg->msg_flags, DIVERT_HEADROOM + len, sent, &err);
-	if (!skb)
-		return ERR_PTR(err);
-	memset(skb->head, 0, DIVERT_HEADROOM);
-	skb_reserve(skb, DIVERT_HEADROOM);
-	err = memcpy_from_msg(skb_put(skb, len), msg, len);
-	if (!err)
-		err = complete_packet(sk, skb);
-	if (err) {
-		kfree_skb(skb);
-		return ERR_PTR(err);
-	}
-	return skb;
-}
 
 /* The interface that has this address; one that is up, if there are two. */
 static struct net_device *find_device(struct net *net, __be32 addr)
@@ -282,7 +219,7 @@ static int send_on(struct sock *sk, struct sk_buff *skb, int flags, __be32 addr,
 int divert_inject(struct sock *sk, struct msghdr *msg, size_t len, __be32 addr,
 		  const struct divert_tag *tag)
 {
-	struct sk_buff *skb = packet(sk, msg, len, is_sent(addr, tag));
+	struct sk_buff *skb = divert_packet(sk, msg, len, is_sent(addr, tag));
 	int err;
 
 	if (IS_ERR(skb))
@@ -306,7 +243,7 @@ int divert_inject_kept(struct sock *sk, struct sk_buff *skb, const struct divert
 	skb_set_queue_mapping(skb, 0);
 	skb->ip_summed = CHECKSUM_NONE;
 	skb->encapsulation = 0;
-	err = complete_packet(sk, skb);
+	err = divert_packet_complete(sk, skb);
 	if (err) {
 		kfree_skb(skb);
 		return err;

@@ -16,7 +16,7 @@
 #include "socket.h"
 
 /* Bottom halves wait for so many packets at most. */
-#define AT_ONCE	16
+#define AT_ONCE	64
 
 void divert_kept_init(struct divert_sock *ds)
 {

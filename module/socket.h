@@ -178,6 +178,10 @@ void divert_attached(struct net *net, struct held *held);
 void divert_held_init(struct divert_held *all);
 void divert_held_exit(struct divert_held *all);
 
+/* packet.c */
+int divert_packet_complete(struct sock *sk, struct sk_buff *skb);
+struct sk_buff *divert_packet(struct sock *sk, struct msghdr *msg, int len, bool sent);
+
 /* inject.c */
 int divert_inject(struct sock *sk, struct msghdr *msg, size_t len, __be32 addr,
 		  const struct divert_tag *tag);

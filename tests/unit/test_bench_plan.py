@@ -40,12 +40,15 @@ def test_what_is_diverted_is_compared_with_nfqueue() -> None:
     rows = bench_plan.measurements(PLAN, [BY_NAME["linux-6.1:base"]])
     have = {(row.way.name, row.datagram.name) for row in rows}
     for hook in ("input", "forward", "output"):
-        for over, under in (("", ""), ("-batch", "-best")):
+        for over, under, target in (
+            *(("", "", 1.5), ("-kept", "", None)),
+            *(("-best", "-best", 1.0), ("-batch", "-best", None)),
+        ):
             ways = (f"divert-{hook}{over}", f"nfqueue-{hook}{under}")
             found = [
                 each.target for each in PLAN.comparisons if (each.over[1], each.under[1]) == ways
             ]
-            assert found == [1.0 if over else 1.5]
+            assert found == [target]
             for way in ways:
                 assert all((way, datagram.name) in have for datagram in PLAN.datagrams)
 
@@ -53,7 +56,8 @@ def test_what_is_diverted_is_compared_with_nfqueue() -> None:
 def test_the_reference_has_neither_nfqueue_nor_calls_for_many_messages() -> None:
     ways = {row.way.name for row in ROWS}
     assert "divert-input" in ways
-    assert not {way for way in ways if way.startswith("nfqueue") or way.endswith("-batch")}
+    more = ("-batch", "-kept", "-best")
+    assert not {way for way in ways if way.startswith("nfqueue") or way.endswith(more)}
 
 
 def test_nfqueue_is_measured_where_it_sees_the_same_fragments() -> None:

@@ -8,7 +8,20 @@ from pathlib import Path
 
 import pytest
 
-from harness import check, distribution, module, runner, variants, worker
+from harness import (
+    bench,
+    bench_guest,
+    bench_plan,
+    check,
+    distribution,
+    module,
+    packages,
+    runner,
+    session,
+    variants,
+    worker,
+)
+from harness.aptsources import Release
 from harness.check import Counts, Step, StepResult
 from harness.errors import (
     GuestError,
@@ -136,6 +149,7 @@ def test_last_line_counts_everything(
 ) -> None:
     guest_run(monkeypatch, GOOD)
     monkeypatch.setattr(check, "module_builds", lambda *_: StepResult(MODULE, Counts(), 0.0, ""))
+    monkeypatch.setattr(check, "benchmark", lambda *_: StepResult(MODULE, Counts(), 0.0, ""))
     monkeypatch.setattr(check, "guest_samples", lambda *_: StepResult(MODULE, Counts(), 0.0, ""))
     monkeypatch.setattr(check, "steps", lambda _: (Step("one", python("")),))
     check.check()
@@ -144,6 +158,55 @@ def test_last_line_counts_everything(
     with pytest.raises(TestsFailedError):
         check.check()
     assert capsys.readouterr().out.splitlines()[-1] == "1 passed, 1 failed, 1 skipped"
+
+
+def bench_run(
+    monkeypatch: pytest.MonkeyPatch, lacking: str = "", error: HarnessError | None = None
+) -> list[bench.Request]:
+    """Let all be measured but the rows of a kernel, or the benchmark end with an error."""
+    asked = []
+
+    def run(request: bench.Request, _plan: object, folder: Path) -> bench.Run:
+        asked.append(request)
+        if error:
+            raise error
+        rows = [row for row in request.rows if row.variant.kernel != lacking]
+        sample = bench_guest.Sample(1.0, 1.0, (1.0, 1.0, 1.0))
+        return bench.Run(request, {row: [sample] for row in rows}, {}, {})
+
+    monkeypatch.setattr(bench, "run", run)
+    monkeypatch.setattr(session, "new_folder", Path)
+    monkeypatch.setattr(packages, "host_release", lambda: Release("debian", "12", "bookworm"))
+    return asked
+
+
+def test_each_way_of_the_benchmark_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = bench_run(monkeypatch)
+    result = check.benchmark(["linux-2.2.12=/x"], [])
+    (request,) = asked
+    assert (request.rounds, request.given) == (1, ("linux-2.2.12=/x",))
+    assert {row.variant.name for row in request.rows} == {"base", "linux-6.1:base"}
+    assert {row.way for row in request.rows} == set(bench_plan.load().ways)
+    assert result.counts == Counts(passed=len(request.rows))
+
+
+def test_benchmark_without_a_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = bench_run(monkeypatch, lacking="linux-2.2.12")
+    result = check.benchmark([], [])
+    lacking = [row for row in asked[0].rows if row.variant.kernel == "linux-2.2.12"]
+    assert lacking
+    assert result.counts.skipped == len(lacking)
+    assert (result.counts.passed, result.counts.failed) == (len(asked[0].rows) - len(lacking), 0)
+    asked = bench_run(monkeypatch, error=MissingSourceError("no archive"))
+    result = check.benchmark([], [])
+    assert result.counts == Counts(skipped=len(asked[0].rows))
+
+
+def test_benchmark_that_loses_a_packet_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench_run(monkeypatch, error=GuestError("1 datagram was lost"))
+    result = check.benchmark([], [])
+    assert result.counts == Counts(failed=1)
+    assert "1 datagram was lost" in result.output
 
 
 def test_unknown_kernel_cannot_be_required() -> None:
