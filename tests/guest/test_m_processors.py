@@ -62,8 +62,10 @@ class Stream:
         return end
 
 
-@statement("M7/streams", "M7/counts", "T4")
+@statement("M7/streams", "M7/counts", "M8/stream", "T4")
+@pytest.mark.parametrize("how", ["", "--keep "], ids=["given-back", "kept"])
 def test_streams_while_rules_and_ports_come_and_go(
+    how: str,
     guest: Machine,
     shell: Shell,
     calls: Calls,
@@ -72,7 +74,7 @@ def test_streams_while_rules_and_ports_come_and_go(
 ) -> None:
     assert shell.check("cat /proc/cpuinfo").count("processor\t:") > 1
     programs = [
-        shell.start(f"bench-reinject {words}", ready='"ready"')
+        shell.start(f"bench-reinject {how}{words}", ready='"ready"')
         for words in (str(OUT), f"--batch 32 {IN}")
     ]
     chains.append(f"output -i lo -p TCP -j DIVERT {OUT}", f"input -i lo -p TCP -j DIVERT {IN}")

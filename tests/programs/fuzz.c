@@ -139,7 +139,7 @@ static void open_divert(unsigned int which)
 		fatal("bind");
 }
 
-/* SPEC I6, and what any datagram socket may answer that does not wait. */
+/* SPEC I6, and what any datagram socket may answer that does not wait; M8 for what is not kept. */
 static int may_be_answered(int error)
 {
 	static const int errors[] = {
@@ -150,7 +150,7 @@ static int may_be_answered(int error)
 	for (i = 0; i < sizeof(errors) / sizeof(errors[0]); i++)
 		if (errors[i] == error)
 			return 1;
-	return 0;
+	return error == ENOENT && fuzz_keeps;
 }
 
 static void inject(void)
@@ -164,6 +164,8 @@ static void inject(void)
 	int fd = is_unbound ? unbound : divert[below(FUZZ_SOCKETS)];
 	long sent;
 
+	if (source && chance(10))
+		length = 0;
 	if (trace) {
 		fprintf(trace, " sendto %lu bytes ", (unsigned long)length);
 		hex_write(trace, packet, length < 80 ? length : 80);
@@ -225,6 +227,18 @@ static void send_traffic(void)
 	sent = sendto(chance(50) ? udp : icmp, bytes, 8 + (chance(80) ? below(300) : below(5900)),
 		      MSG_DONTWAIT, (struct sockaddr *)&to, sizeof(to));
 	tally("traffic", sent < 0 ? errno : 0);
+}
+
+/* What becomes of packets that were read and kept. */
+static void settle(void)
+{
+	int error = fuzz_kept(divert[below(FUZZ_SOCKETS)]);
+
+	tally("kept", error);
+	if (trace)
+		fprintf(trace, " kept: %s", error ? errno_name(error) : "done");
+	if (error && error != ENOPROTOOPT && error != ENOENT && !may_be_answered(error))
+		find("an error that a verdict does not have", error);
 }
 
 /* Options of a divert socket, as of any other. */
@@ -305,8 +319,10 @@ static void call(void)
 		receive();
 	else if (kind < 84)
 		fuzz_firewall(firewall);
-	else if (kind < 95)
+	else if (kind < 91)
 		send_traffic();
+	else if (kind < 95)
+		settle();
 	else if (kind < 97)
 		set_option();
 	else if (kind < 98)

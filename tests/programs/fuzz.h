@@ -42,6 +42,10 @@ uint32_t fuzz_host(void);
 void fuzz_firewall(int fd);
 int fuzz_firewall_reset(int fd);
 
+/* A call about packets that a divert socket keeps; its errno, or 0. Whether any has been told to keep. */
+int fuzz_kept(int fd);
+extern int fuzz_keeps;
+
 /* A count for the report, by what was called and how it ended: 0, or errno. */
 void tally(const char *call, int error);
 
