@@ -237,6 +237,12 @@ int divert_inject_kept(struct sock *sk, struct sk_buff *skb, const struct divert
 {
 	int err;
 
+	/* What was queued before the option was set may have no room for the header. */
+	if (skb_cow_head(skb, ETH_HLEN)) {
+		kfree_skb(skb);
+		return -ENOBUFS;
+	}
+	memset(skb->data - ETH_HLEN, 0, ETH_HLEN);
 	skb_orphan(skb);
 	skb_scrub_packet(skb, true);
 	skb_clear_hash(skb);

@@ -40,9 +40,9 @@ class Keeper(DivertSocket):
         super().__init__(calls, port)
         self.keep(1)
 
-    def keep(self, value: int) -> None:
+    def keep(self, value: bool | int) -> None:
         """Turn it on or off."""
-        self._calls.ok("setsockopt", self.name, LEVEL, KEEP, f"int:{value}")
+        self._calls.ok("setsockopt", self.name, LEVEL, KEEP, f"int:{value:d}")
 
     def go_on(self, taken: Taken) -> None:
         """Let one packet go on as it was."""
@@ -83,15 +83,23 @@ def numbered(near: Wire, count: int) -> list[bytes]:
 
 @statement("M8/same", "M8/numbers")
 @places
+@pytest.mark.parametrize("late", [False, True], ids=["", "queued-before"])
 def test_kept_packet_goes_on_as_it_was(
-    place: Place, traffic: Traffic, keeper: Keeper, chains: Chains, proc_divert: Proc
+    late: bool,
+    place: Place,
+    traffic: Traffic,
+    keeper: Keeper,
+    chains: Chains,
+    proc_divert: Proc,
 ) -> None:
+    """Also one that was queued before the option was set: it has less room in front."""
     chains.append(place.rule(f"DIVERT {PORT}"))
-    flows, taken = [], []
-    for protocol in PROTOCOLS:
-        flows.append(traffic.send(place.path, protocol))
-        taken.append(keeper.take())
-        assert taken[-1].interface == place.interface
+    keeper.keep(not late)
+    flows = [traffic.send(place.path, protocol) for protocol in PROTOCOLS]
+    assert traffic.arrived(flows) == []
+    keeper.keep(1)
+    taken = [keeper.take() for _ in flows]
+    assert {packet.interface for packet in taken} == {place.interface}
     assert traffic.arrived(flows) == []
     for packet in taken:
         keeper.go_on(packet)
@@ -204,15 +212,15 @@ def test_close_frees_what_is_kept(shell: Shell, calls: Calls, chains: Chains) ->
     before = memory.in_use(shell)
     for _ in range(3):
         keeper = Keeper(calls, PORT)
-        filler.send(LARGEST)
-        keeper.take()
-        calls.ok("close", keeper.name)
-    for _ in range(2 * memory.SLACK):
-        keeper = Keeper(calls, PORT)
-        filler.send(SMALL, 2)
-        keeper.take()
-        keeper.settle(DROP, 0, 0)
-        calls.ok("close", keeper.name)
+        for verdict in (DROP, None):
+            filler.send(SMALL, FITS)
+            row = calls("repeat", FITS, "recvfrom", keeper.name, LARGEST, "dontwait")
+            assert row["succeeded"] == FITS
+            if verdict is not None:
+                keeper.settle(verdict, 0, FITS - 1)
+        full = memory.in_use(shell)
+        assert abs(full.buffers - before.buffers - FITS) <= before.slack[memory.BUFFERS]
+        keeper.close()
     assert memory.lost(before, memory.in_use(shell)) == {}
 
 
