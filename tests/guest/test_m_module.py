@@ -31,6 +31,14 @@ def is_loaded(shell: Shell, name: str = MODULE) -> bool:
     return any(line.split()[0] == name for line in shell.check("cat /proc/modules").splitlines())
 
 
+def unload(shell: Shell) -> None:
+    """Remove it. Sockets that have just been closed hold it until the kernel has freed them."""
+    deadline = Deadline(30, f"end of the module {MODULE}")
+    while (result := shell.run(f"rmmod {MODULE}", seconds=30)).status != 0:
+        assert result.stderr.strip() == f"rmmod: {MODULE}: Try again"
+        deadline.check()
+
+
 def present(shell: Shell) -> list[str]:
     """Those of the module's files that are there."""
     return [file for file in FILES if shell.run(f"test -e /proc/{file}").status == 0]
@@ -96,7 +104,7 @@ def test_module_goes_with_all_that_is_its_own(
     assert left(guest, far) == []
     assert policy(shell) == "DENY"
     calls.ok("close", divert.name)
-    shell.check(f"rmmod {MODULE}", seconds=30)
+    unload(shell)
     assert_gone(shell, calls)
     near.send(IP(forwarded(3)))
     assert left(guest, far) == [hop(forwarded(3))]
@@ -115,7 +123,7 @@ def test_socket_in_another_namespace_holds_the_module(
     DivertSocket(other.calls, PORT)
     assert shell.run(f"rmmod {MODULE}").status == 1
     other.calls.ok("close", f"divert-{PORT}")
-    shell.check(f"rmmod {MODULE}", seconds=30)
+    unload(shell)
     assert_gone(shell, calls)
     assert other.shell.run("test -e /proc/net/divert").status == 1
 
@@ -124,7 +132,7 @@ def test_socket_in_another_namespace_holds_the_module(
 def test_module_is_not_loaded_where_ip_tables_is(
     guest: Machine, shell: Shell, calls: Calls, chains: Chains, near: Wire, far: Wire
 ) -> None:
-    shell.check(f"rmmod {MODULE}", seconds=30)
+    unload(shell)
     load(shell, *X_TABLES)
     refused = shell.run(f"insmod /lib/modules/{MODULE}.ko", seconds=30)
     assert refused.status == 1
