@@ -21,7 +21,7 @@
 void divert_kept_init(struct divert_sock *ds)
 {
 	skb_queue_head_init(&ds->kept);
-	ds->keep = false;
+	ds->keep = 0;
 	ds->read = 0;
 }
 
@@ -149,6 +149,18 @@ static int settle(struct sock *sk, const struct divert_verdict *verdict)
 	return first_err ?: count;
 }
 
+/* A program reads on: what it has said nothing of goes on. */
+void divert_read_on(struct sock *sk)
+{
+	u32 next = READ_ONCE(divert_sk(sk)->read);
+	struct divert_verdict verdict = {
+		.verdict = DIVERT_ACCEPT, .first = next - S32_MAX, .last = next - 1,
+	};
+
+	if (!skb_queue_empty_lockless(&divert_sk(sk)->kept))
+		settle(sk, &verdict);
+}
+
 /*
  * sendto() with the address of a kept packet: without data it goes on as it was,
  * with data the new one goes on in its place; after an error it is still kept.
@@ -188,6 +200,8 @@ static int set_keep(struct divert_sock *ds, sockptr_t value, unsigned int len)
 		return -EINVAL;
 	if (copy_from_sockptr(&keep, value, sizeof(keep)))
 		return -EFAULT;
+	if (keep < 0 || keep > DIVERT_READ)
+		return -EINVAL;
 	WRITE_ONCE(ds->keep, keep);
 	if (!keep)
 		skb_queue_purge(&ds->kept);

@@ -12,6 +12,8 @@
 
 #include <asm/ioctls.h>
 
+#include <linux/divert.h>
+
 #include "socket.h"
 
 /* The table of ports. */
@@ -214,6 +216,8 @@ static int divert_recvmsg(struct sock *sk, struct msghdr *msg, size_t len,
 	if (flags & MSG_ERRQUEUE)
 		return inet_recv_error(sk, msg, len, addr_len);
 
+	if (READ_ONCE(divert_sk(sk)->keep) == DIVERT_READ && !(flags & MSG_PEEK))
+		divert_read_on(sk);
 	skb = skb_recv_datagram(sk, flags, &err);
 	if (!skb)
 		return err;

@@ -61,7 +61,7 @@ struct divert_sock {
 	unsigned int		charge;		/* these three: under the lock of */
 	unsigned int		bytes;		/* sk_receive_queue */
 	bool			closed;
-	bool			keep;		/* M8, and these two under the */
+	u8			keep;		/* M8, and these two under the */
 	u32			read;		/* lock of kept */
 	struct sk_buff_head	kept;
 	atomic_t		delivered;
@@ -129,6 +129,7 @@ bool divert_tag_read(const struct sockaddr_in *sin, struct divert_tag *tag);
 
 /* keep.c */
 void divert_keep(struct sock *sk, struct sk_buff *skb, struct sockaddr_in *sin);
+void divert_read_on(struct sock *sk);
 int divert_send_kept(struct sock *sk, struct msghdr *msg, size_t len, u32 number);
 void divert_kept_init(struct divert_sock *ds);
 void divert_kept_exit(struct divert_sock *ds);

@@ -29,6 +29,7 @@ Proc = Callable[[], ProcDivert]
 PORT = 1234
 # module/include/linux/divert.h
 LEVEL, KEEP, VERDICT = 254, 1, 2
+TOLD, READ = 1, 2
 DROP, ACCEPT = 0, 1
 EMPTY = "hex:"
 
@@ -38,11 +39,11 @@ class Keeper(DivertSocket):
 
     def __init__(self, calls: Calls, port: int) -> None:
         super().__init__(calls, port)
-        self.keep(1)
+        self.keep(TOLD)
 
-    def keep(self, value: bool | int) -> None:
-        """Turn it on or off."""
-        self._calls.ok("setsockopt", self.name, LEVEL, KEEP, f"int:{value:d}")
+    def keep(self, value: int) -> None:
+        """TOLD, READ, or 0."""
+        self._calls.ok("setsockopt", self.name, LEVEL, KEEP, f"int:{value}")
 
     def go_on(self, taken: Taken) -> None:
         """Let one packet go on as it was."""
@@ -94,10 +95,10 @@ def test_kept_packet_goes_on_as_it_was(
 ) -> None:
     """Also one that was queued before the option was set: it has less room in front."""
     chains.append(place.rule(f"DIVERT {PORT}"))
-    keeper.keep(not late)
+    keeper.keep(0 if late else TOLD)
     flows = [traffic.send(place.path, protocol) for protocol in PROTOCOLS]
     assert traffic.arrived(flows) == []
-    keeper.keep(1)
+    keeper.keep(TOLD)
     taken = [keeper.take() for _ in flows]
     assert {packet.interface for packet in taken} == {place.interface}
     assert traffic.arrived(flows) == []
@@ -184,6 +185,26 @@ def test_other_bytes_go_in_its_place(
     assert proc_divert().ports[PORT].injected == 1
 
 
+@statement("M8/read", "M8/dropped")
+def test_what_nothing_is_said_of_goes_on_at_the_next_read(
+    guest: Machine, keeper: Keeper, calls: Calls, chains: Chains, near: Wire, far: Wire
+) -> None:
+    chains.append(f"forward -p UDP -j DIVERT {PORT}")
+    keeper.keep(READ)
+    sent = [hop(packet) for packet in numbered(near, 4)]
+    assert keeper.take().data == sent[0]
+    calls.ok("recvfrom", keeper.name, LARGEST, "peek")
+    assert left(guest, far) == []
+    assert keeper.take().data == sent[1]
+    assert left(guest, far) == sent[:1]
+    keeper.settle(DROP, 1, 1)
+    assert keeper.take().data == sent[2]
+    assert keeper.take().data == sent[3]
+    assert left(guest, far) == sent[2:3]
+    assert keeper.rest() == []
+    assert left(guest, far) == sent[3:]
+
+
 @statement("M8/charged", "M8/dropped")
 def test_what_is_kept_fills_the_queue(calls: Calls, chains: Chains, proc_divert: Proc) -> None:
     filler = Filler(calls, chains, PORT)
@@ -258,6 +279,8 @@ def test_errors(keeper: Keeper, calls: Calls) -> None:
         (("setsockopt", keeper.name, LEVEL, VERDICT, "zero:8"), "EINVAL"),
         (("setsockopt", keeper.name, LEVEL, VERDICT, "zero:16"), "EINVAL"),
         (("setsockopt", keeper.name, LEVEL, KEEP, "zero:3"), "EINVAL"),
+        (("setsockopt", keeper.name, LEVEL, KEEP, "int:3"), "EINVAL"),
+        (("setsockopt", keeper.name, LEVEL, KEEP, "int:-1"), "EINVAL"),
         (("setsockopt", keeper.name, LEVEL, KEEP, "null:4"), "EFAULT"),
         (("setsockopt", keeper.name, LEVEL, VERDICT, "null:12"), "EFAULT"),
         (("setsockopt", keeper.name, LEVEL, 3, "int:1"), "ENOPROTOOPT"),
@@ -271,13 +294,13 @@ def test_errors(keeper: Keeper, calls: Calls) -> None:
 
 
 @statement("M8/stream", "M8/many")
-@pytest.mark.parametrize("words", ["", "--batch 32 "], ids=["one", "many"])
+@pytest.mark.parametrize("words", ["--keep", "--keep --batch 32", "--read"])
 @pytest.mark.parametrize("chain", ["output", "input"])
 def test_stream_by_a_program_that_keeps(
     chain: str, words: str, shell: Shell, calls: Calls, chains: Chains, proc_divert: Proc
 ) -> None:
     """TCP reads and frees its own segments meanwhile; these are copies, with room in front."""
-    program = shell.start(f"bench-reinject --keep {words}{PORT}", ready='"ready"')
+    program = shell.start(f"bench-reinject {words} {PORT}", ready='"ready"')
     chains.append(f"{chain} -i lo -p TCP -j DIVERT {PORT}")
     stream(Calls(shell), calls, "127.0.0.1")
     chains.flush()

@@ -3,7 +3,7 @@
  * bench-reinject: the leanest user of a divert socket, for benchmarks: gives back every packet as it
  * came, one a system call, or with --batch up to N a call, by recvmmsg and sendmmsg (Linux 3.0).
  * With --keep the kernel keeps what is read (M8): it goes on as it was by a call without data, or with --batch
- * as many as were received by one DIVERT_VERDICT. Says {"event":"ready"}, and at SIGTERM how much it had to do:
+ * as many as were received by one DIVERT_VERDICT; with --read it goes on when the next one is read. Says {"event":"ready"}, and at SIGTERM how much it had to do:
  *   {"event":"end","packets":30000,"calls":1000}
  * where calls are those that received. Any error ends it: {"event":"failed","call":"sendto","error":"EPERM"}.
  */
@@ -20,6 +20,8 @@
 /* module/include/linux/divert.h */
 #define SOL_DIVERT	254
 #define DIVERT_KEEP	1
+#define DIVERT_TOLD	1
+#define DIVERT_READ	2
 #define DIVERT_VERDICT	2
 #define DIVERT_ACCEPT	1
 
@@ -50,7 +52,9 @@ static void one_a_call(void)
 			failed("recvfrom");
 		call_count++;
 		packet_count++;
-		if (keep)
+		if (keep == DIVERT_READ)
+			continue;
+		if (keep == DIVERT_TOLD)
 			length = 0;
 		if (sendto(fd, packets[0], (size_t)length, 0, (struct sockaddr *)&from, size) != length)
 			failed("sendto");
@@ -107,14 +111,16 @@ int main(int argc, char **argv)
 	unsigned long port, batch = 0;
 	int at = 1;
 
-	if (argc > 1 && strcmp(argv[1], "--keep") == 0) {
-		keep = 1;
+	if (argc > 1 && strcmp(argv[1], "--keep") == 0)
+		keep = DIVERT_TOLD;
+	if (argc > 1 && strcmp(argv[1], "--read") == 0)
+		keep = DIVERT_READ;
+	if (keep)
 		at = 2;
-	}
-	if (argc == at + 3 && strcmp(argv[at], "--batch") == 0 && number_read(argv[at + 1], 1, BATCH_MAX, &batch) == 0)
+	if (argc == at + 3 && keep != DIVERT_READ && strcmp(argv[at], "--batch") == 0 && number_read(argv[at + 1], 1, BATCH_MAX, &batch) == 0)
 		at += 2;
 	if (argc - at != 1 || number_read(argv[at], 1, 65535, &port) < 0) {
-		fprintf(stderr, "usage: bench-reinject [--keep] [--batch N] PORT\n");
+		fprintf(stderr, "usage: bench-reinject [--keep] [--batch N] PORT\n       bench-reinject --read PORT\n");
 		return 1;
 	}
 	fd = socket(AF_INET, SOCK_RAW, IPPROTO_DIVERT);

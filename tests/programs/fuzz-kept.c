@@ -33,7 +33,7 @@ int fuzz_kept(int fd)
 	value[2] = value[1] + (chance(95) ? below(8) : dice());
 	if (chance(25)) {
 		option = DIVERT_KEEP;
-		value[0] = !chance(20);
+		value[0] = chance(95) ? below(3) : dice();
 		length = sizeof(value[0]);
 	}
 	if (chance(5))

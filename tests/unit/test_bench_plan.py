@@ -41,7 +41,7 @@ def test_what_is_diverted_is_compared_with_nfqueue() -> None:
     have = {(row.way.name, row.datagram.name) for row in rows}
     for hook in ("input", "forward", "output"):
         for over, under, target in (
-            *(("", "", 1.5), ("-kept", "", None)),
+            *(("", "", 1.5), ("-kept", "", None), ("-read", "", 1.5)),
             *(("-best", "-best", 1.0), ("-batch", "-best", None)),
         ):
             ways = (f"divert-{hook}{over}", f"nfqueue-{hook}{under}")
@@ -56,7 +56,7 @@ def test_what_is_diverted_is_compared_with_nfqueue() -> None:
 def test_the_reference_has_neither_nfqueue_nor_calls_for_many_messages() -> None:
     ways = {row.way.name for row in ROWS}
     assert "divert-input" in ways
-    more = ("-batch", "-kept", "-best")
+    more = ("-batch", "-kept", "-read", "-best")
     assert not {way for way in ways if way.startswith("nfqueue") or way.endswith(more)}
 
 

@@ -10,7 +10,9 @@
 
 /* Level, and names, of socket options. */
 #define SOL_DIVERT	254
-#define DIVERT_KEEP	1		/* int: 0, or keep what is read */
+#define DIVERT_KEEP	1		/* int: 0, or one of these */
+#define DIVERT_TOLD	1		/* keep what is read, until told more */
+#define DIVERT_READ	2		/* the same; or it goes on at the next read */
 #define DIVERT_VERDICT	2		/* struct divert_verdict */
 
 /* For all kept packets from first to last, as they were read. */
