@@ -59,6 +59,14 @@ def test_processor_is_the_hardwares_or_qemus_own() -> None:
     assert options(arguments(modern), "-cpu") == ["qemu64,+rdrand"]
 
 
+def test_machine_with_virtio_cards_has_memory_barriers() -> None:
+    """TCG has them only where there may be two processors; another thread serves the cards."""
+    virtio = replace(SPEC, hardware=replace(SPEC.hardware, card="virtio-net-pci,romfile="))
+    words = arguments(virtio)
+    assert options(words, "-smp") == ["1,maxcpus=2"]
+    assert options(words, "-accel") == ["tcg,thread=multi,tb-size=64"]
+
+
 def test_panic_and_reboot_end_qemu() -> None:
     words = arguments(SPEC)
     (append,) = options(words, "-append")
@@ -102,6 +110,6 @@ def test_nothing_of_the_host_s_configuration_is_read() -> None:
 
 def test_two_processors_have_a_thread_each() -> None:
     words = arguments(replace(SPEC, hardware=replace(SPEC.hardware, processors=2)))
-    assert options(words, "-smp") == ["2"]
+    assert options(words, "-smp") == ["2,maxcpus=2"]
     assert options(words, "-accel") == ["tcg,thread=multi,tb-size=64"]
     assert "-smp" not in arguments(SPEC)
