@@ -116,11 +116,12 @@ static int give_back(struct sock *sk, struct sk_buff *skb)
 	return err;
 }
 
-/* All of them are dealt with. Returns the first error there was, or how many they were. */
+/* All of them are dealt with. Returns the first error there was; -ENOENT if there are none. */
 static int settle(struct sock *sk, const struct divert_verdict *verdict)
 {
 	struct divert_sock *ds = divert_sk(sk);
-	int err, first_err = 0, count = 0;
+	int err, first_err = 0;
+	unsigned int count = 0;
 	struct sk_buff *skb;
 
 	if (verdict->verdict == DIVERT_DROP) {
@@ -128,7 +129,7 @@ static int settle(struct sock *sk, const struct divert_verdict *verdict)
 			kfree_skb(skb);
 			count++;
 		}
-		return count;
+		return count ? 0 : -ENOENT;
 	}
 	local_bh_disable();
 	rcu_read_lock();
@@ -146,7 +147,7 @@ static int settle(struct sock *sk, const struct divert_verdict *verdict)
 	}
 	rcu_read_unlock();
 	local_bh_enable();
-	return first_err ?: count;
+	return count ? first_err : -ENOENT;
 }
 
 /* A program reads on: what it has said nothing of goes on. */
@@ -174,10 +175,8 @@ int divert_send_kept(struct sock *sk, struct msghdr *msg, size_t len, u32 number
 	__be32 addr;
 	int err;
 
-	if (!len) {
-		err = settle(sk, &verdict);
-		return err < 0 ? err : err ? 0 : -ENOENT;
-	}
+	if (!len)
+		return settle(sk, &verdict);
 	if (len < sizeof(struct iphdr))
 		return -EINVAL;
 	if (len > DIVERT_MAX_PACKET)
@@ -211,7 +210,6 @@ static int set_keep(struct divert_sock *ds, sockptr_t value, unsigned int len)
 static int set_verdict(struct sock *sk, sockptr_t value, unsigned int len)
 {
 	struct divert_verdict verdict;
-	int err;
 
 	if (len != sizeof(verdict))
 		return -EINVAL;
@@ -219,8 +217,7 @@ static int set_verdict(struct sock *sk, sockptr_t value, unsigned int len)
 		return -EFAULT;
 	if (verdict.verdict > DIVERT_ACCEPT || is_before(verdict.last, verdict.first))
 		return -EINVAL;
-	err = settle(sk, &verdict);
-	return err < 0 ? err : err ? 0 : -ENOENT;
+	return settle(sk, &verdict);
 }
 
 int divert_setsockopt(struct sock *sk, int level, int name, sockptr_t value,

@@ -10,6 +10,7 @@
 #define _GNU_SOURCE
 #include "bench.h"
 #include "common.h"
+#include "kept.h"
 
 #include <string.h>
 #include <sys/socket.h>
@@ -17,28 +18,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-/* module/include/linux/divert.h */
-#define SOL_DIVERT	254
-#define DIVERT_KEEP	1
-#define DIVERT_TOLD	1
-#define DIVERT_READ	2
-#define DIVERT_VERDICT	2
-#define DIVERT_ACCEPT	1
-
-struct verdict {
-	uint32_t verdict, first, last;
-};
-
 static unsigned char packets[BATCH_MAX][PACKET_MAX];
 static int fd, keep;
-
-/* The number of a packet that is kept. */
-static uint32_t number(const struct sockaddr_in *from)
-{
-	const unsigned char *byte = (const unsigned char *)from;
-
-	return (uint32_t)byte[11] << 24 | (uint32_t)byte[12] << 16 | (uint32_t)byte[13] << 8 | byte[14];
-}
 
 static void one_a_call(void)
 {
@@ -87,7 +68,7 @@ static void many_a_call(unsigned int most)
 		call_count++;
 		packet_count += (unsigned long)got;
 		if (keep) {
-			struct verdict verdict = { DIVERT_ACCEPT, number(&from[0]), number(&from[got - 1]) };
+			struct verdict verdict = { DIVERT_ACCEPT, kept_number(&from[0]), kept_number(&from[got - 1]) };
 
 			if (setsockopt(fd, SOL_DIVERT, DIVERT_VERDICT, &verdict, sizeof(verdict)) < 0)
 				failed("setsockopt");

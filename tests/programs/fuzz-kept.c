@@ -1,25 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Kept packets (M8): the option, and verdicts on what was read. Kernels without it answer ENOPROTOOPT. */
 #include "fuzz.h"
+#include "kept.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
 
-/* module/include/linux/divert.h */
-#define SOL_DIVERT	254
-#define DIVERT_KEEP	1
-#define DIVERT_VERDICT	2
-
 int fuzz_keeps;
-
-/* The number in the address of a packet that was read, if that was kept; else any. */
-static uint32_t number_of(const struct kept *packet)
-{
-	const unsigned char *byte = (const unsigned char *)&packet->from;
-
-	return (uint32_t)byte[11] << 24 | (uint32_t)byte[12] << 16 | (uint32_t)byte[13] << 8 | byte[14];
-}
 
 int fuzz_kept(int fd)
 {
@@ -28,7 +16,7 @@ int fuzz_kept(int fd)
 	int failed, option = DIVERT_VERDICT;
 
 	value[0] = chance(90) ? below(2) : dice();
-	value[1] = kept_count ? number_of(&kept[below(kept_count < FUZZ_KEPT ? kept_count : FUZZ_KEPT)]) : 0;
+	value[1] = kept_count ? kept_number(&kept[below(kept_count < FUZZ_KEPT ? kept_count : FUZZ_KEPT)].from) : 0;
 	value[1] -= chance(50) ? 0 : below(8);
 	value[2] = value[1] + (chance(95) ? below(8) : dice());
 	if (chance(25)) {
