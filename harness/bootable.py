@@ -18,11 +18,13 @@ from harness import (
     kernels,
     module,
     parts,
+    rebuilt,
     releases,
     sources,
     terminal,
     variants,
 )
+from harness.distribution import Distributed
 from harness.errors import MissingSourceError
 from harness.image import Image
 from harness.kernels import Kernel
@@ -101,12 +103,16 @@ class Userland:
         )
 
     def _distributed(self, variant: Variant) -> Bootable:
-        found = distribution.obtain(self.kernel)
+        found = _distributed(self.kernel)
         made = module.build(found.headers) if variant.module else None
         parameters = [f"{name}={int(name in variant.options)}" for name in _OPTIONS]
         packed = initramfs.build(self.kernel, found, self.parts, made, parameters if made else ())
         seconds = found.seconds + packed.seconds + (made.seconds if made else 0.0)
         return Bootable(self.kernel, variant, found.image, packed, seconds, seconds == 0.0)
+
+
+def _distributed(row: Kernel) -> Distributed:
+    return rebuilt.obtain(row) if row.source_package else distribution.obtain(row)
 
 
 def missing(given: Sequence[str] = ()) -> list[MissingSourceError]:
@@ -156,8 +162,8 @@ def _files(row: Variant, jobs: int, given: Sequence[str]) -> tuple[dict[str, Pat
         made = kernel.build(row, jobs=jobs, given=given)
         files = {"bzImage": made.bzimage, "System.map": made.system_map, ".config": made.config}
         return files, made.seconds
-    found = distribution.obtain(kernels.named(row.kernel))
-    files = {"vmlinux": found.image, "headers": found.headers.path}
+    found = _distributed(kernels.named(row.kernel))
+    files = {found.image.name: found.image, "headers": found.headers.path}
     if not row.module:
         return files, found.seconds
     built = module.build(found.headers, jobs=jobs)

@@ -177,7 +177,7 @@ def module_builds(_given: Sequence[str], require: Sequence[str]) -> StepResult:
     begin = time.monotonic()
     counts, output, notes = Counts(), [], []
     for row in kernels.load().values():
-        if not row.package:
+        if not row.package or row.optional:
             continue
         try:
             module.build(distribution.headers(row))

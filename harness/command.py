@@ -78,6 +78,15 @@ def run(
         )
 
 
+def untranslated() -> dict[str, str]:
+    """What of the environment is not to be as the caller has it: the words have to be English.
+
+    The kernel's Makefile unexports LC_ALL, and then perl warns of a locale that is not installed.
+    """
+    locale = dict.fromkeys((name for name in os.environ if name.startswith("LC_")), "")
+    return locale | {"LC_ALL": "C", "LANG": "C", "LANGUAGE": "", "MAKEFLAGS": ""}
+
+
 def end_all() -> None:
     """End every program that is running in any thread; `run` then raises there.
 

@@ -62,7 +62,7 @@ def obtain(kernel: Kernel) -> Distributed:
     """
     found = headers(kernel)
     release = found.release
-    image = _package(kernel, f"linux-image-{release}")
+    image = package(kernel, f"linux-image-{release}")
     print_ = fingerprint.of_bytes(RECIPE, image.digest, *kernel.modules_kept)
 
     def make(folder: Path) -> None:
@@ -71,7 +71,11 @@ def obtain(kernel: Kernel) -> Distributed:
         packed = (work / "boot" / f"vmlinuz-{release}").read_bytes()
         (folder / "vmlinux").write_bytes(unpacked(packed))
         (folder / "modules").mkdir()
-        _keep_modules(work, release, kernel.modules_kept, folder / "modules")
+        # In newer releases all that was in /lib is in /usr/lib.
+        places = [work / top / "modules" / release for top in ("lib", "usr/lib")]
+        tree = next((place for place in places if place.is_dir()), places[0])
+        built_in = (tree / "modules.builtin").read_text()
+        keep_modules(tree / "kernel", built_in, kernel.modules_kept, folder / "modules")
         shutil.rmtree(work)
 
     entry = store.obtain("distribution", print_, make, f"the package of {kernel.name}")
@@ -84,6 +88,25 @@ def headers(kernel: Kernel) -> Headers:
 
     Raises UnavailableError and InfrastructureError as `obtain` does.
     """
+    require_host(kernel)
+    release = _release(kernel)
+    own = package(kernel, f"linux-headers-{release}")
+    wanted = dict.fromkeys(_HEADERS.findall(_field(own, "Depends")))
+    all_of_them = [own, *(package(kernel, name) for name in wanted)]
+    print_ = fingerprint.of_bytes(RECIPE, *(each.digest for each in all_of_them))
+
+    def make(folder: Path) -> None:
+        for each in all_of_them:
+            packages.unpack(each, folder, _log(f"{kernel.name}-headers"))
+        _make_relative(folder / "usr/src" / f"linux-headers-{release}" / "Makefile")
+
+    entry = store.obtain("headers", print_, make, f"the headers of {kernel.name}")
+    path = entry.path / "usr/src" / f"linux-headers-{release}"
+    return Headers(release, path, print_, entry.seconds)
+
+
+def require_host(kernel: Kernel) -> None:
+    """Raise UnavailableError on a host of another architecture or distribution."""
     if platform.machine() != "x86_64":
         raise UnavailableError(
             f"{kernel.name} is made of packages for x86-64, and its module is compiled here",
@@ -95,20 +118,6 @@ def headers(kernel: Kernel) -> Headers:
             f"{kernel.name} is a kernel of Debian's {kernel.release}, and this host is {host.name}",
             "use a Debian host, or name another kernel",
         )
-    release = _release(kernel)
-    own = _package(kernel, f"linux-headers-{release}")
-    wanted = dict.fromkeys(_HEADERS.findall(_field(own, "Depends")))
-    all_of_them = [own, *(_package(kernel, name) for name in wanted)]
-    print_ = fingerprint.of_bytes(RECIPE, *(each.digest for each in all_of_them))
-
-    def make(folder: Path) -> None:
-        for package in all_of_them:
-            packages.unpack(package, folder, _log(f"{kernel.name}-headers"))
-        _make_relative(folder / "usr/src" / f"linux-headers-{release}" / "Makefile")
-
-    entry = store.obtain("headers", print_, make, f"the headers of {kernel.name}")
-    path = entry.path / "usr/src" / f"linux-headers-{release}"
-    return Headers(release, path, print_, entry.seconds)
 
 
 def _log(name: str) -> Path:
@@ -159,14 +168,14 @@ def release_in(depends: str) -> str | None:
     return match["release"] if match else None
 
 
-def _package(kernel: Kernel, name: str) -> packages.Package:
+def package(kernel: Kernel, name: str) -> packages.Package:
+    """The package of this name, of the release that this host takes `kernel` from."""
     suite = kernel.suite(packages.host_release().codename)
     return packages.binary(name, ARCHITECTURE, suite)
 
 
 def _release(kernel: Kernel) -> str:
-    package = _package(kernel, kernel.package)
-    release = release_in(_field(package, "Depends"))
+    release = release_in(_field(package(kernel, kernel.package), "Depends"))
     series = kernel.name.removeprefix("linux-")
     if release is None or not release.startswith(f"{series}."):
         raise UnavailableError(
@@ -177,10 +186,10 @@ def _release(kernel: Kernel) -> str:
     return release
 
 
-def _field(package: packages.Package, name: str) -> str:
+def _field(of: packages.Package, name: str) -> str:
     try:
         done = subprocess.run(
-            ["dpkg-deb", "-f", str(package.path), name],
+            ["dpkg-deb", "-f", str(of.path), name],
             capture_output=True,
             text=True,
             timeout=_FIELD_SECONDS,
@@ -188,27 +197,28 @@ def _field(package: packages.Package, name: str) -> str:
         )
     except (OSError, subprocess.SubprocessError) as error:
         raise InfrastructureError(
-            f"dpkg-deb cannot read {package.path}", "remove the folder, and it is fetched anew"
+            f"dpkg-deb cannot read {of.path}", "remove the folder, and it is fetched anew"
         ) from error
     return done.stdout
 
 
-def _keep_modules(unpacked_package: Path, release: str, names: Sequence[str], to: Path) -> None:
-    """Copy modules, which newer kernels have packed by XZ; what is built in needs none."""
-    # In newer releases all that was in /lib is in /usr/lib.
-    places = [unpacked_package / top / "modules" / release for top in ("lib", "usr/lib")]
-    folder = next((place for place in places if place.is_dir()), places[0])
-    built_in = (folder / "modules.builtin").read_text().splitlines()
+def keep_modules(tree: Path, built_in: str, names: Sequence[str], to: Path) -> None:
+    """Copy modules of a tree, where they may be packed by XZ; what is built in needs none.
+
+    `built_in` is the text of the kernel's modules.builtin. Raises InfrastructureError if one is
+    neither.
+    """
+    rows = built_in.splitlines()
     for name in names:
-        path = folder / "kernel" / f"{name}.ko"
+        path = tree / f"{name}.ko"
         packed = path.with_name(f"{path.name}.xz")
         if packed.is_file():
             (to / path.name).write_bytes(lzma.decompress(packed.read_bytes()))
         elif path.is_file():
             shutil.copyfile(path, to / path.name)
-        elif f"kernel/{name}.ko" not in built_in:
+        elif f"kernel/{name}.ko" not in rows:
             raise InfrastructureError(
-                f"the kernel's package has no module {name}", "see harness/data/kernels.toml"
+                f"the kernel has no module {name}", "see harness/data/kernels.toml"
             )
 
 

@@ -2,7 +2,8 @@
 """A .config: composed of a base and fragments, resolved by the tree, checked against the request.
 
 2.2.12 has CML1 (`Config.in`), which drops what it does not know and what its dependencies forbid
-without a word; so every option asked for is looked up in what came out.
+without a word, and so does its successor (`Kconfig`); so every option asked for is looked up in
+what came out.
 """
 
 from __future__ import annotations
@@ -46,13 +47,13 @@ class Unmet:
         return f"{asked} came out as {self.resolved}"
 
 
-def compose(fragments: Sequence[str]) -> tuple[Option, ...]:
-    """The options of kernel-config/base.config with the fragments over it, sorted by symbol.
+def compose(fragments: Sequence[str], base: str = BASE) -> tuple[Option, ...]:
+    """The options of kernel-config/<base>.config with the fragments over it, sorted by symbol.
 
     Raises InfrastructureError for a fragment that is not there, or a line that is no option.
     """
     options: dict[str, Option] = {}
-    for name in (BASE, *fragments):
+    for name in (base, *fragments):
         path = paths.KERNEL_CONFIG / f"{name}.config"
         try:
             text = path.read_text()
@@ -101,15 +102,24 @@ def unanswered(output: str) -> tuple[str, ...]:
     return tuple(match[1] for match in _ASKED_ANEW.finditer(output))
 
 
-def resolve(asked: Sequence[Option], tree: Path, oldconfig: Sequence[str], log: Path) -> None:
-    """Write `tree`/.config and let the tree resolve it with the command `oldconfig`.
+def resolve(
+    asked: Sequence[Option],
+    tree: Path,
+    resolver: Sequence[str],
+    log: Path,
+    env: Mapping[str, str] | None = None,
+) -> None:
+    """Write `tree`/.config and let the tree resolve it with the command `resolver`.
+
+    `env` is added to its environment.
 
     Raises InfrastructureError that names every option that did not take effect and the file that
     asked for it, and every option that none of the files answers.
     """
     (tree / ".config").write_text(dump(asked))
     begin = log.stat().st_size if log.exists() else 0
-    command.run(oldconfig, what="make oldconfig", log=log, seconds=OLDCONFIG_SECONDS, cwd=tree)
+    what = f"make {resolver[-1]}"
+    command.run(resolver, what=what, log=log, seconds=OLDCONFIG_SECONDS, cwd=tree, env=env)
     with log.open("rb") as stream:
         stream.seek(begin)
         output = stream.read().decode(errors="replace")
@@ -117,7 +127,7 @@ def resolve(asked: Sequence[Option], tree: Path, oldconfig: Sequence[str], log: 
         raise InfrastructureError(
             "the kernel's configuration did not take effect:\n"
             + "\n".join(f"  {row}" for row in failed),
-            "look at what these options depend on, in the Config.in files and kernel-config/",
+            "look at what these options depend on, in its Config.in or Kconfig, and kernel-config/",
         )
     if new := unanswered(output):
         raise InfrastructureError(

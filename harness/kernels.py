@@ -23,6 +23,8 @@ _KEYS: Mapping[str, type] = {
     "release": str,
     "suites": dict,
     "package": str,
+    "source-package": str,
+    "optional": bool,
     "modules": list,
     "modules-at-hand": list,
     "features": list,
@@ -61,7 +63,9 @@ class Kernel:
     Debian's `release`, for a kernel that is not built here, `modules` what it needs of it to boot,
     and `modules_at_hand` what is in the guest besides, not loaded; `features` is in the words of
     data/statements, and so is `module_features`: what comes with the module of module/. `suites`
-    has where hosts of other releases take the package from, if not from `release`.
+    has where hosts of other releases take the package from, if not from `release`. One with a
+    `source_package` is built from that, and only its modules' names are the package's. One that is
+    `optional` is tested only where it is named.
     """
 
     name: str
@@ -74,6 +78,8 @@ class Kernel:
     module_features: frozenset[str] = frozenset()
     release: str = ""
     suites: Mapping[str, str] = field(default_factory=dict)
+    source_package: str = ""
+    optional: bool = False
 
     def suite(self, codename: str) -> str:
         """Where a host of this release takes the package from."""
@@ -98,8 +104,21 @@ def load() -> dict[str, Kernel]:
         like = row.get("like")
         if like is not None and like not in rows:
             raise UserError(f"{FILE}: {name} is like {like}, which is none above it")
-        rows[name] = rows.get(like, {}) | row
+        rows[name] = _like(rows.get(like, {}), row)
     return {name: _kernel(name, row) for name, row in rows.items()}
+
+
+def _like(above: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row as of that one above it, but for what it says; to lists and tables it adds."""
+    found = dict(above)
+    for key, value in row.items():
+        if isinstance(value, list):
+            found[key] = [*found.get(key, ()), *value]
+        elif isinstance(value, dict):
+            found[key] = found.get(key, {}) | value
+        else:
+            found[key] = value
+    return found
 
 
 def _kernel(name: str, row: Mapping[str, Any]) -> Kernel:
@@ -125,6 +144,8 @@ def _kernel(name: str, row: Mapping[str, Any]) -> Kernel:
         frozenset(row.get("module-features", ())),
         row.get("release", ""),
         row.get("suites", {}),
+        row.get("source-package", ""),
+        row.get("optional", False),
     )
 
 
@@ -150,7 +171,7 @@ def usual(codename: str) -> list[Kernel]:
     The reference, and of the distributions' kernels the host's own. A host of any other release is
     shown them all, and what it lacks for each.
     """
-    known = load().values()
+    known = [row for row in load().values() if not row.optional]
     # A host may have no code name, as the reference has no release: that makes it no one's own.
     own = [row for row in known if row.release and row.release == codename]
     return [row for row in known if not row.release or row in own or not own]

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,7 +63,9 @@ def build(headers: Headers, *, jobs: int = 0) -> Module:
         argv = ["make", "-C", str(work), f"KDIR={headers.path}", "W=1"]
         argv += [f"CC={compiler.name()}", f"-j{jobs or parts.processors()}"]
         try:
-            command.run(argv, what="the module", log=log, seconds=BUILD_SECONDS, env=_environment())
+            command.run(
+                argv, what="the module", log=log, seconds=BUILD_SECONDS, env=command.untranslated()
+            )
         except InfrastructureError as error:
             if not _complaints(log):
                 # make is not there, or did not end: that is all that there is to say.
@@ -80,15 +81,6 @@ def build(headers: Headers, *, jobs: int = 0) -> Module:
     if not entry.cached:
         terminal.say(f"module for {headers.release}: built in {entry.seconds:.1f} s")
     return Module(entry.path / MODULE, print_, entry.seconds, entry.cached)
-
-
-def _environment() -> dict[str, str]:
-    """What is not as the caller has it: the compiler's words have to be those of _ERRORS.
-
-    The kernel's Makefile unexports LC_ALL, and then perl warns of a locale that is not installed.
-    """
-    locale = dict.fromkeys((name for name in os.environ if name.startswith("LC_")), "")
-    return locale | {"LC_ALL": "C", "LANG": "C", "LANGUAGE": "", "MAKEFLAGS": ""}
 
 
 def _complaints(log: Path) -> list[str]:

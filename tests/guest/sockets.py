@@ -14,6 +14,10 @@ from tests.guest.traffic import NEAR, NUMBERS, OTHER, checksum
 
 # A queue that has one packet of this size has no room for any other (docs/kernel.md, Memory).
 LARGEST = 65535
+# SO_RCVBUF's bound on a divert socket, and what a packet of 28 bytes is charged (docs/kernel.md,
+# Memory). A packet is queued while the sum stays below the bound.
+BOUND, CHARGE = 65552, 32
+SMALL, FITS = 28, (BOUND - 1) // CHARGE
 # No packet of Traffic's is of this protocol, which only fillers and single packets here are.
 FILLER = 77
 FILLER_PORT = 40000

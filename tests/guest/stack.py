@@ -6,6 +6,7 @@ from __future__ import annotations
 import shlex
 
 from harness.agent import Agent, AgentAddress
+from harness.deadline import Deadline
 from harness.machine import Machine
 from harness.process import Process
 from harness.shell import Shell
@@ -13,7 +14,8 @@ from tests.guest.chains import Chains
 from tests.guest.netlink import Links
 from tests.guest.programs import Calls
 
-# Modules at hand (harness/data/kernels.toml), each list in the order of loading.
+# Ours, and modules at hand (harness/data/kernels.toml), each list in the order of loading.
+MODULE = "divert"
 VETH = ("veth",)
 BRIDGE = ("llc", "stp", "bridge")
 VLAN = ("mrp", "llc", "stp", "garp", "8021q")
@@ -26,6 +28,19 @@ NAT = (*CONNTRACK, "nf_nat", "nft_chain_nat", "nft_masq", "nft_nat")
 def load(shell: Shell, *names: str) -> None:
     """Load modules that are at hand."""
     shell.check(" && ".join(f"insmod /lib/modules/{name}.ko" for name in names), seconds=30)
+
+
+def is_loaded(shell: Shell, name: str = MODULE) -> bool:
+    """Whether the kernel has a module of this name."""
+    return any(line.split()[0] == name for line in shell.check("cat /proc/modules").splitlines())
+
+
+def unload(shell: Shell) -> None:
+    """Remove it. Sockets that have just been closed hold it until the kernel has freed them."""
+    deadline = Deadline(30, f"end of the module {MODULE}")
+    while (result := shell.run(f"rmmod {MODULE}", seconds=30)).status != 0:
+        assert result.stderr.strip() == f"rmmod: {MODULE}: Try again"
+        deadline.check()
 
 
 # The ends of `pair`: veth0 here, veth1 in the other namespace.

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import struct
 from collections.abc import Callable
 
 import pytest
@@ -16,10 +15,10 @@ from harness.shell import Shell
 from harness.wire import Wire
 from tests.guest.chains import Chains
 from tests.guest.divert import DivertSocket, Taken, built, left
+from tests.guest.kept import ACCEPT, DROP, EMPTY, KEEP, LEVEL, READ, TOLD, VERDICT, Keeper, number
 from tests.guest.programs import Calls, Counters, ProcDivert
-from tests.guest.sockets import LARGEST, Filler
-from tests.guest.test_m_segments import BYTES, stream
-from tests.guest.test_s_queue import BOUND, CHARGE, FITS, SMALL
+from tests.guest.sockets import BOUND, CHARGE, FITS, LARGEST, SMALL, Filler
+from tests.guest.streams import BYTES, stream
 from tests.guest.traffic import FAR, NEAR, PLACES, PROTOCOLS, Place, Traffic, header_is_right, hop
 
 statement = pytest.mark.statement
@@ -27,45 +26,6 @@ places = pytest.mark.parametrize("place", PLACES, ids=lambda place: place.name)
 Proc = Callable[[], ProcDivert]
 
 PORT = 1234
-# module/include/linux/divert.h
-LEVEL, KEEP, VERDICT = 254, 1, 2
-TOLD, READ = 1, 2
-DROP, ACCEPT = 0, 1
-EMPTY = "hex:"
-
-
-class Keeper(DivertSocket):
-    """A divert socket that keeps what it has read."""
-
-    def __init__(self, calls: Calls, port: int) -> None:
-        super().__init__(calls, port)
-        self.keep(TOLD)
-
-    def keep(self, value: int) -> None:
-        """TOLD, READ, or 0."""
-        self._calls.ok("setsockopt", self.name, LEVEL, KEEP, f"int:{value}")
-
-    def go_on(self, taken: Taken) -> None:
-        """Let one packet go on as it was."""
-        assert self._calls.ok("sendto", self.name, EMPTY, taken.address)["result"] == 0
-
-    def not_kept(self, taken: Taken, data: str = EMPTY) -> str:
-        """Try to let a packet go on that cannot; errno's name."""
-        return self._calls.error("sendto", self.name, data, taken.address)
-
-    def words(self, verdict: int, first: int, last: int) -> tuple[str | int, ...]:
-        """The call that gives a verdict on all kept packets from one number to another."""
-        value = struct.pack("<III", verdict, first % 2**32, last % 2**32)
-        return ("setsockopt", self.name, LEVEL, VERDICT, f"hex:{value.hex()}")
-
-    def settle(self, verdict: int, first: int, last: int) -> None:
-        """Give a verdict on all kept packets from one number to another."""
-        self._calls.ok(*self.words(verdict, first, last))
-
-
-def number(taken: Taken) -> int:
-    """The number of a kept packet, from its address."""
-    return int.from_bytes(bytes.fromhex(taken.address.removeprefix("hex:"))[11:15], "big")
 
 
 @pytest.fixture

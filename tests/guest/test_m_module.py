@@ -15,28 +15,14 @@ from harness.wire import Wire
 from tests.guest.chains import Chains
 from tests.guest.divert import DivertSocket, built, left
 from tests.guest.programs import Calls
-from tests.guest.stack import X_TABLES, Namespace, load
+from tests.guest.stack import MODULE, X_TABLES, Namespace, is_loaded, load, unload
 from tests.guest.traffic import FAR, NEAR, UDP_PORT, hop
 
 statement = pytest.mark.statement
 
 PORT = 1234
-MODULE = "divert"
 # What the module makes: its files, and its options.
 FILES = ("net/divert", "net/ip_fwchains", "net/ip_fwnames", "sys/net/ipv4/divert")
-
-
-def is_loaded(shell: Shell, name: str = MODULE) -> bool:
-    """Whether the kernel has a module of this name."""
-    return any(line.split()[0] == name for line in shell.check("cat /proc/modules").splitlines())
-
-
-def unload(shell: Shell) -> None:
-    """Remove it. Sockets that have just been closed hold it until the kernel has freed them."""
-    deadline = Deadline(30, f"end of the module {MODULE}")
-    while (result := shell.run(f"rmmod {MODULE}", seconds=30)).status != 0:
-        assert result.stderr.strip() == f"rmmod: {MODULE}: Try again"
-        deadline.check()
 
 
 def present(shell: Shell) -> list[str]:

@@ -16,34 +16,16 @@ from tests.guest.netlink import Links
 from tests.guest.programs import Calls, Interceptor
 from tests.guest.sockets import transport_is_right
 from tests.guest.stack import HERE, THERE, VETH, Namespace, load, pair
+from tests.guest.streams import BYTES, stream
 from tests.guest.traffic import TCP_PORT, UDP_PORT, header_is_right
 
 statement = pytest.mark.statement
 
 PORT = 1234
-BYTES = 150_000
 MTU = 1500
 BEYOND = "203.0.114.2"
 TUNNEL = ("10.9.9.1", "10.9.9.2")
 Namespaces = Callable[[], Namespace]
-
-
-def stream(server: Calls, client: Calls, to: str) -> None:
-    """A TCP connection to this address, by which the client sends BYTES, which have to arrive."""
-    server.ok("socket", "listener", "inet", "stream", 0)
-    server.ok("setsockopt", "listener", "socket", "reuseaddr", "int:1")
-    server.ok("bind", "listener", f"in:{to}:{TCP_PORT}")
-    server.ok("listen", "listener", 5)
-    client.ok("socket", "client", "inet", "stream", 0)
-    client.ok("connect", "client", f"in:{to}:{TCP_PORT}")
-    server.ok("accept", "listener", "peer")
-    drained = server.begin("drain", "peer")
-    sent = client.ok("pump", "client", BYTES)
-    client.ok("close", "client")
-    received = drained()
-    assert (received["result"], received["value"]) == (BYTES, sent["value"])
-    server.ok("close", "peer")
-    server.ok("close", "listener")
 
 
 def sent_packets(shell: Shell, interface: str) -> int:

@@ -18,7 +18,7 @@ from harness.wire import Wire
 from tests.guest.chains import Chains
 from tests.guest.conftest import Listen
 from tests.guest.programs import Calls, Counters, ProcDivert
-from tests.guest.sockets import LARGEST, Filler, bound, hexed, ipv4
+from tests.guest.sockets import FITS, LARGEST, SMALL, Filler, bound, hexed, ipv4
 from tests.guest.traffic import FAR, NEAR, PLACES, PROTOCOLS, Place, Traffic, ip_packets
 
 statement = pytest.mark.statement
@@ -26,10 +26,6 @@ places = pytest.mark.parametrize("place", PLACES, ids=lambda place: place.name)
 Proc = Callable[[], ProcDivert]
 
 PORT = 1234
-# SO_RCVBUF's bound on a divert socket, and what a packet of 28 bytes is charged (docs/kernel.md,
-# Memory). A packet is queued while the sum stays below the bound.
-BOUND, CHARGE = 65552, 32
-SMALL, FITS = 28, (BOUND - 1) // CHARGE
 
 
 @statement("S9/dropped", "S9/counted", "S9/sender")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -32,11 +33,15 @@ module-features = ["chains"]
 like = "new"
 release = "trixie"
 suites = {{ bookworm = "bookworm-backports" }}
-features = ["mmsg"]
+features = ["keep"]
+modules-at-hand = ["net/802/stp"]
+hardware = {{ memory-mib = 96, cpu = "max" }}
 
 [newest]
 like = "newer"
 release = "forky"
+optional = true
+source-package = "linux-source"
 """
 
 
@@ -76,13 +81,22 @@ def test_what_a_kernel_has_and_has_not() -> None:
 def test_kernel_like_another_says_only_what_differs() -> None:
     new, newer, newest = (kernels.named(name) for name in ("new", "newer", "newest"))
     assert (newer.name, newer.release) == ("newer", "trixie")
-    assert newer.features == {"mmsg"}
-    for same in ("package", "modules", "modules_at_hand", "module_features", "hardware"):
+    for same in ("package", "modules", "module_features", "source_package", "optional"):
         assert getattr(newer, same) == getattr(new, same)
     # One like another that is like a third has what all of them say.
     assert (newest.release, newest.package) == ("forky", "linux-image")
-    assert newest.features == {"mmsg"}
     assert newest.suites == newer.suites
+    assert (newest.source_package, newest.optional) == ("linux-source", True)
+
+
+@pytest.mark.usefixtures("file")
+def test_kernel_like_another_adds_to_its_lists_and_tables() -> None:
+    new, newer, newest = (kernels.named(name) for name in ("new", "newer", "newest"))
+    assert newer.features == newest.features == {"mmsg", "nfqueue", "keep"}
+    assert newer.modules_at_hand == ("net/llc/llc", "net/802/stp")
+    assert newer.hardware == replace(new.hardware, memory_mib=96, cpu="max")
+    assert new.features == {"mmsg", "nfqueue"}
+    assert new.modules_at_hand == ("net/llc/llc",)
 
 
 @pytest.mark.usefixtures("file")
@@ -107,7 +121,7 @@ def test_where_a_host_takes_the_package_from(name: str, host: str, suite: str) -
         (f"[old]\n{HARDWARE}\n[old]\n", "old"),
         ("old = 1\n", "old is no table"),
         (FILE.replace("modules-at-hand", "modules_at_hand"), "new has an unknown modules_at_hand"),
-        (FILE.replace("memory-mib", "memory"), "old.hardware has an unknown memory"),
+        (FILE.replace("memory-mib = 64", "memory = 64"), "old.hardware has an unknown memory"),
         (FILE.replace('card = "tulip", ', ""), "old.hardware lacks card"),
         (FILE.replace("64", '"64"'), "the memory-mib of old.hardware is no int"),
         (FILE.replace('["old-1", "tool-2"]', '"old-1"'), "the sources of old is no list"),

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A distribution's kernel, built here from its source package with a configuration of our own.
+
+Its tools (flex, bison, the headers of libelf) come from packages too, and are not installed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness import (
+    command,
+    compiler,
+    distribution,
+    fingerprint,
+    kernelconfig,
+    packages,
+    parts,
+    paths,
+    store,
+    terminal,
+)
+from harness.distribution import Distributed, Headers
+from harness.errors import InfrastructureError
+from harness.kernels import Kernel
+
+# Counts up when what this module makes of its inputs changes.
+RECIPE = "1"
+
+# Packages with what kconfig and objtool are built with; each after those that it needs.
+TOOLS = ("libsigsegv2", "m4", "flex", "bison", "libelf1", "libelf-dev", "zlib1g-dev")
+
+# 6 minutes on two idle cores.
+BUILD_SECONDS = 3600.0
+_UNPACK_SECONDS = 300.0
+
+_IMAGE = "arch/x86/boot/bzImage"
+# Of the tree, all that modules are compiled with; the rest is a gigabyte.
+_KEPT = (
+    ".config",
+    "Makefile",
+    "Module.symvers",
+    "arch/x86/Makefile",
+    "arch/x86/include",
+    "include",
+    "scripts",
+    "tools/objtool/objtool",
+)
+
+
+def obtain(kernel: Kernel) -> Distributed:
+    """The kernel built from `kernel.source_package`, from the cache or in some minutes.
+
+    Its configuration is kernel-config/<name>.config, and nothing else is set. Raises
+    UnavailableError as distribution.obtain does, and InfrastructureError if an option does not take
+    effect, the kernel does not build, or has not a module that kernels.toml names.
+    """
+    distribution.require_host(kernel)
+    recipe = _Recipe(
+        kernel,
+        distribution.package(kernel, kernel.source_package),
+        tuple(packages.binary(name, distribution.ARCHITECTURE) for name in TOOLS),
+        kernelconfig.compose((), base=kernel.name),
+    )
+    entry = store.obtain("rebuilt", recipe.fingerprint, recipe.make, f"the kernel {kernel.name}")
+    if not entry.cached:
+        terminal.say(f"kernel {kernel.name}: built in {entry.seconds:.1f} s")
+    release = (entry.path / "release").read_text().strip()
+    return Distributed(
+        entry.path / "bzImage",
+        entry.path / "modules",
+        Headers(release, entry.path / "headers", recipe.fingerprint, 0.0),
+        recipe.fingerprint,
+        entry.seconds,
+    )
+
+
+@dataclass(frozen=True)
+class _Recipe:
+    """All that the build needs; `make` is what the store calls."""
+
+    kernel: Kernel
+    source: packages.Package
+    tools: tuple[packages.Package, ...]
+    options: tuple[kernelconfig.Option, ...]
+
+    @property
+    def fingerprint(self) -> str:
+        return fingerprint.of_bytes(
+            RECIPE,
+            compiler.identity(),
+            kernelconfig.dump(self.options),
+            *self.kernel.modules_kept,
+            *(package.digest for package in (self.source, *self.tools)),
+        )
+
+    def make(self, folder: Path) -> None:
+        log = paths.BUILD / "logs" / f"kernel-{self.kernel.name}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.unlink(missing_ok=True)
+        terminal.say(f"kernel {self.kernel.name}: building, which takes minutes")
+        work = folder / "work"
+        for package in (*self.tools, self.source):
+            packages.unpack(package, work, log)
+        tree = self._unpacked(work, log)
+        environment = _environment(work)
+        make = ["make", f"CC={compiler.name()}", f"-j{parts.processors()}"]
+        # What the file does not name is not set: the options are the same, whatever the release.
+        kernelconfig.resolve(
+            self.options,
+            tree,
+            [*make, "KCONFIG_ALLCONFIG=.config", "allnoconfig"],
+            log,
+            environment,
+        )
+        self._compile([*make, "bzImage", "modules"], tree, log, environment)
+        shutil.copyfile(tree / _IMAGE, folder / "bzImage")
+        shutil.copyfile(tree / "include/config/kernel.release", folder / "release")
+        (folder / "modules").mkdir()
+        built_in = (tree / "modules.builtin").read_text()
+        names = self.kernel.modules_kept
+        distribution.keep_modules(tree, built_in, names, folder / "modules")
+        for name in _KEPT:
+            target = folder / "headers" / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            (tree / name).rename(target)
+        shutil.rmtree(work)
+
+    def _unpacked(self, work: Path, log: Path) -> Path:
+        """The source tree, of the archive that is in the package."""
+        name = self.kernel.source_package
+        tree = work / "tree"
+        tree.mkdir()
+        argv = ["tar", "-x", "--strip-components=1", "--no-same-owner", "-C", str(tree)]
+        argv += ["-f", str(work / "usr/src" / f"{name}.tar.xz")]
+        command.run(argv, what=f"unpacking {name}", log=log, seconds=_UNPACK_SECONDS)
+        return tree
+
+    def _compile(
+        self, argv: Sequence[str], tree: Path, log: Path, environment: Mapping[str, str]
+    ) -> None:
+        what = f"kernel {self.kernel.name}"
+        try:
+            command.run(argv, what=what, log=log, seconds=BUILD_SECONDS, cwd=tree, env=environment)
+        except InfrastructureError as error:
+            raise InfrastructureError(error.message, compiler.doubted(error.hint)) from error
+
+
+def _environment(work: Path) -> dict[str, str]:
+    """Where make finds the tools that are unpacked in `work`."""
+    usr = work / "usr"
+    libraries = str(usr / "lib" / "x86_64-linux-gnu")
+    return {
+        **command.untranslated(),
+        "PATH": f"{usr / 'bin'}:{os.environ.get('PATH', os.defpath)}",
+        "LD_LIBRARY_PATH": libraries,
+        "LIBRARY_PATH": libraries,
+        "CPATH": str(usr / "include"),
+        "M4": str(usr / "bin" / "m4"),
+        "BISON_PKGDATADIR": str(usr / "share" / "bison"),
+        "KBUILD_BUILD_TIMESTAMP": "1970-01-01",
+        "KBUILD_BUILD_USER": "divert",
+        "KBUILD_BUILD_HOST": "divert",
+    }
