@@ -7,7 +7,7 @@ import gzip
 import shutil
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness import cpio, fingerprint, keys, parts, paths, rootfs, store
@@ -17,10 +17,13 @@ from harness.kernels import Kernel
 from harness.module import Module
 
 # Counts up when what this module makes of its inputs changes.
-RECIPE = "1"
+RECIPE = "2"
 
 # The guest's /etc/rc loads what this names, in this order: a module, its parameters.
 LIST = "etc/modules"
+
+# Names of modules that other kernels have, and this one has built in: they need not be loaded.
+BUILT_IN = "lib/modules/built-in"
 
 
 def build(
@@ -36,13 +39,10 @@ def build(
     """
     begin = time.monotonic()
     secrets = keys.obtain()
-    kept = [
-        name
-        for name in names(kernel.modules_kept)
-        if (distributed.modules / f"{name}.ko").is_file()
-    ]
-    files = [distributed.modules / f"{name}.ko" for name in kept]
-    lines = [name for name in names(kernel.modules) if name in kept]
+    wanted = {name: distributed.modules / f"{name}.ko" for name in names(kernel.modules_kept)}
+    files = [path for path in wanted.values() if path.is_file()]
+    built_in = [name for name, path in wanted.items() if path not in files]
+    lines = [name for name in names(kernel.modules) if name not in built_in]
     if module:
         files.append(module.path)
         lines.append(" ".join([module.path.stem, *parameters]))
@@ -53,6 +53,7 @@ def build(
         module.fingerprint if module else "",
         *lines,
     )
+    lists = {LIST: lines, BUILT_IN: built_in}
     initrd = paths.BUILD / "image" / print_[:32] / "initrd.gz"
     cached = initrd.is_file()
     with store.disk_errors(initrd):
@@ -61,7 +62,7 @@ def build(
             with store.lock(initrd.with_name("lock"), f"the guest image of {kernel.name}"):
                 cached = initrd.is_file()
                 if not cached:
-                    _assemble(initrd, built, secrets, files, lines)
+                    _assemble(initrd, built, secrets, files, lists)
     seconds = 0.0 if cached else time.monotonic() - begin
     return Image(initrd, secrets.private_key, secrets.host_key, seconds, cached)
 
@@ -76,7 +77,7 @@ def _assemble(
     built: Sequence[parts.Built],
     secrets: keys.Keys,
     files: Sequence[Path],
-    lines: Sequence[str],
+    lists: Mapping[str, Sequence[str]],
 ) -> None:
     with tempfile.TemporaryDirectory(dir=initrd.parent, prefix=".partial-") as work:
         root = Path(work) / "root"
@@ -84,7 +85,8 @@ def _assemble(
         (root / "lib/modules").mkdir(parents=True)
         for file in files:
             shutil.copyfile(file, root / "lib/modules" / file.name)
-        (root / LIST).write_text("".join(f"{line}\n" for line in lines))
+        for name, lines in lists.items():
+            (root / name).write_text("".join(f"{line}\n" for line in lines))
         rootfs.settle(root)
         entries = [*cpio.tree(root), *cpio.devices(rootfs.DEVICES.read_text())]
         packed = Path(work) / "initrd.gz"

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import shlex
 
+from harness import initramfs
 from harness.agent import Agent, AgentAddress
 from harness.deadline import Deadline
 from harness.machine import Machine
@@ -26,8 +27,9 @@ NAT = (*CONNTRACK, "nf_nat", "nft_chain_nat", "nft_masq", "nft_nat")
 
 
 def load(shell: Shell, *names: str) -> None:
-    """Load modules that are at hand."""
-    shell.check(" && ".join(f"insmod /lib/modules/{name}.ko" for name in names), seconds=30)
+    """Load modules that are at hand, but for those that this kernel has built in."""
+    there = f"grep -qxF {{0}} /{initramfs.BUILT_IN} || insmod /lib/modules/{{0}}.ko"
+    shell.check(" && ".join(f"{{ {there.format(name)}; }}" for name in names), seconds=30)
 
 
 def is_loaded(shell: Shell, name: str = MODULE) -> bool:

@@ -117,6 +117,7 @@ def test_modules_are_loaded_in_their_order_and_ours_last(given: Input) -> None:
 def test_modules_that_are_there(given: Input) -> None:
     files = entries(given.build())
     found = {name: text for name, text in files.items() if name.startswith("lib/modules/")}
+    assert found.pop(initramfs.BUILT_IN).decode() == "built_in\nin_too\n"
     assert found == {
         "lib/modules/zed.ko": b"module zed",
         "lib/modules/alpha.ko": b"module alpha",
