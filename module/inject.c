@@ -232,9 +232,13 @@ int divert_inject(struct sock *sk, struct msghdr *msg, size_t len, __be32 addr,
 	return err;
 }
 
-/* The same for one that was kept: it becomes what its bytes, sent, would be. */
+/*
+ * The same for one that was kept: it becomes what its bytes, sent, would be, but for
+ * its route, if it has that still.
+ */
 int divert_inject_kept(struct sock *sk, struct sk_buff *skb, const struct divert_tag *tag)
 {
+	struct dst_entry *route = NULL;
 	int err;
 
 	/* What was queued before the option was set may have no room for the header. */
@@ -244,6 +248,8 @@ int divert_inject_kept(struct sock *sk, struct sk_buff *skb, const struct divert
 	}
 	memset(skb->data - ETH_HLEN, 0, ETH_HLEN);
 	skb_orphan(skb);
+	if (skb_dst(skb))
+		route = dst_clone(skb_dst(skb));
 	skb_scrub_packet(skb, true);
 	skb_clear_hash(skb);
 	skb_set_queue_mapping(skb, 0);
@@ -251,9 +257,11 @@ int divert_inject_kept(struct sock *sk, struct sk_buff *skb, const struct divert
 	skb->encapsulation = 0;
 	err = divert_packet_complete(sk, skb);
 	if (err) {
+		dst_release(route);
 		kfree_skb(skb);
 		return err;
 	}
+	skb_dst_set(skb, route);
 	if (is_sent(0, tag))
 		skb_set_owner_w(skb, sk);
 	return send_on(sk, skb, 0, 0, tag);

@@ -53,25 +53,30 @@ static bool is_before(u32 number, u32 other)
 }
 
 /*
- * The oldest of these, no longer kept; NULL if there is none. Programs answer in the
- * order in which they read, so it is one of the first.
+ * The oldest of these, no longer kept; returns how many, which are AT_ONCE at most.
+ * Programs answer in the order in which they read, so they are the first.
  */
-static struct sk_buff *first_of(struct divert_sock *ds, u32 first, u32 last)
+static unsigned int take_oldest(struct divert_sock *ds, u32 first, u32 last,
+				struct sk_buff_head *taken)
 {
-	struct sk_buff *skb;
+	struct sk_buff *skb, *next;
+	unsigned int count = 0;
 
+	__skb_queue_head_init(taken);
 	spin_lock(&ds->kept.lock);
-	skb_queue_walk(&ds->kept, skb) {
+	skb_queue_walk_safe(&ds->kept, skb, next) {
 		if (is_before(DIVERT_CB(skb)->number, first))
 			continue;
-		if (is_before(last, DIVERT_CB(skb)->number))
+		if (count == AT_ONCE || is_before(last, DIVERT_CB(skb)->number))
 			break;
 		__skb_unlink(skb, &ds->kept);
-		spin_unlock(&ds->kept.lock);
-		return skb;
+		__skb_queue_tail(taken, skb);
+		count++;
 	}
 	spin_unlock(&ds->kept.lock);
-	return NULL;
+	if (count)
+		divert_uncharge(ds, taken);
+	return count;
 }
 
 /* Where it was taken; false if it is not kept. */
@@ -116,38 +121,46 @@ static int give_back(struct sock *sk, struct sk_buff *skb)
 	return err;
 }
 
-/* All of them are dealt with. Returns the first error there was; -ENOENT if there are none. */
-static int settle(struct sock *sk, const struct divert_verdict *verdict)
+/* Of all of them, the first error that there is. Each is tried. */
+static int give_all_back(struct sock *sk, struct sk_buff_head *taken)
 {
-	struct divert_sock *ds = divert_sk(sk);
 	int err, first_err = 0;
-	unsigned int count = 0;
 	struct sk_buff *skb;
 
-	if (verdict->verdict == DIVERT_DROP) {
-		while ((skb = first_of(ds, verdict->first, verdict->last))) {
-			kfree_skb(skb);
-			count++;
-		}
-		return count ? 0 : -ENOENT;
-	}
 	local_bh_disable();
 	rcu_read_lock();
-	while ((skb = first_of(ds, verdict->first, verdict->last))) {
+	while ((skb = __skb_dequeue(taken))) {
 		err = give_back(sk, skb);
 		if (err && !first_err)
 			first_err = err;
-		if (++count % AT_ONCE)
-			continue;
-		rcu_read_unlock();
-		local_bh_enable();
-		cond_resched();
-		local_bh_disable();
-		rcu_read_lock();
 	}
 	rcu_read_unlock();
 	local_bh_enable();
-	return count ? first_err : -ENOENT;
+	return first_err;
+}
+
+/* All of them are dealt with. Returns the first error there was; -ENOENT if there are none. */
+static int settle(struct sock *sk, const struct divert_verdict *verdict)
+{
+	struct sk_buff_head taken;
+	int err, first_err = 0;
+	bool any = false;
+	unsigned int count;
+
+	for (;;) {
+		count = take_oldest(divert_sk(sk), verdict->first, verdict->last, &taken);
+		any |= count;
+		err = 0;
+		if (verdict->verdict == DIVERT_DROP)
+			__skb_queue_purge(&taken);
+		else if (count)
+			err = give_all_back(sk, &taken);
+		if (!first_err)
+			first_err = err;
+		if (count < AT_ONCE)
+			return any ? first_err : -ENOENT;
+		cond_resched();
+	}
 }
 
 /* A program reads on: what it has said nothing of goes on. */
@@ -171,6 +184,7 @@ int divert_send_kept(struct sock *sk, struct msghdr *msg, size_t len, u32 number
 	struct divert_verdict verdict = {
 		.verdict = DIVERT_ACCEPT, .first = number, .last = number,
 	};
+	struct sk_buff_head replaced;
 	struct divert_tag tag;
 	__be32 addr;
 	int err;
@@ -186,7 +200,8 @@ int divert_send_kept(struct sock *sk, struct msghdr *msg, size_t len, u32 number
 	err = divert_inject(sk, msg, len, addr, &tag);
 	if (err)
 		return err;
-	consume_skb(first_of(divert_sk(sk), number, number));
+	take_oldest(divert_sk(sk), number, number, &replaced);
+	consume_skb(__skb_dequeue(&replaced));
 	atomic_inc(&divert_sk(sk)->injected);
 	return len;
 }

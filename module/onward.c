@@ -58,6 +58,28 @@ static int through(struct net *net, struct sk_buff *skb, struct net_device *in)
 	return err;
 }
 
+/* Whether a route may depend on more than the destination. */
+static bool has_rules(const struct net *net)
+{
+#ifdef CONFIG_IP_MULTIPLE_TABLES
+	return READ_ONCE(net->ipv4.fib_has_custom_rules);
+#else
+	return false;
+#endif
+}
+
+/*
+ * A kept packet may have its route still. It is let go if a look-up might find
+ * another one now.
+ */
+static bool has_route(const struct net *net, struct sk_buff *skb)
+{
+	if (skb_dst(skb) && dst_check(skb_dst(skb), 0) && !has_rules(net))
+		return true;
+	skb_dst_drop(skb);
+	return false;
+}
+
 /*
  * Taken on forward: looked up anew for the interface that received it, and on
  * to wherever that leads; the TTL has been lowered.
@@ -70,7 +92,8 @@ int divert_forward(struct net *net, struct sk_buff *skb, struct net_device *dev)
 	skb->dev = dev;
 	skb->skb_iif = dev->ifindex;
 	skb->pkt_type = PACKET_HOST;
-	if (ip_route_input_noref(skb, iph->daddr, iph->saddr, iph->tos, dev)) {
+	if (!has_route(net, skb) &&
+	    ip_route_input_noref(skb, iph->daddr, iph->saddr, iph->tos, dev)) {
 		kfree_skb(skb);
 		return 0;
 	}
@@ -90,13 +113,15 @@ int divert_forwarded_output(struct net *net, struct sk_buff *skb, struct net_dev
 	int err;
 
 	skb_orphan(skb);
-	rt = divert_route(net, skb, 0, 0, RT_SCOPE_UNIVERSE);
-	if (IS_ERR(rt)) {
-		kfree_skb(skb);
-		return -ENETUNREACH;
+	if (!has_route(net, skb)) {
+		rt = divert_route(net, skb, 0, 0, RT_SCOPE_UNIVERSE);
+		if (IS_ERR(rt)) {
+			kfree_skb(skb);
+			return -ENETUNREACH;
+		}
+		skb_dst_set(skb, &rt->dst);
 	}
-	skb_dst_set(skb, &rt->dst);
-	skb->dev = dev ?: rt->dst.dev;
+	skb->dev = dev ?: skb_dst(skb)->dev;
 	if (dev)
 		skb->skb_iif = dev->ifindex;
 	err = through(net, skb, skb->dev);

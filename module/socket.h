@@ -140,6 +140,7 @@ int divert_getsockopt(struct sock *sk, int level, int name, char __user *value,
 
 /* take.c */
 void divert_take(struct divert_walk *w, const struct nf_hook_state *state);
+void divert_uncharge(struct divert_sock *ds, struct sk_buff_head *taken);
 
 /* hooks.c */
 unsigned int divert_hook_in(void *priv, struct sk_buff *skb,

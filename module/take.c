@@ -148,10 +148,23 @@ static bool is_ours(struct sk_buff *skb, const struct nf_hook_state *state)
 	       skb->truesize <= 2 * SKB_TRUESIZE(skb->len);
 }
 
-/* Lets go of all that a queued packet must not hold, or show. */
-static void detach(struct sk_buff *skb)
+/*
+ * A kept packet on its way through this host can go on by the route that it has.
+ * Its options may have led it to another one than its destination would.
+ */
+static bool keeps_route(const struct sk_buff *skb, const struct nf_hook_state *state)
 {
-	skb_dst_drop(skb);
+	return state->hook == NF_INET_FORWARD && !IPCB(skb)->opt.optlen &&
+	       !(skb_rtable(skb)->rt_flags & (RTCF_MULTICAST | RTCF_BROADCAST));
+}
+
+/* Lets go of all that a queued packet must not hold, or show. */
+static void detach(struct sk_buff *skb, bool with_route)
+{
+	if (with_route)
+		skb_dst_force(skb);
+	else
+		skb_dst_drop(skb);
 	nf_reset_ct(skb);
 	skb_ext_reset(skb);
 	skb->dev = NULL;
@@ -188,6 +201,25 @@ static void uncharge(struct sk_buff *skb)
 	spin_unlock_irqrestore(&skb->sk->sk_receive_queue.lock, flags);
 }
 
+/* The same for many that were read; bottom halves may be on. */
+void divert_uncharge(struct divert_sock *ds, struct sk_buff_head *taken)
+{
+	spinlock_t *lock = &ds->inet.sk.sk_receive_queue.lock;
+	unsigned int charge = 0, bytes = 0;
+	struct sk_buff *skb;
+
+	skb_queue_walk(taken, skb) {
+		charge += DIVERT_CHARGE(skb->len);
+		bytes += skb->len;
+		skb->destructor = NULL;
+		skb->sk = NULL;
+	}
+	spin_lock_bh(lock);
+	ds->charge -= charge;
+	ds->bytes -= bytes;
+	spin_unlock_bh(lock);
+}
+
 static bool enqueue(struct sock *sk, struct sk_buff *copy)
 {
 	struct divert_sock *ds = divert_sk(sk);
@@ -215,15 +247,16 @@ void divert_take(struct divert_walk *w, const struct nf_hook_state *state)
 {
 	struct divert_sock *ds = divert_sk(w->sk);
 	struct sk_buff *skb = w->skb, *copy = skb;
+	bool keep = READ_ONCE(ds->keep);
 	struct sockaddr_in sin;
 
 	divert_hold(w->net, skb, w->hook);
 	describe(w, state, &sin);
 	if (is_ours(skb, state)) {
 		whole_header(skb, skb, state);
-		detach(skb);
+		detach(skb, keep && keeps_route(skb, state));
 	} else {
-		copy = complete_copy(skb, state, READ_ONCE(ds->keep));
+		copy = complete_copy(skb, state, keep);
 		consume_skb(skb);
 	}
 	if (copy)
