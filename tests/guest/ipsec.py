@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """IPsec in the guest, by algorithms that change nothing, so that what is inside can be compared.
 
-Numbers and structures are those of linux/xfrm.h; they hold for 64-bit kernels, and programs of any.
+Numbers and structures are those of linux/xfrm.h for 32-bit programs, which a 64-bit kernel
+translates (xfrm_compat).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from tests.guest.netlink import ACK, Netlink, attribute, message
 from tests.guest.programs import Calls
 
 # Of harness/data/kernels.toml, in the order of loading.
-MODULES = ("ecb", "authenc", "xfrm_algo", "xfrm_user", "esp4")
+MODULES = ("ecb", "authenc", "xfrm_algo", "xfrm_user", "xfrm_compat", "esp4")
 
 ESP = 50
 SPI = 0x1234
@@ -53,12 +54,12 @@ class Ipsec:
         state = b"".join(
             (
                 *(bytes(56), _identity(end), _address(begin), _FOREVER, _UNUSED, bytes(12)),
-                struct.pack("=IIHBBB7x", 0, _REQUEST, 2, _TUNNEL, 0, 0),
+                struct.pack("=IIHBBB3x", 0, _REQUEST, 2, _TUNNEL, 0, 0),
             )
         )
         self._netlink.ask(message(_NEW_STATE, ACK, state + attribute(_CIPHER, cipher)))
         policy = b"".join(
-            (_selector(to), _FOREVER, _UNUSED, struct.pack("=IIBBBB4x", 0, 0, _OUT, 0, 0, 0))
+            (_selector(to), _FOREVER, _UNUSED, struct.pack("=IIBBBB", 0, 0, _OUT, 0, 0, 0))
         )
         template = b"".join(
             (
