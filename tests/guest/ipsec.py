@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""IPsec in the guest, by algorithms that change nothing, so that what is inside can be compared.
+"""IPsec in the guest, by an algorithm that changes nothing, so that what is inside can be compared.
 
-Numbers and structures are those of linux/xfrm.h for 32-bit programs, which a 64-bit kernel
-translates (xfrm_compat).
+It is told by PF_KEY (RFC 2367, linux/pfkeyv2.h, ipsec.h), which is the same for 32-bit programs.
 """
 
 from __future__ import annotations
@@ -12,66 +11,66 @@ import struct
 
 from scapy.layers.inet import IP
 
-from tests.guest.netlink import ACK, Netlink, attribute, message
 from tests.guest.programs import Calls
 
 # Of harness/data/kernels.toml, in the order of loading.
-MODULES = ("ecb", "authenc", "xfrm_algo", "xfrm_user", "xfrm_compat", "esp4")
+MODULES = ("crypto_null", "ecb", "authenc", "xfrm_algo", "esp4", "af_key")
 
 ESP = 50
 SPI = 0x1234
-_PROTOCOL = 6
-_NEW_STATE, _NEW_POLICY = 0x10, 0x13
-_CIPHER, _TEMPLATE = 2, 5
-_OUT, _TUNNEL, _REQUEST = 1, 1, 7
-_FOREVER = struct.pack("=8Q", *[2**64 - 1] * 4, *[0] * 4)
-_UNUSED = bytes(32)
+_FAMILY, _VERSION = 15, 2
+_ADD, _ADD_POLICY = 3, 14
+_ESP, _NULL_CIPHER, _MATURE = 3, 11, 1
+_SA, _SOURCE, _DESTINATION, _POLICY, _SA2 = 1, 5, 6, 18, 19
+_TUNNEL, _REQUIRE, _IPSEC, _OUTBOUND, _ANY = 2, 2, 2, 2, 255
 # ESP: SPI and number in front; behind padding, its length, the protocol inside.
 _HEAD, _TAIL = 8, 2
 
 
-def _address(text: str) -> bytes:
-    return socket.inet_aton(text) + bytes(12)
+def _inet(address: str) -> bytes:
+    return struct.pack("=H2x4s8x", socket.AF_INET, socket.inet_aton(address))
 
 
-def _selector(to: str) -> bytes:
-    return struct.pack("=16s16s4HH3B3xiI", _address(to), bytes(16), *[0] * 4, 2, 32, 0, 0, 0, 0)
-
-
-def _identity(to: str) -> bytes:
-    return struct.pack("=16sIB3x", _address(to), socket.htonl(SPI), ESP)
+def _address(kind: int, address: str, prefix: int) -> bytes:
+    return struct.pack("=HHBB2x", 3, kind, _ANY, prefix) + _inet(address)
 
 
 class Ipsec:
     """The policies of a network namespace."""
 
     def __init__(self, calls: Calls) -> None:
-        self._netlink = Netlink(calls, _PROTOCOL)
+        self._calls = calls
+        calls.ok("socket", "key", _FAMILY, "raw", _VERSION)
 
     def tunnel(self, to: str, begin: str, end: str) -> None:
         """What goes to this address goes through a tunnel of ESP between two others."""
-        cipher = b"ecb(cipher_null)".ljust(64, b"\0") + struct.pack("=I", 0)
-        state = b"".join(
-            (
-                *(bytes(56), _identity(end), _address(begin), _FOREVER, _UNUSED, bytes(12)),
-                struct.pack("=IIHBBB3x", 0, _REQUEST, 2, _TUNNEL, 0, 0),
-            )
+        self._ask(
+            *(_ADD, _ESP),
+            struct.pack("=HHIBBBBI", 2, _SA, socket.htonl(SPI), 0, _MATURE, 0, _NULL_CIPHER, 0),
+            struct.pack("=HHB3xII", 2, _SA2, _TUNNEL, 0, 0),
+            _address(_SOURCE, begin, 32),
+            _address(_DESTINATION, end, 32),
         )
-        self._netlink.ask(message(_NEW_STATE, ACK, state + attribute(_CIPHER, cipher)))
-        policy = b"".join(
-            (_selector(to), _FOREVER, _UNUSED, struct.pack("=IIBBBB", 0, 0, _OUT, 0, 0, 0))
+        request = struct.pack("=HHBB2xII", 48, ESP, _TUNNEL, _REQUIRE, 0, 0)
+        self._ask(
+            *(_ADD_POLICY, 0),
+            struct.pack("=HHHBxII", 8, _POLICY, _IPSEC, _OUTBOUND, 0, 0)
+            + (request + _inet(begin) + _inet(end)),
+            _address(_SOURCE, "0.0.0.0", 0),
+            _address(_DESTINATION, to, 32),
         )
-        template = b"".join(
-            (
-                *(_identity(end), struct.pack("=H2x", 2), _address(begin)),
-                struct.pack("=IBBBxIII", _REQUEST, _TUNNEL, 0, 0, *[2**32 - 1] * 3),
-            )
-        )
-        self._netlink.ask(message(_NEW_POLICY, ACK, policy + attribute(_TEMPLATE, template)))
+
+    def _ask(self, kind: int, protocol: int, *extensions: bytes) -> None:
+        body = b"".join(extensions)
+        words = 2 + len(body) // 8
+        message = struct.pack("=BBBBH2xII", _VERSION, kind, 0, protocol, words, 0, 0) + body
+        self._calls.ok("send", "key", f"hex:{message.hex()}")
+        answer = bytes.fromhex(self._calls.ok("recv", "key", 4096)["hex"])
+        assert answer[1:3] == bytes((kind, 0)), f"PF_KEY answers with error {answer[2]}"
 
 
 def inside(packet: bytes) -> bytes:
-    """The packet that one of ESP protects, if that is with the key of `Ipsec.tunnel`."""
+    """The packet that one of ESP protects, if that is of `Ipsec.tunnel`."""
     outer = IP(packet)
     assert outer.proto == ESP, f"it is not protected: {outer.summary()}"
     data = packet[outer.ihl * 4 :]
