@@ -10,6 +10,7 @@
 #include <net/l3mdev.h>
 #include <net/route.h>
 #include <net/sock.h>
+#include <net/xfrm.h>
 
 #include "socket.h"
 
@@ -82,24 +83,29 @@ static bool has_route(const struct net *net, struct sk_buff *skb)
 
 /*
  * Taken on forward: looked up anew for the interface that received it, and on
- * to wherever that leads; the TTL has been lowered.
+ * to wherever that leads, with IPsec if its policies say so; the TTL has been
+ * lowered.
  */
 int divert_forward(struct net *net, struct sk_buff *skb, struct net_device *dev)
 {
 	const struct iphdr *iph = ip_hdr(skb);
+	bool routed = has_route(net, skb);
 
 	skb_orphan(skb);
 	skb->dev = dev;
 	skb->skb_iif = dev->ifindex;
 	skb->pkt_type = PACKET_HOST;
-	if (!has_route(net, skb) &&
-	    ip_route_input_noref(skb, iph->daddr, iph->saddr, iph->tos, dev)) {
+	if (!routed && ip_route_input_noref(skb, iph->daddr, iph->saddr, iph->tos, dev)) {
 		kfree_skb(skb);
 		return 0;
 	}
 	IPCB(skb)->flags &= ~IPSKB_DOREDIRECT;
 	if (skb_rtable(skb)->rt_type != RTN_UNICAST) {
 		dst_input(skb);
+		return 0;
+	}
+	if (!routed && !xfrm4_route_forward(skb)) {
+		kfree_skb(skb);
 		return 0;
 	}
 	through(net, skb, dev);

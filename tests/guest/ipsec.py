@@ -21,7 +21,7 @@ SPI = 0x1234
 _FAMILY, _VERSION = 15, 2
 _ADD, _ADD_POLICY = 3, 14
 _ESP, _NULL_CIPHER, _MATURE = 3, 11, 1
-_SA, _SOURCE, _DESTINATION, _POLICY, _SA2 = 1, 5, 6, 18, 19
+_SA, _SOURCE, _DESTINATION, _KEY, _POLICY, _SA2 = 1, 5, 6, 9, 18, 19
 _TUNNEL, _REQUIRE, _IPSEC, _OUTBOUND, _ANY = 2, 2, 2, 2, 255
 # ESP: SPI and number in front; behind padding, its length, the protocol inside.
 _HEAD, _TAIL = 8, 2
@@ -48,6 +48,7 @@ class Ipsec:
             *(_ADD, _ESP),
             struct.pack("=HHIBBBBI", 2, _SA, socket.htonl(SPI), 0, _MATURE, 0, _NULL_CIPHER, 0),
             struct.pack("=HHB3xII", 2, _SA2, _TUNNEL, 0, 0),
+            struct.pack("=HHH2x", 1, _KEY, 0),
             _address(_SOURCE, begin, 32),
             _address(_DESTINATION, end, 32),
         )

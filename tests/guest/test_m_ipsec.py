@@ -87,7 +87,7 @@ def test_datagram_of_this_host(
     divert, on = give_back
     chains.append(f"output -p UDP -j DIVERT {PORT}")
     calls.ok("socket", "sender", "inet", "dgram", 0)
-    calls.ok("sendto", "sender", "text:of this host", f"in:{FAR.host_ip}:{UDP_PORT}")
+    calls.ok("sendto", "sender", "text:protected", f"in:{FAR.host_ip}:{UDP_PORT}")
     taken = divert.take()
     assert IP(taken.data)[UDP].dport == UDP_PORT
     on(taken)

@@ -105,6 +105,24 @@ def test_as_its_bytes_would(
     assert found[0] == found[1]
 
 
+@statement("M8/same")
+@pytest.mark.parametrize("chain", ["forward", "output"])
+def test_by_a_route_that_is_there(
+    chain: str, guest: Machine, shell: Shell, keeper: Keeper, chains: Chains, near: Wire, far: Wire
+) -> None:
+    """Not by the one that was there when it was taken, if that has changed since."""
+    chains.append(f"{chain} -p UDP -j DIVERT {PORT}")
+    before, after = numbered(near, 2)
+    first, second = keeper.take(), keeper.take()
+    keeper.go_on(first)
+    assert left(guest, far) == [hop(before)]
+    shell.check(f"route add -host {FAR.host_ip} gw {NEAR.host_ip}")
+    near.clear()
+    keeper.go_on(second)
+    assert left(guest, near) == [hop(after)]
+    assert left(guest, far) == []
+
+
 @statement("M8/many", "M8/dropped")
 def test_verdict_on_many(
     guest: Machine, keeper: Keeper, chains: Chains, near: Wire, far: Wire, proc_divert: Proc
