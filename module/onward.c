@@ -59,23 +59,10 @@ static int through(struct net *net, struct sk_buff *skb, struct net_device *in)
 	return err;
 }
 
-/* Whether a route may depend on more than the destination. */
-static bool has_rules(const struct net *net)
+/* A kept packet may have its route still, if that holds still. */
+static bool has_route(struct sk_buff *skb)
 {
-#ifdef CONFIG_IP_MULTIPLE_TABLES
-	return READ_ONCE(net->ipv4.fib_has_custom_rules);
-#else
-	return false;
-#endif
-}
-
-/*
- * A kept packet may have its route still. It is let go if a look-up might find
- * another one now.
- */
-static bool has_route(const struct net *net, struct sk_buff *skb)
-{
-	if (skb_dst(skb) && dst_check(skb_dst(skb), 0) && !has_rules(net))
+	if (skb_dst(skb) && dst_check(skb_dst(skb), 0))
 		return true;
 	skb_dst_drop(skb);
 	return false;
@@ -89,7 +76,7 @@ static bool has_route(const struct net *net, struct sk_buff *skb)
 int divert_forward(struct net *net, struct sk_buff *skb, struct net_device *dev)
 {
 	const struct iphdr *iph = ip_hdr(skb);
-	bool routed = has_route(net, skb);
+	bool routed = has_route(skb);
 
 	skb_orphan(skb);
 	skb->dev = dev;
@@ -119,7 +106,7 @@ int divert_forwarded_output(struct net *net, struct sk_buff *skb, struct net_dev
 	int err;
 
 	skb_orphan(skb);
-	if (!has_route(net, skb)) {
+	if (!has_route(skb)) {
 		rt = divert_route(net, skb, 0, 0, RT_SCOPE_UNIVERSE);
 		if (IS_ERR(rt)) {
 			kfree_skb(skb);

@@ -42,10 +42,10 @@ def give_back(request: pytest.FixtureRequest, calls: Calls) -> tuple[DivertSocke
     return keeper, keeper.go_on
 
 
-def datagram() -> bytes:
-    """One that the guest forwards through the tunnel."""
+def datagram(length: int = 20) -> bytes:
+    """One that the guest forwards through the tunnel, with so much data."""
     header = IP(src=NEAR.host_ip, dst=FAR.host_ip, id=77, ttl=9)
-    return built(header / UDP(sport=3000, dport=UDP_PORT) / b"to be protected")
+    return built(header / UDP(sport=3000, dport=UDP_PORT) / bytes(length))
 
 
 @statement("M10/forwarded")
@@ -56,9 +56,11 @@ def test_forwarded_datagram_that_nobody_takes(guest: Machine, near: Wire, far: W
 
 
 @statement("M10/forwarded")
+@pytest.mark.parametrize("length", [20, 60], ids=["copied", "not-copied"])
 @pytest.mark.parametrize("chain", ["input", "forward", "output"])
 def test_forwarded_datagram(
     chain: str,
+    length: int,
     guest: Machine,
     near: Wire,
     far: Wire,
@@ -66,13 +68,14 @@ def test_forwarded_datagram(
     give_back: tuple[DivertSocket, GiveBack],
 ) -> None:
     divert, on = give_back
+    sent = datagram(length)
     chains.append(f"{chain} -p UDP -j DIVERT {PORT}")
-    near.send(IP(datagram()))
+    near.send(IP(sent))
     taken = divert.take()
-    assert taken.data == (datagram() if chain == "input" else hop(datagram()))
+    assert taken.data == (sent if chain == "input" else hop(sent))
     assert left(guest, far) == []
     on(taken)
-    assert list(map(inside, left(guest, far))) == [hop(datagram())]
+    assert list(map(inside, left(guest, far))) == [hop(sent)]
 
 
 @statement("M10/sent")

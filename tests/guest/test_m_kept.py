@@ -34,9 +34,9 @@ def keeper(calls: Calls) -> Keeper:
     return Keeper(calls, PORT)
 
 
-def numbered(near: Wire, count: int) -> list[bytes]:
+def numbered(near: Wire, count: int, body: bytes = b"one of many") -> list[bytes]:
     """Datagrams through the guest, told by their identification, sent in order."""
-    sent = [Traffic.packet("through", "udp", b"one of many", each) for each in range(count)]
+    sent = [Traffic.packet("through", "udp", body, each) for each in range(count)]
     for packet in sent:
         near.send(packet)
     return [bytes(packet) for packet in sent]
@@ -106,13 +106,24 @@ def test_as_its_bytes_would(
 
 
 @statement("M8/same")
+@pytest.mark.parametrize("length", [20, 60], ids=["copied", "not-copied"])
 @pytest.mark.parametrize("chain", ["forward", "output"])
 def test_by_a_route_that_is_there(
-    chain: str, guest: Machine, shell: Shell, keeper: Keeper, chains: Chains, near: Wire, far: Wire
+    chain: str,
+    length: int,
+    guest: Machine,
+    shell: Shell,
+    keeper: Keeper,
+    chains: Chains,
+    near: Wire,
+    far: Wire,
 ) -> None:
-    """Not by the one that was there when it was taken, if that has changed since."""
+    """Not by the one that was there when it was taken, if that has changed since.
+
+    What is so short that its buffer is more than twice what it needs is copied, and has none.
+    """
     chains.append(f"{chain} -p UDP -j DIVERT {PORT}")
-    before, after = numbered(near, 2)
+    before, after = numbered(near, 2, bytes(length))
     first, second = keeper.take(), keeper.take()
     keeper.go_on(first)
     assert left(guest, far) == [hop(before)]
