@@ -19,12 +19,16 @@ DATA = paths.DATA / "bench.toml"
 
 @dataclass(frozen=True)
 class Datagram:
-    """A UDP datagram of `bytes` with its IP header, of which `window` may be under way."""
+    """A UDP datagram of `bytes` with its IP header, of which `window` may be under way.
+
+    `wires` is "cards", or "memory": see bench.toml.
+    """
 
     name: str
     bytes: int
     window: int
     needs: tuple[str, ...]
+    wires: str = "cards"
 
 
 @dataclass(frozen=True)
@@ -79,10 +83,7 @@ def load(path: Path = DATA) -> Plan:
     """The table, in the order of the file."""
     data = tomllib.loads(path.read_text())
     return Plan(
-        tuple(
-            Datagram(name, row["bytes"], row["window"], tuple(row.get("needs", ())))
-            for name, row in data["datagrams"].items()
-        ),
+        tuple(_datagram(name, row) for name, row in data["datagrams"].items()),
         tuple(_way(name, row) for name, row in data["ways"].items()),
         tuple(
             Comparison(row["text"], _rows(row["over"]), _rows(row["under"]), row.get("target"))
@@ -90,6 +91,11 @@ def load(path: Path = DATA) -> Plan:
         ),
         {feature: tuple(names) for feature, names in data["modules"].items()},
     )
+
+
+def _datagram(name: str, row: dict[str, Any]) -> Datagram:
+    needs = tuple(row.get("needs", ()))
+    return Datagram(name, row["bytes"], row["window"], needs, row.get("wires", "cards"))
 
 
 def _way(name: str, row: dict[str, Any]) -> Way:
