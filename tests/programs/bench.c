@@ -3,13 +3,9 @@
 #include "common.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-/* linux/sched.h, from 2.6.16 on. */
-#define BATCH	3
 
 volatile unsigned long packet_count, call_count;
 
@@ -31,13 +27,6 @@ static void end(int number)
 
 void ready(void)
 {
-	struct sched_param parameters = { 0 };
-
-	/*
-	 * The first packet of many that come together must not let it run before the others are there: a card's
-	 * driver brings them all at once. Older kernels have no such policy, and no load in the guest.
-	 */
-	sched_setscheduler(0, BATCH, &parameters);
 	signal(SIGTERM, end);
 	printf("{\"event\":\"ready\"}\n");
 	fflush(stdout);
