@@ -122,14 +122,14 @@ static void make_frames(void)
 
 /*
  * With SCHED_FIFO nothing else runs before all of a window is there, as in a card's interrupt: neither who reads it,
- * nor a thread of the kernel, after which that would come first. A lone packet is not worth the two calls.
+ * nor a thread of the kernel, after which that would come first. A lone frame is not worth the two calls.
  */
 static void before_others(int policy)
 {
 	struct sched_param parameters;
 
 	parameters.sched_priority = policy == SCHED_FIFO;
-	if (window > 1 && sched_setscheduler(0, policy, &parameters) < 0)
+	if (frame_count > 1 && sched_setscheduler(0, policy, &parameters) < 0)
 		gone("sched_setscheduler");
 }
 
