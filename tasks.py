@@ -261,7 +261,7 @@ def fuzz(
         "kernel": _KERNEL,
         "rounds": "how often to measure each row (default: 5)",
         "seconds": "how long to count packets for a measurement (default: 0.5)",
-        "only": "rows by name, or variant, way or bytes; with * and ?, comma-separated",
+        "only": "rows by name, or variant, way or datagram; with * and ?, comma-separated",
         "source": _SOURCE,
     },
 )

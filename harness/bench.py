@@ -21,6 +21,7 @@ from harness import (
     bench_plan,
     bench_report,
     bench_result,
+    bench_wires,
     bootable,
     kernels,
     session,
@@ -126,6 +127,8 @@ def _boot(
         built = userlands[row.name].boot(variant)
         machine = stack.enter_context(Machine(session.machine_spec(built, folder / name)))
         bench_guest.prepare(machine, bench_plan.modules(plan, variant))
+        if any(row.variant == variant and row.datagram.wires == "memory" for row in request.rows):
+            bench_wires.prepare(machine)
         terminal.say(f"guest {name}: logged in after {machine.boot_seconds:.2f} s")
         done.accelerators[name] = machine.accelerator
         guests[name] = machine

@@ -23,6 +23,9 @@ COLUMNS = {
     "trip": "round trip of a lone packet, µs, less is better",
 }
 
+# Where packets go, by bench.toml's word for it.
+_WIRES = {"cards": "through the guest's cards", "memory": "in the guest's memory"}
+
 # All in pixels.
 _LABELS = 250
 _COLUMN = 380
@@ -108,20 +111,20 @@ def panels(measurements: Sequence[Mapping[str, Any]]) -> list[Panel]:
 
     All panels of one kernel and datagram have the same axes (pure).
     """
-    groups: dict[tuple[str, int], dict[str, list[Mapping[str, Any]]]] = {}
+    groups: dict[tuple[str, str], dict[str, list[Mapping[str, Any]]]] = {}
     for kernel in dict.fromkeys(row["kernel"] for row in measurements):
         for row in measurements:
             if row["kernel"] == kernel:
-                group = groups.setdefault((kernel, row["bytes"]), {})
+                group = groups.setdefault((kernel, row["datagram"]), {})
                 group.setdefault(row["variant"], []).append(row)
     drawn: list[Panel] = []
     y: float = _TOP
-    for (kernel, size), variants in groups.items():
+    for (kernel, _), variants in groups.items():
         every = [row for rows in variants.values() for row in rows]
         scales = {name: _scale(max(row[name]["q3"] for row in every)) for name in COLUMNS}
         for variant, rows in variants.items():
             name = variant if variant.startswith(kernel) else f"{kernel}:{variant}"
-            title = f"{name}, {size:,} bytes"
+            title = f"{name}, {rows[0]['bytes']:,} bytes {_WIRES[rows[0]['wires']]}"
             axes = tuple(each.ticks() for each in scales.values())
             drawn.append(Panel(title, y, axes, tuple(_line(row, scales) for row in rows)))
             y += _height(len(rows))

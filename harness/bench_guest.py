@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import bench_load, statements
+from harness import bench_load, bench_wires, statements
 from harness.bench_load import Load, Outcome
 from harness.bench_plan import Datagram, Measurement, Way
 from harness.errors import GuestError
@@ -77,16 +77,23 @@ def _load(
     machine: Machine, program: Path, datagram: Datagram, window: int, seconds: float
 ) -> list[Outcome]:
     """What came of it, the figures last. A host that let none through is given more time."""
-    near, far = machine.wires
-    pid = machine.emulator.process.pid
     outcomes: list[Outcome] = []
     for times in _TIMES:
         load = Load(datagram.bytes, window, seconds * times, _WARM_UP_SECONDS)
-        with near.lent() as first, far.lent() as second:
-            outcomes.append(bench_load.run(program, load, (first, second), pid))
+        if datagram.wires == "memory":
+            outcomes.append(bench_wires.run(machine, load))
+        else:
+            outcomes.append(_on_cards(machine, program, load))
         if outcomes[-1].rate:
             return outcomes
     raise GuestError(f"no packet came within {seconds * _TIMES[-1]:.2f} s")
+
+
+def _on_cards(machine: Machine, program: Path, load: Load) -> Outcome:
+    near, far = machine.wires
+    pid = machine.emulator.process.pid
+    with near.lent() as first, far.lent() as second:
+        return bench_load.run(program, load, (first, second), pid)
 
 
 def _passed(row: Measurement, outcomes: tuple[Outcome, ...]) -> int:

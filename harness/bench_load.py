@@ -5,15 +5,18 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from harness import command, compiler, fingerprint, paths, store
 from harness.errors import GuestError, InfrastructureError
 from harness.network import LINKS, Link
 
 SOURCE = paths.TESTS / "programs" / "host" / "bench-load.c"
+# What it shares with the guest's bench-wires.c.
+_SHARED = (paths.TESTS / "programs" / "load.c", paths.TESTS / "programs" / "load.h")
 FLAGS = ("-std=gnu99", "-O2", "-Wall", "-Wextra", "-Werror")
 
 COMPILE_SECONDS = 60.0
@@ -54,10 +57,12 @@ class Outcome:
 
 def build() -> Path:
     """The program, from the cache or compiled. Raises InfrastructureError."""
-    print_ = fingerprint.of_bytes(compiler.identity(), *FLAGS, fingerprint.of_file(SOURCE))
+    sources = fingerprint.of_files(paths.TESTS, [SOURCE, *_SHARED])
+    print_ = fingerprint.of_bytes(compiler.identity(), *FLAGS, sources)
 
     def make(folder: Path) -> None:
-        argv = [compiler.name(), *FLAGS, str(SOURCE), "-o", str(folder / SOURCE.stem)]
+        compiled = [str(SOURCE), str(_SHARED[0])]
+        argv = [compiler.name(), *FLAGS, *compiled, "-o", str(folder / SOURCE.stem)]
         log = paths.BUILD / "logs" / f"{SOURCE.stem}.log"
         log.unlink(missing_ok=True)
         command.run(argv, what="the load of benchmarks", log=log, seconds=COMPILE_SECONDS)
@@ -83,19 +88,26 @@ def arguments(
     return [
         str(program),
         *("--near", near, "--far", far),
-        *("--bytes", str(load.bytes), "--window", str(load.window)),
-        *("--milliseconds", str(round(load.seconds * 1000))),
-        *("--warm-up", str(round(load.warm_up * 1000))),
-        *("--patience", str(round(load.patience * 1000)), "--process", str(process)),
+        *options(load),
+        *("--process", str(process)),
     ]
 
 
-def parse(text: str) -> Outcome:
-    """What the program says, where all came back, and once (pure).
+def options(load: Load) -> list[str]:
+    """The options that both loads have, this and that of bench_wires (pure)."""
+    return [
+        *("--bytes", str(load.bytes), "--window", str(load.window)),
+        *("--milliseconds", str(round(load.seconds * 1000))),
+        *("--warm-up", str(round(load.warm_up * 1000))),
+        *("--patience", str(round(load.patience * 1000))),
+    ]
+
+
+def outcome(said: Mapping[str, Any]) -> Outcome:
+    """What a program says, where all came back, and once (pure).
 
     Raises GuestError otherwise.
     """
-    said = json.loads(text)
     lost = said["sent"] - said["received"]
     if lost or said["doubled"]:
         raise GuestError(
@@ -130,4 +142,4 @@ def run(program: Path, load: Load, descriptors: Sequence[int], process: int) -> 
         raise InfrastructureError(f"{SOURCE.stem} cannot be run: {error}") from error
     if done.returncode != 0:
         raise GuestError(f"{SOURCE.stem} ended with status {done.returncode}", done.stderr.strip())
-    return parse(done.stdout)
+    return outcome(json.loads(done.stdout))

@@ -15,16 +15,21 @@ from harness.errors import UserError
 from harness.variants import Variant
 
 DATA = paths.DATA / "bench.toml"
+_HOOK = "{hook}"
 
 
 @dataclass(frozen=True)
 class Datagram:
-    """A UDP datagram of `bytes` with its IP header, of which `window` may be under way."""
+    """A UDP datagram of `bytes` with its IP header, of which `window` may be under way.
+
+    `wires` is "cards", or "memory": see bench.toml.
+    """
 
     name: str
     bytes: int
     window: int
     needs: tuple[str, ...]
+    wires: str = "cards"
 
 
 @dataclass(frozen=True)
@@ -79,17 +84,43 @@ def load(path: Path = DATA) -> Plan:
     """The table, in the order of the file."""
     data = tomllib.loads(path.read_text())
     return Plan(
-        tuple(
-            Datagram(name, row["bytes"], row["window"], tuple(row.get("needs", ())))
-            for name, row in data["datagrams"].items()
-        ),
-        tuple(_way(name, row) for name, row in data["ways"].items()),
+        tuple(_datagram(name, row) for name, row in data["datagrams"].items()),
+        tuple(_way(name, row) for name, row in _ways(data["ways"], data["hooks"]).items()),
         tuple(
             Comparison(row["text"], _rows(row["over"]), _rows(row["under"]), row.get("target"))
-            for row in data["comparisons"]
+            for each in data["comparisons"]
+            for row in _at_hooks(each, data["hooks"])
         ),
         {feature: tuple(names) for feature, names in data["modules"].items()},
     )
+
+
+def _ways(rows: dict[str, Any], hooks: Sequence[str]) -> dict[str, Any]:
+    """Those of no hook, then for each hook those of all."""
+    found = {name: row for name, row in rows.items() if _HOOK not in name}
+    for hook in hooks:
+        found |= _at({name: row for name, row in rows.items() if _HOOK in name}, hook)
+    return found
+
+
+def _at_hooks(row: dict[str, Any], hooks: Sequence[str]) -> list[dict[str, Any]]:
+    return [_at(row, hook) for hook in hooks] if _HOOK in row["over"] else [row]
+
+
+def _at(value: Any, hook: str) -> Any:
+    """A value of the file with the hook's name in all of its texts."""
+    if isinstance(value, str):
+        return value.replace(_HOOK, hook)
+    if isinstance(value, list):
+        return [_at(each, hook) for each in value]
+    if isinstance(value, dict):
+        return {_at(name, hook): _at(each, hook) for name, each in value.items()}
+    return value
+
+
+def _datagram(name: str, row: dict[str, Any]) -> Datagram:
+    needs = tuple(row.get("needs", ()))
+    return Datagram(name, row["bytes"], row["window"], needs, row.get("wires", "cards"))
 
 
 def _way(name: str, row: dict[str, Any]) -> Way:

@@ -30,7 +30,7 @@ def table(rows: Sequence[Row]) -> Table:
     Each figure is a median, with that of its ratio to the baseline and its quartiles.
     """
     grid = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("variant", "bytes", "way"):
+    for heading in ("variant", "datagram", "way"):
         grid.add_column(heading, no_wrap=True)
     for heading in ("packets/s", "trip us", "CPU us"):
         for each in (heading, "to plain", "quartiles"):

@@ -146,6 +146,8 @@ def _named(row: Measurement) -> dict[str, str | int]:
         "variant": row.variant.name,
         "way": row.way.name,
         "text": row.way.text,
+        "datagram": row.datagram.name,
+        "wires": row.datagram.wires,
         "bytes": row.datagram.bytes,
         "window": row.datagram.window,
     }

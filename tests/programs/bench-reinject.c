@@ -18,6 +18,9 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+/* Room for a window of bench-wires, 64 frames. A kernel that grants less has no such wires. */
+#define BUFFER	(128 << 10)
+
 static unsigned char packets[BATCH_MAX][PACKET_MAX];
 static int fd, keep;
 
@@ -90,7 +93,7 @@ int main(int argc, char **argv)
 {
 	struct sockaddr_in address;
 	unsigned long port, batch = 0;
-	int at = 1;
+	int at = 1, buffer = BUFFER;
 
 	if (argc > 1 && strcmp(argv[1], "--keep") == 0)
 		keep = DIVERT_TOLD;
@@ -112,6 +115,8 @@ int main(int argc, char **argv)
 	address.sin_port = htons((uint16_t)port);
 	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
 		failed("bind");
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof(buffer)) < 0)
+		failed("setsockopt");
 	if (keep && setsockopt(fd, SOL_DIVERT, DIVERT_KEEP, &keep, sizeof(keep)) < 0)
 		failed("setsockopt");
 	ready();

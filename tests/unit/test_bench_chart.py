@@ -14,7 +14,9 @@ from harness import bench_chart
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def row(variant: str, way: str, size: int, rate: float, **others: Any) -> dict[str, Any]:
+def row(
+    variant: str, way: str, size: int, rate: float, wires: str = "cards", **others: Any
+) -> dict[str, Any]:
     spread = {"q1": rate * 0.9, "median": rate, "q3": rate * 1.2}
     flat = {"q1": 50.0, "median": 50.0, "q3": 50.0}
     kernel = variant.partition(":")[0] if ":" in variant else "linux-2.2.12"
@@ -23,6 +25,8 @@ def row(variant: str, way: str, size: int, rate: float, **others: Any) -> dict[s
         "variant": variant,
         "way": way,
         "text": f"{way} <&>",
+        "datagram": f"{wires}-{size}",
+        "wires": wires,
         "bytes": size,
         "rate": spread,
         "trip": flat,
@@ -38,6 +42,7 @@ ROWS = [
     row("defrag", "plain", 1400, 500),
     row("linux-6.1:base", "divert-input-batch", 1400, 2000),
     row("base", "plain", 4000, 90),
+    row("linux-6.1:base", "plain", 1400, 90000, "memory"),
 ]
 
 DATA: dict[str, Any] = {
@@ -51,10 +56,11 @@ DATA: dict[str, Any] = {
 def test_a_panel_for_each_variant_and_datagram_of_a_kernel() -> None:
     panels = bench_chart.panels(ROWS)
     assert [(panel.title, len(panel.lines)) for panel in panels] == [
-        ("linux-2.2.12:base, 1,400 bytes", 2),
-        ("linux-2.2.12:defrag, 1,400 bytes", 1),
-        ("linux-2.2.12:base, 4,000 bytes", 1),
-        ("linux-6.1:base, 1,400 bytes", 2),
+        ("linux-2.2.12:base, 1,400 bytes through the guest's cards", 2),
+        ("linux-2.2.12:defrag, 1,400 bytes through the guest's cards", 1),
+        ("linux-2.2.12:base, 4,000 bytes through the guest's cards", 1),
+        ("linux-6.1:base, 1,400 bytes through the guest's cards", 2),
+        ("linux-6.1:base, 1,400 bytes in the guest's memory", 1),
     ]
     assert [panel.y for panel in panels] == sorted({panel.y for panel in panels})
 
@@ -96,7 +102,7 @@ def test_the_file_is_svg_with_title_units_and_a_bar_for_each_figure(tmp_path: Pa
     assert "Median of 5 rounds of 0.5 s" in texts[1]
     assert "kvm, tcg" in texts[1]
     for unit in ("packets/s, more is better", "CPU µs for each packet, less is better"):
-        assert texts.count(unit) == 4
+        assert texts.count(unit) == 5
     assert texts.count("divert-input <&>") == 1
     bars = [each for each in root.iter(f"{SVG}rect") if each.get("class")]
     assert len(bars) == 3 * len(ROWS)

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import pytest
 
-from harness import bench_guest, bench_load, bench_plan, kernels, variants
+from harness import bench_guest, bench_load, bench_plan, bench_wires, kernels, variants
 from harness.bench_load import Load, Outcome
 from harness.bench_plan import Measurement
 from harness.errors import GuestError, GuestLostError
@@ -100,6 +100,24 @@ def test_the_rate_is_of_many_and_the_trip_of_one(loads: list[Load]) -> None:
         *(rule, "bench-reinject 1000", "TERM", look, "ipchains -F"),
     ]
     assert all(wire.cleared for wire in guest.wires)
+
+
+def test_wires_in_memory_have_a_load_in_the_guest(
+    loads: list[Load], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[Load] = []
+
+    def run(_machine: Machine, load: Load) -> Outcome:
+        ran.append(load)
+        return Outcome(10, 30, 5000.0, (1.0, 2.0, 3.0), cost=7.0)
+
+    monkeypatch.setattr(bench_wires, "run", run)
+    what = row("divert-input", "memory-4000", "linux-6.1:base")
+    assert measure(Guest(60), what).rate == 5000.0
+    assert [(load.window, load.bytes) for load in ran] == [(21, 4000), (1, 4000)]
+    assert not loads
+    with pytest.raises(GuestError, match="60 packets went through, bench-reinject 1000 counted 59"):
+        measure(Guest(59), what)
 
 
 def test_modules_are_loaded_in_their_order() -> None:

@@ -18,7 +18,7 @@ def names(rows: tuple[bench_plan.Measurement, ...]) -> list[str]:
 
 
 def test_the_table_names_only_what_there_is() -> None:
-    words = {"divert", "patched", "passthrough", "defrag"}.union(
+    words = {"divert", "patched", "passthrough", "defrag", "smp"}.union(
         *(row.features | row.module_features for row in kernels.load().values())
     )
     needs = [need for way in PLAN.ways for need in way.needs]
@@ -30,6 +30,39 @@ def test_the_table_names_only_what_there_is() -> None:
         for variant, way in (comparison.over, comparison.under):
             assert variant in short
             assert not way or way in ways
+
+
+def test_a_way_on_each_hook_is_written_once() -> None:
+    ways = {way.name: way for way in PLAN.ways}
+    assert list(ways)[:4] == ["plain", "accept", "divert-input", "divert-input-kept"]
+    assert ways["divert-output-read"] == bench_plan.Way(
+        "divert-output-read",
+        "divert on output, kept, read on",
+        ("divert", "keep"),
+        ("ipchains -A output -p udp -j DIVERT 1000",),
+        ("ipchains -F",),
+        "bench-reinject --read 1000",
+        "output",
+    )
+    assert ways["nfqueue-forward-best"].program == "bench-nfqueue --batch 32 forward 1"
+    # One that is on input is measured before all that are on forward, and so on.
+    hooks = [name.split("-")[1] for name in ways if "-" in name]
+    assert list(dict.fromkeys(hooks)) == ["input", "forward", "output"]
+    assert hooks == sorted(hooks, key=["input", "forward", "output"].index)
+    assert not [way for way in PLAN.ways if "{" in repr(way)]
+    assert not [each for each in PLAN.comparisons if "{" in repr(each)]
+
+
+def test_wires_in_memory_are_for_one_processor_of_a_kernel_of_today() -> None:
+    assert {datagram.wires for datagram in PLAN.datagrams} == {"cards", "memory"}
+    names = ("base", "linux-6.1:base", "linux-6.12:stock", "linux-6.1:smp")
+    rows = bench_plan.measurements(PLAN, [BY_NAME[name] for name in names])
+    found = {row.variant.name for row in rows if row.datagram.wires == "memory"}
+    assert found == {"linux-6.1:base", "linux-6.12:stock"}
+    for datagram in PLAN.datagrams:
+        if datagram.wires == "memory":
+            # bench-wires has so many frames, of which a datagram's last has the rest.
+            assert datagram.window * -(-(datagram.bytes - 20) // 1480) in (63, 64)
 
 
 def test_what_is_set_up_is_torn_down() -> None:

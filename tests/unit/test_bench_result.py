@@ -86,6 +86,7 @@ def test_the_file_has_every_round() -> None:
     data = json.loads(json.dumps(bench_result.as_data(SAMPLES, [wanted])))
     first, second, *_ = data["measurements"]
     assert (first["name"], first["bytes"], first["window"]) == ("base/plain/1400", 1400, 16)
+    assert (first["datagram"], first["wires"]) == ("1400", "cards")
     assert [each["rate"] for each in first["rounds"]] == [1000, 2000, 4000]
     assert second["to_plain"]["rate"] == {"q1": 0.5, "median": 0.5, "q3": 0.5}
     assert data["comparisons"][0]["over"] == "defrag/plain/1400"

@@ -364,6 +364,10 @@ def test_strings_are_json(probe: Path) -> None:
     assert os.linesep not in run(probe, "json", "line\nline").stdout
 
 
+NEAR, FAR = "tap0,52:54:00:00:03:01,198.18.0.2", "dummy0,198.18.1.2"
+LOAD = ["--bytes", "64", "--window", "64", "--milliseconds", "1"]
+
+
 @pytest.mark.parametrize(
     ("program", "arguments"),
     [
@@ -375,6 +379,17 @@ def test_strings_are_json(probe: Path) -> None:
         ("bench-nfqueue", ["input", "65536"]),
         ("bench-nfqueue", ["--batch", "0", "input", "1"]),
         ("bench-nfqueue", ["--batch", "32", "input"]),
+        ("bench-wires", []),
+        ("bench-wires", ["--make"]),
+        ("bench-wires", ["--make", "a-name-of-sixteen"]),
+        ("bench-wires", ["--far", FAR, *LOAD]),
+        ("bench-wires", ["--near", NEAR, "--far", FAR, *LOAD, "--patience"]),
+        ("bench-wires", ["--near", "tap0,52:54:00:00:03:01", "--far", FAR, *LOAD]),
+        ("bench-wires", ["--near", "tap0,52:54:00:00:03,1.2.3.4", "--far", FAR, *LOAD]),
+        ("bench-wires", ["--near", NEAR, "--far", "dummy0,here", *LOAD]),
+        ("bench-wires", ["--near", NEAR, "--far", FAR, *LOAD, "--window", "65"]),
+        # More than 64 frames.
+        ("bench-wires", ["--near", NEAR, "--far", FAR, *LOAD, "--bytes", "4000", "--window", "22"]),
     ],
 )
 def test_the_programs_of_benchmarks_refuse_what_they_do_not_know(

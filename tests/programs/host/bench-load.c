@@ -19,28 +19,20 @@
  * (5000) is lost: sent and received differ then. Status 1: wrong arguments; 2: a wire
  * is gone.
  */
-#include <arpa/inet.h>
+#include "../load.h"
+
 #include <errno.h>
 #include <poll.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
 
-#define MTU		1500
-#define ETHERNET	14
-#define IP_HEADER	20
-#define FRAGMENT	((MTU - IP_HEADER) & ~7)
 #define SHORTEST	60
 #define FRAME_MAX	(65536 + ETHERNET)
-#define BYTES_MAX	65507
-#define PORT		9
-#define MORE_FRAGMENTS	0x2000
 #define WINDOW_MAX	64
 #define SLOTS		256	/* more than the window, so that those under way have one each */
-#define TRIPS_MAX	(1 << 22)
 
 struct end {
 	int fd;
@@ -57,20 +49,12 @@ struct slot {
 };
 
 static struct end near, far;
+static struct route route;
 static unsigned long bytes, window, milliseconds, warm_up, process, patience = 5000;
 static struct slot slots[SLOTS];
-static uint32_t trips[TRIPS_MAX];
-static unsigned long trip_count, sent, received, frames, doubled, packets;
+static unsigned long sent, received, frames, doubled, packets;
 static unsigned int under_way, offset;	/* offset: where the datagram that is being sent goes on */
 static uint64_t measured_from, measured_to, last_arrival, processor_from, processor_to;
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 /* The time that the process whose cost is asked for has had of processors. */
 static uint64_t processor_ns(void)
@@ -87,7 +71,7 @@ static uint64_t processor_ns(void)
 	return (uint64_t)used.tv_sec * 1000000000u + (uint64_t)used.tv_nsec;
 }
 
-static void usage(void)
+void usage(void)
 {
 	fprintf(stderr, "usage: bench-load --near FD,GUEST-MAC,MAC,ADDRESS --far FD,GUEST-MAC,MAC,ADDRESS\n"
 		"                  --bytes N --window N --milliseconds N [--warm-up N] [--patience N]\n"
@@ -99,29 +83,6 @@ static void gone(const char *what)
 {
 	fprintf(stderr, "bench-load: %s: %s\n", what, strerror(errno));
 	exit(2);
-}
-
-static void put16(uint8_t *to, unsigned int value)
-{
-	to[0] = (uint8_t)(value >> 8);
-	to[1] = (uint8_t)value;
-}
-
-static unsigned int get16(const uint8_t *from)
-{
-	return (unsigned int)from[0] << 8 | from[1];
-}
-
-static unsigned int checksum(const uint8_t *header)
-{
-	unsigned long sum = 0;
-	int i;
-
-	for (i = 0; i < IP_HEADER; i += 2)
-		sum += get16(header + i);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum += sum >> 16;
-	return ~sum & 0xffff;
 }
 
 /* 0, or -1 with EAGAIN: the wire takes no more for now. */
@@ -138,31 +99,12 @@ static int put_frame(const struct end *end, const uint8_t *frame, size_t length)
 static int send_frame(void)
 {
 	static uint8_t frame[ETHERNET + MTU];
-	uint8_t *ip = frame + ETHERNET;
 	unsigned int id = (unsigned int)(sent % 65535) + 1;
-	unsigned int left = (unsigned int)bytes - IP_HEADER - offset;
-	unsigned int carried = left > FRAGMENT && bytes > MTU ? FRAGMENT : left;
+	unsigned int carried = frame_make(frame, &route, bytes, id, offset);
 	size_t length = ETHERNET + IP_HEADER + carried;
 	struct slot *slot = &slots[id % SLOTS];
 
-	memset(frame, 0, sizeof(frame));
-	memcpy(frame, near.guest_mac, 6);
-	memcpy(frame + 6, near.mac, 6);
-	put16(frame + 12, 0x0800);
-	ip[0] = 0x45;
-	put16(ip + 2, IP_HEADER + carried);
-	put16(ip + 4, id);
-	put16(ip + 6, (carried < left ? MORE_FRAGMENTS : 0) | offset / 8);
-	ip[8] = 64;
-	ip[9] = IPPROTO_UDP;
-	memcpy(ip + 12, &near.address, 4);
-	memcpy(ip + 16, &far.address, 4);
-	put16(ip + 10, checksum(ip));
 	if (!offset) {
-		/* No checksum: a router has nothing to do with it. */
-		put16(ip + IP_HEADER, PORT);
-		put16(ip + IP_HEADER + 2, PORT);
-		put16(ip + IP_HEADER + 4, (unsigned int)bytes - IP_HEADER);
 		memset(slot, 0, sizeof(*slot));
 		slot->id = (uint16_t)id;
 		slot->begin = now_ns();
@@ -175,7 +117,7 @@ static int send_frame(void)
 		under_way++;
 	}
 	offset += carried;
-	if (carried == left) {
+	if (offset == bytes - IP_HEADER) {
 		offset = 0;
 		sent++;
 	}
@@ -211,8 +153,7 @@ static void arrived(struct slot *slot)
 	if (last_arrival < measured_from || last_arrival > measured_to)
 		return;
 	packets++;
-	if (trip_count < TRIPS_MAX)
-		trips[trip_count++] = (uint32_t)(last_arrival - slot->begin);
+	trip_note(last_arrival - slot->begin);
 }
 
 static void take_frame(const uint8_t *frame, size_t length)
@@ -292,40 +233,6 @@ static void run(void)
 	}
 }
 
-static int by_size(const void *left, const void *right)
-{
-	uint32_t a = *(const uint32_t *)left, b = *(const uint32_t *)right;
-
-	return (a > b) - (a < b);
-}
-
-static double trip(unsigned int quarter)
-{
-	return trip_count ? trips[(trip_count - 1) * quarter / 4] / 1e3 : 0;
-}
-
-static int read_mac(const char *text, uint8_t *mac)
-{
-	unsigned int byte[6], i;
-	int used = 0;
-
-	if (sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%n", byte, byte + 1, byte + 2, byte + 3, byte + 4,
-		   byte + 5, &used) != 6 || text[used])
-		return -1;
-	for (i = 0; i < 6; i++)
-		mac[i] = (uint8_t)byte[i];
-	return 0;
-}
-
-static void read_number(const char *text, unsigned long low, unsigned long high, unsigned long *to)
-{
-	char *rest;
-
-	*to = strtoul(text, &rest, 10);
-	if (rest == text || *rest || *to < low || *to > high)
-		usage();
-}
-
 static void read_end(const char *text, struct end *end)
 {
 	char copy[80], *guest_mac, *mac, *address;
@@ -342,9 +249,9 @@ static void read_end(const char *text, struct end *end)
 	*guest_mac++ = *mac++ = *address++ = 0;
 	read_number(copy, 0, 65535, &fd);
 	end->fd = (int)fd;
-	if (read_mac(guest_mac, end->guest_mac) || read_mac(mac, end->mac)
-	    || !inet_aton(address, &end->address))
-		usage();
+	read_mac(guest_mac, end->guest_mac);
+	read_mac(mac, end->mac);
+	read_address(address, &end->address);
 }
 
 int main(int argc, char **argv)
@@ -378,11 +285,15 @@ int main(int argc, char **argv)
 	}
 	if (near.fd < 0 || far.fd < 0 || !bytes || !window || !milliseconds)
 		usage();
+	memcpy(route.to, near.guest_mac, 6);
+	memcpy(route.from, near.mac, 6);
+	route.source = near.address;
+	route.destination = far.address;
 	run();
-	qsort(trips, trip_count, sizeof(trips[0]), by_size);
 	printf("{\"sent\":%lu,\"received\":%lu,\"frames\":%lu,\"doubled\":%lu,\"packets\":%lu,"
-	       "\"seconds\":%.3f,\"processor\":%.6f,\"trip\":[%.1f,%.1f,%.1f]}\n", sent, received, frames,
-	       doubled, packets, (double)milliseconds / 1e3, (double)(processor_to - processor_from) / 1e9,
-	       trip(1), trip(2), trip(3));
+	       "\"seconds\":%.3f,\"processor\":%.6f,", sent, received, frames, doubled, packets,
+	       (double)milliseconds / 1e3, (double)(processor_to - processor_from) / 1e9);
+	trips_print();
+	printf("}\n");
 	return 0;
 }
