@@ -22,16 +22,18 @@ BUFFERS = "skbuff_head_cache"
 LOOK = """\
 for name in 'skbuff_*' 'kmalloc-*' sock_inode_cache DIVERT; do
 	for cache in /sys/kernel/slab/$name; do
-		[ ! -e $cache ] || { echo 0 >$cache/cpu_partial && echo 1 >$cache/shrink; }
+		[ ! -e $cache/cpu_partial ] || echo 0 >$cache/cpu_partial
+		[ ! -e $cache ] || echo 1 >$cache/shrink
 	done
 done
 cat /proc/slabinfo /proc/net/sockstat"""
 
 # Routes have merged with skbuff_ext_cache (both 192 bytes), and come and go by themselves. A file
-# of sysfs that is opened, as by `LOOK`, takes one of kmalloc-96, which is given back by and by.
+# of sysfs that is opened, as by `LOOK`, takes one of kmalloc-96 (-128 where locks are checked), which
+# is given back by and by.
 _OBJECTS = re.compile(
-    r"^(skbuff_(?!ext)\w+|sock|slab_cache|size-\d+|kmalloc-(?!96 )[\w-]+|sock_inode_cache|DIVERT)"
-    r" +(\d+) +\d+(?: +\d+ +(\d+))?",
+    r"^(skbuff_(?!ext)\w+|sock|slab_cache|size-\d+|kmalloc-(?!96 |128 )[\w-]+|sock_inode_cache"
+    r"|DIVERT) +(\d+) +\d+(?: +\d+ +(\d+))?",
     re.MULTILINE,
 )
 _SOCKETS = re.compile(r"^sockets: used (\d+)", re.MULTILINE)
