@@ -29,8 +29,8 @@ done
 cat /proc/slabinfo /proc/net/sockstat"""
 
 # Routes have merged with skbuff_ext_cache (both 192 bytes), and come and go by themselves. A file
-# of sysfs that is opened, as by `LOOK`, takes one of kmalloc-96 (-128 where locks are checked), which
-# is given back by and by.
+# of sysfs that is opened, as by `LOOK`, takes one of kmalloc-96 (of kmalloc-128 where locks are
+# checked), which is given back by and by.
 _OBJECTS = re.compile(
     r"^(skbuff_(?!ext)\w+|sock|slab_cache|size-\d+|kmalloc-(?!96 |128 )[\w-]+|sock_inode_cache"
     r"|DIVERT) +(\d+) +\d+(?: +\d+ +(\d+))?",
