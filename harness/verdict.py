@@ -167,8 +167,12 @@ def _summary(variant: str, events: Sequence[Event], narrowed: bool) -> VariantSu
         reasons.append(f"{count['failed']} failed")
     elif session is not None and session.status == 1:
         reasons.append("pytest reports a failure that belongs to no test")
-    for lost in _of(events, GuestLost, variant):
-        reasons.append(f"guest lost: {lost.message.splitlines()[0] if lost.message else '?'}")
+    lost = Counter(
+        event.message.splitlines()[0] if event.message else "?"
+        for event in _of(events, GuestLost, variant)
+    )
+    for why, times in lost.items():
+        reasons.append(f"{'guest' if times == 1 else f'{times} guests'} lost: {why}")
     # An expression may leave a variant nothing but tests that do not apply to it.
     if not count["passed"] and not (narrowed and count["skipped"]) and not reasons:
         reasons.append("no test ran")

@@ -125,6 +125,7 @@ def test_nothing_but_skips_is_no_pass() -> None:
 def test_lost_guest_is_no_pass_though_all_tests_passed() -> None:
     lost = GuestLost(variant="base", test="t::a", message="kernel panic\nmore")
     assert judge([*GOOD, lost]).reasons == ("base: guest lost: kernel panic",)
+    assert judge([*GOOD, lost, lost]).reasons == ("base: 2 guests lost: kernel panic",)
 
 
 def test_test_in_which_the_session_ended_is_named() -> None:
