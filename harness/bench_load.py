@@ -63,8 +63,7 @@ def build() -> Path:
     def make(folder: Path) -> None:
         compiled = [str(SOURCE), str(_SHARED[0])]
         argv = [compiler.name(), *FLAGS, *compiled, "-o", str(folder / SOURCE.stem)]
-        log = paths.BUILD / "logs" / f"{SOURCE.stem}.log"
-        log.unlink(missing_ok=True)
+        log = command.new_log(SOURCE.stem)
         command.run(argv, what="the load of benchmarks", log=log, seconds=COMPILE_SECONDS)
 
     return store.obtain("bench", print_, make, "the load of benchmarks").path / SOURCE.stem

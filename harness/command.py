@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from harness import paths
 from harness.errors import InfrastructureError
 
 LOG_TAIL_LINES = 12
@@ -76,6 +77,20 @@ def run(
             f"{what}: {words[0]} ended with status {process.returncode}:\n{tail}",
             f"all of its output: {log}",
         )
+
+
+def log_of(name: str) -> Path:
+    """The log of what is built by this name: in the checkout, to be there still if that fails."""
+    log = paths.BUILD / "logs" / f"{name}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    return log
+
+
+def new_log(name: str) -> Path:
+    """The same, without what was in it."""
+    log = log_of(name)
+    log.unlink(missing_ok=True)
+    return log
 
 
 def untranslated() -> dict[str, str]:

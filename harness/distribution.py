@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import fingerprint, packages, paths, store
+from harness import command, fingerprint, packages, store
 from harness.errors import InfrastructureError, UnavailableError
 from harness.kernels import Kernel
 
@@ -67,7 +67,7 @@ def obtain(kernel: Kernel) -> Distributed:
 
     def make(folder: Path) -> None:
         work = folder / "work"
-        packages.unpack(image, work, _log(kernel.name))
+        packages.unpack(image, work, command.log_of(kernel.name))
         packed = (work / "boot" / f"vmlinuz-{release}").read_bytes()
         (folder / "vmlinux").write_bytes(unpacked(packed))
         (folder / "modules").mkdir()
@@ -97,7 +97,7 @@ def headers(kernel: Kernel) -> Headers:
 
     def make(folder: Path) -> None:
         for each in all_of_them:
-            packages.unpack(each, folder, _log(f"{kernel.name}-headers"))
+            packages.unpack(each, folder, command.log_of(f"{kernel.name}-headers"))
         _make_relative(folder / "usr/src" / f"linux-headers-{release}" / "Makefile")
 
     entry = store.obtain("headers", print_, make, f"the headers of {kernel.name}")
@@ -118,12 +118,6 @@ def require_host(kernel: Kernel) -> None:
             f"{kernel.name} is a kernel of Debian's {kernel.release}, and this host is {host.name}",
             "use a Debian host, or name another kernel",
         )
-
-
-def _log(name: str) -> Path:
-    log = paths.BUILD / "logs" / f"{name}.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    return log
 
 
 def unpacked(image: bytes) -> bytes:

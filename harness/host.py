@@ -136,7 +136,7 @@ def setup(*, check_only: bool = False) -> None:
 
 
 def _install(needs: Sequence[Need]) -> None:
-    log = paths.BUILD / "logs" / "setup.log"
+    log = command.log_of("setup")
     argv = install_command(needs)
     terminal.say(f"running: {shlex.join(argv)}")
     try:

@@ -19,7 +19,6 @@ from harness import (
     fingerprint,
     kernelconfig,
     patches,
-    paths,
     sources,
     store,
     terminal,
@@ -122,9 +121,7 @@ class _Recipe:
 
     def make(self, folder: Path) -> None:
         # In the checkout while the build runs, so that it is still there after one that failed.
-        log = paths.BUILD / "logs" / f"kernel-{self.variant.name}.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
-        log.unlink(missing_ok=True)
+        log = command.new_log(f"kernel-{self.variant.name}")
         terminal.say(f"kernel {self.variant.name}: building")
         tree = folder / "tree"
         prepare(self.source, self.series, tree, log)
@@ -224,9 +221,7 @@ def headers(given: Sequence[str] = ()) -> Path:
     key = fingerprint.of_bytes(RECIPE, source.content, *(part.fingerprint for part in series))
 
     def make(folder: Path) -> None:
-        log = paths.BUILD / "logs" / "headers.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
-        log.unlink(missing_ok=True)
+        log = command.new_log("headers")
         tree = folder / "tree"
         prepare(source, series, tree, log)
         # The Makefile wants a .config before it makes anything.

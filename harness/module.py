@@ -52,9 +52,7 @@ def build(headers: Headers, *, jobs: int = 0) -> Module:
 
     def make(folder: Path) -> None:
         terminal.say(f"module for {headers.release}: building")
-        log = paths.BUILD / "logs" / f"module-{headers.release}.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
-        log.unlink(missing_ok=True)
+        log = command.new_log(f"module-{headers.release}")
         work = folder / "work"
         for path in files:
             target = work / path.relative_to(SOURCE)

@@ -131,9 +131,7 @@ def build(part: Part, needs: Sequence[Built], *, jobs: int, given: Sequence[str]
     def make(folder: Path) -> None:
         terminal.say(f"building {part.name} for the guest ({origin.title})")
         # Beside the checkout's other logs: after a failure, `folder` is gone.
-        log = paths.BUILD / "logs" / f"{part.name}.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
-        log.unlink(missing_ok=True)
+        log = command.new_log(part.name)
         tree = folder / "tree"
         origin.unpack(tree, log)
         patches.apply(origin.series, tree, log)

@@ -20,7 +20,6 @@ from harness import (
     kernelconfig,
     packages,
     parts,
-    paths,
     store,
     terminal,
 )
@@ -99,9 +98,7 @@ class _Recipe:
         )
 
     def make(self, folder: Path) -> None:
-        log = paths.BUILD / "logs" / f"kernel-{self.kernel.name}.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
-        log.unlink(missing_ok=True)
+        log = command.new_log(f"kernel-{self.kernel.name}")
         terminal.say(f"kernel {self.kernel.name}: building, which takes minutes")
         work = folder / "work"
         for package in (*self.tools, self.source):
