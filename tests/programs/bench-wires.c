@@ -49,7 +49,7 @@ static uint8_t frames[FRAMES_MAX][ETHERNET + MTU];
 static size_t lengths[FRAMES_MAX];
 static unsigned int frame_count;	/* of a window */
 static unsigned long window_bytes;
-static unsigned long bytes, window, milliseconds, warm_up, patience = 5000;
+static struct plan plan = { .patience = 5000 };
 static struct route route;
 static char near[NAME_MAX_LENGTH + 1], far[NAME_MAX_LENGTH + 1];
 static int tap, packets_fd, bytes_fd;
@@ -109,11 +109,11 @@ static void make_frames(void)
 {
 	unsigned int id, offset, carried;
 
-	for (id = 1; id <= window; id++) {
-		for (offset = 0; offset < bytes - IP_HEADER; offset += carried) {
+	for (id = 1; id <= plan.window; id++) {
+		for (offset = 0; offset < plan.bytes - IP_HEADER; offset += carried) {
 			if (frame_count == FRAMES_MAX)
 				usage();
-			carried = frame_make(frames[frame_count], &route, bytes, id, offset);
+			carried = frame_make(frames[frame_count], &route, plan.bytes, id, offset);
 			lengths[frame_count] = ETHERNET + IP_HEADER + carried;
 			window_bytes += lengths[frame_count++];
 		}
@@ -136,7 +136,7 @@ static void before_others(int policy)
 /* Sends a window. Returns when the far interface has counted up to `wanted`, or after the patience with -1. */
 static int send_window(uint64_t wanted, uint64_t now)
 {
-	uint64_t deadline = now + (uint64_t)patience * 1000000u;
+	uint64_t deadline = now + (uint64_t)plan.patience * 1000000u;
 	unsigned int i;
 
 	before_others(SCHED_FIFO);
@@ -155,9 +155,9 @@ static int send_window(uint64_t wanted, uint64_t now)
 static void run(void)
 {
 	uint64_t packets_before = counter(packets_fd), bytes_before = counter(bytes_fd);
-	uint64_t now = now_ns(), measured_from = now + (uint64_t)warm_up * 1000000u, measured_to = 0;
+	uint64_t now = now_ns(), measured_from = now + (uint64_t)plan.warm_up * 1000000u, measured_to = 0;
 	uint64_t wanted = packets_before, got, begin = 0;
-	unsigned long windows = 0, measured = 0, lost = 0, doubled = 0, of_each = frame_count / window;
+	unsigned long windows = 0, measured = 0, lost = 0, doubled = 0, of_each = frame_count / plan.window;
 	int missing = 0, i;
 
 	/* Or it would wait for as long as others worked, for fairness. */
@@ -181,7 +181,7 @@ static void run(void)
 		/* In the window before others see to it that the line arrives. */
 		if (first) {
 			begin = now;
-			measured_to = now + (uint64_t)milliseconds * 1000000u;
+			measured_to = now + (uint64_t)plan.milliseconds * 1000000u;
 		}
 	}
 	/* Had one come twice, another would be under way still. */
@@ -197,7 +197,8 @@ static void run(void)
 		exit(2);
 	}
 	printf("{\"sent\":%lu,\"received\":%lu,\"frames\":%lu,\"doubled\":%lu,\"packets\":%lu,\"seconds\":%.6f,",
-	       windows * window, windows * window - lost, windows * frame_count, doubled, measured * window,
+	       windows * plan.window, windows * plan.window - lost, windows * frame_count, doubled,
+	       measured * plan.window,
 	       (double)(now - begin) / 1e9);
 	trips_print();
 	printf("}\n");
@@ -243,20 +244,10 @@ int main(int argc, char **argv)
 			read_near(value);
 		else if (strcmp(argv[at], "--far") == 0)
 			read_address(read_name(value, far), &route.destination);
-		else if (strcmp(argv[at], "--bytes") == 0)
-			read_number(value, IP_HEADER + 8, BYTES_MAX, &bytes);
-		else if (strcmp(argv[at], "--window") == 0)
-			read_number(value, 1, FRAMES_MAX, &window);
-		else if (strcmp(argv[at], "--milliseconds") == 0)
-			read_number(value, 1, 1000000, &milliseconds);
-		else if (strcmp(argv[at], "--warm-up") == 0)
-			read_number(value, 0, 1000000, &warm_up);
-		else if (strcmp(argv[at], "--patience") == 0)
-			read_number(value, 1, 1000000, &patience);
-		else
+		else if (!read_plan(&plan, FRAMES_MAX, argv[at], value))
 			usage();
 	}
-	if (at != argc || !near[0] || !far[0] || !bytes || !window || !milliseconds)
+	if (at != argc || !near[0] || !far[0] || !plan.bytes || !plan.window || !plan.milliseconds)
 		usage();
 	make_frames();
 	packets_fd = counter_open("tx_packets");

@@ -15,6 +15,7 @@
 #define PORT		9
 #define MORE_FRAGMENTS	0x2000
 #define TRIPS_MAX	(1 << 22)
+#define MILLISECONDS_MAX	1000000
 
 static uint32_t trips[TRIPS_MAX];
 static unsigned long trip_count;
@@ -133,4 +134,27 @@ void read_number(const char *text, unsigned long low, unsigned long high, unsign
 	*to = strtoul(text, &rest, 10);
 	if (rest == text || *rest || *to < low || *to > high)
 		usage();
+}
+
+int read_plan(struct plan *plan, unsigned long window_max, const char *name, const char *value)
+{
+	const struct {
+		const char *name;
+		unsigned long low, high, *to;
+	} options[] = {
+		{ "--bytes", IP_HEADER + 8, BYTES_MAX, &plan->bytes },
+		{ "--window", 1, window_max, &plan->window },
+		{ "--milliseconds", 1, MILLISECONDS_MAX, &plan->milliseconds },
+		{ "--warm-up", 0, MILLISECONDS_MAX, &plan->warm_up },
+		{ "--patience", 1, MILLISECONDS_MAX, &plan->patience },
+	};
+	unsigned int i;
+
+	for (i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+		if (strcmp(name, options[i].name))
+			continue;
+		read_number(value, options[i].low, options[i].high, options[i].to);
+		return 1;
+	}
+	return 0;
 }

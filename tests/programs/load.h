@@ -18,6 +18,11 @@ struct route {
 	struct in_addr source, destination;
 };
 
+/* What both are asked for: a datagram's bytes with its IP header, how many go at a time, and times in milliseconds. */
+struct plan {
+	unsigned long bytes, window, milliseconds, warm_up, patience;
+};
+
 /*
  * Makes the frame of a UDP datagram that carries what is behind the first `offset` bytes of its payload:
  * all of it, or a fragment. `bytes` is the datagram's length with its IP header. Returns how many bytes it carries,
@@ -41,6 +46,9 @@ void trips_print(void);
 void read_mac(const char *text, uint8_t mac[6]);
 void read_address(const char *text, struct in_addr *address);
 void read_number(const char *text, unsigned long low, unsigned long high, unsigned long *to);
+
+/* 1 if the option is one of the plan's: --bytes, --window (up to window_max), --milliseconds, --warm-up, --patience. */
+int read_plan(struct plan *plan, unsigned long window_max, const char *name, const char *value);
 void usage(void) __attribute__((noreturn));
 
 #endif

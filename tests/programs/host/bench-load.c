@@ -50,7 +50,8 @@ struct slot {
 
 static struct end near, far;
 static struct route route;
-static unsigned long bytes, window, milliseconds, warm_up, process, patience = 5000;
+static struct plan plan = { .patience = 5000 };
+static unsigned long process;
 static struct slot slots[SLOTS];
 static unsigned long sent, received, frames, doubled, packets;
 static unsigned int under_way, offset;	/* offset: where the datagram that is being sent goes on */
@@ -100,7 +101,7 @@ static int send_frame(void)
 {
 	static uint8_t frame[ETHERNET + MTU];
 	unsigned int id = (unsigned int)(sent % 65535) + 1;
-	unsigned int carried = frame_make(frame, &route, bytes, id, offset);
+	unsigned int carried = frame_make(frame, &route, plan.bytes, id, offset);
 	size_t length = ETHERNET + IP_HEADER + carried;
 	struct slot *slot = &slots[id % SLOTS];
 
@@ -117,7 +118,7 @@ static int send_frame(void)
 		under_way++;
 	}
 	offset += carried;
-	if (offset == bytes - IP_HEADER) {
+	if (offset == plan.bytes - IP_HEADER) {
 		offset = 0;
 		sent++;
 	}
@@ -177,7 +178,7 @@ static void take_frame(const uint8_t *frame, size_t length)
 	carried = get16(ip + 2) - IP_HEADER;
 	slot->seen |= bit;
 	slot->bytes += carried;
-	if (slot->bytes == bytes - IP_HEADER)
+	if (slot->bytes == plan.bytes - IP_HEADER)
 		arrived(slot);
 }
 
@@ -203,12 +204,12 @@ static void run(void)
 	struct pollfd polled[2] = { { near.fd, POLLIN, 0 }, { far.fd, POLLIN, 0 } };
 	uint64_t now = now_ns();
 
-	measured_from = now + (uint64_t)warm_up * 1000000u;
-	measured_to = measured_from + (uint64_t)milliseconds * 1000000u;
+	measured_from = now + (uint64_t)plan.warm_up * 1000000u;
+	measured_to = measured_from + (uint64_t)plan.milliseconds * 1000000u;
 	last_arrival = now;
 	for (;;) {
 		/* The guest may have to ask for the far host's address first, and keeps few packets then. */
-		unsigned long most = received ? window : 1;
+		unsigned long most = received ? plan.window : 1;
 		int blocked = 0;
 
 		now = now_ns();
@@ -221,7 +222,7 @@ static void run(void)
 			blocked = send_frame() < 0;
 		if (now >= measured_to && !under_way && !offset)
 			return;
-		if (under_way && now - last_arrival > (uint64_t)patience * 1000000u)
+		if (under_way && now - last_arrival > (uint64_t)plan.patience * 1000000u)
 			return;
 		polled[0].events = (short)(POLLIN | (blocked ? POLLOUT : 0));
 		if (poll(polled, 2, 100) < 0 && errno != EINTR)
@@ -268,22 +269,12 @@ int main(int argc, char **argv)
 			read_end(value, &near);
 		else if (strcmp(argv[at], "--far") == 0)
 			read_end(value, &far);
-		else if (strcmp(argv[at], "--bytes") == 0)
-			read_number(value, IP_HEADER + 8, BYTES_MAX, &bytes);
-		else if (strcmp(argv[at], "--window") == 0)
-			read_number(value, 1, WINDOW_MAX, &window);
-		else if (strcmp(argv[at], "--milliseconds") == 0)
-			read_number(value, 1, 1000000, &milliseconds);
-		else if (strcmp(argv[at], "--warm-up") == 0)
-			read_number(value, 0, 1000000, &warm_up);
-		else if (strcmp(argv[at], "--patience") == 0)
-			read_number(value, 1, 1000000, &patience);
 		else if (strcmp(argv[at], "--process") == 0)
 			read_number(value, 1, 0x7fffffff, &process);
-		else
+		else if (!read_plan(&plan, WINDOW_MAX, argv[at], value))
 			usage();
 	}
-	if (near.fd < 0 || far.fd < 0 || !bytes || !window || !milliseconds)
+	if (near.fd < 0 || far.fd < 0 || !plan.bytes || !plan.window || !plan.milliseconds)
 		usage();
 	memcpy(route.to, near.guest_mac, 6);
 	memcpy(route.from, near.mac, 6);
@@ -292,7 +283,7 @@ int main(int argc, char **argv)
 	run();
 	printf("{\"sent\":%lu,\"received\":%lu,\"frames\":%lu,\"doubled\":%lu,\"packets\":%lu,"
 	       "\"seconds\":%.3f,\"processor\":%.6f,", sent, received, frames, doubled, packets,
-	       (double)milliseconds / 1e3, (double)(processor_to - processor_from) / 1e9);
+	       (double)plan.milliseconds / 1e3, (double)(processor_to - processor_from) / 1e9);
 	trips_print();
 	printf("}\n");
 	return 0;
