@@ -66,13 +66,20 @@ def binary(name: str, architecture: str, codename: str = "") -> Package:
 
 def unpack(package: Package, folder: Path, log: Path) -> None:
     """Unpack into `folder`: a source tarball without its topmost folder, or a package's files."""
+    if package.path.suffix != ".deb":
+        untar(package.path, folder, log)
+        return
     folder.mkdir(parents=True, exist_ok=True)
-    if package.path.suffix == ".deb":
-        argv = ["dpkg-deb", "-x", str(package.path), str(folder)]
-    else:
-        argv = ["tar", "-x", "--strip-components=1", "--no-same-owner"]
-        argv += ["-C", str(folder), "-f", str(package.path)]
+    argv = ["dpkg-deb", "-x", str(package.path), str(folder)]
     command.run(argv, what=f"unpacking {package.path.name}", log=log, seconds=120)
+
+
+def untar(archive: Path, folder: Path, log: Path, seconds: float = 120) -> None:
+    """Unpack a tarball into `folder`, without its topmost folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    argv = ["tar", "-x", "--strip-components=1", "--no-same-owner"]
+    argv += ["-C", str(folder), "-f", str(archive)]
+    command.run(argv, what=f"unpacking {archive.name}", log=log, seconds=seconds)
 
 
 def host_release() -> aptsources.Release:

@@ -33,7 +33,7 @@ RECIPE = "1"
 # Packages with what kconfig and objtool are built with; each after those that it needs.
 TOOLS = ("libsigsegv2", "m4", "flex", "bison", "libelf1", "libelf-dev", "zlib1g-dev")
 
-# 6 minutes on two idle cores.
+# Some minutes on two idle cores.
 BUILD_SECONDS = 3600.0
 _UNPACK_SECONDS = 300.0
 
@@ -103,7 +103,10 @@ class _Recipe:
         work = folder / "work"
         for package in (*self.tools, self.source):
             packages.unpack(package, work, log)
-        tree = self._unpacked(work, log)
+        tree = work / "tree"
+        # The package has the source as an archive.
+        archive = work / "usr/src" / f"{self.kernel.source_package}.tar.xz"
+        packages.untar(archive, tree, log, _UNPACK_SECONDS)
         environment = _environment(work)
         make = ["make", f"CC={compiler.name()}", f"-j{parts.processors()}"]
         # What the file does not name is not set: the options are the same, whatever the release.
@@ -126,16 +129,6 @@ class _Recipe:
             target.parent.mkdir(parents=True, exist_ok=True)
             (tree / name).rename(target)
         shutil.rmtree(work)
-
-    def _unpacked(self, work: Path, log: Path) -> Path:
-        """The source tree, of the archive that is in the package."""
-        name = self.kernel.source_package
-        tree = work / "tree"
-        tree.mkdir()
-        argv = ["tar", "-x", "--strip-components=1", "--no-same-owner", "-C", str(tree)]
-        argv += ["-f", str(work / "usr/src" / f"{name}.tar.xz")]
-        command.run(argv, what=f"unpacking {name}", log=log, seconds=_UNPACK_SECONDS)
-        return tree
 
     def _compile(
         self, argv: Sequence[str], tree: Path, log: Path, environment: Mapping[str, str]

@@ -238,7 +238,7 @@ int divert_inject(struct sock *sk, struct msghdr *msg, size_t len, __be32 addr,
  */
 int divert_inject_kept(struct sock *sk, struct sk_buff *skb, const struct divert_tag *tag)
 {
-	struct dst_entry *route = NULL;
+	struct dst_entry *route;
 	int err;
 
 	/* What was queued before the option was set may have no room for the header. */
@@ -248,8 +248,7 @@ int divert_inject_kept(struct sock *sk, struct sk_buff *skb, const struct divert
 	}
 	memset(skb->data - ETH_HLEN, 0, ETH_HLEN);
 	skb_orphan(skb);
-	if (skb_dst(skb))
-		route = dst_clone(skb_dst(skb));
+	route = dst_clone(skb_dst(skb));
 	skb_scrub_packet(skb, true);
 	skb_clear_hash(skb);
 	skb_set_queue_mapping(skb, 0);
