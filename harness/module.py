@@ -7,7 +7,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import command, compiler, fingerprint, parts, paths, store, terminal
+from harness import command, compiler, diskroom, fingerprint, parts, paths, store, terminal
 from harness.distribution import Headers
 from harness.errors import InfrastructureError
 
@@ -62,8 +62,15 @@ def build(headers: Headers, *, jobs: int = 0) -> Module:
         argv += [f"CC={compiler.name()}", f"-j{jobs or parts.processors()}"]
         try:
             command.run(
-                argv, what="the module", log=log, seconds=BUILD_SECONDS, env=command.untranslated()
+                argv,
+                what="the module",
+                log=log,
+                seconds=BUILD_SECONDS,
+                env=command.untranslated(),
+                into=work,
             )
+        except diskroom.FullError:
+            raise
         except InfrastructureError as error:
             if not _complaints(log):
                 # make is not there, or did not end: that is all that there is to say.

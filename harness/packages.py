@@ -33,6 +33,10 @@ _one_at_a_time = threading.Lock()
 _TARBALL = re.compile(r"(?P<name>[^_]+)_(?P<version>.+?)\.(?:orig\.)?tar\.(?:gz|bz2|xz|zst)")
 _DEB = re.compile(r"(?P<name>[^_]+)_(?P<version>.+?)_[^_]+\.deb")
 
+# What Debian adds to the version of a source that it has packed anew, without files that it must
+# not or need not have: +dfsg, ~ds1, +dfsg.2.
+_REPACKED = re.compile(r"[+~.-](?:dfsg|ds|repack)[.\d]*$")
+
 
 @dataclass(frozen=True)
 class Package:
@@ -45,6 +49,18 @@ class Package:
     version: str
     path: Path
     digest: str
+
+    @property
+    def upstream(self) -> str:
+        """Upstream's own version of a source package, which Debian may have packed anew."""
+        return upstream_version(self.version)
+
+
+def upstream_version(version: str) -> str:
+    """A source package's version without Debian's words for a source that it packed anew."""
+    while match := _REPACKED.search(version):
+        version = version[: match.start()]
+    return version
 
 
 def source(name: str) -> Package:
@@ -71,7 +87,7 @@ def unpack(package: Package, folder: Path, log: Path) -> None:
         return
     folder.mkdir(parents=True, exist_ok=True)
     argv = ["dpkg-deb", "-x", str(package.path), str(folder)]
-    command.run(argv, what=f"unpacking {package.path.name}", log=log, seconds=120)
+    command.run(argv, what=f"unpacking {package.path.name}", log=log, seconds=120, into=folder)
 
 
 def untar(archive: Path, folder: Path, log: Path, seconds: float = 120) -> None:
@@ -79,7 +95,7 @@ def untar(archive: Path, folder: Path, log: Path, seconds: float = 120) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     argv = ["tar", "-x", "--strip-components=1", "--no-same-owner"]
     argv += ["-C", str(folder), "-f", str(archive)]
-    command.run(argv, what=f"unpacking {archive.name}", log=log, seconds=seconds)
+    command.run(argv, what=f"unpacking {archive.name}", log=log, seconds=seconds, into=folder)
 
 
 def host_release() -> aptsources.Release:

@@ -72,6 +72,23 @@ def test_source_is_downloaded_once_and_unpacks(record: Path, tmp_path: Path) -> 
     assert (tmp_path / "tree" / "file").read_text() == "content"
 
 
+@pytest.mark.parametrize(
+    ("version", "upstream"),
+    [
+        ("0.34~cvs20160606+ds", "0.34~cvs20160606"),
+        ("0.34~cvs20160606~ds", "0.34~cvs20160606"),
+        ("1.36.1+dfsg", "1.36.1"),
+        ("1.36.1+dfsg.2", "1.36.1"),
+        ("1.36.1+dfsg1+ds2", "1.36.1"),
+        ("2022.83", "2022.83"),
+        ("59c", "59c"),
+        ("0.34~cvs20160606", "0.34~cvs20160606"),
+    ],
+)
+def test_repacked_source_is_upstreams(version: str, upstream: str) -> None:
+    assert packages.upstream_version(version) == upstream
+
+
 def test_lists_are_fetched_once_a_process(record: Path) -> None:
     packages.source("toy")
     packages.source("other")
