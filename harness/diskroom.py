@@ -55,13 +55,17 @@ def full(what: str, said: str, folder: Path) -> FullError | None:
     By what it said; a program whose own output could not be written says nothing. Compilers write
     to the folder for temporary files too: named is the one of the two that has less room.
     """
-    temporary = Path(tempfile.gettempdir())
-    fullest = min((folder, temporary), key=_free)
+    folder = _existing(folder)
+    disks = {path.stat().st_dev: path for path in (Path(tempfile.gettempdir()), folder)}
+    fullest = min(disks.values(), key=_free)
     if _WORDS.search(said) or _free(fullest) < _NOTHING:
         return FullError(what, fullest)
     return None
 
 
+def _existing(folder: Path) -> Path:
+    return next(path for path in (folder, *folder.parents) if path.exists())
+
+
 def _free(folder: Path) -> int:
-    there = next((path for path in (folder, *folder.parents) if path.exists()), Path("/"))
-    return shutil.disk_usage(there).free
+    return shutil.disk_usage(folder).free

@@ -6,6 +6,7 @@ from __future__ import annotations
 import shutil
 from collections import namedtuple
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -31,6 +32,7 @@ def _folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_program_that_says_so(tmp_path: Path) -> None:
     cache = tmp_path / "cache"
+    cache.mkdir()
     with pytest.raises(diskroom.FullError) as caught:
         command.run(
             ["sh", "-c", f"echo '{TAR}'; exit 2"],
@@ -54,6 +56,9 @@ def test_program_whose_output_was_lost(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_the_fuller_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A compiler's temporary files lie on another disk than what it makes."""
+
+    monkeypatch.setattr(Path, "stat", lambda path: SimpleNamespace(st_dev=str(path)))
+    monkeypatch.setattr(Path, "exists", lambda _path: True)
 
     def usage(path: Path) -> Usage:
         return Usage(1, 1, 0 if path == tmp_path / "tmp" else 1 << 30)
