@@ -110,7 +110,7 @@ def fetch(part: Part) -> None:
     if part.package:
         packages.source(part.package)
     if part.binary:
-        packages.binary(*part.binary)
+        packages.binary(*part.binary, elsewhere=True)
 
 
 def build(part: Part, needs: Sequence[Built], *, jobs: int, given: Sequence[str] = ()) -> Built:
@@ -202,7 +202,7 @@ class _Origin:
 def _origin(part: Part, given: Sequence[str]) -> _Origin:
     if part.package:
         package = packages.source(part.package)
-        binary = packages.binary(*part.binary) if part.binary else None
+        binary = packages.binary(*part.binary, elsewhere=True) if part.binary else None
         digests = package.digest + (binary.digest if binary else "")
         title = f"{part.package} {package.version}"
         if package.upstream not in part.tried:

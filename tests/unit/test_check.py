@@ -21,7 +21,6 @@ from harness import (
     variants,
     worker,
 )
-from harness.aptsources import Release
 from harness.check import Counts, Step, StepResult
 from harness.errors import (
     GuestError,
@@ -33,6 +32,7 @@ from harness.errors import (
     UserError,
 )
 from harness.events import Event, NotRun, RunFinished, RunStarted
+from harness.hostrelease import Release
 from harness.kernels import Kernel
 from harness.request import Request
 from harness.verdict import judge
