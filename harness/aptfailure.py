@@ -4,10 +4,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from harness.errors import HarnessError, InfrastructureError, UnavailableError
+from harness.errors import AbsentError, HarnessError, InfrastructureError, UnavailableError
 
 _NETWORK = "see to the network, then run this again"
 _MIRROR = "try again later, or name another mirror in /etc/apt"
@@ -19,16 +18,12 @@ _KEY = "put the archive's own keyring in place (package debian-archive-keyring),
 
 @dataclass(frozen=True)
 class Kind:
-    """One reason: the words of apt-get for it, ours, what to do, and the family of the error.
-
-    `elsewhere` says whether another release may have what this one has not.
-    """
+    """One reason: the words of apt-get for it, ours, what to do, and the family of the error."""
 
     pattern: str
     words: str
     hint: str
-    family: Callable[[str, str], HarnessError] = UnavailableError
-    elsewhere: bool = False
+    family: type[HarnessError] = UnavailableError
 
 
 # The first that fits is meant: apt-get also says what follows from it ("is not signed", of a
@@ -73,7 +68,7 @@ KINDS = (
         r"\b404\b|File not found|Failed to stat - |does not have a Release file",
         "the mirror has not got it",
         _MIRROR,
-        elsewhere=True,
+        AbsentError,
     ),
     Kind(r"\b[45]\d\d  \S", "the mirror refuses it", _MIRROR),
     Kind(
@@ -81,7 +76,7 @@ KINDS = (
         r"|Can't find a source|Can't select|No candidate|no candidate",
         "the release has no such package",
         "use another release of the distribution",
-        elsewhere=True,
+        AbsentError,
     ),
     Kind(
         r"is not signed",

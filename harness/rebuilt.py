@@ -30,8 +30,9 @@ from harness.kernels import Kernel
 # Counts up when what this module makes of its inputs changes.
 RECIPE = "1"
 
-# Packages with what kconfig and objtool are built with; each after those that it needs.
-TOOLS = ("libsigsegv2", "m4", "flex", "bison", "libelf1", "libelf-dev", "zlib1g-dev")
+# Packages with what kconfig and objtool are built with; each after those that it needs. One that is
+# called otherwise in other releases has both names, the newer first.
+TOOLS = ("libsigsegv2", "m4", "flex", "bison", "libelf1t64|libelf1", "libelf-dev", "zlib1g-dev")
 
 # Some minutes on two idle cores.
 BUILD_SECONDS = 3600.0
@@ -62,7 +63,7 @@ def obtain(kernel: Kernel) -> Distributed:
     recipe = _Recipe(
         kernel,
         distribution.package(kernel, kernel.source_package),
-        tuple(packages.binary(name, distribution.ARCHITECTURE) for name in TOOLS),
+        tuple(packages.one_of(names, distribution.ARCHITECTURE) for names in TOOLS),
         kernelconfig.compose((), base=kernel.name),
     )
     entry = store.obtain("rebuilt", recipe.fingerprint, recipe.make, f"the kernel {kernel.name}")

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from harness import aptfailure
-from harness.errors import InfrastructureError, UnavailableError
+from harness.errors import AbsentError, InfrastructureError, UnavailableError
 
 # As apt-get 2.6 of Debian 12 and 3.1 of testing print them.
 NO_NETWORK = """\
@@ -68,13 +68,13 @@ ABSENT = "E: Unable to find a source package for dietlibc\n"
         (SQV, "the archive's signature is not good", InfrastructureError),
         (EXPIRED, "the mirror is too old", UnavailableError),
         (NOT_YET, "the mirror's lists are of a time to come", UnavailableError),
-        (LOST, "the mirror has not got it", UnavailableError),
-        (NO_RELEASE, "the mirror has not got it", UnavailableError),
+        (LOST, "the mirror has not got it", AbsentError),
+        (NO_RELEASE, "the mirror has not got it", AbsentError),
         (REFUSED, "the mirror refuses it", UnavailableError),
         (DIGEST, "what came is not what the archive's signed list says", InfrastructureError),
         (SILENT, "the mirror, or the way to it, does not answer", UnavailableError),
         (CERTIFICATE, "the mirror's certificate is not accepted", UnavailableError),
-        (ABSENT, "the release has no such package", UnavailableError),
+        (ABSENT, "the release has no such package", AbsentError),
         ("E: a fault of tomorrow\n", "apt-get failed", UnavailableError),
     ],
 )
@@ -89,8 +89,8 @@ def test_reason(said: str, words: str, family: type[Exception]) -> None:
 
 def test_reason_of_one_archive_among_several() -> None:
     said = SILENT + LOST.replace("deb.example", "other.example")
-    assert aptfailure.judge(said, "http://other.example/d/").kind.elsewhere
-    assert not aptfailure.judge(said, "http://deb.example/").kind.elsewhere
+    assert aptfailure.judge(said, "http://other.example/d/").kind.family is AbsentError
+    assert aptfailure.judge(said, "http://deb.example/").kind.family is UnavailableError
     # A list of mirrors is not named by what APT fetches.
     assert aptfailure.judge(SILENT, "mirror+file:/etc/mirrors").kind.hint.startswith("see to the n")
 
