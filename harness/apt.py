@@ -52,8 +52,8 @@ class Apt:
 
     @property
     def log(self) -> Path:
-        """All that it says: in the checkout, since a disk that is full may be the cache's."""
-        return command.log_of(f"apt-{self.root.name}")
+        """All that it says. Nobody else writes there: whoever uses the folder holds its lock."""
+        return self.root / "log"
 
     @property
     def _lists(self) -> Path:
@@ -187,7 +187,8 @@ class Apt:
             "#clear APT::Update::Post-Invoke-Success;",
         ]
         if not self.indexes:
-            lines.append("#clear Acquire::IndexTargets;")
+            # The first that is asked of the network: who has none shall not wait for minutes.
+            lines += ["#clear Acquire::IndexTargets;", 'Acquire::Retries "1";']
         if self.architecture:
             lines += [
                 f'APT::Architecture "{self.architecture}";',

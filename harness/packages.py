@@ -251,7 +251,11 @@ def _download(name: str, architecture: str | None, release: Release, folder: Pat
 
 def _archives() -> Archives:
     host = host_release()
-    return aptarchives.find(APT_FOLDER, host, paths.cache_dir() / "apt" / f"{host.name}-archives")
+    root = paths.cache_dir() / "apt" / f"{host.name}-archives"
+    with store.disk_errors(root):
+        root.parent.mkdir(parents=True, exist_ok=True)
+        with store.lock(root.with_name(f"{root.name}.lock"), "the list of archives"):
+            return aptarchives.find(APT_FOLDER, host, root)
 
 
 @functools.cache
