@@ -113,7 +113,7 @@ class Apt:
         for entry in entries:
             name = names.get(entry.release_file, "")
             release_file = self._release_file(name)
-            failure = aptfailure.judge(said, entry.uri)
+            failure = aptfailure.judge_entry(said, entry)
             # An index that is empty is not kept, and nothing is said of it.
             whole = release_file and (self._has_index(name, entry) or not failure.line)
             found[entry] = release_file if release_file and whole else failure

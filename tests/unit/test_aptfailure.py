@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 
 from harness import aptfailure
+from harness.aptsources import Entry
 from harness.errors import AbsentError, InfrastructureError, UnavailableError
 
 # As apt-get 2.6 of Debian 12 and 3.1 of testing print them.
@@ -88,11 +89,23 @@ def test_reason(said: str, words: str, family: type[Exception]) -> None:
 
 
 def test_reason_of_one_archive_among_several() -> None:
-    said = SILENT + LOST.replace("deb.example", "other.example")
-    assert aptfailure.judge(said, "http://other.example/d/").kind.family is AbsentError
-    assert aptfailure.judge(said, "http://deb.example/").kind.family is UnavailableError
-    # A list of mirrors is not named by what APT fetches.
-    assert aptfailure.judge(SILENT, "mirror+file:/etc/mirrors").kind.hint.startswith("see to the n")
+    """One archive's name begins with another's, and one has several suites."""
+    said = (
+        "Err:1 http://deb.example/debian bookworm InRelease\n  Could not resolve 'deb.example'\n"
+        "W: Failed to fetch http://deb.example/debian-security/dists/stable/InRelease  "
+        "403  Forbidden\n"
+        f"{EXPIRED}Ign:4 http://deb.example/trusted bookworm Release\n"
+    )
+
+    def words(uri: str, suite: str) -> str:
+        return aptfailure.judge_entry(said, Entry(uri, suite, ("main",))).kind.words
+
+    assert words("http://deb.example/debian/", "bookworm") == "no network, or no name service"
+    assert words("http://deb.example/debian-security", "stable") == "the mirror refuses it"
+    assert words("http://deb.example/debian", "forky").startswith("the mirror is too old")
+    assert words("http://deb.example/trusted", "bookworm") == "the mirror has not got it"
+    # What a list of mirrors fetches is not named by that.
+    assert words("mirror+file:/etc/mirrors", "bookworm") != "the mirror has not got it"
 
 
 def test_apt_get_that_said_nothing() -> None:
