@@ -184,6 +184,7 @@ def test(
             keep=keep,
             given=tuple(given),
             modules=tuple(sorted({test.partition("::")[0] for test in matching})),
+            tests=len(matching),
         )
     )
     terminal.show(report.render(result.events, result.folder))

@@ -124,3 +124,11 @@ def test_request_of_a_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
     # Each run has an order of its own, which its command line brings back.
     assert seen[1].seed != seen[2].seed
     assert asked(seen[1].command)["seed"] == str(seen[1].seed)
+
+
+@pytest.mark.parametrize(
+    ("tests", "long"),
+    [(0, True), (1, False), (60, True)],
+)
+def test_slower_boot_pays_for_many_tests(tests: int, long: bool) -> None:
+    assert of("base", tests=tests).long is long
