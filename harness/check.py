@@ -13,8 +13,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from xml.etree import ElementTree
 
-from rich.table import Table
-
 from harness import (
     bench,
     bench_plan,
@@ -153,7 +151,8 @@ def check(given: Sequence[str] = (), require: Sequence[str] = ()) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     results = []
     for step in steps(folder):
-        result = run_step(step)
+        with terminal.activity(step.name, said=False):
+            result = run_step(step)
         _say(result)
         results.append(result)
     for rest in (module_builds, benchmark, guest_samples, guest_tests):
@@ -243,15 +242,16 @@ def _guests(
     require: Sequence[str],
 ) -> StepResult:
     begin = time.monotonic()
-    request = Request(
-        variants=tuple(chosen),
-        expression=expression,
-        jobs=default_jobs(),
-        seed=secrets.randbelow(10**6),
-        given=tuple(given),
-    )
     output = note = ""
     try:
+        request = Request(
+            variants=tuple(chosen),
+            expression=expression,
+            jobs=default_jobs(),
+            seed=secrets.randbelow(10**6),
+            given=tuple(given),
+            tests=worker.collect(paths.GUEST_TESTS, expression),
+        )
         result = runner.run(request)
         terminal.show(report.render(result.events, result.folder))
         counts = Counts(*result.verdict.counts)
@@ -261,7 +261,7 @@ def _guests(
         if result.verdict.not_run:
             absent = {row.kernel for row in result.verdict.not_run}
             rows = [variant for variant in request.variants if variant.kernel in absent]
-            untested = len(worker.collect(paths.GUEST_TESTS, expression)) * len(rows)
+            untested = len(request.tests) * len(rows)
             counts += Counts(failed=len(absent.intersection(require)), skipped=untested)
             note = _not_run(result.verdict, require)
     except HarnessError as error:
@@ -288,12 +288,10 @@ def _say(result: StepResult) -> None:
         terminal.show(result.output)
 
 
-def _table(results: Sequence[StepResult]) -> Table:
-    grid = Table(box=None, pad_edge=False, header_style="bold")
-    grid.add_column("check", no_wrap=True)
-    for heading in ("passed", "failed", "skipped", "seconds"):
-        grid.add_column(heading, justify="right", no_wrap=True)
+def _table(results: Sequence[StepResult]) -> terminal.Grid:
+    figures = ("passed", "failed", "skipped", "seconds")
+    grid = terminal.Grid("check", *figures, right=figures)
     for result in results:
         counts = (result.counts.passed, result.counts.failed, result.counts.skipped)
-        grid.add_row(result.step.name, *map(str, counts), f"{result.seconds:.1f}")
+        grid.row(result.step.name, *map(str, counts), f"{result.seconds:.1f}")
     return grid

@@ -12,8 +12,6 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rich.table import Table
-
 from harness import command, compiler, paths, terminal
 from harness.errors import InfrastructureError
 
@@ -172,14 +170,13 @@ def version(need: Need) -> str:
     return next((line.strip() for line in lines if any(map(str.isdigit, line))), "")
 
 
-def table() -> Table:
+def table() -> terminal.Grid:
     """All needs with where each is, or what package would bring it."""
-    rows = Table(box=None, pad_edge=False)
-    for heading in ("needed", "", "where", "version or package"):
-        rows.add_column(heading)
+    rows = terminal.Grid("needed", "", "where", "version or package")
     for need in load():
         if has(need):
-            rows.add_row(need.name, "ok", where(need), version(need))
+            rows.row(need.name, "ok", where(need), version(need))
         else:
-            rows.add_row(need.name, "[red]missing[/red]", need.reason, f"package {need.package}")
+            missing = terminal.text("missing", style="red")
+            rows.row(need.name, missing, need.reason, f"package {need.package}")
     return rows

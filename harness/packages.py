@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import aptsources, command, fingerprint, paths, store
+from harness import aptsources, command, fingerprint, paths, store, terminal
 from harness.errors import InfrastructureError, UnavailableError
 
 OS_RELEASE = Path("/etc/os-release")
@@ -97,7 +97,9 @@ def _obtain(name: str, architecture: str | None, codename: str = "") -> Package:
     with store.disk_errors(folder):
         if not folder.is_dir():
             folder.parent.mkdir(parents=True, exist_ok=True)
-            lock = store.lock(folder.parent / "apt.lock", f"the folder of {kind} packages")
+            lock = store.lock(
+                folder.parent / "apt.lock", f"the folder of {kind} packages", download=True
+            )
             with _one_at_a_time, lock:
                 if not folder.is_dir():
                     _download(name, architecture, release, folder)
@@ -163,14 +165,15 @@ class _Apt:
     def run(self, arguments: Sequence[str], *, what: str, cwd: Path | None = None) -> None:
         """Run apt-get. Raises UnavailableError with what it could not do, and why."""
         try:
-            command.run(
-                ["apt-get", "-q", f"-c={self.root / 'apt.conf'}", *arguments],
-                what=what,
-                log=self.log,
-                seconds=APT_SECONDS,
-                cwd=cwd,
-                env={"LC_ALL": "C"},
-            )
+            with terminal.activity(what, said=False):
+                command.run(
+                    ["apt-get", "-q", f"-c={self.root / 'apt.conf'}", *arguments],
+                    what=what,
+                    log=self.log,
+                    seconds=APT_SECONDS,
+                    cwd=cwd,
+                    env={"LC_ALL": "C"},
+                )
         except InfrastructureError as error:
             raise UnavailableError(
                 f"{error.message.splitlines()[0]}\n{_failures(self.log)}",

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import os
 import shlex
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from harness.variants import Variant
 
@@ -23,6 +24,7 @@ class Request:
     """What a run is to do. `jobs` guests run at once; `seed` shuffles the tests.
 
     `modules` are the files that hold what `expression` selects; none: all are read for it.
+    `tests` are those that it selects, with what each proves, if that is known already.
     """
 
     variants: tuple[Variant, ...]
@@ -32,6 +34,7 @@ class Request:
     keep: bool = False
     given: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
+    tests: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def command(self) -> str:
