@@ -102,3 +102,20 @@ def test_second_process_waits_and_says_for_whom(monkeypatch: pytest.MonkeyPatch)
     second.join(timeout=30)
     assert entries[0].cached
     assert (entries[0].path / "file").read_text() == "by the first"
+
+
+def test_who_only_looks_builds_nothing(cache: Path) -> None:
+    with store.looking():
+        with pytest.raises(store.AbsentError) as absent:
+            store.obtain("kind", "print", _write, "a thing")
+        assert (absent.value.what, absent.value.download) == ("a thing", False)
+        with (
+            pytest.raises(store.AbsentError) as absent,
+            store.lock(cache / "lock", "an archive", download=True),
+        ):
+            raise AssertionError
+        assert (absent.value.what, absent.value.download) == ("an archive", True)
+    assert not list(cache.rglob("*"))
+    store.obtain("kind", "print", _write, "a thing")
+    with store.looking():
+        assert store.obtain("kind", "print", _write, "a thing").cached
