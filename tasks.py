@@ -25,12 +25,20 @@ def _end_with(status: int) -> None:
         raise Exit(code=status)
 
 
-@task(help={"check-only": "say what is missing, install nothing"})
+@task(
+    help={
+        "check-only": "say what is missing, install nothing",
+        "print-packages": "print the packages that setup would install on a host that has none",
+    }
+)
 @reports_errors
-def setup(_context: Context, check_only: bool = False) -> None:
+def setup(_context: Context, check_only: bool = False, print_packages: bool = False) -> None:
     """Install what the host lacks, saying what and why first; without root, print the command."""
     from harness import host
 
+    if print_packages:
+        host.print_packages()
+        return
     host.setup(check_only=check_only)
 
 

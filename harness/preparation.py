@@ -71,7 +71,7 @@ def _build(
                 events="",
                 seed=request.seed,
                 keep=request.keep,
-                bzimage=str(built.bzimage),
+                bzimage=str(built.kernel_for(long=request.long)),
                 objects=str(built.objects or ""),
                 initrd=str(built.image.initrd),
                 private_key=str(built.image.private_key),

@@ -13,6 +13,9 @@ from harness.variants import Variant
 # A session waits a third of its time, for its guest or for its tests.
 _SESSIONS_PER_PROCESSOR = 2
 
+# From so many tests on, what each restore of the guest costs matters more than its boot.
+_LONG = 60
+
 
 def default_jobs() -> int:
     """How many guests to run at once where nobody says."""
@@ -35,6 +38,11 @@ class Request:
     given: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
     tests: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def long(self) -> bool:
+        """Whether each guest serves so many tests that a slower boot pays."""
+        return not 0 < len(self.tests) < _LONG
 
     @property
     def command(self) -> str:

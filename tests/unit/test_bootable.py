@@ -38,7 +38,8 @@ def test_kernel_that_is_built_here(builds: Builds) -> None:
     built = userland.boot(variants.named("off"))
     assert builds.asked == ["image linux-2.2.12=/x", "kernel off linux-2.2.12=/x"]
     assert (built.kernel.name, built.variant.name) == (kernels.REFERENCE, "off")
-    assert built.bzimage == builds.here / "off/bzImage"
+    assert built.kernel_for(long=False) == builds.here / "off/bzImage"
+    assert built.kernel_for(long=True) == builds.here / "off/bzImage"
     assert built.image.initrd == builds.here / "ext2.gz"
     assert built.objects == builds.here / "off/objects"
     assert built.system_map == builds.here / "off/System.map"
@@ -52,7 +53,8 @@ def test_kernel_of_a_distribution(builds: Builds) -> None:
         f"package {MODERN}",
         "module 6.1.0-1-amd64",
     ]
-    assert built.bzimage == builds.here / "vmlinux"
+    assert built.kernel_for(long=False) == builds.here / "vmlinux"
+    assert built.kernel_for(long=True) == builds.here / "vmlinuz"
     assert built.image.initrd.is_file()
     assert (built.objects, built.system_map) == (None, None)
 

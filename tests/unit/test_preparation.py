@@ -113,7 +113,7 @@ def test_session_for_each_variant(builds: Builds) -> None:
         kernel=kernels.REFERENCE,
     )
     assert (base.variant, base.kernel) == (f"{MODERN}:base", MODERN)
-    assert (base.bzimage, base.objects) == (f"{here}/vmlinux", "")
+    assert (base.bzimage, base.objects) == (f"{here}/vmlinuz", "")
     assert base.folder == f"/runs/1/{MODERN}:base"
     assert Path(base.initrd).is_file()
     assert Path(base.private_key).is_file()

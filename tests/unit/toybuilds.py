@@ -72,7 +72,8 @@ class Builds:
         modules.mkdir(exist_ok=True)
         (modules / "dummy.ko").write_text("of the package")
         headers = Headers("6.1.0-1-amd64", self.here / "headers", "headers", 0.0)
-        return Distributed(self.here / "vmlinux", modules, headers, row.name, seconds)
+        packed = self.here / "vmlinuz"
+        return Distributed(self.here / "vmlinux", modules, headers, row.name, seconds, packed)
 
     def module(self, headers: Headers, *, jobs: int = 0) -> Module:
         seconds = self._took(f"module {headers.release}")
