@@ -144,11 +144,12 @@ def userland(
         except BaseException as error:
             pool.shutdown(wait=False, cancel_futures=True)
             if not isinstance(error, Exception):
-                # Ctrl-C reaches this thread alone; the others' compilers are ended here.
+                # Ctrl-C reaches this thread alone; the others' compilers and waits are ended here.
                 # (Futures that were cancelled are done, but wait() does not count them.)
-                while running := [future for future in pending if not future.done()]:
-                    command.end_all()
-                    concurrent.futures.wait(running, timeout=0.1)
+                with store.giving_up():
+                    while running := [future for future in pending if not future.done()]:
+                        command.end_all()
+                        concurrent.futures.wait(running, timeout=0.1)
             raise
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -58,6 +59,22 @@ def looking() -> Iterator[None]:
         _looks.pop()
 
 
+_given_up = threading.Event()
+
+
+@contextmanager
+def giving_up() -> Iterator[None]:
+    """While this lasts, no thread of this process waits for another process: `lock` raises there.
+
+    For Ctrl-C, which only the main thread hears of.
+    """
+    _given_up.set()
+    try:
+        yield
+    finally:
+        _given_up.clear()
+
+
 def obtain(kind: str, fingerprint: str, make: Callable[[Path], None], what: str) -> Entry:
     """The folder `<cache>/<kind>/<fingerprint>`, made by `make(folder)` if it is not there yet.
 
@@ -109,7 +126,7 @@ def lock(path: Path, what: str, *, download: bool = False) -> Iterator[None]:
         waiting = f"waiting for {_read_holder(holder)}, which is building {what}"
         try:
             with terminal.activity(waiting):
-                guard.acquire(timeout=LOCK_SECONDS)
+                guard.acquire(timeout=LOCK_SECONDS, cancel_check=_given_up.is_set)
         except filelock.Timeout:
             raise InfrastructureError(
                 f"{what} is still being built by {_read_holder(holder)} "

@@ -9,6 +9,7 @@ import sys
 import threading
 from pathlib import Path
 
+import filelock
 import pytest
 
 from harness import paths, store, terminal
@@ -119,3 +120,26 @@ def test_who_only_looks_builds_nothing(cache: Path) -> None:
     store.obtain("kind", "print", _write, "a thing")
     with store.looking():
         assert store.obtain("kind", "print", _write, "a thing").cached
+
+
+def test_wait_for_another_process_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: queue.Queue[str] = queue.Queue()
+    monkeypatch.setattr(terminal, "say", said.put)
+    raised: queue.Queue[str] = queue.Queue()
+
+    def wait() -> None:
+        try:
+            with store.lock(tmp_path / "lock", "toy"):
+                raised.put("it has the lock")
+        except InfrastructureError as error:
+            raised.put(error.message)
+
+    with filelock.FileLock(tmp_path / "lock"):
+        waiting = threading.Thread(target=wait)
+        waiting.start()
+        said.get(timeout=30)
+        with store.giving_up():
+            assert "toy is still being built by another process" in raised.get(timeout=30)
+        waiting.join(30)
