@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import aptfailure, command, diskroom
+from harness import aptfailure, command, diskroom, terminal
 from harness.aptfailure import Failure
 from harness.aptsources import Entry
 from harness.errors import HarnessError, InfrastructureError
@@ -79,15 +79,17 @@ class Apt:
         begin = self.log.stat().st_size if self.log.exists() else 0
         argv = ["apt-get", "-q", f"-c={self.root / 'apt.conf'}", *arguments]
         try:
-            command.run(
-                argv,
-                what=what,
-                log=self.log,
-                seconds=SECONDS,
-                cwd=cwd,
-                env={"LC_ALL": "C"},
-                into=self.root,
-            )
+            with terminal.activity(what, said=False):
+                command.run(
+                    argv,
+                    what=what,
+                    log=self.log,
+                    seconds=SECONDS,
+                    cwd=cwd,
+                    env={"LC_ALL": "C"},
+                    inherit=True,  # its proxy, and where its configuration is
+                    into=self.root,
+                )
         except diskroom.FullError:
             raise
         except InfrastructureError as error:

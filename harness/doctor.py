@@ -10,9 +10,6 @@ import shutil
 import sys
 from pathlib import Path
 
-from rich.markup import escape
-from rich.table import Table
-
 from harness import accelerator, host, packages, paths, releases, sources, terminal
 from harness.errors import InfrastructureError
 
@@ -27,11 +24,9 @@ def doctor() -> None:
 
     Raises InfrastructureError that names what is missing, after all of it has been shown.
     """
-    facts = Table(box=None, pad_edge=False, show_header=False)
-    facts.add_column(no_wrap=True)
-    facts.add_column()
+    facts = terminal.Grid("fact", "value", show_header=False)
     for name, value in (*_machine(), *_archives(), *_disk()):
-        facts.add_row(name, escape(value))
+        facts.row(name, value)
     terminal.show(facts)
     terminal.show()
     terminal.show(host.table())

@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from rich import progress
-
 from harness import diskroom, terminal
 from harness.deadline import Deadline
 from harness.errors import HarnessError, InfrastructureError
@@ -30,6 +28,7 @@ TOTAL_SECONDS = 4 * 3600.0
 LARGEST = 128 << 20
 
 CHUNK = 1 << 16
+_MB = 1e6
 
 
 class DownloadError(InfrastructureError):
@@ -156,25 +155,18 @@ def _open(url: str, seconds: float, stall_seconds: float) -> Any:
 def _save(response: Any, part: Path, name: str, host: str) -> None:
     length = int(response.headers.get("Content-Length") or 0)
     deadline = Deadline(TOTAL_SECONDS, f"end of the download of {name}")
-    columns = (
-        progress.TextColumn("{task.description}"),
-        progress.BarColumn(),
-        progress.DownloadColumn(),
-        progress.TransferSpeedColumn(),
-        progress.TimeRemainingColumn(),
-    )
+    whole = f" of {length / _MB:.1f}" if length else ""
     with (
         part.open("wb") as out,
-        progress.Progress(*columns, console=terminal.err, transient=True) as shown,
+        terminal.activity(f"downloading {name} from {host}", said=False) as doing,
     ):
-        task = shown.add_task(f"{name} from {host}", total=length or None)
         received = 0
         while chunk := _read(response, received):
             out.write(chunk)
             received += len(chunk)
             if received > LARGEST:
                 raise _BrokenOffError(f"larger than {LARGEST:,} bytes, which it is not")
-            shown.update(task, advance=len(chunk))
+            doing.detail = f"{received / _MB:.1f}{whole} MB"
             deadline.check()
     if received < length:
         raise _BrokenOffError(f"broke off after {received:,} of {length:,} bytes")

@@ -61,14 +61,7 @@ def build(headers: Headers, *, jobs: int = 0) -> Module:
         argv = ["make", "-C", str(work), f"KDIR={headers.path}", "W=1"]
         argv += [f"CC={compiler.name()}", f"-j{jobs or parts.processors()}"]
         try:
-            command.run(
-                argv,
-                what="the module",
-                log=log,
-                seconds=BUILD_SECONDS,
-                env=command.untranslated(),
-                into=work,
-            )
+            command.run(argv, what="the module", log=log, seconds=BUILD_SECONDS, into=work)
         except diskroom.FullError:
             raise
         except InfrastructureError as error:

@@ -162,7 +162,7 @@ def _folder(name: str, architecture: str | None, release: Release) -> Path:
 def _locked(folder: Path) -> Iterator[None]:
     folder.parent.mkdir(parents=True, exist_ok=True)
     what = f"the folder of {folder.parent.name} packages"
-    with _one_at_a_time, store.lock(folder.parent / "apt.lock", what):
+    with _one_at_a_time, store.lock(folder.parent / "apt.lock", what, download=True):
         yield
 
 
