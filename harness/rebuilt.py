@@ -15,6 +15,7 @@ from pathlib import Path
 from harness import (
     command,
     compiler,
+    complaints,
     distribution,
     fingerprint,
     kernelconfig,
@@ -138,7 +139,7 @@ class _Recipe:
         try:
             command.run(argv, what=what, log=log, seconds=BUILD_SECONDS, cwd=tree, env=environment)
         except InfrastructureError as error:
-            raise InfrastructureError(error.message, compiler.doubted(error.hint)) from error
+            raise complaints.explained(what, error, log) from error
 
 
 def _environment(work: Path) -> dict[str, str]:
