@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.markup import escape
 from rich.table import Table
 
-from harness import accelerator, host, paths, releases, sources, terminal
+from harness import accelerator, compiler, host, paths, releases, sources, store, terminal
 from harness.errors import InfrastructureError
 
 # Six kernels with their sources, the image and a run take less than half of it.
@@ -25,7 +25,8 @@ _ACCELERATOR = "accelerator"
 def doctor() -> None:
     """Print what the host has and lacks; change and download nothing.
 
-    Raises InfrastructureError that names what is missing, after all of it has been shown.
+    Raises InfrastructureError that names what is missing, or a cache in which nothing can be built,
+    after all of it has been shown.
     """
     facts = Table(box=None, pad_edge=False, show_header=False)
     facts.add_column(no_wrap=True)
@@ -39,6 +40,8 @@ def doctor() -> None:
         raise InfrastructureError(
             f"this host lacks {', '.join(need.name for need in lacking)}", "run: ./inv setup"
         )
+    store.root()
+    compiler.identity()
 
 
 def _machine() -> list[tuple[str, str]]:

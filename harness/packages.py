@@ -133,7 +133,7 @@ def _download(
     name: str, architecture: str | None, release: aptsources.Release, folder: Path
 ) -> None:
     """Fetch into a folder beside `folder`, which takes its name when it is whole."""
-    apt = _prepared(paths.cache_dir(), architecture, release)
+    apt = _prepared(store.root(), architecture, release)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".partial-") as work:
         partial = Path(work) / name
         partial.mkdir()

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +21,9 @@ from harness.errors import InfrastructureError
 # A build of anything here ends long before; whoever holds a lock for longer is stuck.
 LOCK_SECONDS = 1800.0
 
+# Words of make end at blanks, : and = and % and $ have meanings, and scripts leave paths unquoted.
+_UNFIT = re.compile(r"[^\w/.,@+~-]")
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -32,6 +37,26 @@ class Entry:
     cached: bool
 
 
+def root() -> Path:
+    """The cache, for what is built in it.
+
+    Raises InfrastructureError for a path that make, or a script of what is built, takes apart.
+    """
+    folder = paths.cache_dir()
+    if found := unfit(folder):
+        raise InfrastructureError(
+            f"nothing can be built in the cache {folder}: make takes no path with {found}",
+            "name another folder: DIVERT_CACHE=FOLDER",
+        )
+    return folder
+
+
+def unfit(folder: Path) -> str:
+    """What of a path make and shell scripts stumble over, in words; empty if nothing (pure)."""
+    found = sorted(set(_UNFIT.findall(str(folder))))
+    return " or ".join("a space" if character == " " else character for character in found)
+
+
 def obtain(kind: str, fingerprint: str, make: Callable[[Path], None], what: str) -> Entry:
     """The folder `<cache>/<kind>/<fingerprint>`, made by `make(folder)` if it is not there yet.
 
@@ -43,7 +68,7 @@ def obtain(kind: str, fingerprint: str, make: Callable[[Path], None], what: str)
     Raises InfrastructureError if the disk is full or not writable, or the wait takes half an hour;
     and whatever `make` raises.
     """
-    target = paths.cache_dir() / kind / fingerprint[:32]
+    target = root() / kind / fingerprint[:32]
     if target.is_dir():
         return Entry(target, 0.0, True)
     with disk_errors(target):
@@ -104,8 +129,16 @@ def disk_errors(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        where = error.filename or target
-        raise InfrastructureError(
-            f"cannot write {where}: {error.strerror or error}",
-            "make room there, or move the cache: DIVERT_CACHE=FOLDER",
-        ) from error
+        raise unwritten(error, target) from error
+
+
+def unwritten(error: OSError, target: Path | None = None) -> InfrastructureError:
+    """What there is to be said, and done, of a file that could not be written."""
+    where = Path(error.filename or target or paths.ROOT)
+    if where.is_relative_to(paths.ROOT) and error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+        hint = "runs, keys and logs are kept in the checkout: use one that you can write to"
+    elif where.is_relative_to(paths.ROOT):
+        hint = "make room there: ./inv clean removes earlier runs"
+    else:
+        hint = "make room there, or move the cache: DIVERT_CACHE=FOLDER"
+    return InfrastructureError(f"cannot write {where}: {error.strerror or error}", hint)
