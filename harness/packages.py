@@ -214,7 +214,7 @@ def _download(name: str, architecture: str | None, release: Release, folder: Pat
     Raises AptError.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    apt = _prepared(paths.cache_dir(), architecture, release)
+    apt = _prepared(store.root(), architecture, release)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".partial-") as work:
         partial = Path(work) / name
         partial.mkdir()
@@ -237,7 +237,7 @@ def _download(name: str, architecture: str | None, release: Release, folder: Pat
 
 def _archives() -> Archives:
     host = host_release()
-    return aptarchives.find(APT_FOLDER, host, paths.cache_dir() / "apt" / f"{host.name}-archives")
+    return aptarchives.find(APT_FOLDER, host, store.root() / "apt" / f"{host.name}-archives")
 
 
 @functools.cache
