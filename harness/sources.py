@@ -42,8 +42,8 @@ def locate(source: Source, given: Sequence[str] = ()) -> Path:
     """The archive, or the tree, of `source`: the one given, else in the downloads folder, else
     downloaded to there.
 
-    Raises MissingSourceError if it is nowhere to be had, within about ten seconds when there is no
-    network; it says which file to put where.
+    Raises MissingSourceError if it is nowhere to be had, within a quarter of a minute when there is
+    no network; it says which file to put where.
     """
     named = parse_given(given).get(source.name)
     if named is not None:

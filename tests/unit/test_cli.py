@@ -102,7 +102,10 @@ def test_an_error_whose_report_is_printed_ends_without_another_word() -> None:
 @pytest.mark.parametrize(
     ("number", "hint"),
     [
-        (errno.EROFS, "Read-only file system\nruns, keys and logs are kept in the checkout: use one"),
+        (
+            errno.EROFS,
+            "Read-only file system\nruns, keys and logs are kept in the checkout: use one",
+        ),
         (errno.ENOSPC, "no room on the disk of "),
     ],
 )
