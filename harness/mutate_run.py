@@ -24,8 +24,8 @@ from harness import (
     variants,
     worker,
 )
-from harness.errors import InfrastructureError
-from harness.events import Event, GuestLost, SessionFinished, TestFinished, TestStarted
+from harness.errors import InfrastructureError, NoRoomError
+from harness.events import Event, GuestLost, NoRoom, SessionFinished, TestFinished, TestStarted
 from harness.image import Image
 from harness.kernel import Kernel
 from harness.mutate_list import Mutant
@@ -192,6 +192,8 @@ class Run:
                 attempt.passed += 1
             case GuestLost() if not attempt.killer:
                 attempt.killer, attempt.message = event.test, event.message
+            case NoRoom():
+                raise NoRoomError(*event.message.split("\n", 1))
             case SessionFinished():
                 attempt.status = event.status
                 self._ended(attempt, event.variant)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import filelock
 
-from harness import paths, terminal
+from harness import paths, room, terminal
 from harness.errors import InfrastructureError
 
 # A build of anything here ends long before; whoever holds a lock for longer is stuck.
@@ -104,8 +104,7 @@ def disk_errors(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        where = error.filename or target
+        where = Path(error.filename or target)
         raise InfrastructureError(
-            f"cannot write {where}: {error.strerror or error}",
-            "make room there, or move the cache: DIVERT_CACHE=FOLDER",
+            f"cannot write {where}: {error.strerror or error}", room.advice(where)
         ) from error
