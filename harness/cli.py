@@ -24,7 +24,7 @@ from typing import ParamSpec, TypeVar
 from invoke.exceptions import Exit, ParseError
 from invoke.program import Program
 
-from harness import errors
+from harness import errors, paths, room
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -80,6 +80,11 @@ def reports_errors(function: Callable[P, R]) -> Callable[P, R]:
             # A task that has printed a report has said it all.
             message = f"{name}: {error}" if error.message else None
             raise Exit(message, error.exit_status) from None
+        except OSError as error:
+            full = room.lacking(error, paths.BUILD)
+            if full is None:
+                raise
+            raise Exit(f"{function.__name__.replace('_', '-')}: {full}", full.exit_status) from None
         except _Ended as ended:
             raise Exit(f"ended by {ended.name}", ended.status) from None
         except KeyboardInterrupt:

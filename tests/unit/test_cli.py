@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -96,6 +97,27 @@ def test_an_error_whose_report_is_printed_ends_without_another_word() -> None:
     with pytest.raises(Exit) as caught:
         test()
     assert (caught.value.code, caught.value.message) == (errors.EXIT_TESTS_FAILED, None)
+
+
+def test_full_disk_is_one_line_wherever_it_comes_out() -> None:
+    from invoke.exceptions import Exit
+
+    @cli.reports_errors
+    def build_image() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/there")
+
+    with pytest.raises(Exit) as caught:
+        build_image()
+    assert caught.value.code == errors.EXIT_INFRASTRUCTURE
+    assert str(caught.value.message).startswith("build-image: cannot write /there: No space left")
+
+    @cli.reports_errors
+    def faulty() -> None:
+        raise FileNotFoundError(2, "no such file")
+
+    # Any other is a fault of this program, and needs its traceback.
+    with pytest.raises(FileNotFoundError):
+        faulty()
 
 
 def test_ctrl_c_has_a_status_of_its_own() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness import paths, store, terminal
-from harness.errors import InfrastructureError
+from harness.errors import InfrastructureError, UnavailableError
 
 
 @pytest.fixture(autouse=True)
@@ -102,3 +102,26 @@ def test_second_process_waits_and_says_for_whom(monkeypatch: pytest.MonkeyPatch)
     second.join(timeout=30)
     assert entries[0].cached
     assert (entries[0].path / "file").read_text() == "by the first"
+
+
+@pytest.mark.parametrize(
+    ("error", "tries"),
+    [
+        (InfrastructureError("does not compile"), 1),
+        # What cannot be had now may be had later, and a full disk may be made room on.
+        (UnavailableError("no network"), 2),
+        (OSError(28, "No space left on device"), 2),
+    ],
+)
+def test_what_is_broken_is_not_tried_again(error: Exception, tries: int) -> None:
+    times: list[Path] = []
+
+    def broken(folder: Path) -> None:
+        times.append(folder)
+        raise error
+
+    for _ in range(2):
+        with pytest.raises(InfrastructureError, match=str(error.args[-1])):
+            store.obtain("toy", "9" * 64, broken, "toy")
+    assert len(times) == tries
+    assert not store.obtain("toy", "8" * 64, _write, "toy").cached
