@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import signal
 
+from harness import streams
+
 # Before anything that takes long to import: until a task begins, there is nothing to tidy up, and a
 # traceback of an import tells nobody anything. `inv` has blocked Ctrl-C for the start of Python
 # itself; one that came meanwhile takes effect here. A signal that is ignored (nohup) stays so.
@@ -12,7 +14,9 @@ if __name__ == "__main__":
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+    streams.settle()
 
+import contextlib
 import errno
 import functools
 import sys
@@ -127,7 +131,20 @@ def _tidy_ending() -> Iterator[None]:
 
 def main() -> None:
     """Entry point of `./inv`."""
-    _Parser(version=version("invoke"), name="invoke", binary="inv").run(sys.argv)
+    program = _Parser(version=version("invoke"), name="invoke", binary="inv")
+    ended = SystemExit(0)
+    with contextlib.suppress(errors.HarnessError):
+        # A HarnessError comes out of invoke's own printing only, and is told below.
+        try:
+            program.run(sys.argv)
+        except SystemExit as status:
+            ended = status
+    # Also what was last written may not have gone out, and a task may have gone on without it.
+    if (failure := streams.finish()) is not None:
+        if failure.exit_status != ended.code and failure.message:
+            print(f"inv: {failure}", file=sys.stderr)  # noqa: T201
+        ended = SystemExit(failure.exit_status)
+    raise ended
 
 
 if __name__ == "__main__":

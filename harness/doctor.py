@@ -10,10 +10,17 @@ import shutil
 import sys
 from pathlib import Path
 
-from rich.markup import escape
-from rich.table import Table
-
-from harness import accelerator, compiler, host, paths, releases, sources, store, terminal
+from harness import (
+    accelerator,
+    compiler,
+    host,
+    packages,
+    paths,
+    releases,
+    sources,
+    store,
+    terminal,
+)
 from harness.errors import InfrastructureError
 
 # Six kernels with their sources, the image and a run take less than half of it.
@@ -28,11 +35,9 @@ def doctor() -> None:
     Raises InfrastructureError that names what is missing, or a cache in which nothing can be built,
     after all of it has been shown.
     """
-    facts = Table(box=None, pad_edge=False, show_header=False)
-    facts.add_column(no_wrap=True)
-    facts.add_column()
+    facts = terminal.Grid("fact", "value", show_header=False)
     for name, value in (*_machine(), *_archives(), *_disk()):
-        facts.add_row(name, escape(value))
+        facts.row(name, value)
     terminal.show(facts)
     terminal.show()
     terminal.show(host.table())
@@ -48,6 +53,7 @@ def _machine() -> list[tuple[str, str]]:
     release = platform.freedesktop_os_release() if Path("/etc/os-release").exists() else {}
     return [
         ("system", f"{release.get('PRETTY_NAME', platform.system())}, {platform.machine()}"),
+        ("packages", f"of {packages.host_release().described}"),
         ("kernel", platform.release()),
         ("processors", str(len(os.sched_getaffinity(0)))),
         ("python", f"{platform.python_version()}, {sys.executable}"),

@@ -5,12 +5,16 @@ from __future__ import annotations
 
 import os
 import shlex
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from harness.variants import Variant
 
 # A session waits a third of its time, for its guest or for its tests.
 _SESSIONS_PER_PROCESSOR = 2
+
+# From so many tests on, what each restore of the guest costs matters more than its boot.
+_LONG = 60
 
 
 def default_jobs() -> int:
@@ -23,6 +27,7 @@ class Request:
     """What a run is to do. `jobs` guests run at once; `seed` shuffles the tests.
 
     `modules` are the files that hold what `expression` selects; none: all are read for it.
+    `tests` are those that it selects, with what each proves, if that is known already.
     """
 
     variants: tuple[Variant, ...]
@@ -32,6 +37,12 @@ class Request:
     keep: bool = False
     given: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
+    tests: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def long(self) -> bool:
+        """Whether each guest serves so many tests that a slower boot pays."""
+        return not 0 < len(self.tests) < _LONG
 
     @property
     def command(self) -> str:

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import filelock
 
-from harness import paths, terminal
+from harness import diskroom, paths, terminal
 from harness.errors import InfrastructureError
 
 # A build of anything here ends long before; whoever holds a lock for longer is stuck.
@@ -35,6 +35,48 @@ class Entry:
     path: Path
     seconds: float
     cached: bool
+
+
+class AbsentError(Exception):
+    """What was looked for (`looking`) is not there: `what` had to be built, or downloaded."""
+
+    def __init__(self, what: str, *, download: bool) -> None:
+        super().__init__(what)
+        self.what = what
+        self.download = download
+
+
+# Whether this process only looks, in all of its threads.
+_looks: list[bool] = []
+
+
+@contextmanager
+def looking() -> Iterator[None]:
+    """While this lasts nothing is built or downloaded: where it had to be, AbsentError is raised.
+
+    It is so for all threads, so nothing else may be built meanwhile.
+    """
+    _looks.append(True)
+    try:
+        yield
+    finally:
+        _looks.pop()
+
+
+_given_up = threading.Event()
+
+
+@contextmanager
+def giving_up() -> Iterator[None]:
+    """While this lasts, no thread of this process waits for another process: `lock` raises there.
+
+    For Ctrl-C, which only the main thread hears of.
+    """
+    _given_up.set()
+    try:
+        yield
+    finally:
+        _given_up.clear()
 
 
 def root() -> Path:
@@ -71,6 +113,8 @@ def obtain(kind: str, fingerprint: str, make: Callable[[Path], None], what: str)
     target = root() / kind / fingerprint[:32]
     if target.is_dir():
         return Entry(target, 0.0, True)
+    if _looks:
+        raise AbsentError(what, download=False)
     with disk_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         with lock(target.with_suffix(".lock"), what):
@@ -81,7 +125,9 @@ def obtain(kind: str, fingerprint: str, make: Callable[[Path], None], what: str)
             partial.mkdir()
             begin = time.monotonic()
             try:
-                make(partial)
+                # What is worth a line of its own, its builder says.
+                with terminal.activity(f"building {what}", said=False):
+                    make(partial)
                 partial.rename(target)
             finally:
                 shutil.rmtree(partial, ignore_errors=True)
@@ -89,19 +135,22 @@ def obtain(kind: str, fingerprint: str, make: Callable[[Path], None], what: str)
 
 
 @contextmanager
-def lock(path: Path, what: str) -> Iterator[None]:
+def lock(path: Path, what: str, *, download: bool = False) -> Iterator[None]:
     """Hold the lock file `path` while building `what`; if another process has it, say which.
 
-    Raises InfrastructureError after LOCK_SECONDS of waiting.
+    `download`: it comes from elsewhere. Raises InfrastructureError after LOCK_SECONDS of waiting.
     """
+    if _looks:
+        raise AbsentError(what, download=download)
     holder = path.with_suffix(".holder")
     guard = filelock.FileLock(path)
     try:
         guard.acquire(timeout=0)
     except filelock.Timeout:
-        terminal.say(f"waiting for {_read_holder(holder)}, which is building {what}")
+        waiting = f"waiting for {_read_holder(holder)}, which is building {what}"
         try:
-            guard.acquire(timeout=LOCK_SECONDS)
+            with terminal.activity(waiting):
+                guard.acquire(timeout=LOCK_SECONDS, cancel_check=_given_up.is_set)
         except filelock.Timeout:
             raise InfrastructureError(
                 f"{what} is still being built by {_read_holder(holder)} "
@@ -135,10 +184,10 @@ def disk_errors(target: Path) -> Iterator[None]:
 def unwritten(error: OSError, target: Path | None = None) -> InfrastructureError:
     """What there is to be said, and done, of a file that could not be written."""
     where = Path(error.filename or target or paths.ROOT)
-    if where.is_relative_to(paths.ROOT) and error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+    if error.errno in diskroom.ERRNOS:
+        return diskroom.FullError(f"cannot write {where}", where)
+    if where.is_relative_to(paths.ROOT):
         hint = "runs, keys and logs are kept in the checkout: use one that you can write to"
-    elif where.is_relative_to(paths.ROOT):
-        hint = "make room there: ./inv clean removes earlier runs"
     else:
-        hint = "make room there, or move the cache: DIVERT_CACHE=FOLDER"
+        hint = "use a folder that you can write to: DIVERT_CACHE=FOLDER moves the cache"
     return InfrastructureError(f"cannot write {where}: {error.strerror or error}", hint)

@@ -226,7 +226,7 @@ def compile_for_user(
         raise UserError(f"--flags {' '.join(flags)}: {error}", "write it as for a shell") from error
     done = build(given=given).compile([source], target, [*PERMISSIVE, *words])
     if done.messages:
-        terminal.err.print(done.messages.rstrip(), markup=False, soft_wrap=True)
+        terminal.say(done.messages.rstrip())
     if not done.succeeded:
         raise UserError(
             f"{program} does not compile for the guest (the compiler's messages are above)",

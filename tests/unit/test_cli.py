@@ -101,7 +101,13 @@ def test_an_error_whose_report_is_printed_ends_without_another_word() -> None:
 
 @pytest.mark.parametrize(
     ("number", "hint"),
-    [(errno.EROFS, "use one that you can write to"), (errno.ENOSPC, "make room")],
+    [
+        (
+            errno.EROFS,
+            "Read-only file system\nruns, keys and logs are kept in the checkout: use one",
+        ),
+        (errno.ENOSPC, "no room on the disk of "),
+    ],
 )
 def test_a_checkout_that_cannot_be_written(number: int, hint: str) -> None:
     from invoke.exceptions import Exit
@@ -114,8 +120,7 @@ def test_a_checkout_that_cannot_be_written(number: int, hint: str) -> None:
         test()
     assert caught.value.code == errors.EXIT_INFRASTRUCTURE
     message = str(caught.value.message)
-    assert message.startswith(f"test: cannot write {paths.BUILD}/runs: {os.strerror(number)}\n")
-    assert hint in message
+    assert message.startswith(f"test: cannot write {paths.BUILD}/runs: {hint}")
 
 
 def test_another_fault_of_a_file_is_ours() -> None:

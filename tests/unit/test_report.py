@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from rich.console import Console
 
-from harness import report
+from harness import report, terminal
 from harness.errors import UserError
 from harness.events import (
     Event,
@@ -20,11 +20,13 @@ from harness.events import (
     GuestLost,
     ImageBuilt,
     KernelBuilt,
+    NotBuilt,
     NotRun,
     Outcome,
     RunFinished,
     RunStarted,
     SessionFinished,
+    SourceMissing,
     StatementKnown,
     TestFinished,
     TestsCollected,
@@ -89,8 +91,7 @@ SKIP = finished("t.py::test_b", "skipped", "not applicable: x")
 
 def text_of(events: Sequence[Event], *, everything: bool = False) -> str:
     stream = io.StringIO()
-    console = Console(file=stream, width=160, highlight=False)
-    console.print(report.render(events, Path("/runs/1"), everything=everything))
+    terminal.write(stream, report.render(events, Path("/runs/1"), everything=everything))
     return stream.getvalue()
 
 
@@ -188,3 +189,69 @@ def test_old_run_can_be_shown_again(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "PASS" in (tmp_path / report.SUMMARY).read_text()
     with pytest.raises(UserError, match="is no run's folder"):
         report.show(str(tmp_path / "nowhere"))
+
+
+def broken_run() -> list[Event]:
+    """One variant passes, two cannot be built for one reason, and an archive is missing."""
+    started, *rest = stream(GOOD, SKIP)
+    assert isinstance(started, RunStarted)
+    names = ("off", "defrag")
+    missing = SourceMissing(name="a-1", title="a 1", instead="b is there", hint="put a.tar there")
+    reason = "does not compile:\n  x.c:1: error\nall of the log: there\x07"
+    broken = [NotBuilt(name=name, variants=(name,), reason=reason) for name in names]
+    return [replace(started, variants=("base", *names)), missing, *broken, *rest]
+
+
+def test_what_was_not_built_is_a_row_with_its_reason() -> None:
+    lines = text_of(broken_run()).splitlines()
+    rows = {line.split()[0]: line for line in lines if line.endswith("NOT BUILT")}
+    assert {"off", "defrag"} <= rows.keys()
+    assert rows["off"].split() == ["off", *["-"] * 7, "NOT", "BUILT"]
+    told = lines.index("off, defrag: NOT BUILT")
+    assert lines[told + 1 : told + 3] == ["does not compile:", "  x.c:1: error"]
+    assert "a 1 is missing, so b is there; put a.tar there" in lines
+    assert lines[-1].startswith("NOT BUILT: 1 passed, 0 failed, 1 skipped (off: NOT BUILT; ")
+
+
+def test_what_was_done_without_is_in_the_last_line() -> None:
+    events = [event for event in broken_run() if not isinstance(event, NotBuilt | RunStarted)]
+    last = text_of([stream(GOOD)[0], *events]).splitlines()[-1]
+    assert last == "PASS: 1 passed, 0 failed, 1 skipped (without a-1)"
+
+
+def test_what_was_not_built_is_an_error_in_junit(tmp_path: Path) -> None:
+    write_run(tmp_path, broken_run())
+    report.write(tmp_path)
+    base, *unbuilt = ElementTree.parse(tmp_path / report.JUNIT).getroot()
+    assert (base.get("name"), base.get("errors")) == ("base", "0")
+    assert [(suite.get("name"), suite.get("errors")) for suite in unbuilt] == [
+        ("off", "1"),
+        ("defrag", "1"),
+    ]
+    error = unbuilt[0].find("testcase/error")
+    assert error is not None
+    assert error.get("message") == "does not compile:"
+    assert "x.c:1: error" in (error.text or "")
+
+
+def test_verdict_of_a_variant_is_one_line_however_long() -> None:
+    lost = GuestLost(variant="base", test="t.py::test_a", message="kernel panic: " + "long " * 60)
+    lines = text_of([*stream(GOOD), lost]).splitlines()
+    row = next(line for line in lines if line.startswith("base "))
+    assert row.count("long") == 60
+
+
+def test_what_a_guest_says_is_shown_as_it_is() -> None:
+    said = "[b]x[/b] :bug: [1] [/] \x1b[2J\x07"
+    shown = "[b]x[/b] :bug: [1] [/] \\x1b[2J\\x07"
+    test = finished(f"t.py::test[{said}]", "failed", said)
+    events: list[Event] = [
+        *stream(test),
+        GuestLost(variant="base", test="t.py::test_a", message=said),
+        GuestKept(variant="base", login=said),
+        NotRun(kernel="linux-9", reason=said),
+    ]
+    text = text_of(events, everything=True)
+    assert text.count(shown) >= 6
+    assert "\x1b" not in text
+    assert "\x07" not in text

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import check, paths, worker
+from harness import check_steps, paths, worker
 
 
 @pytest.mark.parametrize("where", ["a=b", "x[1]", "$HOME", 'it\'s "it" ~ %h'])
@@ -23,5 +23,5 @@ def test_tests_are_collected_whatever_the_path(
     )
     monkeypatch.setattr(paths, "ROOT", root)
     assert worker.collect(suite) == {"test_toy.py::test_toy": ("S1/opens",)}
-    for step in check.steps(root / "build" / "check"):
+    for step in check_steps.steps(root / "build" / "check"):
         assert not [word for word in step.argv[1:] if where in word]
