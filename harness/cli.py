@@ -28,7 +28,7 @@ from typing import ParamSpec, TypeVar
 from invoke.exceptions import Exit, ParseError
 from invoke.program import Program
 
-from harness import errors
+from harness import errors, terminal
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -82,7 +82,7 @@ def reports_errors(function: Callable[P, R]) -> Callable[P, R]:
         except errors.HarnessError as error:
             name = function.__name__.replace("_", "-")
             # A task that has printed a report has said it all.
-            message = f"{name}: {error}" if error.message else None
+            message = terminal.clean(f"{name}: {error}") if error.message else None
             raise Exit(message, error.exit_status) from None
         except _Ended as ended:
             raise Exit(f"ended by {ended.name}", ended.status) from None
