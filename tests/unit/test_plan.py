@@ -59,7 +59,7 @@ def test_nothing_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
     assert lines[2] == (
         "to be downloaded: packages for the guest image, packages for kernel linux-6.1; about 88 MB"
     )
-    assert lines[3].startswith("it takes about 9 minutes, and the downloads (by what it took")
+    assert lines[3].startswith("it takes about 10 minutes, and the downloads (by what it took")
 
 
 def test_archives_that_have_to_come(tmp_path: Path, builds: Builds) -> None:
