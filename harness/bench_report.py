@@ -10,7 +10,10 @@ from harness.bench_result import FIGURES, Compared, Row, Spread
 
 
 def render(
-    rows: Sequence[Row], compared: Sequence[Compared], not_run: Mapping[str, str]
+    rows: Sequence[Row],
+    compared: Sequence[Compared],
+    not_run: Mapping[str, str],
+    not_built: Mapping[str, str],
 ) -> list[terminal.Shown]:
     """Each measurement by variant and datagram, then the comparisons, then what is missing."""
     parts: list[terminal.Shown] = [table(rows)]
@@ -18,6 +21,8 @@ def render(
         parts += ["", comparison_table(compared)]
     for kernel, reason in not_run.items():
         parts += ["", terminal.text(f"{kernel}: NOT RUN\n{reason}", style="bold yellow")]
+    for name, reason in not_built.items():
+        parts += ["", terminal.text(f"{name}: NOT BUILT\n{reason}", style="bold red")]
     return parts
 
 

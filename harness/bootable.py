@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,13 +17,11 @@ from harness import (
     module,
     parts,
     rebuilt,
-    releases,
-    sources,
     terminal,
+    upstream,
     variants,
 )
 from harness.distribution import Distributed
-from harness.errors import MissingSourceError
 from harness.image import Image
 from harness.kernels import Kernel
 from harness.variants import Variant
@@ -61,16 +59,16 @@ class Bootable:
         return self.packed if long and self.packed else self.bzimage
 
 
-def userland(row: Kernel, given: Sequence[str] = (), *, upstream: bool = True) -> Userland:
+def userland(row: Kernel, given: Sequence[str] = (), without: Collection[str] = ()) -> Userland:
     """What all variants of a kernel have in their image.
 
-    `upstream` says whether upstream's archives are at hand, which the reference cannot do without.
-    Raises InfrastructureError and MissingSourceError as image.build does.
+    `without` are upstream sources that are not at hand. Raises InfrastructureError and
+    MissingSourceError as image.build does.
     """
     emulator.require(row.hardware.program)
     if row.sources:
-        return Userland(row, tuple(given), image.build(given=given), ())
-    built = tuple(image.userland(given=given, upstream=upstream))
+        return Userland(row, tuple(given), image.build(given=given, without=without), ())
+    built = tuple(image.userland(given=given, without=without))
     return Userland(row, tuple(given), None, built)
 
 
@@ -133,23 +131,16 @@ def distributed(row: Kernel) -> Distributed:
     return rebuilt.obtain(row) if row.source_package else distribution.obtain(row)
 
 
-def missing(given: Sequence[str] = ()) -> list[MissingSourceError]:
-    """What of upstream's archives is not here, and cannot be downloaded."""
-    known = releases.load()
-    lacking = []
-    for name in kernels.named(kernels.REFERENCE).sources:
-        try:
-            sources.locate(known[name], given)
-        except MissingSourceError as error:
-            lacking.append(error)
-    return lacking
-
-
 def build(variant: Variant, given: Sequence[str] = ()) -> Bootable:
-    """What one variant boots. Raises InfrastructureError and MissingSourceError."""
+    """What one variant boots; says what it has to do without.
+
+    Raises InfrastructureError and MissingSourceError.
+    """
     row = kernels.named(variant.kernel)
-    upstream = bool(row.sources) or not missing(given)
-    return userland(row, given, upstream=upstream).boot(variant)
+    found = upstream.look(given)
+    found.require(row)
+    upstream.tell(found.missing)
+    return userland(row, given, found.missing).boot(variant)
 
 
 def build_and_print(

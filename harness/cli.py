@@ -17,6 +17,7 @@ if __name__ == "__main__":
     streams.settle()
 
 import contextlib
+import errno
 import functools
 import sys
 from collections.abc import Callable, Iterator
@@ -32,6 +33,9 @@ from harness import errors, terminal
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+# With which a file system, not a fault of ours, refuses a folder: that of the checkout, say.
+_REFUSALS = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT)
 
 # What a terminal, a user or a job of CI ends a program with.
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -76,14 +80,20 @@ def reports_errors(function: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(function)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        name = function.__name__.replace("_", "-")
         try:
             with _tidy_ending():
                 return function(*args, **kwargs)
         except errors.HarnessError as error:
-            name = function.__name__.replace("_", "-")
             # A task that has printed a report has said it all.
             message = terminal.clean(f"{name}: {error}") if error.message else None
             raise Exit(message, error.exit_status) from None
+        except OSError as error:
+            if error.errno not in _REFUSALS or not isinstance(error.filename, str):
+                raise
+            from harness import store  # noqa: PLC0415 (only now: it takes long to import)
+
+            raise Exit(f"{name}: {store.unwritten(error)}", errors.EXIT_INFRASTRUCTURE) from None
         except _Ended as ended:
             raise Exit(f"ended by {ended.name}", ended.status) from None
         except KeyboardInterrupt:

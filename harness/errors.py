@@ -54,6 +54,10 @@ class UnavailableError(InfrastructureError):
     """
 
 
+class AbsentError(UnavailableError):
+    """A release of the distribution has not got what was asked for; another may have it."""
+
+
 class MissingSourceError(UnavailableError):
     """An upstream archive is not on this machine and could not be downloaded."""
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from harness import (
     command,
     compiler,
+    complaints,
     fingerprint,
     packages,
     patches,
@@ -109,7 +110,7 @@ def fetch(part: Part) -> None:
     if part.package:
         packages.source(part.package)
     if part.binary:
-        packages.binary(*part.binary)
+        packages.binary(*part.binary, elsewhere=True)
 
 
 def build(part: Part, needs: Sequence[Built], *, jobs: int, given: Sequence[str] = ()) -> Built:
@@ -164,7 +165,7 @@ def build(part: Part, needs: Sequence[Built], *, jobs: int, given: Sequence[str]
                 env=environment,
             )
         except InfrastructureError as error:
-            raise InfrastructureError(error.message, compiler.doubted(error.hint)) from error
+            raise complaints.explained(f"{part.name} for the guest", error, log) from error
         for leftover in (tree, binary, recipe):
             shutil.rmtree(leftover, ignore_errors=True)
 
@@ -195,12 +196,12 @@ class _Origin:
 def _origin(part: Part, given: Sequence[str]) -> _Origin:
     if part.package:
         package = packages.source(part.package)
-        binary = packages.binary(*part.binary) if part.binary else None
+        binary = packages.binary(*part.binary, elsewhere=True) if part.binary else None
         digests = package.digest + (binary.digest if binary else "")
         title = f"{part.package} {package.version}"
-        if package.version not in part.tried:
+        if package.upstream not in part.tried:
             title += f", not tried before: the recipe is known to work with {', '.join(part.tried)}"
-        series = patches.load_all(f"{part.package}-{package.version}")
+        series = patches.load_for(part.package, package.upstream)
         return _Origin(title, digests, series, package=package, binary=binary)
     if part.upstream:
         verified = sources.obtain(part.upstream, given)

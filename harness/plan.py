@@ -109,7 +109,7 @@ def _tests(request: Request) -> str:
 def _applicable(variant: Variant, tests: Mapping[str, tuple[str, ...]]) -> int:
     """How many tests have something to say about a variant."""
     known, has = statements.load(), statements.features(variant)
-    return sum(statements.why_not_applicable(names, has, known) is None for names in tests.values())
+    return sum(statements.why_skipped(names, has, known) is None for names in tests.values())
 
 
 def _look(request: Request) -> _Work:
@@ -122,12 +122,12 @@ def _look(request: Request) -> _Work:
             work.downloads[source.title] = name
         except HarnessError:
             pass
-    upstream = not work.downloads
+    without = sorted(work.downloads.values())
     for row in kernels.load().values():
         variants = [variant for variant in request.variants if variant.kernel == row.name]
         if not variants:
             continue
-        userland = partial(bootable.userland, row, request.given, upstream=upstream)
+        userland = partial(bootable.userland, row, request.given, without)
         work.look("the guest image", estimate.IMAGE, estimate.IMAGE, userland)
         if row.sources:
             for each in variants:

@@ -40,6 +40,11 @@ def render(events: Sequence[Event], folder: Path, *, everything: bool = False) -
         parts += [terminal.text(f"  {test.variant}: {test.test}") for test in more]
     for row in verdict.not_run:
         parts += ["", terminal.text(f"{row.kernel}: NOT RUN\n{row.reason}", style="bold yellow")]
+    for reason, names in verdict.unbuilt.items():
+        told = f"{', '.join(names)}: NOT BUILT\n{reason}"
+        parts += ["", terminal.text(told, style="bold red")]
+    for line in verdict.done_without:
+        parts += ["", terminal.text(line, style="bold yellow")]
     parts += ["", *(terminal.text(f"kept: {kept.variant}: {kept.login}") for kept in verdict.kept)]
     parts += [terminal.text(f"report: {folder / statementpage.FOLDER / statementpage.PAGE}")]
     parts += [terminal.text(f"run: {folder}"), _verdict_line(verdict)]
@@ -67,6 +72,8 @@ def table(verdict: Verdict, cells: Sequence[Cell] = ()) -> terminal.Grid:
         )
     for absent in verdict.not_run:
         grid.row(absent.kernel, *["-"] * 7, "", terminal.text("NOT RUN", style="bold yellow"))
+    for broken in verdict.not_built:
+        grid.row(broken.name, *["-"] * 7, "", terminal.text("NOT BUILT", style="bold red"))
     return grid
 
 
@@ -131,12 +138,14 @@ def _failure(test: TestFinished) -> terminal.Styled:
 def _verdict_line(verdict: Verdict) -> terminal.Styled:
     passed, failed, skipped = verdict.counts
     counts = f"{passed} passed, {failed} failed, {skipped} skipped"
-    absent = ", ".join(row.kernel for row in verdict.not_run)
+    absent = [f"{row.kernel}: NOT RUN" for row in verdict.not_run]
+    without = [f"without {row.name}" for row, _ in verdict.missing]
+    broken = [f"{row.name}: NOT BUILT" for row in verdict.not_built]
     if verdict.passed:
-        told = f" ({absent}: NOT RUN)" if absent else ""
-        return terminal.text(f"PASS: {counts}{told}", style="bold green")
-    word = "FAIL" if verdict.variants else "NOT RUN"
-    return terminal.text(f"{word}: {counts} ({'; '.join(verdict.reasons)})", style="bold red")
+        told = "; ".join([*absent, *without])
+        return terminal.text(f"PASS: {counts}{f' ({told})' if told else ''}", style="bold green")
+    told = "; ".join([*verdict.reasons, *broken])
+    return terminal.text(f"{verdict.word}: {counts} ({told})", style="bold red")
 
 
 def write(folder: Path) -> list[Event]:

@@ -42,8 +42,8 @@ def locate(source: Source, given: Sequence[str] = ()) -> Path:
     """The archive, or the tree, of `source`: the one given, else in the downloads folder, else
     downloaded to there.
 
-    Raises MissingSourceError if it is nowhere to be had, within about ten seconds when there is no
-    network; it says which file to put where.
+    Raises MissingSourceError if it is nowhere to be had, within a quarter of a minute when there is
+    no network; it says which file to put where.
     """
     named = parse_given(given).get(source.name)
     if named is not None:
@@ -54,7 +54,7 @@ def locate(source: Source, given: Sequence[str] = ()) -> Path:
     folder = paths.downloads_dir()
     reason = _failed_downloads.get((source.name, folder))
     if reason is None:
-        guard = paths.cache_dir() / "source" / f"{source.name}.lock"
+        guard = store.root() / "source" / f"{source.name}.lock"
         with store.disk_errors(guard), store.lock(guard, source.title, download=True):
             try:
                 return downloaded(source) or _download(source, folder)
@@ -64,8 +64,15 @@ def locate(source: Source, given: Sequence[str] = ()) -> Path:
     indented = "\n".join(f"  {line}" for line in reason.splitlines())
     raise MissingSourceError(
         f"{source.title} is not on this machine and could not be downloaded:\n{indented}",
-        f"put {' or '.join(source.archives)} into {folder}, "
-        f"or name the file: --source {source.name}=PATH",
+        place(source),
+    )
+
+
+def place(source: Source) -> str:
+    """Where to put the archive of `source`, or how to name it."""
+    return (
+        f"put {' or '.join(source.archives)} into {paths.downloads_dir()}, "
+        f"or name the file: --source {source.name}=PATH"
     )
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import threading
 import time
@@ -14,11 +15,14 @@ from pathlib import Path
 
 import filelock
 
-from harness import paths, terminal
+from harness import diskroom, paths, terminal
 from harness.errors import InfrastructureError
 
 # A build of anything here ends long before; whoever holds a lock for longer is stuck.
 LOCK_SECONDS = 1800.0
+
+# Words of make end at blanks, : and = and % and $ have meanings, and scripts leave paths unquoted.
+_UNFIT = re.compile(r"[^\w/.,@+~-]")
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,26 @@ def giving_up() -> Iterator[None]:
         _given_up.clear()
 
 
+def root() -> Path:
+    """The cache, for what is built in it.
+
+    Raises InfrastructureError for a path that make, or a script of what is built, takes apart.
+    """
+    folder = paths.cache_dir()
+    if found := unfit(folder):
+        raise InfrastructureError(
+            f"nothing can be built in the cache {folder}: make takes no path with {found}",
+            "name another folder: DIVERT_CACHE=FOLDER",
+        )
+    return folder
+
+
+def unfit(folder: Path) -> str:
+    """What of a path make and shell scripts stumble over, in words; empty if nothing (pure)."""
+    found = sorted(set(_UNFIT.findall(str(folder))))
+    return " or ".join("a space" if character == " " else character for character in found)
+
+
 def obtain(kind: str, fingerprint: str, make: Callable[[Path], None], what: str) -> Entry:
     """The folder `<cache>/<kind>/<fingerprint>`, made by `make(folder)` if it is not there yet.
 
@@ -86,7 +110,7 @@ def obtain(kind: str, fingerprint: str, make: Callable[[Path], None], what: str)
     Raises InfrastructureError if the disk is full or not writable, or the wait takes half an hour;
     and whatever `make` raises.
     """
-    target = paths.cache_dir() / kind / fingerprint[:32]
+    target = root() / kind / fingerprint[:32]
     if target.is_dir():
         return Entry(target, 0.0, True)
     if _looks:
@@ -154,8 +178,16 @@ def disk_errors(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        where = error.filename or target
-        raise InfrastructureError(
-            f"cannot write {where}: {error.strerror or error}",
-            "make room there, or move the cache: DIVERT_CACHE=FOLDER",
-        ) from error
+        raise unwritten(error, target) from error
+
+
+def unwritten(error: OSError, target: Path | None = None) -> InfrastructureError:
+    """What there is to be said, and done, of a file that could not be written."""
+    where = Path(error.filename or target or paths.ROOT)
+    if error.errno in diskroom.ERRNOS:
+        return diskroom.FullError(f"cannot write {where}", where)
+    if where.is_relative_to(paths.ROOT):
+        hint = "runs, keys and logs are kept in the checkout: use one that you can write to"
+    else:
+        hint = "use a folder that you can write to: DIVERT_CACHE=FOLDER moves the cache"
+    return InfrastructureError(f"cannot write {where}: {error.strerror or error}", hint)

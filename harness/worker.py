@@ -10,8 +10,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from harness import kernels, paths
@@ -31,7 +31,8 @@ COLLECT_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class WorkerSpec:
-    """What one session needs to know. `has` is in the words of data/statements.
+    """What one session needs to know. `has` is in the words of data/statements, and so is what the
+    guest `lacks`, each with the upstream source that is missing for it.
 
     `events` is where its events go, a file or a pipe; all else it writes is below `folder`. The
     tests named in `first` run first, in that order, and the others after them only if `rest`;
@@ -59,6 +60,7 @@ class WorkerSpec:
     modules: tuple[str, ...] = ()
     kernel: str = kernels.REFERENCE
     processors: int = 1
+    lacks: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def hardware(self) -> Hardware:
@@ -137,10 +139,15 @@ class Worker:
 
 
 def command(tests: Path, expression: str, modules: Sequence[str] = ()) -> list[str]:
-    """The pytest command line for the tests in `tests`, or in some of its modules (pure)."""
-    named = [str(tests / name) for name in modules] or [str(tests)]
+    """The pytest command line for the tests in `tests`, or in some of its modules.
+
+    It is for paths.ROOT: pytest finds a meaning of its own in brackets and dollars of a path, so it
+    is told of none above the checkout.
+    """
+    root = os.path.relpath(tests, paths.ROOT)
+    named = [f"{root}/{name}" for name in modules] or [root]
     argv = [sys.executable, "-m", "pytest", *named, "-p", PLUGIN, "-p", "no:cacheprovider"]
-    argv += ["-q", "--import-mode=importlib", f"--rootdir={tests}", "-c", os.devnull]
+    argv += ["-q", "--import-mode=importlib", f"--rootdir={root}", "-c", os.devnull]
     return [*argv, "-k", expression] if expression else argv
 
 

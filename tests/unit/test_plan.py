@@ -67,7 +67,7 @@ def test_archives_that_have_to_come(tmp_path: Path, builds: Builds) -> None:
         path.unlink()
     lines = plan.foresee(of("linux-6.1:base")).lines
     assert "to be downloaded: Linux 2.2.12, ipchains 1.3.9; about 15 MB" in lines
-    assert builds.asked[0] == "userland upstream=False"
+    assert builds.asked[0] == "userland without ipchains-1.3.9 without linux-2.2.12"
 
 
 def test_packing_alone_is_short(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,8 +13,8 @@ from invoke.parser.context import ParserContext
 
 import tasks
 from harness import kernels, packages, request, runner, variants, worker
-from harness.aptsources import Release
 from harness.errors import UserError
+from harness.hostrelease import Release
 from harness.request import Request
 
 
@@ -94,7 +94,7 @@ def test_guests_at_once_are_by_the_processors_that_this_process_may_use(
         ({"kernel": "linux-6.2"}, "there is no kernel linux-6.2"),
         ({"variant": "off", "kernel": "linux-6.1"}, "there is no variant off"),
         ({"matrix": "base"}, "there is no option base"),
-        ({"require": ("linux-6.1", "linux-9")}, "there is no kernel linux-9"),
+        ({"require": ("linux-6.1", "linux-9")}, "--require linux-9: there is no such kernel"),
     ],
 )
 def test_request_that_cannot_be_is_refused_before_anything_runs(

@@ -60,7 +60,7 @@ def test_full_disk_names_the_file_and_the_way_out() -> None:
         with Path("/dev/full").open("w") as stream:
             stream.write("text")
 
-    with pytest.raises(InfrastructureError, match="No space left on device") as caught:
+    with pytest.raises(InfrastructureError, match="no room on the disk of") as caught:
         store.obtain("toy", "c" * 64, full, "toy")
     assert "DIVERT_CACHE" in caught.value.hint
 
@@ -143,3 +143,19 @@ def test_wait_for_another_process_is_given_up(
         with store.giving_up():
             assert "toy is still being built by another process" in raised.get(timeout=30)
         waiting.join(30)
+
+
+@pytest.mark.parametrize("where", ["a b", "a=b", "$HOME", "it's", "x[1]", "a:b", "a%b", 'a"b', "#"])
+def test_a_folder_that_make_takes_apart_is_refused_before_anything_is_made(
+    where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DIVERT_CACHE", str(tmp_path / where))
+    with pytest.raises(InfrastructureError, match="make takes no path with") as caught:
+        store.obtain("toy", "f" * 64, lambda _: pytest.fail("made"), "toy")
+    assert "DIVERT_CACHE=FOLDER" in caught.value.hint
+    assert not (tmp_path / where).exists()
+
+
+def test_a_folder_of_letters_of_any_language_is_not() -> None:
+    assert store.unfit(Path("/home/jürgen/.cache/a_b+c@d,e~f-1.0")) == ""
+    assert store.unfit(Path("/a b/c$d")) == "a space or $"

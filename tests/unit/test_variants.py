@@ -8,8 +8,8 @@ import itertools
 import pytest
 
 from harness import kernels, packages, paths, variants
-from harness.aptsources import Release
 from harness.errors import UserError
+from harness.hostrelease import Release
 
 MATRIX = ["base", "passthrough", "defrag", "passthrough+defrag"]
 
@@ -18,6 +18,8 @@ MATRIX = ["base", "passthrough", "defrag", "passthrough+defrag"]
 HOSTS = [
     (Release("debian", "12", "bookworm"), ["linux-6.1"]),
     (Release("debian", "13", "trixie"), ["linux-6.12"]),
+    (Release("debian", "", "forky"), ["linux-6.12"]),
+    (Release("debian", "", "bookworm", "LMDE 6 (faye)"), ["linux-6.1"]),
     (Release("ubuntu", "24.04", "noble"), ["linux-6.1", "linux-6.12"]),
     (Release("linux", "", ""), ["linux-6.1", "linux-6.12"]),
 ]
