@@ -24,6 +24,8 @@ NO_TESTS = 5
 USAGE = 4
 # After SIGINT a session has its guest to stop and its events to write.
 ORDERLY_SECONDS = 15.0
+# A job in the background has SIGINT ignored, and so would its session until its plugin is loaded.
+_INTERRUPTIBLE = ("env", "--default-signal=INT")
 COLLECT_SECONDS = 60.0
 
 
@@ -102,7 +104,7 @@ class Worker:
                 stream = self.log.open("wb")
             with stream:
                 self.process = subprocess.Popen(
-                    [*command(tests, expression, spec.modules), *options],
+                    [*_INTERRUPTIBLE, *command(tests, expression, spec.modules), *options],
                     cwd=paths.ROOT,
                     stdin=subprocess.DEVNULL,
                     stdout=stream,
