@@ -190,7 +190,7 @@ def _prepared(cache: Path, architecture: str | None, release: aptsources.Release
         (apt.root / name).mkdir(parents=True, exist_ok=True)
     (apt.root / "state/status").touch()
     apt.log.unlink(missing_ok=True)
-    lists = _host_lists(release, architecture)
+    lists = host_lists(release, architecture)
     if not lists:
         raise UnavailableError(
             f"{APT_FOLDER} names no archive of {release.name} to take packages from",
@@ -211,7 +211,7 @@ def _failures(log: Path) -> str:
     return "\n".join(f"  {line}" for line in failed[:4])
 
 
-def _host_lists(release: aptsources.Release, architecture: str | None) -> dict[str, str]:
+def host_lists(release: aptsources.Release, architecture: str | None) -> dict[str, str]:
     """The host's lists, rewritten: file name -> text, without those of which nothing is left."""
     host = host_release()
     codename = "" if release == host else release.codename
