@@ -29,7 +29,7 @@ _NAMES = {
 # Of pip's, those that name a folder to write to are the host's alone.
 _NOT = {"PIP_CACHE_DIR", "PIP_LOG", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_SRC"}
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
-_LOCAL = re.compile(r"(?:file://)?(/[^\s,;\"']+)")
+_LOCAL = re.compile(r"(?:(?<=file://)|(?<![^\s=,]))(/[^\s,;\"']+)")
 
 
 def environment(host: Mapping[str, str]) -> dict[str, str]:
@@ -52,17 +52,19 @@ def _squeezed(certificate: str) -> str:
     return "".join(certificate.split())
 
 
-def local_folders(texts: Iterable[str]) -> list[Path]:
-    """Folders of the host that configuration of pip names, as indexes are on some machines."""
+def named_paths(texts: Iterable[str]) -> list[Path]:
+    """Files and folders of this host that configuration of pip names: constraints, local indexes.
+
+    An address of the network is none, whatever its path is.
+    """
     found = {Path(word) for text in texts for word in _LOCAL.findall(text)}
-    # One that a fresh system has as well is its own.
-    return sorted(path for path in found if path.is_dir() and path.parts[1] in {"opt", "srv"})
+    return sorted(path for path in found if path.exists())
 
 
 def copy(root: Path, home: Path) -> list[Path]:
     """Give the system below `root` all of it; `home` is a folder there, of the user who works.
 
-    Gives the folders that have to be seen there as well.
+    Gives the folders that pip's configuration names, which have to be seen there as well.
     """
     texts = [value for name, value in os.environ.items() if name.startswith("PIP_")]
     for name in _FILES:
@@ -71,7 +73,14 @@ def copy(root: Path, home: Path) -> list[Path]:
         texts += _copied(Path.home() / name, home / name)
     _copy_certificates(root)
     _copy_apt(root)
-    return local_folders(texts)
+    folders = []
+    for path in named_paths(texts):
+        target = root / path.relative_to("/")
+        if path.is_dir() and not target.exists():
+            folders.append(path)
+        elif path.is_file() and not target.exists():
+            _write(target, path.read_bytes())
+    return folders
 
 
 def _copied(source: Path, target: Path) -> list[str]:
