@@ -77,10 +77,11 @@ def copy(root: Path, home: Path) -> list[Path]:
     for path in named_paths(texts):
         target = root / path.relative_to("/")
         if path.is_dir() and not target.exists():
-            folders.append(path)
+            # The pages of a local index name files beside it.
+            folders.append(path if target.parent.exists() else path.parent)
         elif path.is_file() and not target.exists():
             _write(target, path.read_bytes())
-    return folders
+    return sorted(set(folders))
 
 
 def _copied(source: Path, target: Path) -> list[str]:
