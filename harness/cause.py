@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import re
 
+# What our own tasks say while all is well.
+_PROGRESS = "installing|making|fetching|running|this host|warning|waiting|passed|NOT RUN"
+
 # The first line of the first of these families that the output has is the cause. What a compiler
 # says is rarer than what our own tasks say, and nearer to the cause.
 _FAMILIES = tuple(
@@ -17,7 +20,7 @@ _FAMILIES = tuple(
         r"^(E: |Err:\d+ )",
         r"^ERROR: ",
         r"^\s*(FAILED |FAIL: )",
-        r"^(inv|[a-z][a-z-]+): (?!passed|running|waiting|NOT RUN)\S",
+        rf"^(inv|[a-z][a-z-]+): (?!{_PROGRESS})\S",
         r"^Traceback ",
         r"(?i)(not found|no such file|cannot|could not|unable to|denied)",
     )

@@ -21,7 +21,7 @@ README = "README.md"
 PASSED, FAILED, ASKS, NOT_RUN = "passed", "FAILED", "asks", "NOT RUN"
 
 # How an ordinary user is told what root has to run.
-_PRINTED = re.compile(r"^(?:inv: )?run(?: as root)?: (?P<command>\S.*)$", re.MULTILINE)
+_PRINTED = re.compile(r"^(?:inv: )?(?:as root, )?run: (?P<command>\S.*)$", re.MULTILINE)
 _SHOWN = 150
 
 
