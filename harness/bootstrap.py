@@ -17,7 +17,7 @@ from harness import cause, command, fingerprint, namespace, packages, paths, sto
 from harness.errors import InfrastructureError
 
 # Counts up when what this module makes of its inputs changes.
-RECIPE = "1"
+RECIPE = "2"
 
 KIND = "room"
 ARCHITECTURE = "amd64"
@@ -28,18 +28,41 @@ UNPACK_SECONDS = 300.0
 _QUERY_SECONDS = 20.0
 
 _TOOLS = ("mmdebstrap", "debootstrap")
+# What mmdebstrap is written in, with those of its modules that perl-base has not.
+_PERL = ("perl", "-MEnglish", "-MTerm::ANSIColor", "-MMath::BigInt", "-MPod::Usage", "-e", "1")
 _ENVIRONMENT = ("PATH", "TZ")
 
 
 def tool() -> str:
-    """The program that makes roots. Raises InfrastructureError that says what to install."""
+    """The program that makes roots: installed, or mmdebstrap from its package, which is one file.
+
+    Raises InfrastructureError that says what to install.
+    """
     for name in _TOOLS:
         if shutil.which(name):
             return name
-    raise InfrastructureError(
-        "this host has nothing that makes a root of another machine: no mmdebstrap, no debootstrap",
-        "install the package mmdebstrap, then run this again",
+    try:
+        if not shutil.which(_PERL[0]) or not _succeeds(_PERL):
+            raise InfrastructureError("and no perl to run mmdebstrap with")
+        package = packages.binary("mmdebstrap", ARCHITECTURE)
+    except InfrastructureError as error:
+        raise InfrastructureError(
+            f"nothing here makes a root: no {', no '.join(_TOOLS)}; {error.message}",
+            "install the package mmdebstrap, then run this again",
+        ) from error
+    log = command.log_of("mmdebstrap")
+    entry = store.obtain(
+        "tool", package.digest, lambda folder: packages.unpack(package, folder, log), "mmdebstrap"
     )
+    return str(entry.path / "usr/bin/mmdebstrap")
+
+
+def _succeeds(argv: Sequence[str]) -> bool:
+    try:
+        done = subprocess.run(argv, capture_output=True, timeout=_QUERY_SECONDS, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0
 
 
 def lay_out(release: str, wanted: Sequence[str], root: Path) -> None:
@@ -74,6 +97,13 @@ def is_whole(entry: Path) -> bool:
         return False
 
 
+def write_record(folder: Path) -> None:
+    """Write down beside the tar file what `is_whole` and `age` go by."""
+    tar = folder / "root.tar"
+    made = {"at": time.time(), "size": tar.stat().st_size, "sha256": fingerprint.of_file(tar)}
+    (folder / "made.json").write_text(json.dumps(made))
+
+
 def age(entry: Path) -> float:
     """Seconds since it was made, as far as is known."""
     with contextlib.suppress(OSError, ValueError, KeyError):
@@ -105,7 +135,8 @@ def _renew(entry: Path, release: str, wanted: Sequence[str], lists: dict[str, st
 
 
 def _make(folder: Path, release: str, wanted: Sequence[str], lists: dict[str, str]) -> None:
-    name = tool()
+    program = tool()
+    name = Path(program).name
     begin = time.monotonic()
     log = command.new_log(f"root-of-{release}")
     inputs = folder / "inputs"
@@ -115,7 +146,7 @@ def _make(folder: Path, release: str, wanted: Sequence[str], lists: dict[str, st
     (inputs / "apt.conf").write_text(_acquire())
     tar = folder / "root.tar"
     if name == "mmdebstrap":
-        words = shlex.join(with_mmdebstrap(release, wanted, inputs, tar))
+        words = shlex.join(with_mmdebstrap(program, release, wanted, inputs, tar))
     else:
         words = with_debootstrap(release, wanted, first_uri(lists.values()), folder / "root", tar)
     terminal.say(f"making a root of {release} ({name})")
@@ -134,18 +165,21 @@ def _make(folder: Path, release: str, wanted: Sequence[str], lists: dict[str, st
             f"see to the network, or whether the mirror has {release} (log: {log})",
         )
     shutil.rmtree(inputs)
-    made = {"at": time.time(), "size": tar.stat().st_size, "sha256": fingerprint.of_file(tar)}
-    (folder / "made.json").write_text(json.dumps(made))
+    write_record(folder)
     terminal.say(f"made a root of {release} in {time.monotonic() - begin:.0f} s")
 
 
-def with_mmdebstrap(release: str, wanted: Sequence[str], inputs: Path, tar: Path) -> list[str]:
+def with_mmdebstrap(
+    program: str, release: str, wanted: Sequence[str], inputs: Path, tar: Path
+) -> list[str]:
     """The command line that writes a root's tar file by the lists and apt.conf of `inputs`."""
     lists = sorted(path for path in inputs.iterdir() if path.suffix in {".list", ".sources"})
     return [
-        *("mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", "--format=tar"),
+        *(program, "--quiet", "--mode=root", "--variant=minbase", "--format=tar"),
         *([f"--include={','.join(wanted)}"] if wanted else []),
         f"--aptopt={inputs / 'apt.conf'}",
+        # As in images of containers: a root that is thrown away need not be synced to the disk.
+        "--dpkgopt=force-unsafe-io",
         *(release, str(tar), *map(str, lists)),
     ]
 

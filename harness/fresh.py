@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,20 @@ from pathlib import Path
 
 from rich.table import Table
 
-from harness import cause, containerfile, namespace, paths, readme, room, rooms, runner, terminal
+from harness import (
+    cause,
+    checkout,
+    container,
+    containerfile,
+    namespace,
+    packages,
+    paths,
+    readme,
+    room,
+    rooms,
+    runner,
+    terminal,
+)
 from harness.errors import HarnessError, InfrastructureError, TestsFailedError
 from harness.namespace import Outcome
 from harness.room import Place
@@ -74,13 +88,56 @@ def fresh(
 def run(request: Request) -> list[Row]:
     """All rooms, one after the other. Raises InfrastructureError if there can be none here."""
     namespace.unshare()
-    if count := room.uncommitted():
+    if count := checkout.uncommitted():
         terminal.say(f"rooms have what is committed: {count} changed files are not in them")
     folder = runner.new_folder(paths.BUILD / "fresh")
     rows: list[Row] = []
     for row in request.rooms:
         rows += _room(row, request, folder)
     return rows
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What `invoke check` is told: how many rooms passed and failed, or why there was none."""
+
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    output: str = ""
+    note: str = ""
+
+
+def for_check() -> Checked:
+    """The room of this host's release in the short form; none inside of a room.
+
+    It is skipped, with the reason, on a machine where there can be no rooms; a command that fails
+    in it is a failure.
+    """
+    if name := os.environ.get(room.VARIABLE):
+        return Checked(skipped=1, note=f"No fresh room was made: this is one ({name}).")
+    plan = rooms.load()
+    host = packages.host_release()
+    row = plan.checked(host.codename)
+    if row is None:
+        known = ", ".join(each.release for each in plan.rooms.values() if each.check)
+        return _not_run(f"this host is {host.name}, and there are rooms of {known}")
+    try:
+        done = run(Request((row,), plan, short=True))
+    except InfrastructureError as error:
+        return _not_run(str(error))
+    failed = [each for each in done if each.result == FAILED]
+    if failed:
+        lines = [f"{each.room}: {each.command}: {each.cause} ({each.log})" for each in failed]
+        return Checked(failed=1, output="\n".join(lines))
+    for each in done:
+        if each.result == NOT_RUN:
+            return _not_run(each.cause)
+    return Checked(passed=1)
+
+
+def _not_run(reason: str) -> Checked:
+    return Checked(skipped=1, note=f"README's commands on a fresh machine: NOT RUN.\n{reason}")
 
 
 def _room(row: Room, request: Request, folder: Path) -> list[Row]:
@@ -156,12 +213,12 @@ class _Visit:
     def _container(self, commands: Sequence[str]) -> Iterator[Row]:
         recipe = containerfile.parse((paths.ROOT / containerfile.NAME).read_text())
         log = self._new_log()
-        outcome = room.build_image(self._place, recipe, log, self._seconds)
+        outcome = container.build(self._place, recipe, log, self._seconds)
         yield self._judged(f"build {containerfile.NAME}", outcome, log)
         for command in ("./inv doctor", *commands):
             log = self._new_log()
             words = recipe.command(command.removeprefix("./inv "))
-            outcome = room.run_image(self._place, recipe, words, log=log, seconds=self._seconds)
+            outcome = container.run(self._place, recipe, words, log=log, seconds=self._seconds)
             yield self._judged(words, outcome, log)
 
     def _run(
@@ -205,7 +262,7 @@ def table(rows: Sequence[Row]) -> Table:
         right = heading == "seconds"
         grid.add_column(heading, justify="right" if right else "left", no_wrap=True)
     for row in rows:
-        log = str(row.log.relative_to(paths.ROOT)) if row.log.exists() else ""
+        log = os.path.relpath(row.log, paths.ROOT) if row.log.exists() else ""
         why = row.cause.replace("[", r"\[")
         command = row.command.replace("[", r"\[") or "-"
         grid.add_row(row.room, command, f"{row.seconds:.1f}", row.result, why, log)

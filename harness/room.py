@@ -7,8 +7,7 @@ import os
 import secrets
 import shlex
 import shutil
-import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ import filelock
 from harness import (
     bootstrap,
     cause,
-    containerfile,
+    checkout,
     namespace,
     paths,
     releases,
@@ -45,7 +44,6 @@ _ALWAYS = ("ca-certificates", "git")
 # The first ordinary user's number.
 _NUMBER = 1000
 _OUTFIT_SECONDS = 120.0
-_CLONE_SECONDS = 120.0
 _KEPT = "kept"
 
 
@@ -177,7 +175,7 @@ def _laid_out(row: rooms.Room, root: Path, log: Path) -> Place:
         mounts.append(Mount(path, root / path.relative_to("/"), read_only=True))
     archives = _copy_archives(row, root / VOLUME if row.containerfile else home / DOWNLOADS)
     if not row.containerfile:
-        clone(root / row.checkout_folder[1:], int(row.umask, 8))
+        checkout.clone(root / row.checkout_folder[1:], int(row.umask, 8))
     place = Place(row, root, tuple(mounts), archives)
     _finish(place, log)
     return place
@@ -237,89 +235,3 @@ def _copy_archives(row: rooms.Room, folder: Path) -> str:
         shutil.copyfile(path, folder / path.name)
         (folder / path.name).chmod(0o644)
     return row.archives
-
-
-def clone(target: Path, umask: int) -> None:
-    """A fresh clone of what the checkout has committed. Raises InfrastructureError."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        done = subprocess.run(
-            ["git", "clone", "--quiet", "--no-hardlinks", str(paths.ROOT), str(target)],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_CLONE_SECONDS,
-            umask=umask,
-            check=False,
-        )
-        why = "" if done.returncode == 0 else cause.first(done.stderr)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        why = str(error)
-    if why:
-        raise InfrastructureError(
-            f"the project cannot be cloned from {paths.ROOT}: {why}",
-            "a room has a clone of what is committed: run this in a git checkout",
-        )
-
-
-def uncommitted() -> int:
-    """How many files of the checkout differ from what is committed, and so from what rooms get."""
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(paths.ROOT), "status", "--porcelain"],
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_CLONE_SECONDS,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return 0
-    return len(done.stdout.splitlines())
-
-
-def build_image(place: Place, recipe: containerfile.Recipe, log: Path, seconds: float) -> Outcome:
-    """Do what the steps of a Containerfile do; the outcome is of the last that was run."""
-    outcome = Outcome(0, 0.0)
-    total = 0.0
-    for step in recipe.steps:
-        folder = place.root / step.folder[1:]
-        folder.mkdir(parents=True, exist_ok=True)
-        if step.instruction == "COPY":
-            clone(folder, 0o022)
-            continue
-        env = _image_environment(place, step.environment)
-        outcome = place.run_in(
-            step.folder,
-            step.argument,
-            Inside(place.root, place.mounts),
-            log=log,
-            seconds=max(1.0, seconds - total),
-            env=env,
-        )
-        total += outcome.seconds
-        if outcome.status != 0:
-            break
-    return Outcome(outcome.status, total, outcome.late)
-
-
-def run_image(
-    place: Place, recipe: containerfile.Recipe, command: str, *, log: Path, seconds: float
-) -> Outcome:
-    """Run the image by its entry point, as an engine does; the archives are in its volume."""
-    return place.run_in(
-        recipe.folder,
-        command,
-        Inside(place.root, place.mounts),
-        log=log,
-        seconds=seconds,
-        env=_image_environment(place, recipe.environment),
-    )
-
-
-def _image_environment(place: Place, own: Mapping[str, str]) -> dict[str, str]:
-    """What an engine sets, and what the file does; and a room's."""
-    kept = (VARIABLE, "PATH", "HOME")
-    common = {key: value for key, value in place.environment().items() if key in kept}
-    return {**common, **takeover.environment(os.environ), **own}

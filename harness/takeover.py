@@ -21,6 +21,7 @@ OWN_CERTIFICATES = "usr/local/share/ca-certificates"
 _FILES = ("/etc/resolv.conf", "/etc/hosts", "/etc/pip.conf", "/etc/xdg/pip/pip.conf")
 _USER_FILES = (".config/pip/pip.conf", ".pip/pip.conf")
 _APT = ("apt.conf", "apt.conf.d", "auth.conf", "auth.conf.d")
+_APT_FOLDER = Path("/etc/apt")
 _DPKG_INFO = Path("/var/lib/dpkg/info")
 
 _NAMES = {
@@ -77,8 +78,9 @@ def copy(root: Path, home: Path) -> list[Path]:
     for path in named_paths(texts):
         target = root / path.relative_to("/")
         if path.is_dir() and not target.exists():
-            # The pages of a local index name files beside it.
-            folders.append(path if target.parent.exists() else path.parent)
+            # The pages of a local index name files beside it. No folder of the top, as /opt.
+            alone = target.parent.exists() or len(path.parts) < 4
+            folders.append(path if alone else path.parent)
         elif path.is_file() and not target.exists():
             _write(target, path.read_bytes())
     return sorted(set(folders))
@@ -119,12 +121,13 @@ def _copy_apt(root: Path) -> None:
     (root / "etc/apt/apt.conf.d/99mmdebstrap").unlink(missing_ok=True)
     owned = packaged_files(_DPKG_INFO)
     for name in _APT:
-        place = Path("/etc/apt") / name
+        place = _APT_FOLDER / name
         files: Sequence[Path] = sorted(place.iterdir()) if place.is_dir() else [place]
         for path in files:
             if path.is_file() and str(path) not in owned:
-                _write(root / path.relative_to("/"), path.read_bytes())
-                shutil.copymode(path, root / path.relative_to("/"))
+                target = root / "etc/apt" / path.relative_to(_APT_FOLDER)
+                _write(target, path.read_bytes())
+                shutil.copymode(path, target)
 
 
 def packaged_files(info: Path) -> set[str]:
@@ -133,5 +136,5 @@ def packaged_files(info: Path) -> set[str]:
         line
         for path in info.glob("*.list")
         for line in path.read_text(errors="replace").splitlines()
-        if line.startswith("/etc/apt/")
+        if line.startswith(f"{_APT_FOLDER}/")
     }

@@ -14,6 +14,7 @@ from harness import (
     bench_plan,
     check,
     distribution,
+    fresh,
     module,
     packages,
     runner,
@@ -148,6 +149,7 @@ def test_last_line_counts_everything(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     guest_run(monkeypatch, GOOD)
+    monkeypatch.setattr(check, "fresh_room", lambda *_: StepResult(MODULE, Counts(), 0.0, ""))
     monkeypatch.setattr(check, "module_builds", lambda *_: StepResult(MODULE, Counts(), 0.0, ""))
     monkeypatch.setattr(check, "benchmark", lambda *_: StepResult(MODULE, Counts(), 0.0, ""))
     monkeypatch.setattr(check, "guest_samples", lambda *_: StepResult(MODULE, Counts(), 0.0, ""))
@@ -158,6 +160,15 @@ def test_last_line_counts_everything(
     with pytest.raises(TestsFailedError):
         check.check()
     assert capsys.readouterr().out.splitlines()[-1] == "1 passed, 1 failed, 1 skipped"
+
+
+def test_fresh_room_is_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fresh, "for_check", lambda: fresh.Checked(failed=1, output="E: no bc"))
+    result = check.fresh_room([], [])
+    assert (result.counts, result.output) == (Counts(failed=1), "E: no bc")
+    monkeypatch.setattr(fresh, "for_check", lambda: fresh.Checked(skipped=1, note="no unshare"))
+    result = check.fresh_room([], [])
+    assert (result.counts, result.note) == (Counts(skipped=1), "no unshare")
 
 
 def bench_run(
