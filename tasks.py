@@ -16,6 +16,7 @@ _VARIANT = "kernel variants by name, comma-separated: stock, off, base, passthro
 _MATRIX = "options to cross, comma-separated: passthrough,defrag gives four variants"
 _KERNEL = "kernels by name, comma-separated: linux-2.2.12, linux-6.1"
 _SOURCE = "NAME=PATH: use this archive or unpacked tree for the upstream source NAME (repeatable)"
+_REQUIRE = "NAME: fail if this kernel is not tested, or this archive not there (repeatable)"
 _JOBS = "how many things to do at once (default: the number of processors)"
 
 
@@ -25,12 +26,20 @@ def _end_with(status: int) -> None:
         raise Exit(code=status)
 
 
-@task(help={"check-only": "say what is missing, install nothing"})
+@task(
+    help={
+        "check-only": "say what is missing, install nothing",
+        "print-packages": "print the packages that setup would install on a host that has none",
+    }
+)
 @reports_errors
-def setup(_context: Context, check_only: bool = False) -> None:
+def setup(_context: Context, check_only: bool = False, print_packages: bool = False) -> None:
     """Install what the host lacks, saying what and why first; without root, print the command."""
     from harness import host
 
+    if print_packages:
+        host.print_packages()
+        return
     host.setup(check_only=check_only)
 
 
@@ -98,7 +107,7 @@ def build_image(_context: Context, source: list[str], jobs: int = 0) -> None:
         "jobs": "how many guests to run at once (default: two a processor)",
         "keep": "leave the guests running, and print how to log in",
         "source": _SOURCE,
-        "require": "NAME: fail if the kernel NAME (linux-2.2.12) cannot be tested (repeatable)",
+        "require": _REQUIRE,
         "seed": "the order of the tests, as an earlier run printed it (default: a new one)",
     },
 )
@@ -151,7 +160,7 @@ def report(_context: Context, run: str | None = None) -> None:
 
 @task(
     iterable=["source", "require"],
-    help={"source": _SOURCE, "require": "NAME: fail if the kernel NAME cannot be tested"},
+    help={"source": _SOURCE, "require": _REQUIRE},
 )
 @reports_errors
 def check(_context: Context, source: list[str], require: list[str]) -> None:

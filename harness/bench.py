@@ -26,12 +26,15 @@ from harness import (
     kernels,
     session,
     terminal,
+    upstream,
     variants,
 )
 from harness.bench_guest import Sample
 from harness.bench_plan import Measurement, Plan
-from harness.errors import MissingSourceError, UserError
+from harness.bootable import Bootable
+from harness.errors import InfrastructureError, MissingSourceError, UnavailableError, UserError
 from harness.machine import Machine
+from harness.variants import Variant
 
 JSON = "bench.json"
 SUMMARY = "summary.txt"
@@ -49,11 +52,12 @@ class Request:
 
 @dataclass
 class Run:
-    """What has been measured, on which guests; kernels that could not be had, and why."""
+    """What has been measured, on which guests; what could not be had, or built, and why."""
 
     request: Request
     samples: dict[Measurement, list[Sample]]
     not_run: dict[str, str]
+    not_built: dict[str, str]
     accelerators: dict[str, str]
 
 
@@ -69,7 +73,8 @@ def bench(
     """Measure, print the table, and leave table, JSON and chart in the run's folder.
 
     Raises UserError for options that make no sense, MissingSourceError if no kernel could be had,
-    GuestError if a guest is lost or a packet is.
+    GuestError if a guest is lost or a packet is; InfrastructureError, at the end, if a kernel could
+    not be built.
     """
     plan = bench_plan.load()
     rows = bench_plan.measurements(plan, variants.select(variant, None, kernel))
@@ -82,6 +87,8 @@ def bench(
     done = run(request, plan, folder)
     write(folder, plan, done)
     terminal.show(f"run: {folder}")
+    if done.not_built:
+        raise InfrastructureError(f"not built: {', '.join(done.not_built)}")
 
 
 def _seconds(text: str | None) -> float:
@@ -97,7 +104,7 @@ def _seconds(text: str | None) -> float:
 def run(request: Request, plan: Plan, folder: Path) -> Run:
     """Boot a guest for each variant, and measure all rows in each round."""
     program = bench_load.build()
-    done = Run(request, {row: [] for row in request.rows}, {}, {})
+    done = Run(request, {row: [] for row in request.rows}, {}, {}, {})
     with ExitStack() as stack:
         guests = _boot(request, plan, folder, done, stack)
         rows = [row for row in request.rows if row.variant.name in guests]
@@ -113,18 +120,9 @@ def run(request: Request, plan: Plan, folder: Path) -> Run:
 def _boot(
     request: Request, plan: Plan, folder: Path, done: Run, stack: ExitStack
 ) -> dict[str, Machine]:
-    wanted = {row.variant.name: row.variant for row in request.rows}
-    missing = bootable.missing(request.given)
     guests: dict[str, Machine] = {}
-    userlands: dict[str, bootable.Userland] = {}
-    for name, variant in wanted.items():
-        row = kernels.named(variant.kernel)
-        if row.sources and missing:
-            done.not_run[row.name] = "\n".join(map(str, missing))
-            continue
-        if row.name not in userlands:
-            userlands[row.name] = bootable.userland(row, request.given, upstream=not missing)
-        built = userlands[row.name].boot(variant)
+    for variant, built in _build(request, done):
+        name = variant.name
         machine = stack.enter_context(Machine(session.machine_spec(built, folder / name)))
         bench_guest.prepare(machine, bench_plan.modules(plan, variant))
         if any(row.variant == variant and row.datagram.wires == "memory" for row in request.rows):
@@ -133,9 +131,36 @@ def _boot(
         done.accelerators[name] = machine.accelerator
         guests[name] = machine
     if not guests:
-        raise missing[0] if missing else MissingSourceError("no kernel can be had")
+        if done.not_built:
+            raise InfrastructureError("\n".join(done.not_built.values()))
+        raise MissingSourceError("\n".join(done.not_run.values()))
     done.samples = {row: [] for row in request.rows if row.variant.name in guests}
     return guests
+
+
+def _build(request: Request, done: Run) -> list[tuple[Variant, Bootable]]:
+    """What the variants boot that could be had and built; of the others, why not goes to `done`."""
+    wanted = {row.variant.name: row.variant for row in request.rows}
+    found = upstream.look(request.given)
+    upstream.tell(found.missing)
+    userlands: dict[str, bootable.Userland] = {}
+    built = []
+    for name, variant in wanted.items():
+        row = kernels.named(variant.kernel)
+        if row.name in done.not_run or row.name in done.not_built:
+            continue
+        what = row.name
+        try:
+            found.require(row)
+            if row.name not in userlands:
+                userlands[row.name] = bootable.userland(row, request.given, found.missing)
+            what = name
+            built.append((variant, userlands[row.name].boot(variant)))
+        except UnavailableError as error:
+            done.not_run[row.name] = str(error)
+        except InfrastructureError as error:
+            done.not_built[what] = str(error)
+    return [row for row in built if row[0].kernel not in done.not_run]
 
 
 def write(folder: Path, plan: Plan, done: Run) -> None:
@@ -147,6 +172,7 @@ def write(folder: Path, plan: Plan, done: Run) -> None:
         bench_result.rows(done.samples),
         bench_result.compare(done.samples, plan.comparisons),
         done.not_run,
+        done.not_built,
     )
     with (folder / SUMMARY).open("w", encoding="utf-8") as stream:
         plain = Console(file=stream, width=160, highlight=False)
@@ -162,4 +188,5 @@ def _circumstances(done: Run) -> dict[str, Any]:
         "rounds": done.request.rounds,
         "seconds": done.request.seconds,
         "not_run": done.not_run,
+        "not_built": done.not_built,
     }

@@ -13,7 +13,10 @@ from harness.bench_result import FIGURES, Compared, Row, Spread
 
 
 def render(
-    rows: Sequence[Row], compared: Sequence[Compared], not_run: Mapping[str, str]
+    rows: Sequence[Row],
+    compared: Sequence[Compared],
+    not_run: Mapping[str, str],
+    not_built: Mapping[str, str],
 ) -> list[RenderableType]:
     """Each measurement by variant and datagram, then the comparisons, then what is missing."""
     parts: list[RenderableType] = [table(rows)]
@@ -21,6 +24,8 @@ def render(
         parts += ["", comparison_table(compared)]
     for kernel, reason in not_run.items():
         parts += ["", Text(f"{kernel}: NOT RUN\n{reason}", style="bold yellow")]
+    for name, reason in not_built.items():
+        parts += ["", Text(f"{name}: NOT BUILT\n{reason}", style="bold red")]
     return parts
 
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,13 +19,11 @@ from harness import (
     module,
     parts,
     rebuilt,
-    releases,
-    sources,
     terminal,
+    upstream,
     variants,
 )
 from harness.distribution import Distributed
-from harness.errors import MissingSourceError
 from harness.image import Image
 from harness.kernels import Kernel
 from harness.variants import Variant
@@ -39,7 +37,8 @@ class Bootable:
     """A variant's kernel and the guest's image for it.
 
     `objects` holds net/ipv4/*.o and `system_map` the kernel's symbols, of a kernel that was built
-    here. `seconds` went into the kernel, or into the module and the image made for it.
+    here. `seconds` went into the kernel, or into the module and the image made for it. `packed` is
+    the kernel in the form that boots later and is put back sooner, if there is another.
     """
 
     kernel: Kernel
@@ -50,18 +49,28 @@ class Bootable:
     cached: bool
     system_map: Path | None = None
     objects: Path | None = None
+    packed: Path | None = None
+
+    def kernel_for(self, *, long: bool) -> Path:
+        """The file to boot, for a long row of tests or a short one.
+
+        Before each `loadvm` QEMU resets the machine and writes what it loaded itself again: all of
+        an ELF kernel, whose translated code is thrown away block by block. It costs 75 ms, under
+        TCG (2 cores, QEMU 7.2); a packed kernel's code is the guest's own, but unpacking takes 3 s.
+        """
+        return self.packed if long and self.packed else self.bzimage
 
 
-def userland(row: Kernel, given: Sequence[str] = (), *, upstream: bool = True) -> Userland:
+def userland(row: Kernel, given: Sequence[str] = (), without: Collection[str] = ()) -> Userland:
     """What all variants of a kernel have in their image.
 
-    `upstream` says whether upstream's archives are at hand, which the reference cannot do without.
-    Raises InfrastructureError and MissingSourceError as image.build does.
+    `without` are upstream sources that are not at hand. Raises InfrastructureError and
+    MissingSourceError as image.build does.
     """
     emulator.require(row.hardware.program)
     if row.sources:
-        return Userland(row, tuple(given), image.build(given=given), ())
-    built = tuple(image.userland(given=given, upstream=upstream))
+        return Userland(row, tuple(given), image.build(given=given, without=without), ())
+    built = tuple(image.userland(given=given, without=without))
     return Userland(row, tuple(given), None, built)
 
 
@@ -108,30 +117,31 @@ class Userland:
         parameters = [f"{name}={int(name in variant.options)}" for name in _OPTIONS]
         packed = initramfs.build(self.kernel, found, self.parts, made, parameters if made else ())
         seconds = found.seconds + packed.seconds + (made.seconds if made else 0.0)
-        return Bootable(self.kernel, variant, found.image, packed, seconds, seconds == 0.0)
+        return Bootable(
+            self.kernel,
+            variant,
+            found.image,
+            packed,
+            seconds,
+            seconds == 0.0,
+            packed=found.packed,
+        )
 
 
 def _distributed(row: Kernel) -> Distributed:
     return rebuilt.obtain(row) if row.source_package else distribution.obtain(row)
 
 
-def missing(given: Sequence[str] = ()) -> list[MissingSourceError]:
-    """What of upstream's archives is not here, and cannot be downloaded."""
-    known = releases.load()
-    lacking = []
-    for name in kernels.named(kernels.REFERENCE).sources:
-        try:
-            sources.locate(known[name], given)
-        except MissingSourceError as error:
-            lacking.append(error)
-    return lacking
-
-
 def build(variant: Variant, given: Sequence[str] = ()) -> Bootable:
-    """What one variant boots. Raises InfrastructureError and MissingSourceError."""
+    """What one variant boots; says what it has to do without.
+
+    Raises InfrastructureError and MissingSourceError.
+    """
     row = kernels.named(variant.kernel)
-    upstream = bool(row.sources) or not missing(given)
-    return userland(row, given, upstream=upstream).boot(variant)
+    found = upstream.look(given)
+    found.require(row)
+    upstream.tell(found.missing)
+    return userland(row, given, found.missing).boot(variant)
 
 
 def build_and_print(

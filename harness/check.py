@@ -3,15 +3,10 @@
 
 from __future__ import annotations
 
-import os
 import secrets
-import subprocess
-import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from xml.etree import ElementTree
+from dataclasses import replace
 
 from rich.table import Table
 
@@ -30,126 +25,30 @@ from harness import (
     variants,
     worker,
 )
-from harness.errors import HarnessError, TestsFailedError, UnavailableError
+from harness.check_steps import Counts, Step, StepResult, run_step, steps
+from harness.errors import (
+    HarnessError,
+    InfrastructureError,
+    TestsFailedError,
+    UnavailableError,
+    UserError,
+)
 from harness.request import Request, default_jobs
 from harness.variants import Variant
 from harness.verdict import Verdict
 
-# The slowest step, the unit tests, ends within a minute on two cores.
-STEP_SECONDS = 600.0
 # Each way of the benchmark is measured once on each kind of wires, with one kind of datagram.
 BENCH_DATAGRAMS, BENCH_SECONDS = "1400,memory-1400", 0.05
-
-
-@dataclass(frozen=True)
-class Step:
-    """One tool over the whole checkout; its exit status 0 means passed."""
-
-    name: str
-    argv: tuple[str, ...]
-    junit: Path | None = None
-
-
-@dataclass(frozen=True)
-class Counts:
-    """How many tests passed, failed, and were skipped. A tool counts as one test."""
-
-    passed: int = 0
-    failed: int = 0
-    skipped: int = 0
-
-    def __add__(self, other: Counts) -> Counts:
-        return Counts(
-            self.passed + other.passed, self.failed + other.failed, self.skipped + other.skipped
-        )
-
-    def __str__(self) -> str:
-        return f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
-
-
-@dataclass(frozen=True)
-class StepResult:
-    """What came of a step: counts, seconds, its output if it failed, and what the end must say."""
-
-    step: Step
-    counts: Counts
-    seconds: float
-    output: str
-    note: str = ""
-
-
-def steps(folder: Path) -> tuple[Step, ...]:
-    """The steps that need no guest; results are written to `folder`."""
-    python = (sys.executable, "-m")
-    junit = folder / "unit.xml"
-    return (
-        Step("ruff check", (*python, "ruff", "check", "--no-cache")),
-        Step("ruff format", (*python, "ruff", "format", "--check", "--no-cache")),
-        Step("mypy --strict", (*python, "mypy", "--strict", f"--cache-dir={os.devnull}")),
-        Step(
-            "unit tests",
-            (*python, "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={junit}"),
-            junit,
-        ),
-    )
-
-
-def run_step(step: Step, root: Path = paths.ROOT) -> StepResult:
-    """Run one step in `root`. A tool that cannot run or gives no result has failed."""
-    begin = time.monotonic()
-    if step.junit is not None:
-        step.junit.unlink(missing_ok=True)
-    try:
-        done = subprocess.run(
-            step.argv,
-            cwd=root,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            timeout=STEP_SECONDS,
-            check=False,
-        )
-        status, output = done.returncode, done.stdout
-    except OSError as error:
-        status, output = -1, f"cannot start {step.argv[0]}: {error.strerror}"
-    except subprocess.TimeoutExpired as error:
-        # With text=True the partial output is bytes all the same (a quirk of subprocess).
-        partial = error.stdout.decode(errors="replace") if error.stdout else ""
-        status, output = -1, f"{partial}\nstill running after {STEP_SECONDS:g} s"
-    counts = Counts(passed=1) if status == 0 else Counts(failed=1)
-    if step.junit is not None:
-        counts = from_junit(step.junit, counts)
-    return StepResult(step, counts, time.monotonic() - begin, output if counts.failed else "")
-
-
-def from_junit(file: Path, otherwise: Counts) -> Counts:
-    """Counts of a JUnit file; `otherwise` when it is not there, cannot be read, or has no test.
-
-    Never fewer failures than `otherwise` has: a tool that failed is not made good by its file.
-    """
-    try:
-        suites = list(ElementTree.parse(file).getroot().iter("testsuite"))  # noqa: S314 (our own)
-    except (OSError, ElementTree.ParseError):
-        return Counts(failed=1)
-
-    def total(attribute: str) -> int:
-        return sum(int(suite.get(attribute, "0")) for suite in suites)
-
-    tests, skipped = total("tests"), total("skipped")
-    failed = max(total("failures") + total("errors"), otherwise.failed)
-    if tests == 0:
-        return Counts(failed=1)
-    return Counts(max(0, tests - failed - skipped), failed, skipped)
 
 
 def check(given: Sequence[str] = (), require: Sequence[str] = ()) -> None:
     """Run everything, and print a summary whose last line counts it.
 
-    Raises TestsFailedError if anything failed, or if a kernel named by `require` was not tested.
+    Raises TestsFailedError if anything failed, or if what `require` names was not there; else
+    InfrastructureError if something could not be built. UserError for what cannot be required.
     """
-    runner.check_required(require)
+    tested = [row for row in variants.select() if row.checked or row.sample]
+    runner.check_required(require, tested)
     folder = paths.BUILD / "check"
     folder.mkdir(parents=True, exist_ok=True)
     results = []
@@ -168,6 +67,8 @@ def check(given: Sequence[str] = (), require: Sequence[str] = ()) -> None:
     terminal.show(f"\n{total}")
     if total.failed:
         raise TestsFailedError("")
+    if total.unbuilt:
+        raise InfrastructureError("")
 
 
 def module_builds(_given: Sequence[str], require: Sequence[str]) -> StepResult:
@@ -217,9 +118,15 @@ def benchmark(given: Sequence[str], _require: Sequence[str]) -> StepResult:
     try:
         done = bench.run(request, plan, session.new_folder("bench"))
         measured = sum(bool(samples) for samples in done.samples.values())
-        counts = Counts(passed=measured, skipped=len(rows) - measured)
+        broken = len(done.not_built)
+        counts = Counts(passed=measured, skipped=len(rows) - measured, unbuilt=broken)
+        output = "\n".join(f"{name}: NOT BUILT\n{why}" for name, why in done.not_built.items())
     except UnavailableError:
         pass
+    except UserError as error:
+        counts, output = Counts(failed=1), f"the benchmark cannot be run: {error}"
+    except InfrastructureError as error:
+        counts, output = Counts(unbuilt=1), f"the benchmark cannot be run: {error}"
     except HarnessError as error:
         counts, output = Counts(failed=1), f"the benchmark does not measure: {error}"
     return StepResult(Step("benchmark", ()), counts, time.monotonic() - begin, output)
@@ -265,33 +172,47 @@ def _guests(
         result = runner.run(request)
         terminal.show(report.render(result.events, result.folder))
         counts = Counts(*result.verdict.counts)
-        if result.verdict.variants and not result.verdict.passed:
+        if result.verdict.word == "FAIL":
             # What belongs to no test, as a guest that did not boot, is a failure too.
             counts = Counts(counts.passed, max(1, counts.failed), counts.skipped)
+        counts += Counts(unbuilt=len(result.verdict.not_built))
+        lacking = _lacking(result.verdict, require, chosen)
+        counts += Counts(failed=len(lacking))
         if result.verdict.not_run:
             absent = {row.kernel for row in result.verdict.not_run}
             rows = [variant for variant in request.variants if variant.kernel in absent]
             untested = len(worker.collect(paths.GUEST_TESTS, expression)) * len(rows)
-            counts += Counts(failed=len(absent.intersection(require)), skipped=untested)
-            note = _not_run(result.verdict, require)
+            counts += Counts(skipped=untested)
+        note = _note(result.verdict, lacking)
+    except InfrastructureError as error:
+        counts, output = Counts(unbuilt=1), f"the {name} could not run: {error}"
     except HarnessError as error:
         counts, output = Counts(failed=1), f"the {name} could not run: {error}"
     return StepResult(Step(name, ()), counts, time.monotonic() - begin, output, note)
 
 
-def _not_run(verdict: Verdict, require: Sequence[str]) -> str:
+def _lacking(verdict: Verdict, require: Sequence[str], chosen: Sequence[Variant]) -> list[str]:
+    """What of that which is required was not there for the variants `chosen`, in words."""
+    own = {row.kernel for row in chosen}
+    known = kernels.load()
+    return runner.unmet(verdict, [name for name in require if name not in known or name in own])
+
+
+def _note(verdict: Verdict, lacking: Sequence[str]) -> str:
     notes = []
     for row in verdict.not_run:
         what = "The reference, " if row.kernel == kernels.REFERENCE else "The kernel "
         notes.append(f"{what}{row.kernel}, was NOT RUN: something is missing.\n{row.reason}")
-        if row.kernel in require:
-            notes.append(f"It was required (--require {row.kernel}), so this is a failure.")
-    return "\n".join(notes)
+    for reason, names in verdict.unbuilt.items():
+        notes.append(f"{', '.join(names)}: NOT BUILT\n{reason}")
+    return "\n".join([*notes, *verdict.done_without, *(f"{line}: a failure." for line in lacking)])
 
 
 def _say(result: StepResult) -> None:
     verdict = "FAILED" if result.counts.failed else "passed"
-    if not result.counts.failed and not result.counts.passed:
+    if not result.counts.failed and result.counts.unbuilt:
+        verdict = "NOT BUILT"
+    elif not result.counts.failed and not result.counts.passed:
         verdict = "NOT RUN"
     terminal.say(f"{result.step.name}: {verdict} in {result.seconds:.1f} s")
     if result.output:
@@ -301,9 +222,10 @@ def _say(result: StepResult) -> None:
 def _table(results: Sequence[StepResult]) -> Table:
     grid = Table(box=None, pad_edge=False, header_style="bold")
     grid.add_column("check", no_wrap=True)
-    for heading in ("passed", "failed", "skipped", "seconds"):
+    for heading in ("passed", "failed", "skipped", "not built", "seconds"):
         grid.add_column(heading, justify="right", no_wrap=True)
     for result in results:
-        counts = (result.counts.passed, result.counts.failed, result.counts.skipped)
+        each = result.counts
+        counts = (each.passed, each.failed, each.skipped, each.unbuilt)
         grid.add_row(result.step.name, *map(str, counts), f"{result.seconds:.1f}")
     return grid

@@ -16,6 +16,8 @@ from harness.errors import InfrastructureError
 
 LOG_TAIL_LINES = 12
 
+_KEPT = ("PATH", "TMPDIR")
+
 # What is running now, in any thread.
 _running: set[subprocess.Popen[bytes]] = set()
 
@@ -28,9 +30,12 @@ def run(
     seconds: float,
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
+    inherit: bool = False,
     stdin: bytes = b"",
 ) -> None:
-    """Run `argv`, its output appended to `log`; `env` is added to the environment.
+    """Run `argv`, its output appended to `log`, in the clean environment, to which `env` is added.
+
+    With `inherit` it has all of the caller's environment, as a program that uses the network must.
 
     Raises InfrastructureError if it cannot be started, ends with a status other than 0 (the end of
     the log is in the message), or is still running after `seconds`; its process group is then
@@ -46,7 +51,7 @@ def run(
             process = subprocess.Popen(
                 words,
                 cwd=cwd,
-                env={**os.environ, **(env or {})},
+                env={**(os.environ if inherit else clean()), **(env or {})},
                 stdin=subprocess.PIPE,
                 stdout=stream,
                 stderr=subprocess.STDOUT,
@@ -93,13 +98,14 @@ def new_log(name: str) -> Path:
     return log
 
 
-def untranslated() -> dict[str, str]:
-    """What of the environment is not to be as the caller has it: the words have to be English.
+def clean() -> dict[str, str]:
+    """The environment of every build: where programs and temporary files are, and nothing else.
 
-    The kernel's Makefile unexports LC_ALL, and then perl warns of a locale that is not installed.
+    What is exported for the user's own builds (CC, CFLAGS, ARCH, MAKEFLAGS, KBUILD_OUTPUT,
+    C_INCLUDE_PATH, LD_LIBRARY_PATH, TAR_OPTIONS, ...) is not for these; and words are English.
     """
-    locale = dict.fromkeys((name for name in os.environ if name.startswith("LC_")), "")
-    return locale | {"LC_ALL": "C", "LANG": "C", "LANGUAGE": "", "MAKEFLAGS": ""}
+    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    return {**kept, "LC_ALL": "C", "TZ": "UTC"}
 
 
 def end_all() -> None:

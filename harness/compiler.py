@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The host's C compiler: which one is taken, what it says of itself, whether it has been tried."""
+"""The host's C compiler: which one is taken, what it says of itself, whether it has been tried.
+
+What it compiles, it compiles in command.clean(), as all builds here are.
+"""
 
 from __future__ import annotations
 
@@ -7,39 +10,64 @@ import functools
 import os
 import shutil
 import subprocess
-from pathlib import Path
+import tomllib
+from typing import Any
 
+from harness import command, paths, terminal
 from harness.errors import InfrastructureError
 
-# The first that is there; the environment may name another.
-CANDIDATES = ("gcc-12", "gcc")
+DATA = paths.DATA / "compilers.toml"
+# Names another than those of the data file.
 VARIABLE = "DIVERT_GCC"
-
-# Those with which kernel and image were built and the guest tests passed; 11 on `base` alone.
-TRIED = ("11", "12")
 
 ASK_SECONDS = 30.0
 
 
+def _data() -> dict[str, Any]:
+    return tomllib.loads(DATA.read_text())
+
+
+def candidates() -> list[str]:
+    """The names of which the first in PATH is taken."""
+    return str(_data()["candidates"]).split()
+
+
+def tried() -> list[int]:
+    """The versions with which the reference was built and tested, the oldest first."""
+    return sorted(map(int, _data()["tried"]))
+
+
 def name() -> str:
-    """What to call: the value of DIVERT_GCC, or the first of CANDIDATES in PATH, or the last."""
+    """What to call: the value of DIVERT_GCC, or the first candidate in PATH, or the last."""
     chosen = os.environ.get(VARIABLE)
     if chosen:
         return chosen
-    return next((row for row in CANDIDATES if shutil.which(row)), CANDIDATES[-1])
+    names = candidates()
+    return next((row for row in names if shutil.which(row)), names[-1])
 
 
-def package() -> str:
-    """The Debian package that has it, by its name; with -multilib, that of its 32-bit libraries."""
-    return Path(name()).name
+def for_32_bit() -> list[str]:
+    """The words that compile 32-bit code for this host: the compiler, and flags.
+
+    The headers of the 64-bit libc's architecture come last: Debian's have asm/ there, and
+    /usr/include/asm is a link that only the package gcc-multilib makes, which no cross compiler can
+    be beside. Raises InfrastructureError if the compiler cannot be run.
+    """
+    words = [name(), "-m32"]
+    if triplet := ask("-print-multiarch"):
+        words += ["-idirafter", f"/usr/include/{triplet}"]
+    return words
 
 
 def identity() -> str:
     """Its name and the first line in which it says its version: part of every fingerprint.
 
-    Raises InfrastructureError if it cannot be run.
+    Warns, once, of one that is newer or older than all that were tried. Raises InfrastructureError
+    if it cannot be run.
     """
-    return f"{name()}: {ask('--version')}"
+    identity = f"{name()}: {ask('--version')}"
+    _warn(identity)
+    return identity
 
 
 def ask(question: str) -> str:
@@ -54,7 +82,13 @@ def ask(question: str) -> str:
 def _ask(compiler: str, question: str) -> str:
     try:
         done = subprocess.run(
-            [compiler, question], capture_output=True, text=True, check=True, timeout=ASK_SECONDS
+            [compiler, question],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=ASK_SECONDS,
+            env=command.clean(),
         )
     except (OSError, subprocess.SubprocessError) as error:
         raise InfrastructureError(
@@ -68,15 +102,32 @@ def _remedy() -> str:
     return f"name another: {VARIABLE}=gcc" if named else "run: ./inv setup"
 
 
-def doubted(hint: str) -> str:
-    """The hint of what does not compile, with a word on the compiler if it is none of TRIED.
+def _version() -> int:
+    answer = ask("-dumpversion").partition(".")[0]
+    return int(answer) if answer.isdecimal() else 0
+
+
+def doubt() -> str:
+    """What there is to be said of a compiler beyond those that were tried; empty for any other.
 
     Raises InfrastructureError if the compiler cannot be run.
     """
-    version = ask("-dumpversion").partition(".")[0]
-    if version in TRIED:
-        return hint
+    known, version = tried(), _version()
+    if known[0] <= version <= known[-1]:
+        return ""
     return (
-        f"{hint}\ngcc {version} has not been tried; gcc {' and '.join(TRIED)} has: "
-        f"install gcc-{TRIED[-1]}-multilib, or name another by {VARIABLE}"
+        f"{name()} is version {version}, and versions {known[0]} to {known[-1]} have been tried; "
+        f"{VARIABLE} names another"
     )
+
+
+@functools.cache
+def _warn(_identity: str) -> None:
+    if said := doubt():
+        terminal.say(f"warning: {said}")
+
+
+def doubted(hint: str) -> str:
+    """The hint of what does not compile, with a word on the compiler if there is any doubt."""
+    said = doubt()
+    return f"{hint}\n{said}" if said else hint

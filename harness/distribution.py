@@ -19,7 +19,7 @@ from harness.errors import InfrastructureError, UnavailableError
 from harness.kernels import Kernel
 
 # Counts up when what this module makes of its inputs changes.
-RECIPE = "3"
+RECIPE = "4"
 
 DISTRIBUTION = "debian"
 ARCHITECTURE = "amd64"
@@ -44,7 +44,8 @@ class Headers:
 @dataclass(frozen=True)
 class Distributed:
     """An unpacked kernel. `modules` has the files *.ko that kernels.toml names for it, but for
-    what is built in. `fingerprint` is of its package and of what was taken of it.
+    what is built in. `fingerprint` is of its package and of what was taken of it. `packed` is the
+    same kernel as it was, packed, if `image` is not.
     """
 
     image: Path
@@ -52,6 +53,7 @@ class Distributed:
     headers: Headers
     fingerprint: str
     seconds: float
+    packed: Path | None = None
 
 
 def obtain(kernel: Kernel) -> Distributed:
@@ -68,8 +70,9 @@ def obtain(kernel: Kernel) -> Distributed:
     def make(folder: Path) -> None:
         work = folder / "work"
         packages.unpack(image, work, command.log_of(kernel.name))
-        packed = (work / "boot" / f"vmlinuz-{release}").read_bytes()
-        (folder / "vmlinux").write_bytes(unpacked(packed))
+        packed = work / "boot" / f"vmlinuz-{release}"
+        (folder / "vmlinux").write_bytes(unpacked(packed.read_bytes()))
+        packed.rename(folder / "vmlinuz")
         (folder / "modules").mkdir()
         # In newer releases all that was in /lib is in /usr/lib.
         places = [work / top / "modules" / release for top in ("lib", "usr/lib")]
@@ -80,7 +83,8 @@ def obtain(kernel: Kernel) -> Distributed:
 
     entry = store.obtain("distribution", print_, make, f"the package of {kernel.name}")
     seconds = entry.seconds + found.seconds
-    return Distributed(entry.path / "vmlinux", entry.path / "modules", found, print_, seconds)
+    files = [entry.path / name for name in ("vmlinux", "modules", "vmlinuz")]
+    return Distributed(files[0], files[1], found, print_, seconds, files[2])
 
 
 def headers(kernel: Kernel) -> Headers:

@@ -65,6 +65,27 @@ class NotRun(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SourceMissing(Event):
+    """The upstream source `name` is not at hand: `instead` is what guests have where it would be,
+    and `hint` says where to put it. VariantSelected tells who lacks something for it.
+    """
+
+    name: str
+    title: str
+    instead: str
+    hint: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotBuilt(Event):
+    """`name`, a kernel or a variant, could not be built, so no test of `variants` could run."""
+
+    name: str
+    variants: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class StatementKnown(Event):
     """A statement of SPEC.md as it was when the run began: where it comes from, and its parts.
 
@@ -80,11 +101,15 @@ class StatementKnown(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class VariantSelected(Event):
-    """A variant of the kernel `kernel` is to be tested; `has` in the words of data/statements."""
+    """A variant of the kernel `kernel` is to be tested; `has` in the words of data/statements.
+
+    `lacks` is what it would have, in the same words, with the upstream source that is missing.
+    """
 
     variant: str
     kernel: str
     has: tuple[str, ...]
+    lacks: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,6 +198,8 @@ _TYPES: dict[str, type[Event]] = {
         KernelBuilt,
         ImageBuilt,
         NotRun,
+        SourceMissing,
+        NotBuilt,
         StatementKnown,
         VariantSelected,
         TestsCollected,

@@ -1,81 +1,87 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the host has and lacks, and how it gets what it lacks."""
+"""What the host has and lacks. How it gets what it lacks is in setup.sh, which needs no Python."""
 
 from __future__ import annotations
 
 import os
-import platform
-import shlex
 import shutil
+import ssl
 import subprocess
+import sys
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from rich.table import Table
 
 from harness import command, compiler, paths, terminal
 from harness.errors import InfrastructureError
 
-PROBE_SECONDS = 30.0
-UPDATE_SECONDS = 600.0
-INSTALL_SECONDS = 1800.0
+SCRIPT = paths.ROOT / "harness" / "setup.sh"
 
-_NONINTERACTIVE = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
-# Unattended upgrades hold the lock for minutes after a machine has come up.
-_APT_GET = ("apt-get", "-qy", "-o", "DPkg::Lock::Timeout=300")
+PROBE_SECONDS = 30.0
+# It has deadlines of its own for each apt-get; this is beyond both.
+SETUP_SECONDS = 3700.0
+
+_PYTHON = "python3"
+_CERTIFICATES = "CA certificates"
 
 
 @dataclass(frozen=True)
 class Need:
-    """Something that the host must have, as harness/data/host.toml describes it."""
+    """Something that the host must have, as harness/data/host.toml describes it.
+
+    `compile` is the kind of program that must compile, or empty.
+    """
 
     name: str
-    package: str
     reason: str
     version: tuple[str, ...]
-    flags: tuple[str, ...]
     compile: str
 
 
 def load() -> tuple[Need, ...]:
     """All that the host needs, in the order of the file."""
-    with (paths.DATA / "host.toml").open("rb") as stream:
-        data = tomllib.load(stream)
+    data = tomllib.loads((paths.DATA / "host.toml").read_text())
     return tuple(
-        Need(
-            name,
-            row["package"].format(gcc=compiler.package()),
-            row["reason"],
-            tuple(row.get("version", ())),
-            tuple(row.get("flags", ())),
-            row.get("compile", ""),
-        )
+        Need(name, row["reason"], tuple(row.get("version", ())), row.get("compile", ""))
         for name, row in data.items()
     )
 
 
 def has(need: Need) -> bool:
-    """Whether the host has it: a program in PATH, or a compiler that can compile what it must."""
-    if not need.compile:
-        return where(need) != ""
-    argv = [compiler.name(), *need.flags, "-x", "c", "-", "-o", "/dev/null"]
+    """Whether the host has it: a program in PATH, or a compiler that makes what it must."""
+    if need.compile:
+        return _compiles(need.compile)
+    if need.name == _CERTIFICATES:
+        known = ssl.get_default_verify_paths()
+        return bool(known.cafile) or any(Path(known.capath or os.devnull).glob("*"))
+    return where(need) != ""
+
+
+def _compiles(kind: str) -> bool:
+    """Whether builds and tests find their headers and libraries, with their own flags."""
     try:
+        words = compiler.for_32_bit() if kind == "32-bit" else [compiler.name()]
         done = subprocess.run(
-            argv,
-            input=need.compile.encode(),
+            [*words, str(paths.DATA / "host.c"), "-o", os.devnull],
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             timeout=PROBE_SECONDS,
             check=False,
+            env=command.clean(),
         )
-    except (OSError, subprocess.TimeoutExpired):
+    except (InfrastructureError, OSError, subprocess.TimeoutExpired):
         return False
     return done.returncode == 0
 
 
 def program(need: Need) -> str:
-    """What to call for it; of the compilers, the one that is chosen."""
+    """What to call for it: this Python; of the compilers, the one that is chosen."""
+    if need.name == _PYTHON:
+        return sys.executable
     return compiler.name() if need.name == "gcc" else need.name
 
 
@@ -89,68 +95,52 @@ def missing() -> tuple[Need, ...]:
     return tuple(need for need in load() if not has(need))
 
 
-def install_command(needs: Sequence[Need]) -> list[str]:
-    """The command that installs the packages of `needs` on Debian and Ubuntu."""
-    packages = sorted({need.package for need in needs})
-    return [*_APT_GET, "install", "--no-install-recommends", *packages]
-
-
 def setup(*, check_only: bool = False) -> None:
     """Install what the host lacks, after saying what and why. Says so if it lacks nothing.
 
-    Raises InfrastructureError with the one command to run if this process is not root's, or
-    `check_only` is set; with the programs' names where there is no apt-get; and if apt-get fails.
+    Raises InfrastructureError, after the script has said why: with the one command to run if this
+    process is not root's, or `check_only` is set; where there is no apt-get, and if apt-get fails.
     """
     needs = missing()
-    if not needs:
-        terminal.say("this host has all the programs that are needed")
-        return
-    terminal.say("this host lacks:")
-    for need in needs:
-        terminal.say(f"  {need.name} (package {need.package}): {need.reason}")
-    if platform.machine() not in {"x86_64", "i686"}:
-        raise InfrastructureError(
-            f"compilers for 32-bit x86 code are not packaged for {platform.machine()}",
-            "use an x86-64 machine",
-        )
-    if shutil.which("apt-get") is None:
-        names = ", ".join(need.name for need in needs)
-        raise InfrastructureError(
-            f"this host lacks {names}, and has no apt-get to install them with",
-            "install what has them by this system's own means, then run this again",
-        )
-    if check_only or os.geteuid() != 0:
-        packages = sorted({need.package for need in needs})
-        raise InfrastructureError(
-            f"this host lacks {', '.join(packages)}",
-            f"run: sudo apt-get install {shlex.join(packages)}",
-        )
-    _install(needs)
-    if still := missing():
-        names = ", ".join(f"{need.name} ({need.package})" for need in still)
-        raise InfrastructureError(
-            f"apt-get has installed the packages, and the host still lacks {names}",
-            "see whether they are in PATH: ./inv doctor",
-        )
-    terminal.say("installed; this host has all the programs that are needed")
+    if needs:
+        verb = "install" if os.geteuid() == 0 and not check_only else "explain"
+        argv = _script(verb, [need.name for need in needs])
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, timeout=SETUP_SECONDS, check=False)
+        if done.returncode != 0:
+            raise InfrastructureError("")
+        if still := missing():
+            names = ", ".join(need.name for need in still)
+            raise InfrastructureError(
+                f"apt-get has installed the packages, and the host still lacks {names}",
+                "see whether they are in PATH: ./inv doctor",
+            )
+    compiler.identity()  # which says what is to be said of it
+    terminal.say("this host has all the programs that are needed")
 
 
-def _install(needs: Sequence[Need]) -> None:
-    log = command.log_of("setup")
-    argv = install_command(needs)
-    terminal.say(f"running: {shlex.join(argv)}")
+def _script(verb: str, names: Sequence[str] = ()) -> list[str]:
+    return ["sh", str(SCRIPT), str(paths.DATA), verb, *names]
+
+
+def packages() -> dict[str, str]:
+    """The package that brings each need, by the need's name.
+
+    Raises InfrastructureError if the script cannot be run.
+    """
     try:
-        command.run(
-            [*_APT_GET, "update"],
-            what="apt-get update",
-            log=log,
-            seconds=UPDATE_SECONDS,
-            env=_NONINTERACTIVE,
+        done = subprocess.run(
+            _script("rows"), capture_output=True, text=True, timeout=PROBE_SECONDS, check=True
         )
-    except InfrastructureError as error:
-        # A list that could not be had is often not the one that is needed now.
-        terminal.say(f"{error.message}\ntrying all the same")
-    command.run(argv, what="apt-get install", log=log, seconds=INSTALL_SECONDS, env=_NONINTERACTIVE)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise InfrastructureError(f"{SCRIPT} cannot be run: {error}") from error
+    rows = (line.split("\t") for line in done.stdout.splitlines())
+    return {name: package for name, package, _reason in rows}
+
+
+def print_packages() -> None:
+    """Print the packages of all needs, a line each."""
+    for package in sorted(set(packages().values())):
+        terminal.show(package)
 
 
 def version(need: Need) -> str:
@@ -165,6 +155,7 @@ def version(need: Need) -> str:
             stderr=subprocess.STDOUT,
             timeout=PROBE_SECONDS,
             check=False,
+            env=command.clean(),
         )
     except (OSError, subprocess.TimeoutExpired):
         return ""
@@ -177,9 +168,12 @@ def table() -> Table:
     rows = Table(box=None, pad_edge=False)
     for heading in ("needed", "", "where", "version or package"):
         rows.add_column(heading)
+    names = packages()
     for need in load():
         if has(need):
             rows.add_row(need.name, "ok", where(need), version(need))
         else:
-            rows.add_row(need.name, "[red]missing[/red]", need.reason, f"package {need.package}")
+            rows.add_row(
+                need.name, "[red]missing[/red]", need.reason, f"package {names[need.name]}"
+            )
     return rows

@@ -8,7 +8,7 @@ import gzip
 import tempfile
 import time
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from harness import (
     store,
     sysroot,
     terminal,
+    upstream,
 )
 
 # Counts up when what this module makes of its inputs changes.
@@ -58,19 +59,24 @@ class _Layout:
     inodes: int
 
 
-def build(*, jobs: int = 0, given: Sequence[str] = ()) -> Image:
+def build(*, jobs: int = 0, given: Sequence[str] = (), without: Collection[str] = ()) -> Image:
     """The guest image of this checkout, from the cache or built; `given` is that of --source.
 
-    Raises MissingSourceError without the archives of the kernel or of ipchains; InfrastructureError
-    if a part cannot be downloaded or built, or all of it does not fit into the RAM disk.
+    `without` are upstream sources to do without, as `userland` does. Raises MissingSourceError for
+    any other that is not at hand; InfrastructureError if a part cannot be downloaded or built, or
+    all of it does not fit into the RAM disk.
     """
-    image, _ = _build(jobs=jobs, given=given)
+    image, _ = _build(jobs=jobs, given=given, without=without)
     return image
 
 
 def build_and_print(*, jobs: int, given: Sequence[str]) -> None:
     """`invoke build-image`: build it, and print each part's time and where the image is."""
-    image, built = _build(jobs=jobs, given=given)
+    missing = upstream.look(given).missing
+    if kernel.SOURCE in missing:
+        raise missing[kernel.SOURCE]
+    upstream.tell(missing)
+    image, built = _build(jobs=jobs, given=given, without=missing)
     table = Table("part", "seconds", "where", box=None, pad_edge=False)
     for part in built:
         table.add_row(
@@ -80,9 +86,11 @@ def build_and_print(*, jobs: int, given: Sequence[str]) -> None:
     terminal.show(table)
 
 
-def _build(*, jobs: int, given: Sequence[str]) -> tuple[Image, list[parts.Built]]:
+def _build(
+    *, jobs: int, given: Sequence[str], without: Collection[str]
+) -> tuple[Image, list[parts.Built]]:
     begin = time.monotonic()
-    built = userland(jobs=jobs, given=given)
+    built = userland(jobs=jobs, given=given, without=without)
     secrets = keys.obtain()
     layout = _Layout(**tomllib.loads(parts.DATA.read_text())["image"])
     print_ = fingerprint.of_bytes(
@@ -104,15 +112,15 @@ def _build(*, jobs: int, given: Sequence[str]) -> tuple[Image, list[parts.Built]
 
 
 def userland(
-    *, jobs: int = 0, given: Sequence[str] = (), upstream: bool = True
+    *, jobs: int = 0, given: Sequence[str] = (), without: Collection[str] = ()
 ) -> list[parts.Built]:
     """All parts and the programs, in the order of the data file; two or more at once.
 
-    Without `upstream`, nothing of what is made from upstream's archives: no ipchains, but our own
-    program in its place, and programs compiled with the module's linux/ip_fw.h.
+    Nothing is made from the upstream sources in `without`: there is no ipchains, but our own
+    program in its place; programs are compiled with the module's linux/ip_fw.h, not the kernel's.
     """
     jobs = jobs or parts.processors()
-    wanted = {name: part for name, part in parts.load().items() if upstream or not part.upstream}
+    wanted = {name: part for name, part in parts.load().items() if part.upstream not in without}
     first = wanted.pop("libc")
     parts.fetch(first)
     pending: list[concurrent.futures.Future[Any]] = []
@@ -125,7 +133,8 @@ def userland(
                 pool.submit(parts.build, part, (libc,), jobs=jobs, given=given)
                 for part in wanted.values()
             ]
-            compiled = pool.submit(_build_programs, libc, given, upstream)
+            headers_of = None if kernel.SOURCE in without else given
+            compiled = pool.submit(_build_programs, libc, headers_of, tuple(wanted))
             pending += [*futures, compiled]
             concurrent.futures.wait(pending, return_when=concurrent.futures.FIRST_EXCEPTION)
             for future in pending:
@@ -143,10 +152,12 @@ def userland(
             raise
 
 
-def _build_programs(libc: parts.Built, given: Sequence[str], upstream: bool) -> list[parts.Built]:
-    if upstream:
-        return programs.build(sysroot.combine(libc, kernel.headers(given)))
-    return programs.build(sysroot.of_today(libc), present=())
+def _build_programs(
+    libc: parts.Built, given: Sequence[str] | None, present: Sequence[str]
+) -> list[parts.Built]:
+    if given is None:
+        return programs.build(sysroot.of_today(libc), present)
+    return programs.build(sysroot.combine(libc, kernel.headers(given)), present)
 
 
 def _assemble(

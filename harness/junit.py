@@ -12,7 +12,9 @@ from harness.verdict import Verdict
 
 
 def write(path: Path, events: Sequence[Event], verdict: Verdict) -> None:
-    """Write the run to `path`. Why a variant failed beyond its tests is an error of its own."""
+    """Write the run to `path`. Why a variant failed beyond its tests is an error of
+    its own, and so is what could not be built.
+    """
     root = ElementTree.Element("testsuites", name="divert sockets")
     for row in verdict.variants:
         tests = [e for e in events if isinstance(e, TestFinished) and e.variant == row.variant]
@@ -32,6 +34,14 @@ def write(path: Path, events: Sequence[Event], verdict: Verdict) -> None:
         for reason in broken:
             case = ElementTree.SubElement(suite, "testcase", classname=row.variant, name="session")
             ElementTree.SubElement(case, "error", message=_printable(reason))
+    for unbuilt in verdict.not_built:
+        suite = ElementTree.SubElement(
+            root, "testsuite", name=unbuilt.name, tests="1", failures="0", errors="1", skipped="0"
+        )
+        case = ElementTree.SubElement(suite, "testcase", classname=unbuilt.name, name="build")
+        first = unbuilt.reason.partition("\n")[0]
+        error = ElementTree.SubElement(case, "error", message=_printable(first))
+        error.text = _printable(unbuilt.reason)
     ElementTree.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
 
 

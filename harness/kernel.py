@@ -6,6 +6,7 @@ from __future__ import annotations
 import functools
 import os
 import re
+import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -172,15 +173,12 @@ def keep(tree: Path, folder: Path) -> None:
 
 
 def make_command(*targets: str, jobs: int = 1) -> list[str]:
-    """The command that makes `targets` in a patched tree, whatever the caller's environment holds.
+    """The command that makes `targets` in a patched tree, for the environment command.clean().
 
     docs/toolchain.md explains the variables.
     """
-    keep = [f"{name}={os.environ[name]}" for name in ("PATH", "TMPDIR") if name in os.environ]
-    environment = ["env", "-i", "LC_ALL=C", "TZ=UTC", *keep]
-    gcc = compiler.name()
-    chosen = [f"GCC={gcc}", f"HOSTCC={gcc} -m32"]
-    return [*environment, "make", "ARCH=i386", *chosen, f"-j{jobs}", *targets]
+    chosen = [f"GCC={compiler.name()}", f"HOSTCC={shlex.join(compiler.for_32_bit())}"]
+    return ["make", "ARCH=i386", *chosen, f"-j{jobs}", *targets]
 
 
 def _run(argv: Sequence[str], seconds: float, tree: Path, log: Path) -> None:
@@ -247,6 +245,7 @@ def _other_versions() -> str:
         try:
             done = subprocess.run(
                 argv,
+                env=command.clean(),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from harness import accelerator, login, position, symbols
+from harness import accelerator, login, position, snapshotfile, symbols
 from harness.console import Console
 from harness.deadline import Deadline
 from harness.diagnosis import Diagnosis
@@ -184,7 +184,7 @@ class Machine:
         self.accelerator, self.accelerator_reason = chosen.name, chosen.reason
         near_qmp, far_qmp = _pair(stack, socket.SOCK_STREAM)
         cables = [_pair(stack, socket.SOCK_DGRAM) for _ in LINKS]
-        memory = os.memfd_create("snapshots")
+        memory = snapshotfile.create(spec.folder)
         stack.callback(os.close, memory)
         qemu_spec = QemuSpec(
             kernel=spec.kernel,

@@ -61,9 +61,7 @@ def build(headers: Headers, *, jobs: int = 0) -> Module:
         argv = ["make", "-C", str(work), f"KDIR={headers.path}", "W=1"]
         argv += [f"CC={compiler.name()}", f"-j{jobs or parts.processors()}"]
         try:
-            command.run(
-                argv, what="the module", log=log, seconds=BUILD_SECONDS, env=command.untranslated()
-            )
+            command.run(argv, what="the module", log=log, seconds=BUILD_SECONDS)
         except InfrastructureError as error:
             if not _complaints(log):
                 # make is not there, or did not end: that is all that there is to say.

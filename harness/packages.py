@@ -170,6 +170,7 @@ class _Apt:
                 seconds=APT_SECONDS,
                 cwd=cwd,
                 env={"LC_ALL": "C"},
+                inherit=True,  # its proxy, and where its configuration is
             )
         except InfrastructureError as error:
             raise UnavailableError(

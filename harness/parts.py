@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import tomllib
 from collections.abc import Sequence
@@ -138,23 +139,24 @@ def build(part: Part, needs: Sequence[Built], *, jobs: int, given: Sequence[str]
         binary = folder / "binary"
         if origin.binary:
             packages.unpack(origin.binary, binary, log)
+        # In the cache, since make takes no path with a space, and the checkout may have one.
+        recipe = folder / "recipe"
+        shutil.copytree(part.recipe, recipe)
         out = folder / "out"
         out.mkdir()
         environment = {need.name.upper(): str(need.folder) for need in needs}
         environment |= {
-            "LC_ALL": "C",
             "HOST_CC": compiler.name(),
+            "HOST_CC32": shlex.join(compiler.for_32_bit()),
             "CC": environment.get("LIBC", "") + "/bin/cc",
             "JOBS": str(jobs),
             "OUT": str(out),
-            "RECIPE": str(part.recipe),
+            "RECIPE": str(recipe),
             "BINARY": str(binary),
-            # What was set for the host's programs is not for the guest's.
-            **dict.fromkeys(("CFLAGS", "CPPFLAGS", "LDFLAGS", "LIBS", "MAKEFLAGS"), ""),
         }
         try:
             command.run(
-                [*SHELL, str(part.recipe / "build.sh")],
+                [*SHELL, str(recipe / "build.sh")],
                 what=f"building {part.name} for the guest",
                 log=log,
                 seconds=part.seconds,
@@ -163,7 +165,7 @@ def build(part: Part, needs: Sequence[Built], *, jobs: int, given: Sequence[str]
             )
         except InfrastructureError as error:
             raise InfrastructureError(error.message, compiler.doubted(error.hint)) from error
-        for leftover in (tree, binary):
+        for leftover in (tree, binary, recipe):
             shutil.rmtree(leftover, ignore_errors=True)
 
     entry = store.obtain("part", print_, make, f"{part.name} for the guest")

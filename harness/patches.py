@@ -7,14 +7,13 @@ A part of a series is a folder: `NNNN-what.patch` files, applied in the order of
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import fingerprint, paths
+from harness import command, fingerprint, paths
 from harness.errors import InfrastructureError
 from harness.patchfile import Patch, parse, read, shown
 
@@ -140,14 +139,13 @@ def _refuse_overlaid(part: Series, patch: Patch) -> None:
 
 def _apply_one(patch: Patch, tree: Path, log: Path) -> None:
     name = shown(patch.path)
-    command = ["patch", "-p1", "--fuzz=0", "--batch", "--forward", "--no-backup-if-mismatch"]
-    command += ["--reject-file=-"]
-    environment = {**os.environ, "LC_ALL": "C"}
+    argv = ["patch", "-p1", "--fuzz=0", "--batch", "--forward", "--no-backup-if-mismatch"]
+    argv += ["--reject-file=-"]
     try:
         done = subprocess.run(
-            command,
+            argv,
             cwd=tree,
-            env=environment,
+            env=command.clean(),
             input=patch.data,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

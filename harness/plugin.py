@@ -221,7 +221,8 @@ class _Reporter:
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         names = proves(item)
         self.session.record(item.nodeid).statements = names
-        reason = statements.why_not_applicable(names, self.session.has, self.known)
+        spec = self.session.spec
+        reason = statements.why_skipped(names, self.session.has, self.known, spec.lacks)
         if reason is not None:
             item.stash[_WHY_SKIPPED] = reason
             pytest.skip(reason)

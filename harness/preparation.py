@@ -1,85 +1,119 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What comes before the tests of a run: what cannot be had is told, the rest is built."""
+"""What comes before the tests of a run: the rest is built, and what is not there is told."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from harness import bootable, kernels, statements
-from harness.errors import UnavailableError
-from harness.events import Event, ImageBuilt, KernelBuilt, NotRun, VariantSelected
+from harness import bootable, kernels, releases, sources, upstream
+from harness.bootable import Bootable
+from harness.errors import InfrastructureError, UnavailableError
+from harness.events import (
+    Event,
+    ImageBuilt,
+    KernelBuilt,
+    NotBuilt,
+    NotRun,
+    SourceMissing,
+    VariantSelected,
+)
 from harness.kernels import Kernel
 from harness.request import Request
+from harness.upstream import Upstream
 from harness.variants import Variant
 from harness.worker import WorkerSpec
 
-# What a guest of any kernel has only where upstream's archives are at hand.
-_UPSTREAM = frozenset({"ipchains", "reference-headers"})
+OnEvent = Callable[[Event], None]
 
 
-def prepare(request: Request, folder: Path, on_event: Callable[[Event], None]) -> list[WorkerSpec]:
-    """Build all that can be had, a session for each variant; of a kernel that cannot, tell why.
+def prepare(request: Request, folder: Path, on_event: OnEvent) -> list[WorkerSpec]:
+    """Build all that can be had and built, a session for each variant; of the rest, tell why not.
 
-    Raises InfrastructureError if something does not build.
+    What cannot be had takes its kernel, and so does an image that does not build; any other build
+    that breaks takes its variant. Raises UserError for a mistake in the request.
     """
     wanted = {variant.kernel for variant in request.variants}
     rows = [row for row in kernels.load().values() if row.name in wanted]
-    missing = bootable.missing(request.given)
+    found = upstream.look(request.given)
+    missed: set[str] = set()
     for variant in request.variants:
-        has = _has(variant, upstream=not missing)
-        on_event(VariantSelected(variant=variant.name, kernel=variant.kernel, has=has))
-    specs: list[WorkerSpec] = []
-    for row in rows:
-        if row.sources and missing:
-            on_event(NotRun(kernel=row.name, reason="\n".join(map(str, missing))))
-            continue
-        try:
-            specs += _build(row, request, folder, on_event, upstream=not missing)
-        except UnavailableError as error:
-            on_event(NotRun(kernel=row.name, reason=str(error)))
-    return specs
-
-
-def _has(variant: Variant, *, upstream: bool) -> tuple[str, ...]:
-    has = statements.features(variant)
-    return tuple(sorted(has if upstream else has - _UPSTREAM))
-
-
-def _build(
-    row: Kernel,
-    request: Request,
-    folder: Path,
-    on_event: Callable[[Event], None],
-    *,
-    upstream: bool,
-) -> list[WorkerSpec]:
-    """Build what the chosen variants of one kernel boot."""
-    userland = bootable.userland(row, request.given, upstream=upstream)
-    on_event(ImageBuilt(seconds=userland.seconds, cached=userland.cached))
-    specs = []
-    for variant in request.variants:
-        if variant.kernel != row.name:
-            continue
-        built = userland.boot(variant)
-        on_event(KernelBuilt(variant=variant.name, seconds=built.seconds, cached=built.cached))
-        specs.append(
-            WorkerSpec(
-                variant=variant.name,
-                has=_has(variant, upstream=upstream),
-                folder=str(folder / variant.name),
-                events="",
-                seed=request.seed,
-                keep=request.keep,
-                bzimage=str(built.bzimage),
-                objects=str(built.objects or ""),
-                initrd=str(built.image.initrd),
-                private_key=str(built.image.private_key),
-                host_key=str(built.image.host_key),
-                given=request.given,
-                modules=request.modules,
-                kernel=row.name,
-                processors=variant.processors,
+        lacks = found.lacks(variant)
+        missed |= set(lacks.values())
+        on_event(
+            VariantSelected(
+                variant=variant.name, kernel=variant.kernel, has=found.has(variant), lacks=lacks
             )
         )
-    return specs
+    for name, source in releases.load().items():
+        if name in missed:
+            on_event(
+                SourceMissing(
+                    name=name,
+                    title=source.title,
+                    instead=source.instead,
+                    hint=sources.place(source),
+                )
+            )
+    return [
+        _spec(built, request, folder, found)
+        for row in rows
+        for built in _built(row, request, on_event, found)
+    ]
+
+
+def _built(row: Kernel, request: Request, on_event: OnEvent, found: Upstream) -> list[Bootable]:
+    """What the chosen variants of one kernel boot."""
+    chosen = [variant for variant in request.variants if variant.kernel == row.name]
+    try:
+        found.require(row)
+        return list(_each(row, chosen, request, on_event, found))
+    except UnavailableError as error:
+        on_event(NotRun(kernel=row.name, reason=str(error)))
+    except InfrastructureError as error:
+        names = tuple(variant.name for variant in chosen)
+        on_event(NotBuilt(name=row.name, variants=names, reason=str(error)))
+    return []
+
+
+def _each(
+    row: Kernel,
+    chosen: list[Variant],
+    request: Request,
+    on_event: OnEvent,
+    found: Upstream,
+) -> Iterator[Bootable]:
+    userland = bootable.userland(row, request.given, found.missing)
+    on_event(ImageBuilt(seconds=userland.seconds, cached=userland.cached))
+    for variant in chosen:
+        try:
+            built = userland.boot(variant)
+        except UnavailableError:
+            raise
+        except InfrastructureError as error:
+            on_event(NotBuilt(name=variant.name, variants=(variant.name,), reason=str(error)))
+            continue
+        on_event(KernelBuilt(variant=variant.name, seconds=built.seconds, cached=built.cached))
+        yield built
+
+
+def _spec(built: Bootable, request: Request, folder: Path, found: Upstream) -> WorkerSpec:
+    variant = built.variant
+    return WorkerSpec(
+        variant=variant.name,
+        has=found.has(variant),
+        lacks=found.lacks(variant),
+        folder=str(folder / variant.name),
+        events="",
+        seed=request.seed,
+        keep=request.keep,
+        bzimage=str(built.kernel_for(long=request.long)),
+        objects=str(built.objects or ""),
+        initrd=str(built.image.initrd),
+        private_key=str(built.image.private_key),
+        host_key=str(built.image.host_key),
+        given=request.given,
+        modules=request.modules,
+        kernel=variant.kernel,
+        processors=variant.processors,
+    )

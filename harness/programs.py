@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,10 +43,10 @@ def load() -> tuple[Program, ...]:
     )
 
 
-def build(root: sysroot.Sysroot, present: Sequence[str] = ("ipchains",)) -> list[parts.Built]:
+def build(root: sysroot.Sysroot, present: Collection[str]) -> list[parts.Built]:
     """The programs as usr/bin/<name>, compiled if one or a header beside it has changed.
 
-    Left out are those that are instead of a program that is `present`.
+    Left out are those that are instead of a part of the image that is `present`.
 
     Raises InfrastructureError with the compiler's messages if one does not compile, or compiles
     with a warning where programs.toml wants none.

@@ -141,11 +141,10 @@ class _Recipe:
 
 
 def _environment(work: Path) -> dict[str, str]:
-    """Where make finds the tools that are unpacked in `work`."""
+    """Where make finds the tools that are unpacked in `work`, beside those of the host."""
     usr = work / "usr"
     libraries = str(usr / "lib" / "x86_64-linux-gnu")
     return {
-        **command.untranslated(),
         "PATH": f"{usr / 'bin'}:{os.environ.get('PATH', os.defpath)}",
         "LD_LIBRARY_PATH": libraries,
         "LIBRARY_PATH": libraries,

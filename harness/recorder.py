@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from harness import report, terminal
-from harness.events import Event, GuestLost, SessionFinished, TestFinished, Writer
+from harness.events import Event, GuestLost, NotBuilt, SessionFinished, TestFinished, Writer
 from harness.worker import WorkerSpec
 
 
@@ -27,6 +27,9 @@ class Recorder:
             case GuestLost():
                 first = event.message.partition("\n")[0]
                 terminal.say(f"{event.variant}: guest lost in {event.test}: {first}")
+            case NotBuilt():
+                first = event.reason.partition("\n")[0]
+                terminal.say(f"{event.name}: NOT BUILT: {first}")
             case SessionFinished():
                 failed = self._failed.get(event.variant, 0)
                 how = {0: "passed", 1: f"{failed} failed"}.get(event.status, "cut short")

@@ -15,7 +15,10 @@ from harness.errors import UserError
 
 @dataclass(frozen=True)
 class Source:
-    """An upstream release, as harness/data/sources.toml describes it."""
+    """An upstream release, as harness/data/sources.toml describes it.
+
+    `gives` is what guests have only where it is at hand, `instead` what they have where it is not.
+    """
 
     name: str
     title: str
@@ -28,6 +31,8 @@ class Source:
     version: str
     leave_out: tuple[str, ...]
     written: tuple[str, ...]
+    gives: str = ""
+    instead: str = ""
 
 
 def load() -> dict[str, Source]:
@@ -48,6 +53,8 @@ def load() -> dict[str, Source]:
             version=row["version"]["expected"],
             leave_out=tuple(row["leave_out"]),
             written=tuple(row["written"]),
+            gives=row.get("gives", ""),
+            instead=row.get("instead", ""),
         )
         for name, row in data.items()
     }

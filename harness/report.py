@@ -44,6 +44,10 @@ def render(events: Sequence[Event], folder: Path, *, everything: bool = False) -
         parts += [Text(f"  {test.variant}: {test.test}") for test in more]
     for row in verdict.not_run:
         parts += ["", Text(f"{row.kernel}: NOT RUN\n{row.reason}", style="bold yellow")]
+    for reason, names in verdict.unbuilt.items():
+        parts += ["", Text(f"{', '.join(names)}: NOT BUILT\n{reason}", style="bold red")]
+    for line in verdict.done_without:
+        parts += ["", Text(line, style="bold yellow")]
     parts += ["", *(Text(f"kept: {kept.variant}: {kept.login}") for kept in verdict.kept)]
     parts += [Text(f"report: {folder / statementpage.FOLDER / statementpage.PAGE}")]
     parts += [Text(f"run: {folder}"), _verdict_line(verdict)]
@@ -73,6 +77,8 @@ def table(verdict: Verdict, cells: Sequence[Cell] = ()) -> Table:
         )
     for absent in verdict.not_run:
         grid.add_row(absent.kernel, *["-"] * 7, "", Text("NOT RUN", style="bold yellow"))
+    for broken in verdict.not_built:
+        grid.add_row(broken.name, *["-"] * 7, "", Text("NOT BUILT", style="bold red"))
     return grid
 
 
@@ -139,12 +145,14 @@ def _failure(test: TestFinished) -> Text:
 def _verdict_line(verdict: Verdict) -> Text:
     passed, failed, skipped = verdict.counts
     counts = f"{passed} passed, {failed} failed, {skipped} skipped"
-    absent = ", ".join(row.kernel for row in verdict.not_run)
+    absent = [f"{row.kernel}: NOT RUN" for row in verdict.not_run]
+    without = [f"without {row.name}" for row, _ in verdict.missing]
+    broken = [f"{row.name}: NOT BUILT" for row in verdict.not_built]
     if verdict.passed:
-        told = f" ({absent}: NOT RUN)" if absent else ""
-        return Text(f"PASS: {counts}{told}", style="bold green")
-    word = "FAIL" if verdict.variants else "NOT RUN"
-    return Text(f"{word}: {counts} ({'; '.join(verdict.reasons)})", style="bold red")
+        told = "; ".join([*absent, *without])
+        return Text(f"PASS: {counts}{f' ({told})' if told else ''}", style="bold green")
+    told = "; ".join([*verdict.reasons, *broken])
+    return Text(f"{verdict.word}: {counts} ({told})", style="bold red")
 
 
 def write(folder: Path) -> list[Event]:

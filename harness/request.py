@@ -12,6 +12,9 @@ from harness.variants import Variant
 # A session waits a third of its time, for its guest or for its tests.
 _SESSIONS_PER_PROCESSOR = 2
 
+# From so many tests on, what each restore of the guest costs matters more than its boot.
+_LONG = 60
+
 
 def default_jobs() -> int:
     """How many guests to run at once where nobody says."""
@@ -22,7 +25,8 @@ def default_jobs() -> int:
 class Request:
     """What a run is to do. `jobs` guests run at once; `seed` shuffles the tests.
 
-    `modules` are the files that hold what `expression` selects; none: all are read for it.
+    `modules` are the files that hold what `expression` selects; none: all are read for it. `tests`
+    is how many it selects, 0 where nobody has counted.
     """
 
     variants: tuple[Variant, ...]
@@ -32,6 +36,12 @@ class Request:
     keep: bool = False
     given: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
+    tests: int = 0
+
+    @property
+    def long(self) -> bool:
+        """Whether each guest serves so many tests that a slower boot pays."""
+        return not 0 < self.tests < _LONG
 
     @property
     def command(self) -> str:

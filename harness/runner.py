@@ -19,6 +19,7 @@ from harness import (
     pool,
     preparation,
     qemu,
+    releases,
     report,
     statements,
     terminal,
@@ -27,6 +28,7 @@ from harness import (
 )
 from harness.errors import (
     GuestError,
+    InfrastructureError,
     MissingSourceError,
     TestsFailedError,
     UserError,
@@ -39,6 +41,7 @@ from harness.events import (
 )
 from harness.recorder import Recorder
 from harness.request import Request, default_jobs
+from harness.variants import Variant
 from harness.verdict import Verdict, judge
 
 
@@ -145,10 +148,22 @@ def _qemu_version() -> str:
     return _first(done.stdout)
 
 
-def check_required(require: Sequence[str]) -> None:
-    """Raise UserError if one of the names is no kernel that can be tested."""
+def check_required(require: Sequence[str], chosen: Sequence[Variant]) -> None:
+    """Raise UserError for what is neither an upstream source nor a kernel, and for a kernel of
+    which no variant is `chosen`: what is required has to run.
+    """
+    known = [*kernels.load(), *releases.load()]
     for name in require:
-        kernels.named(name)
+        if name not in known:
+            raise UserError(
+                f"--require {name}: there is no such kernel",
+                f"known: {', '.join(dict.fromkeys(known))}",
+            )
+        if name in kernels.load() and name not in {row.kernel for row in chosen}:
+            raise UserError(
+                f"--require {name}: none of its variants is among those to be tested",
+                f"those are: {', '.join(row.name for row in chosen)}",
+            )
 
 
 def test(
@@ -166,14 +181,15 @@ def test(
     """Run the guest tests that a command line asks for, and print the report.
 
     Raises UserError if the command line asks for what is not there, TestsFailedError if the verdict
-    is not a pass, GuestError if no guest booted at all, MissingSourceError if nothing could run.
+    is not a pass, GuestError if no guest booted at all, InfrastructureError if something could not
+    be built, MissingSourceError if nothing could run or what is required did not.
     """
-    check_required(require)
+    selected = variants.select(variant, matrix, kernel)
+    check_required(require, selected)
     if jobs < 0:
         raise UserError(f"--jobs {jobs}: it has to be 1 or more")
     if seed is not None and not seed.isdecimal():
         raise UserError(f"--seed {seed}: it has to be a number")
-    selected = variants.select(variant, matrix, kernel)
     matching = worker.collect(paths.GUEST_TESTS, expression) if expression else {}
     result = run(
         Request(
@@ -184,6 +200,7 @@ def test(
             keep=keep,
             given=tuple(given),
             modules=tuple(sorted({test.partition("::")[0] for test in matching})),
+            tests=len(matching),
         )
     )
     terminal.show(report.render(result.events, result.folder))
@@ -191,14 +208,29 @@ def test(
 
 
 def raise_for(verdict: Verdict, require: Sequence[str] = ()) -> None:
-    """Raise the error that a verdict amounts to, without words: the report has them.
+    """Raise the error that a verdict amounts to, without words where the report has them.
 
-    A kernel that cannot be had is an error where it is required, or where no other was tested.
+    What ran and failed comes first, then what could not be built. What cannot be had is an error
+    where it is required, or where nothing else was tested.
     """
-    if verdict.not_run and (verdict.passed or not verdict.variants):
-        absent = {row.kernel for row in verdict.not_run}
-        if not verdict.variants or absent.intersection(require):
-            raise MissingSourceError("")
-    if verdict.passed:
-        return
-    raise TestsFailedError("") if verdict.booted else GuestError("")
+    if verdict.word == "FAIL":
+        troubled = any(row.reasons for row in verdict.variants) or not verdict.variants
+        raise GuestError("") if troubled and not verdict.booted else TestsFailedError("")
+    if verdict.not_built:
+        raise InfrastructureError("")
+    if not verdict.variants:
+        raise MissingSourceError("")
+    if lacking := unmet(verdict, require):
+        raise MissingSourceError("; ".join(lacking))
+
+
+def unmet(verdict: Verdict, require: Sequence[str]) -> list[str]:
+    """What is required and was not there, in words: kernels that did not run, missing sources."""
+    missing = {row.name for row, _ in verdict.missing}
+    absent = [name for name in require if name in kernels.load() and name not in verdict.ran]
+    lacking = [f"{name} is required (--require), and no test of it ran" for name in absent]
+    return lacking + [
+        f"{name} is required (--require), and missing"
+        for name in require
+        if name in missing and name not in absent
+    ]

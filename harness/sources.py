@@ -66,8 +66,15 @@ def locate(source: Source, given: Sequence[str] = ()) -> Path:
     indented = "\n".join(f"  {line}" for line in reason.splitlines())
     raise MissingSourceError(
         f"{source.title} is not on this machine and could not be downloaded:\n{indented}",
-        f"put {' or '.join(source.archives)} into {folder}, "
-        f"or name the file: --source {source.name}=PATH",
+        place(source),
+    )
+
+
+def place(source: Source) -> str:
+    """Where to put the archive of `source`, or how to name it."""
+    return (
+        f"put {' or '.join(source.archives)} into {paths.downloads_dir()}, "
+        f"or name the file: --source {source.name}=PATH"
     )
 
 

@@ -116,6 +116,8 @@ def _page(folder: Path, events: Sequence[Event], cells: Sequence[Cell], verdict:
         columns=columns,
         tally=Counter(cell.standing for cell in cells),
         order=standing.ORDER,
+        unbuilt=verdict.unbuilt,
+        done_without=verdict.done_without,
         failures=[_failure(folder, test) for test in verdict.failures],
         anchor=_anchor,
     )

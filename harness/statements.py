@@ -107,12 +107,35 @@ def unmet(wanted: Iterable[str], has: frozenset[str]) -> str | None:
     return None
 
 
-def why_not_applicable(
-    names: Iterable[str], has: frozenset[str], known: Mapping[str, Statement]
+def missing(
+    wanted: Iterable[str], has: frozenset[str], lacks: Mapping[str, str]
+) -> tuple[str, str] | None:
+    """The first need that a guest would meet if nothing were missing, and the source that is.
+
+    `lacks` has the source by what it gives. None where that is not why a need is unmet.
+    """
+    wanted = tuple(wanted)
+    if unmet(wanted, has | lacks.keys()) is not None:
+        return None
+    need = unmet(wanted, has)
+    return None if need is None else (need, lacks[need])
+
+
+def why_skipped(
+    names: Iterable[str],
+    has: frozenset[str],
+    known: Mapping[str, Statement],
+    lacks: Mapping[str, str] | None = None,
 ) -> str | None:
-    """Why a test of these statements has nothing to say about a kernel; None if it has."""
+    """Why a test of these statements has nothing to say about a kernel, or cannot for what its
+    guest `lacks` (see `missing`); None if it has.
+    """
     for name in names:
-        need = unmet(needs(name, known), has)
+        wanted = needs(name, known)
+        lacking = missing(wanted, has, lacks or {})
+        if lacking is not None:
+            return f"not run: {name} needs {lacking[0]}, and {lacking[1]} is missing"
+        need = unmet(wanted, has)
         if need is not None:
             return f"not applicable: {name} needs a kernel with {need}"
     return None

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import fingerprint, kernel, parts, paths, store, terminal
+from harness import command, fingerprint, kernel, parts, paths, store, terminal
 from harness.errors import InfrastructureError, UserError
 
 # Counts up when what this module makes of its inputs changes.
@@ -77,7 +77,7 @@ class Sysroot:
                 stderr=subprocess.STDOUT,
                 timeout=COMPILE_SECONDS,
                 check=False,
-                env={**os.environ, "LC_ALL": "C"},
+                env=command.clean(),
             )
             if done.returncode == 0:
                 partial.replace(output)

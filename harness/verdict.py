@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -16,10 +16,12 @@ from harness.events import (
     GuestLost,
     ImageBuilt,
     KernelBuilt,
+    NotBuilt,
     NotRun,
     RunFinished,
     RunStarted,
     SessionFinished,
+    SourceMissing,
     TestFinished,
     TestsCollected,
     TestStarted,
@@ -53,13 +55,20 @@ class VariantSummary:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A whole run; `reasons` are of the run, or of a variant, whose name they begin with."""
+    """A whole run; `reasons` are of the run, or of a variant, whose name they begin with.
+
+    `not_built` has once each what broke, `missing` the upstream sources that were done without,
+    each with the statements that were not run for it. `ran` are the kernels of which a test ran.
+    """
 
     started: RunStarted | None
     variants: tuple[VariantSummary, ...]
     image: ImageBuilt | None
     failures: tuple[TestFinished, ...]
     not_run: tuple[NotRun, ...]
+    not_built: tuple[NotBuilt, ...]
+    missing: tuple[tuple[SourceMissing, tuple[str, ...]], ...]
+    ran: frozenset[str]
     kept: tuple[GuestKept, ...]
     interrupted: bool
     booted: bool
@@ -68,8 +77,39 @@ class Verdict:
 
     @property
     def passed(self) -> bool:
-        """True when everything that was asked for ran and passed."""
-        return not self.reasons
+        """True when everything that could be had was built, ran and passed."""
+        return not self.reasons and not self.not_built
+
+    @property
+    def word(self) -> str:
+        """PASS; FAIL; or, where nothing that ran has failed, NOT BUILT or NOT RUN."""
+        if self.passed:
+            return "PASS"
+        if self.reasons and (self.variants or not (self.not_built or self.not_run)):
+            return "FAIL"
+        return "NOT BUILT" if self.not_built else "NOT RUN"
+
+    @property
+    def unbuilt(self) -> dict[str, list[str]]:
+        """What could not be built, by the reason: several variants may have one."""
+        found: dict[str, list[str]] = {}
+        for row in self.not_built:
+            found.setdefault(row.reason, []).append(row.name)
+        return found
+
+    @property
+    def done_without(self) -> list[str]:
+        """A line for each upstream source that is missing: what that means, where to put it."""
+        lines = []
+        for row, statements in self.missing:
+            words = [f"{row.title} is missing, so {row.instead}"]
+            if statements:
+                words.append(f"not run for it: {', '.join(statements)}")
+            # A kernel that was not run for it says where to put it.
+            if not any(row.hint in absent.reason for absent in self.not_run):
+                words.append(row.hint)
+            lines.append("; ".join(words))
+        return lines
 
     @property
     def counts(self) -> tuple[int, int, int]:
@@ -85,21 +125,23 @@ class Verdict:
 def judge(events: Sequence[Event]) -> Verdict:
     """The verdict on a stream. What the stream does not show did not happen."""
     started = _last(events, RunStarted)
-    not_run = tuple(_of(events, NotRun))
-    names = _to_be_run(started, not_run, events)
+    not_run, not_built = tuple(_of(events, NotRun)), tuple(_of(events, NotBuilt))
+    kernel_of = {event.variant: event.kernel for event in _of(events, VariantSelected)}
+    names = _to_be_run(started, not_run, not_built, kernel_of)
     expression = started.expression if started else ""
     rows = tuple(_summary(name, events, bool(expression)) for name in names)
     finished = _last(events, RunFinished)
     interrupted = finished is not None and finished.interrupted
     reasons = [f"{row.variant}: {reason}" for row in rows for reason in row.reasons]
-    if not_run and not rows:
+    if not_run and not rows and not not_built:
         reasons = [f"{row.kernel}: NOT RUN" for row in not_run]
     if started is None:
         reasons.append("the run did not start")
     elif rows and not any(row.passed for row in rows):
         reasons.append("no test passed")
+    cells = standing.of(events)
     if not (expression or interrupted or reasons):
-        reasons += _blanks(events, names)
+        reasons += _blanks(cells, names)
     if interrupted:
         reasons.append("interrupted")
     elif finished is None:
@@ -110,6 +152,9 @@ def judge(events: Sequence[Event]) -> Verdict:
         image=_last(events, ImageBuilt),
         failures=tuple(e for e in _of(events, TestFinished) if e.outcome == "failed"),
         not_run=not_run,
+        not_built=not_built,
+        missing=_missing(events, cells),
+        ran=frozenset(kernel_of.get(row.variant, "") for row in rows if row.passed + row.failed),
         kept=tuple(_of(events, GuestKept)),
         interrupted=interrupted,
         booted=_last(events, GuestBooted) is not None,
@@ -119,23 +164,35 @@ def judge(events: Sequence[Event]) -> Verdict:
 
 
 def _to_be_run(
-    started: RunStarted | None, not_run: Sequence[NotRun], events: Sequence[Event]
+    started: RunStarted | None,
+    not_run: Sequence[NotRun],
+    not_built: Sequence[NotBuilt],
+    kernel_of: Mapping[str, str],
 ) -> tuple[str, ...]:
-    """The variants of kernels that could be had.
+    """The variants of kernels that could be had, and were built.
 
     Of the others no session was owed, and saying of each that it did not finish would hide why.
     """
     names = started.variants if started else ()
-    if not not_run:
-        return names
-    kernel_of = {event.variant: event.kernel for event in _of(events, VariantSelected)}
+    unbuilt = {name for row in not_built for name in row.variants}
     absent = {row.kernel for row in not_run}
-    return tuple(name for name in names if kernel_of.get(name, not_run[0].kernel) not in absent)
+    return tuple(
+        name
+        for name in names
+        if name not in unbuilt and not (absent and kernel_of.get(name, not_run[0].kernel) in absent)
+    )
 
 
-def _blanks(events: Sequence[Event], variants: Sequence[str]) -> list[str]:
+def _missing(
+    events: Sequence[Event], cells: Sequence[standing.Cell]
+) -> tuple[tuple[SourceMissing, tuple[str, ...]], ...]:
+    missed = standing.missed(cells)
+    return tuple((event, tuple(missed.get(event.name, ()))) for event in _of(events, SourceMissing))
+
+
+def _blanks(cells: Sequence[standing.Cell], variants: Sequence[str]) -> list[str]:
     """A whole run owes every statement where it applies."""
-    names = standing.blanks(cell for cell in standing.of(events) if cell.variant in variants)
+    names = standing.blanks(cell for cell in cells if cell.variant in variants)
     if not names:
         return []
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""

@@ -10,8 +10,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from harness import kernels, paths
@@ -29,7 +29,8 @@ COLLECT_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class WorkerSpec:
-    """What one session needs to know. `has` is in the words of data/statements.
+    """What one session needs to know. `has` is in the words of data/statements, and so is what the
+    guest `lacks`, each with the upstream source that is missing for it.
 
     `events` is where its events go, a file or a pipe; all else it writes is below `folder`. The
     tests named in `first` run first, in that order, and the others after them only if `rest`;
@@ -57,6 +58,7 @@ class WorkerSpec:
     modules: tuple[str, ...] = ()
     kernel: str = kernels.REFERENCE
     processors: int = 1
+    lacks: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def hardware(self) -> Hardware:

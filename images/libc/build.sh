@@ -8,7 +8,7 @@ lenient="-Wno-error=implicit-function-declaration -Wno-error=implicit-int \
 	-Wno-error=int-conversion -Wno-error=incompatible-pointer-types"
 
 # The makefile has no place for flags that every file needs, but beside the compiler's name.
-gcc="$HOST_CC -m32 -march=i586 -mno-mmx -mno-sse -fno-pie -fno-stack-protector -fcf-protection=none \
+gcc="$HOST_CC32 -march=i586 -mno-mmx -mno-sse -fno-pie -fno-stack-protector -fcf-protection=none \
 	-fno-asynchronous-unwind-tables $lenient -w"
 make -s ARCH=i386 CC="$gcc" bin-i386
 make -s -j"$JOBS" ARCH=i386 STRIP=: CC="$gcc" $(printf 'bin-i386/%s ' $parts)

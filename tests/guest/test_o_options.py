@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import shlex
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -55,7 +56,13 @@ def dialogue(tree: Path, config: str, answers: Mapping[str, str]) -> str:
     argv = kernel.make_command("oldconfig")
     asked = r"[^\n]*\(CONFIG_\w+\) \[[^\]]*\] \(NEW\) "
     process = pexpect.spawn(
-        argv[0], argv[1:], cwd=str(tree), encoding="utf-8", echo=False, timeout=ASK_SECONDS
+        argv[0],
+        argv[1:],
+        cwd=str(tree),
+        env=command.clean(),
+        encoding="utf-8",
+        echo=False,
+        timeout=ASK_SECONDS,
     )
     text = ""
     with process:
@@ -180,14 +187,21 @@ def menus(tree: Path, config: str, plan: list[tuple[str, int]]) -> list[list[str
     folder = tree / "scripts/lxdialog"
     (folder / "Makefile").write_text("all:\n")
     program = folder / "lxdialog"
-    program.write_text(f"#!{sys.executable}\n{LXDIALOG}")
+    script = folder / "lxdialog.py"
+    script.write_text(LXDIALOG)
+    program.write_text(f'#!/bin/sh\nexec {shlex.join([sys.executable, str(script)])} "$@"\n')
     program.chmod(0o755)
     (folder / "plan").write_text(json.dumps(plan))
     (folder / "shown").unlink(missing_ok=True)
     (tree / ".config").write_text(config)
     argv = kernel.make_command("menuconfig")
     with pexpect.spawn(
-        argv[0], argv[1:], cwd=str(tree), encoding="utf-8", timeout=ASK_SECONDS
+        argv[0],
+        argv[1:],
+        cwd=str(tree),
+        env=command.clean(),
+        encoding="utf-8",
+        timeout=ASK_SECONDS,
     ) as process:
         process.expect(pexpect.EOF)
     assert process.exitstatus == 0, process.before

@@ -25,8 +25,10 @@ TOKEN = "0123456789abcdef" * 2
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("agent") / "agent"
     sources = [str(PROGRAMS / name) for name in ("agent.c", "common.c")]
-    flags = ["-m32", "-std=gnu99", "-Wall", "-Wextra", "-Werror"]
-    subprocess.run([compiler.name(), *flags, "-o", str(output), *sources], check=True, timeout=60)
+    flags = ["-std=gnu99", "-Wall", "-Wextra", "-Werror"]
+    subprocess.run(
+        [*compiler.for_32_bit(), *flags, "-o", str(output), *sources], check=True, timeout=60
+    )
     return output
 
 

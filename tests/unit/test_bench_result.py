@@ -96,7 +96,9 @@ def test_the_tables_show_a_line_a_row(capsys: pytest.CaptureFixture[str]) -> Non
     compared = bench_result.compare(
         SAMPLES, [Comparison("slower", ("base", "divert-input"), ("base", "plain"), 0.6)]
     )
-    for part in bench_report.render(bench_result.rows(SAMPLES), compared, {"linux-9": "no file"}):
+    for part in bench_report.render(
+        bench_result.rows(SAMPLES), compared, {"linux-9": "no file"}, {"base": "it broke"}
+    ):
         terminal.show(part)
     text = capsys.readouterr().out
     line = next(line for line in text.splitlines() if "divert on input" in line)
@@ -104,6 +106,7 @@ def test_the_tables_show_a_line_a_row(capsys: pytest.CaptureFixture[str]) -> Non
     assert " ".join(line.split()) == f"divert on input {figures}"
     assert "0.60 MISSED" in text
     assert "linux-9: NOT RUN\nno file" in text
+    assert "base: NOT BUILT\nit broke" in text
 
 
 def test_rows_of_a_variant_and_datagram_come_together() -> None:

@@ -5,15 +5,13 @@ from __future__ import annotations
 
 import gzip
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from harness import bootable, distribution, image, kernels, paths, variants
+from harness import bootable, distribution, kernels, variants
 from harness.distribution import Distributed
-from harness.errors import InfrastructureError, MissingSourceError, UnavailableError, UserError
-from harness.image import Image
+from harness.errors import InfrastructureError, MissingSourceError, UnavailableError
 from harness.kernels import Kernel
 from tests.unit.test_cpio import fields
 from tests.unit.toybuilds import Builds, archives
@@ -38,21 +36,23 @@ def test_kernel_that_is_built_here(builds: Builds) -> None:
     built = userland.boot(variants.named("off"))
     assert builds.asked == ["image linux-2.2.12=/x", "kernel off linux-2.2.12=/x"]
     assert (built.kernel.name, built.variant.name) == (kernels.REFERENCE, "off")
-    assert built.bzimage == builds.here / "off/bzImage"
+    assert built.kernel_for(long=False) == builds.here / "off/bzImage"
+    assert built.kernel_for(long=True) == builds.here / "off/bzImage"
     assert built.image.initrd == builds.here / "ext2.gz"
     assert built.objects == builds.here / "off/objects"
     assert built.system_map == builds.here / "off/System.map"
 
 
 def test_kernel_of_a_distribution(builds: Builds) -> None:
-    userland = bootable.userland(kernels.named(MODERN), ("x=y",), upstream=False)
+    userland = bootable.userland(kernels.named(MODERN), ("x=y",), ("linux-2.2.12",))
     built = userland.boot(variants.named(f"{MODERN}:base"))
     assert builds.asked == [
-        "userland upstream=False x=y",
+        "userland without linux-2.2.12 x=y",
         f"package {MODERN}",
         "module 6.1.0-1-amd64",
     ]
-    assert built.bzimage == builds.here / "vmlinux"
+    assert built.kernel_for(long=False) == builds.here / "vmlinux"
+    assert built.kernel_for(long=True) == builds.here / "vmlinuz"
     assert built.image.initrd.is_file()
     assert (built.objects, built.system_map) == (None, None)
 
@@ -131,45 +131,22 @@ def test_package_that_cannot_be_had_is_never_another(
     assert wanted == ["linux-6.12"]
 
 
-def test_what_is_missing_is_told_all_at_once(tmp_path: Path) -> None:
-    kernel_, tool = bootable.missing()
-    assert "Linux 2.2.12 is not on this machine" in kernel_.message
-    assert "ipchains 1.3.9 is not on this machine" in tool.message
-    for error in (kernel_, tool):
-        assert "no network for" in error.message
-        assert str(paths.downloads_dir()) in error.hint
-
-
-def test_nothing_is_missing_where_it_is_given_or_was_downloaded(tmp_path: Path) -> None:
-    (tmp_path / "tree").mkdir()
-    (error,) = bootable.missing([f"linux-2.2.12={tmp_path / 'tree'}"])
-    assert "ipchains" in error.message
-    archives("ipchains-1.3.9.tar.gz")
-    assert bootable.missing([f"linux-2.2.12={tmp_path / 'tree'}"]) == []
-
-
-def test_source_that_is_given_wrongly_is_not_taken_for_a_missing_one(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"there is no .*nowhere"):
-        bootable.missing([f"linux-2.2.12={tmp_path / 'nowhere'}"])
-
-
-def test_kernel_of_a_distribution_needs_none_of_upstreams_archives(builds: Builds) -> None:
+def test_kernel_of_a_distribution_needs_none_of_upstreams_archives(
+    builds: Builds, capsys: pytest.CaptureFixture[str]
+) -> None:
     variant = variants.named(f"{MODERN}:stock")
     bootable.build(variant)
-    assert builds.asked[0] == "userland upstream=False"
+    assert builds.asked[0] == "userland without linux-2.2.12 without ipchains-1.3.9"
+    told = capsys.readouterr().err
+    assert "ipchains 1.3.9 is missing, so our own program is in its place; put " in told
     archives("linux-2.2.12.tar.gz", "ipchains-1.3.9.tar.gz")
     builds.asked.clear()
     bootable.build(variant)
-    assert builds.asked[0] == "userland upstream=True"
+    assert builds.asked[0] == "userland"
 
 
-def test_reference_without_its_archive_is_an_error(
-    builds: Builds, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def build(*, given: Sequence[str]) -> Image:
-        raise bootable.missing(given)[0]
-
-    monkeypatch.setattr(image, "build", build)
+def test_reference_without_its_archive_is_an_error(builds: Builds) -> None:
+    archives("ipchains-1.3.9.tar.gz")
     with pytest.raises(MissingSourceError, match=r"Linux 2\.2\.12"):
         bootable.build(variants.named("base"))
     assert builds.asked == []

@@ -38,8 +38,7 @@ SECONDS = 20.0
 def compile_c(output: Path, sources: list[Path], flags: list[str]) -> str:
     """Compile with the guest's word size; returns the compiler's messages. Fails on an error."""
     command = [
-        compiler.name(),
-        "-m32",
+        *compiler.for_32_bit(),
         "-O2",
         f"-I{PROGRAMS}",
         *flags,

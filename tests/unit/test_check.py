@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from harness import (
     bench_guest,
     bench_plan,
     check,
+    check_steps,
     distribution,
     fresh,
     module,
@@ -23,7 +25,7 @@ from harness import (
     worker,
 )
 from harness.aptsources import Release
-from harness.check import Counts, Step, StepResult
+from harness.check_steps import Counts, Step, StepResult
 from harness.errors import (
     GuestError,
     HarnessError,
@@ -33,7 +35,7 @@ from harness.errors import (
     UnavailableError,
     UserError,
 )
-from harness.events import Event, NotRun, RunFinished, RunStarted
+from harness.events import Event, NotBuilt, NotRun, RunFinished, RunStarted
 from harness.kernels import Kernel
 from harness.request import Request
 from harness.verdict import judge
@@ -47,14 +49,16 @@ def python(script: str) -> tuple[str, ...]:
 
 
 def test_tool_that_passes_and_tool_that_fails(tmp_path: Path) -> None:
-    good = check.run_step(Step("good", python("print('fine')")), tmp_path)
+    good = check_steps.run_step(Step("good", python("print('fine')")), tmp_path)
     assert (good.counts, good.output) == (Counts(passed=1), "")
-    bad = check.run_step(Step("bad", python("print('broken'); raise SystemExit(3)")), tmp_path)
+    bad = check_steps.run_step(
+        Step("bad", python("print('broken'); raise SystemExit(3)")), tmp_path
+    )
     assert (bad.counts, bad.output) == (Counts(failed=1), "broken\n")
 
 
 def test_tool_that_cannot_be_started_has_failed(tmp_path: Path) -> None:
-    missing = check.run_step(Step("missing", (str(tmp_path / "no-such-tool"),)), tmp_path)
+    missing = check_steps.run_step(Step("missing", (str(tmp_path / "no-such-tool"),)), tmp_path)
     assert missing.counts == Counts(failed=1)
     assert "no-such-tool" in missing.output
 
@@ -79,14 +83,14 @@ def test_counts_from_junit(
     script = f"import pathlib; pathlib.Path({str(file)!r}).write_text({content!r})\n"
     script = f"{script if content else ''}raise SystemExit({status})"
     step = Step("unit tests", python(script), file)
-    assert check.run_step(step, tmp_path).counts == expected
+    assert check_steps.run_step(step, tmp_path).counts == expected
 
 
 def test_stale_result_of_an_earlier_run_does_not_count(tmp_path: Path) -> None:
     file = tmp_path / "unit.xml"
     file.write_text('<testsuites><testsuite tests="5"/></testsuites>')
     step = Step("unit tests", python("raise SystemExit(0)"), file)
-    assert check.run_step(step, tmp_path).counts == Counts(failed=1)
+    assert check_steps.run_step(step, tmp_path).counts == Counts(failed=1)
 
 
 STARTED = RunStarted(
@@ -120,22 +124,50 @@ def test_missing_archive_is_a_skip_unless_required(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize(
-    "error",
+    ("error", "counts"),
     [
-        InfrastructureError("a build broke"),
-        GuestError("no guest"),
-        UserError("bad archive"),
+        (GuestError("no guest"), Counts(failed=1)),
+        (UserError("bad archive"), Counts(failed=1)),
+        (InfrastructureError("no room"), Counts(unbuilt=1)),
         # Of a source that is needed besides the kernel's: then it is no skip.
-        MissingSourceError("no dropbear"),
+        (MissingSourceError("no dropbear"), Counts(unbuilt=1)),
     ],
 )
-def test_anything_else_that_keeps_them_from_running_is_a_failure(
-    monkeypatch: pytest.MonkeyPatch, error: HarnessError
+def test_anything_else_that_keeps_them_from_running_is_no_pass(
+    monkeypatch: pytest.MonkeyPatch, error: HarnessError, counts: Counts
 ) -> None:
     guest_run(monkeypatch, error)
     result = check.guest_tests([], [])
-    assert result.counts == Counts(failed=1)
+    assert result.counts == counts
     assert error.message in result.output
+
+
+BROKEN = NotBuilt(name="off", variants=("off",), reason="x.c:1: error")
+
+
+def test_what_could_not_be_built_is_counted_and_told_at_the_end(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = replace(STARTED, variants=("base", "off"))
+    guest_run(monkeypatch, (asked, BROKEN, *GOOD[1:]))
+    result = check.guest_tests([], [])
+    assert result.counts == Counts(passed=1, skipped=1, unbuilt=1)
+    assert "off: NOT BUILT\nx.c:1: error" in result.note
+    only_guests(monkeypatch)
+    with pytest.raises(InfrastructureError):
+        check.check()
+    assert capsys.readouterr().out.splitlines()[-1] == "2 passed, 0 failed, 1 skipped, 1 not built"
+    # A failure comes first.
+    monkeypatch.setattr(check, "steps", lambda _: (Step("one", python("raise SystemExit(1)")),))
+    with pytest.raises(TestsFailedError):
+        check.check()
+
+
+def only_guests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of all steps, one tool that passes, and the guest tests."""
+    for name in ("fresh_room", "module_builds", "benchmark", "guest_samples"):
+        monkeypatch.setattr(check, name, lambda *_: StepResult(MODULE, Counts(), 0.0, ""))
+    monkeypatch.setattr(check, "steps", lambda _: (Step("one", python("")),))
 
 
 def test_run_that_did_not_finish_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,11 +181,7 @@ def test_last_line_counts_everything(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     guest_run(monkeypatch, GOOD)
-    monkeypatch.setattr(check, "fresh_room", lambda *_: StepResult(MODULE, Counts(), 0.0, ""))
-    monkeypatch.setattr(check, "module_builds", lambda *_: StepResult(MODULE, Counts(), 0.0, ""))
-    monkeypatch.setattr(check, "benchmark", lambda *_: StepResult(MODULE, Counts(), 0.0, ""))
-    monkeypatch.setattr(check, "guest_samples", lambda *_: StepResult(MODULE, Counts(), 0.0, ""))
-    monkeypatch.setattr(check, "steps", lambda _: (Step("one", python("")),))
+    only_guests(monkeypatch)
     check.check()
     assert capsys.readouterr().out.splitlines()[-1] == "2 passed, 0 failed, 1 skipped"
     monkeypatch.setattr(check, "steps", lambda _: (Step("one", python("raise SystemExit(1)")),))
@@ -183,7 +211,7 @@ def bench_run(
             raise error
         rows = [row for row in request.rows if row.variant.kernel != lacking]
         sample = bench_guest.Sample(1.0, 1.0, (1.0, 1.0, 1.0))
-        return bench.Run(request, {row: [sample] for row in rows}, {}, {})
+        return bench.Run(request, {row: [sample] for row in rows}, {}, {}, {})
 
     monkeypatch.setattr(bench, "run", run)
     monkeypatch.setattr(session, "new_folder", Path)
@@ -223,7 +251,7 @@ def test_benchmark_that_loses_a_packet_is_a_failure(monkeypatch: pytest.MonkeyPa
 
 
 def test_unknown_kernel_cannot_be_required() -> None:
-    with pytest.raises(UserError, match=r"there is no kernel linux-1\.0"):
+    with pytest.raises(UserError, match=r"--require linux-1\.0: there is no such kernel"):
         check.check(require=["linux-1.0"])
 
 

@@ -27,6 +27,33 @@ def test_output_input_and_environment(tmp_path: Path) -> None:
     assert log.read_text().splitlines()[1:] == ["input", "hello", str(tmp_path)]
 
 
+def test_what_is_exported_for_other_builds_is_not_for_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    foreign = [
+        *("CROSS_COMPILE", "KBUILD_OUTPUT", "LLVM", "ARCH", "CC", "CFLAGS", "MAKEFLAGS", "O", "W"),
+        *("KCFLAGS", "C_INCLUDE_PATH", "LD_LIBRARY_PATH", "LC_MESSAGES", "TAR_OPTIONS"),
+    ]
+    for name in foreign:
+        monkeypatch.setenv(name, "theirs")
+    monkeypatch.setenv("LC_ALL", "de_DE")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    log = tmp_path / "log"
+    command.run(["env"], what="trial", log=log, seconds=10, env={"OURS": "1"})
+    assert sorted(log.read_text().splitlines()[1:]) == sorted(
+        ["LC_ALL=C", "OURS=1", f"PATH={os.environ['PATH']}", f"TMPDIR={tmp_path}", "TZ=UTC"]
+    )
+
+
+def test_a_program_of_the_network_has_the_callers_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("https_proxy", "theirs")
+    log = tmp_path / "log"
+    command.run(["env"], what="trial", log=log, seconds=10, env={"LC_ALL": "C"}, inherit=True)
+    assert {"https_proxy=theirs", "LC_ALL=C"} <= set(log.read_text().splitlines())
+
+
 def test_failure_shows_status_and_end_of_its_own_output(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_text("of an earlier command\n")

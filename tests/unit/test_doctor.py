@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ __all__ = ["release"]
 @pytest.fixture
 def needs(release: Release, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A host that must have nothing but a shell."""
+    shutil.copy(paths.ROOT / "harness/data/compilers.toml", paths.DATA)
     path = paths.DATA / "host.toml"
     path.write_text('[sh]\npackage = "dash"\nreason = "runs scripts"\n')
     return path

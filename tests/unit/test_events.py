@@ -23,6 +23,9 @@ ONE_OF_EACH: tuple[events.Event, ...] = (
     events.KernelBuilt(variant="base", seconds=14.5, cached=False),
     events.ImageBuilt(seconds=0.0, cached=True),
     events.NotRun(kernel="linux-2.2.12", reason="no archive"),
+    events.NotBuilt(name="off", variants=("off",), reason="x.c:1: error"),
+    events.SourceMissing(name="a-1", title="a 1", instead="b is there", hint="put it there"),
+    events.VariantSelected(variant="base", kernel="k", has=("divert",), lacks={"a": "a-1"}),
     events.TestsCollected(variant="base", tests=("a.py::one", "a.py::two")),
     events.GuestBooted(variant="base", seconds=1.1, accelerator="tcg"),
     events.GuestLost(variant="base", test="a.py::one", message="oops\nEIP 0"),
@@ -66,7 +69,7 @@ def test_last_line_without_its_end_does_not_count() -> None:
         '{"event": "Nonsense"}\n',
         '{"event": "RunFinished", "mood": "good"}\n',
         '{"event": "SessionFinished", "variant": "base"}\n',
-        events.to_line(ONE_OF_EACH[9]).replace('"failed"', '"fine"'),
+        events.to_line(ONE_OF_EACH[12]).replace('"failed"', '"fine"'),
     ],
 )
 def test_line_that_is_no_event_is_named(line: str) -> None:

@@ -105,7 +105,9 @@ def _toy_parts(monkeypatch: pytest.MonkeyPatch, here: Path) -> None:
     monkeypatch.setattr(parts, "load", lambda: dict(wanted))
     monkeypatch.setattr(kernel, "headers", lambda _given: here)
     monkeypatch.setattr(sysroot, "combine", lambda _libc, _headers: root)
-    monkeypatch.setattr(programs, "build", lambda _root: [_part(here / "p", "p", {"bin/p": b""})])
+    monkeypatch.setattr(
+        programs, "build", lambda _root, _present: [_part(here / "p", "p", {"bin/p": b""})]
+    )
 
 
 @pytest.mark.usefixtures("toy_parts")

@@ -17,7 +17,7 @@ def _recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The recipe of a toy part, in a folder of images and with a cache of the test's own."""
     recipe = tmp_path / "images" / "toy"
     recipe.mkdir(parents=True)
-    (recipe / "build.sh").write_text('echo "$JOBS" >"$OUT/jobs"\necho "$CFLAGS" >>"$OUT/jobs"\n')
+    (recipe / "build.sh").write_text('echo "$JOBS" >"$OUT/jobs"\necho "${CFLAGS-}" >>"$OUT/jobs"\n')
     monkeypatch.setattr(paths, "BUILD", tmp_path / "build")
     monkeypatch.setenv("DIVERT_CACHE", str(tmp_path / "cache"))
     return recipe
@@ -78,12 +78,25 @@ def test_a_part_is_built_anew_when_what_it_needs_changes(toy: parts.Part, tmp_pa
 def test_a_recipe_finds_what_it_needs(
     toy: parts.Part, recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (recipe / "build.sh").write_text('echo "$LIBC $CC $HOST_CC" >"$OUT/found"\n')
+    (recipe / "build.sh").write_text('echo "$LIBC $CC $HOST_CC" "$HOST_CC32" >"$OUT/found"\n')
     libc = parts.Built("libc", tmp_path, "f", 0.0, True)
     for gcc in ("gcc", "cc"):
         monkeypatch.setenv(compiler.VARIABLE, gcc)
         built = parts.build(toy, (libc,), jobs=1)
-        assert (built.folder / "found").read_text() == f"{tmp_path} {tmp_path}/bin/cc {gcc}\n"
+        words = f"{tmp_path} {tmp_path}/bin/cc {gcc} {' '.join(compiler.for_32_bit())}\n"
+        assert (built.folder / "found").read_text() == words
+
+
+def test_a_recipe_is_read_where_the_cache_is(toy: parts.Part, recipe: Path, tmp_path: Path) -> None:
+    """make takes no path with a space, and the checkout may have one."""
+    (recipe / "more.h").write_text("more\n")
+    (recipe / "build.sh").write_text(
+        'cat "$RECIPE/more.h" >"$OUT/found"; echo "$RECIPE" >>"$OUT/found"\n'
+    )
+    found = (parts.build(toy, (), jobs=1).folder / "found").read_text().splitlines()
+    assert found[0] == "more"
+    assert found[1].startswith(str(tmp_path / "cache"))
+    assert not Path(found[1]).exists()
 
 
 @pytest.mark.parametrize("line", ["false", 'echo "$UNSET_BY_ANYBODY"', "exit 7"])

@@ -6,10 +6,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-from harness import distribution, kernels, preparation, runner, variants
+from harness import distribution, image, kernel, kernels, module, preparation, runner, variants
 from harness.distribution import Distributed
 from harness.errors import (
     GuestError,
@@ -24,10 +25,12 @@ from harness.events import (
     GuestBooted,
     ImageBuilt,
     KernelBuilt,
+    NotBuilt,
     NotRun,
     RunFinished,
     RunStarted,
     SessionFinished,
+    SourceMissing,
     TestFinished,
     TestsCollected,
     VariantSelected,
@@ -39,6 +42,7 @@ from harness.worker import WorkerSpec
 from tests.unit.toybuilds import Builds, archives
 
 MODERN, NEWER = "linux-6.1", "linux-6.12"
+IPCHAINS = "ipchains-1.3.9"
 UNAVAILABLE = UnavailableError("no package for this host", "use another host")
 
 # A path that every host has; nothing reads it.
@@ -78,6 +82,10 @@ def not_run(events: Sequence[Event]) -> list[tuple[str, str]]:
     return [(event.kernel, event.reason) for event in events if isinstance(event, NotRun)]
 
 
+def missing(events: Sequence[Event]) -> list[str]:
+    return [event.name for event in events if isinstance(event, SourceMissing)]
+
+
 def cannot_be_had(
     builds: Builds, monkeypatch: pytest.MonkeyPatch, name: str, error: HarnessError
 ) -> None:
@@ -113,7 +121,7 @@ def test_session_for_each_variant(builds: Builds) -> None:
         kernel=kernels.REFERENCE,
     )
     assert (base.variant, base.kernel) == (f"{MODERN}:base", MODERN)
-    assert (base.bzimage, base.objects) == (f"{here}/vmlinux", "")
+    assert (base.bzimage, base.objects) == (f"{here}/vmlinuz", "")
     assert base.folder == f"/runs/1/{MODERN}:base"
     assert Path(base.initrd).is_file()
     assert Path(base.private_key).is_file()
@@ -127,7 +135,7 @@ def test_session_for_each_variant(builds: Builds) -> None:
 @pytest.mark.usefixtures("upstream")
 def test_only_what_is_asked_for_is_built(builds: Builds) -> None:
     prepared(of(f"{NEWER}:stock"))
-    assert builds.asked == ["userland upstream=True linux-2.2.12=/", f"package {NEWER}"]
+    assert builds.asked == ["userland linux-2.2.12=/", f"package {NEWER}"]
 
 
 @pytest.mark.usefixtures("upstream")
@@ -141,7 +149,7 @@ def test_guests_programs_are_built_once_a_kernel(builds: Builds) -> None:
     ]
     assert [name for name in builds.asked if name.startswith(("image", "userland"))] == [
         "image linux-2.2.12=/",
-        "userland upstream=True linux-2.2.12=/",
+        "userland linux-2.2.12=/",
     ]
     assert [event.variant for event in events if isinstance(event, KernelBuilt)] == [
         spec.variant for spec in specs
@@ -213,25 +221,87 @@ def test_without_upstreams_archives(builds: Builds) -> None:
     assert [spec.variant for spec in specs] == [f"{MODERN}:base"]
     ((kernel, reason),) = not_run(events)
     assert kernel == kernels.REFERENCE
-    for what in ("Linux 2.2.12 is not", "ipchains 1.3.9 is not", "--source linux-2.2.12=PATH"):
+    for what in ("Linux 2.2.12 is not", "--source linux-2.2.12=PATH"):
         assert what in reason
+    # All that is missing is told at once, so that nobody has to come back twice.
+    assert missing(events) == ["linux-2.2.12", IPCHAINS]
     # Nothing of the reference is built, and the other kernel has our own program for ipchains.
-    assert builds.asked[0] == "userland upstream=False"
+    assert builds.asked[0] == f"userland without linux-2.2.12 without {IPCHAINS}"
     assert not {"ipchains", "reference-headers"} & set(specs[0].has)
+    assert specs[0].lacks == {"ipchains": IPCHAINS, "reference-headers": "linux-2.2.12"}
     assert "ipchains" in kernels.named(MODERN).features
     for event in events:
         if isinstance(event, VariantSelected):
             assert "ipchains" not in event.has
 
 
+def test_without_ipchains_the_reference_is_tested_all_the_same(builds: Builds) -> None:
+    specs, events = prepared(of("off", f"{MODERN}:base"))
+    assert [spec.variant for spec in specs] == ["off", f"{MODERN}:base"]
+    assert not not_run(events)
+    assert missing(events) == [IPCHAINS]
+    for spec in specs:
+        assert spec.lacks == {"ipchains": IPCHAINS}
+        assert "ipchains" not in spec.has
+        assert "reference-headers" in spec.has
+    assert builds.asked[0] == f"image without {IPCHAINS} {GIVEN}"
+    assert f"userland without {IPCHAINS} {GIVEN}" in builds.asked
+
+
+@pytest.mark.usefixtures("upstream")
+def test_without_the_kernel_alone_the_others_have_the_real_ipchains(builds: Builds) -> None:
+    specs, events = prepared(replace(of("base", f"{MODERN}:base"), given=()))
+    assert [kernel for kernel, _ in not_run(events)] == [kernels.REFERENCE]
+    (spec,) = specs
+    assert "ipchains" in spec.has
+    assert spec.lacks == {"reference-headers": "linux-2.2.12"}
+    assert builds.asked[0] == "userland without linux-2.2.12"
+
+
+def breaks(monkeypatch: pytest.MonkeyPatch, what: ModuleType, name: str, *words: str) -> None:
+    """From now on a build of `what` breaks, of all or of those whose argument has these words."""
+    build = getattr(what, name)
+
+    def broken(*args: object, **options: object) -> object:
+        if not words or any(word in repr(args) for word in words):
+            raise InfrastructureError("x.c:1: error", "all of the log: there")
+        return build(*args, **options)
+
+    monkeypatch.setattr(what, name, broken)
+
+
+def not_built(events: Sequence[Event]) -> list[tuple[str, tuple[str, ...]]]:
+    return [(event.name, event.variants) for event in events if isinstance(event, NotBuilt)]
+
+
+@pytest.mark.usefixtures("upstream")
+def test_variant_that_does_not_build_takes_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    breaks(monkeypatch, kernel, "build", "Variant(name='base'")
+    breaks(monkeypatch, module, "build")
+    specs, events = prepared(of("off", "base", "defrag", f"{MODERN}:stock", f"{MODERN}:base"))
+    assert [spec.variant for spec in specs] == ["off", "defrag", f"{MODERN}:stock"]
+    assert not_built(events) == [("base", ("base",)), (f"{MODERN}:base", (f"{MODERN}:base",))]
+    (reason,) = {event.reason for event in events if isinstance(event, NotBuilt)}
+    assert reason == "x.c:1: error\nall of the log: there"
+    assert not not_run(events)
+
+
+@pytest.mark.usefixtures("upstream")
+def test_image_that_does_not_build_takes_its_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    breaks(monkeypatch, image, "build")
+    specs, events = prepared(of("off", "base", f"{MODERN}:stock"))
+    assert [spec.variant for spec in specs] == [f"{MODERN}:stock"]
+    assert not_built(events) == [(kernels.REFERENCE, ("off", "base"))]
+    of_run = verdict(of("off", "base", f"{MODERN}:stock"))
+    assert (of_run.passed, of_run.reasons, of_run.word) == (False, (), "NOT BUILT")
+    with pytest.raises(InfrastructureError) as caught:
+        runner.raise_for(of_run)
+    assert type(caught.value) is InfrastructureError
+
+
 @pytest.mark.usefixtures("upstream")
 @pytest.mark.parametrize(
-    "error",
-    [
-        InfrastructureError("the kernel's package has no module dummy"),
-        UserError("there is no source x"),
-        GuestError("the guest panicked"),
-    ],
+    "error", [UserError("there is no source x"), GuestError("the guest panicked")]
 )
 def test_any_other_error_ends_the_run(
     error: HarnessError, builds: Builds, monkeypatch: pytest.MonkeyPatch
@@ -274,7 +344,7 @@ def test_kernel_that_was_not_run_is_a_failure_only_where_it_is_required(
     assert [row.kernel for row in of_run.not_run] == [NEWER]
     assert {row.variant for row in of_run.variants} == {"base", f"{MODERN}:base"}
     runner.raise_for(of_run)
-    runner.raise_for(of_run, (kernels.REFERENCE, MODERN))
+    runner.raise_for(of_run, (kernels.REFERENCE, MODERN, IPCHAINS))
     with pytest.raises(MissingSourceError):
         runner.raise_for(of_run, (MODERN, NEWER))
 
@@ -289,3 +359,28 @@ def test_run_in_which_no_kernel_could_be_had_is_no_pass(
     assert of_run.reasons == (f"{NEWER}: NOT RUN",)
     with pytest.raises(MissingSourceError):
         runner.raise_for(of_run)
+
+
+def test_ipchains_that_is_missing_is_a_failure_only_where_it_is_required() -> None:
+    of_run = verdict(of("base"))
+    assert of_run.passed
+    ((row, _),) = of_run.missing
+    assert row.name == IPCHAINS
+    (line,) = of_run.done_without
+    assert "our own program is in its place" in line
+    assert "--source ipchains-1.3.9=PATH" in line
+    runner.raise_for(of_run, (kernels.REFERENCE,))
+    with pytest.raises(MissingSourceError, match=r"ipchains-1\.3\.9 is required"):
+        runner.raise_for(of_run, (IPCHAINS,))
+
+
+@pytest.mark.usefixtures("upstream")
+def test_what_is_required_has_to_run() -> None:
+    chosen = of(f"{MODERN}:base").variants
+    runner.check_required((MODERN, IPCHAINS), chosen)
+    with pytest.raises(UserError, match=r"--require linux-2\.2\.12: none of its variants"):
+        runner.check_required((kernels.REFERENCE,), chosen)
+    # Nor does one that could be had pass where all of its tests were left out.
+    of_run = verdict(of(f"{MODERN}:base"))
+    with pytest.raises(MissingSourceError, match="no test of it ran"):
+        runner.raise_for(of_run, (kernels.REFERENCE,))

@@ -124,3 +124,21 @@ def test_end_of_qemu(monitor: Monitor, client: Qmp) -> None:
     monitor.far.shutdown(socket.SHUT_RDWR)
     with pytest.raises(GuestLostError, match="monitor is gone"):
         client.stop()
+
+
+def test_file_of_snapshots_is_read_by_threads_where_io_uring_is_refused(
+    monitor: Monitor, client: Qmp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[dict[str, object]] = []
+
+    def execute(command: str, **arguments: object) -> None:
+        asked.append({"command": command, **arguments})
+        if "aio" in arguments:
+            raise InfrastructureError("QEMU refused blockdev-add: aio=io_uring was specified, but")
+
+    monkeypatch.setattr(client, "execute", execute)
+    client._add_file()
+    first, second = asked
+    assert first.pop("aio") == "io_uring"
+    assert first == second
+    assert second["filename"] == "/dev/fdset/1"

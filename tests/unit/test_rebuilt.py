@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 import tarfile
 from dataclasses import replace
 from pathlib import Path
@@ -122,13 +123,18 @@ def test_changed_configuration_is_built_anew(tmp_path: Path) -> None:
     assert rebuilt.obtain(KERNEL).image != first.image
 
 
+def set_in_makefile(monkeypatch: pytest.MonkeyPatch, line: str) -> None:
+    """Nothing of the environment reaches a build."""
+    monkeypatch.setattr(sys.modules[__name__], "MAKEFILE", f"{line}\n{MAKEFILE}")
+
+
 def test_option_that_does_not_take_effect(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FORBIDS", "KASAN")
+    set_in_makefile(monkeypatch, "FORBIDS = KASAN")
     assert f"CONFIG_KASAN=y ({KERNEL.name}.config) came out as n" in failure().message
 
 
 def test_kernel_that_does_not_build(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BREAKS", "echo 'x.c:1: error: no' && false")
+    set_in_makefile(monkeypatch, "BREAKS = echo 'x.c:1: error: no' && false")
     error = failure()
     assert f"kernel {KERNEL.name}: make ended with status 2" in error.message
     assert "x.c:1: error: no" in error.message

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -20,11 +21,13 @@ from harness.events import (
     GuestLost,
     ImageBuilt,
     KernelBuilt,
+    NotBuilt,
     NotRun,
     Outcome,
     RunFinished,
     RunStarted,
     SessionFinished,
+    SourceMissing,
     StatementKnown,
     TestFinished,
     TestsCollected,
@@ -188,3 +191,46 @@ def test_old_run_can_be_shown_again(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "PASS" in (tmp_path / report.SUMMARY).read_text()
     with pytest.raises(UserError, match="is no run's folder"):
         report.show(str(tmp_path / "nowhere"))
+
+
+def broken_run() -> list[Event]:
+    """One variant passes, two cannot be built for one reason, and an archive is missing."""
+    started, *rest = stream(GOOD, SKIP)
+    assert isinstance(started, RunStarted)
+    names = ("off", "defrag")
+    missing = SourceMissing(name="a-1", title="a 1", instead="b is there", hint="put a.tar there")
+    reason = "does not compile:\n  x.c:1: error\nall of the log: there\x07"
+    broken = [NotBuilt(name=name, variants=(name,), reason=reason) for name in names]
+    return [replace(started, variants=("base", *names)), missing, *broken, *rest]
+
+
+def test_what_was_not_built_is_a_row_with_its_reason() -> None:
+    lines = text_of(broken_run()).splitlines()
+    rows = {line.split()[0]: line for line in lines if line.endswith("NOT BUILT")}
+    assert {"off", "defrag"} <= rows.keys()
+    assert rows["off"].split() == ["off", *["-"] * 7, "NOT", "BUILT"]
+    told = lines.index("off, defrag: NOT BUILT")
+    assert lines[told + 1 : told + 3] == ["does not compile:", "  x.c:1: error"]
+    assert "a 1 is missing, so b is there; put a.tar there" in lines
+    assert lines[-1].startswith("NOT BUILT: 1 passed, 0 failed, 1 skipped (off: NOT BUILT; ")
+
+
+def test_what_was_done_without_is_in_the_last_line() -> None:
+    events = [event for event in broken_run() if not isinstance(event, NotBuilt | RunStarted)]
+    last = text_of([stream(GOOD)[0], *events]).splitlines()[-1]
+    assert last == "PASS: 1 passed, 0 failed, 1 skipped (without a-1)"
+
+
+def test_what_was_not_built_is_an_error_in_junit(tmp_path: Path) -> None:
+    write_run(tmp_path, broken_run())
+    report.write(tmp_path)
+    base, *unbuilt = ElementTree.parse(tmp_path / report.JUNIT).getroot()
+    assert (base.get("name"), base.get("errors")) == ("base", "0")
+    assert [(suite.get("name"), suite.get("errors")) for suite in unbuilt] == [
+        ("off", "1"),
+        ("defrag", "1"),
+    ]
+    error = unbuilt[0].find("testcase/error")
+    assert error is not None
+    assert error.get("message") == "does not compile:"
+    assert "x.c:1: error" in (error.text or "")

@@ -94,7 +94,7 @@ def test_guests_at_once_are_by_the_processors_that_this_process_may_use(
         ({"kernel": "linux-6.2"}, "there is no kernel linux-6.2"),
         ({"variant": "off", "kernel": "linux-6.1"}, "there is no variant off"),
         ({"matrix": "base"}, "there is no option base"),
-        ({"require": ("linux-6.1", "linux-9")}, "there is no kernel linux-9"),
+        ({"require": ("linux-6.1", "linux-9")}, "--require linux-9: there is no such kernel"),
     ],
 )
 def test_request_that_cannot_be_is_refused_before_anything_runs(
@@ -124,3 +124,11 @@ def test_request_of_a_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
     # Each run has an order of its own, which its command line brings back.
     assert seen[1].seed != seen[2].seed
     assert asked(seen[1].command)["seed"] == str(seen[1].seed)
+
+
+@pytest.mark.parametrize(
+    ("tests", "long"),
+    [(0, True), (1, False), (60, True)],
+)
+def test_slower_boot_pays_for_many_tests(tests: int, long: bool) -> None:
+    assert of("base", tests=tests).long is long

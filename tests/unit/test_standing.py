@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from harness import standing
-from harness.events import Event, Outcome, StatementKnown, TestFinished, VariantSelected
+from harness.events import Event, NotBuilt, Outcome, StatementKnown, TestFinished, VariantSelected
 from harness.verdict import judge
 from tests.unit.test_verdict import GOOD, STARTED
 
@@ -81,3 +81,41 @@ def test_whole_run_owes_every_statement(expression: str, passed: bool) -> None:
     assert verdict.passed == passed
     assert verdict.reasons == (() if passed else ("not proved: S8/peek on base",))
     assert judge([started, KNOWN, BASE, *GOOD[1:-1], outcome_of("S8/peek"), GOOD[-1]]).passed
+
+
+LACKING = VariantSelected(
+    variant="base", kernel="k", has=("divert",), lacks={"ipchains": "ipchains-1.3.9"}
+)
+R3 = StatementKnown(
+    name="R3",
+    origin=(),
+    text="",
+    parts={
+        "R3/append": (("divert", "ipchains"), ""),
+        "R3/list": (("ipchains", "divert"), ""),
+        "R3/errno": (("divert",), ""),
+        "R3/whole": (("ipchains", "defrag"), ""),
+    },
+)
+
+
+def test_what_a_missing_source_keeps_from_running_is_not_run_for_that_reason() -> None:
+    """It is no blank of the tests', but it is not proved either, nor silently not applicable."""
+    (found,) = standing.of([R3, LACKING, outcome_of("R3/errno")])
+    assert [part.standing for part in found.parts] == [
+        *("not run", "not run"),
+        *("proved", "not applicable"),
+    ]
+    reason = "needs ipchains, and ipchains-1.3.9 is missing"
+    assert (found.standing, found.reason) == ("not run", f"R3/append, R3/list: {reason}")
+    assert found.missing == ("ipchains-1.3.9",)
+    assert standing.blanks([found]) == []
+    assert standing.missed([found]) == {"ipchains-1.3.9": ["2 of the 4 cases of R3"]}
+    # What could have run and did not is a blank as ever.
+    (found,) = standing.of([R3, LACKING])
+    assert standing.blanks([found]) == ["R3/errno on base"]
+
+
+def test_what_was_not_built_says_so() -> None:
+    broken = NotBuilt(name="base", variants=("base",), reason="x")
+    assert cell(broken).reason == "S8/peek: base could not be built"

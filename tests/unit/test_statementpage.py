@@ -16,7 +16,7 @@ from scapy.utils import wrpcap
 from harness import statementpage
 from harness.events import NotRun, RunFinished, TestFinished
 from harness.verdict import judge
-from tests.unit.test_report import BAD, GOOD, stream
+from tests.unit.test_report import BAD, GOOD, broken_run, stream
 
 
 def pages(folder: Path, *tests: TestFinished) -> tuple[str, list[dict[str, Any]]]:
@@ -72,3 +72,14 @@ def test_not_run(tmp_path: Path) -> None:
     assert "linux-2.2.12: NOT RUN" in page
     assert "put a.tar there" in page
     assert "PASS" not in page
+
+
+def test_not_built_and_missing(tmp_path: Path) -> None:
+    events = broken_run()
+    statementpage.write(tmp_path, events, judge(events))
+    page = (tmp_path / "report" / "statements.html").read_text()
+    assert '<p class="result failed">NOT BUILT</p>' in page
+    assert "<li>off: NOT BUILT</li>" in page
+    assert "off, defrag: NOT BUILT" in page
+    assert "x.c:1: error" in page
+    assert "a 1 is missing, so b is there; put a.tar there" in page

@@ -67,8 +67,18 @@ def test_data_is_whole() -> None:
         (["P1"], "stock", "not applicable: P1 needs a kernel with patched"),
     ],
 )
-def test_why_not_applicable(names: list[str], variant: str, reason: str | None) -> None:
-    assert statements.why_not_applicable(names, has(variant), TOY) == reason
+def test_why_skipped(names: list[str], variant: str, reason: str | None) -> None:
+    assert statements.why_skipped(names, has(variant), TOY) == reason
+
+
+def test_why_skipped_for_what_is_missing() -> None:
+    lacks = {"divert": "toy-1.0"}
+    reason = statements.why_skipped(["D1"], has("off"), TOY, lacks)
+    assert reason == "not run: D1 needs divert, and toy-1.0 is missing"
+    # What would not apply if it were there does not apply.
+    assert statements.missing(["divert", "smp"], frozenset(), lacks) is None
+    assert statements.missing(["smp", "divert"], frozenset(), lacks) is None
+    assert statements.missing(["chains"], frozenset({"chains"}), lacks) is None
 
 
 @pytest.mark.parametrize("name", ["D99", "D1/nonsense", "", "d1"])

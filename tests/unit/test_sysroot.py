@@ -153,7 +153,7 @@ def test_programs_compile_without_warnings(
     monkeypatch.setattr(programs, "load", lambda: (toy,))
     if message:
         with pytest.raises(InfrastructureError, match=message):
-            programs.build(root)
+            programs.build(root, ())
     else:
-        (built,) = programs.build(root)
+        (built,) = programs.build(root, ())
         assert (built.folder / "usr/bin/toy").is_file()

@@ -13,11 +13,13 @@ from harness.events import (
     GuestLost,
     ImageBuilt,
     KernelBuilt,
+    NotBuilt,
     NotRun,
     Outcome,
     RunFinished,
     RunStarted,
     SessionFinished,
+    SourceMissing,
     TestFinished,
     TestsCollected,
     TestStarted,
@@ -161,3 +163,33 @@ def test_missing_source() -> None:
     verdict = judge([STARTED, NotRun(kernel="linux-2.2.12", reason="no file"), RunFinished()])
     assert verdict.reasons == ("linux-2.2.12: NOT RUN",)
     assert verdict.not_run[0].reason == "no file"
+
+
+def test_what_was_not_built_is_no_pass_and_no_failure_of_the_rest() -> None:
+    asked = replace(STARTED, variants=("base", "off", "defrag"))
+    broken = [NotBuilt(name=name, variants=(name,), reason="same") for name in ("off", "defrag")]
+    verdict = judge([asked, *broken, *GOOD[1:]])
+    assert (verdict.passed, verdict.reasons, verdict.word) == (False, (), "NOT BUILT")
+    assert verdict.counts == (1, 0, 1)
+    assert verdict.unbuilt == {"same": ["off", "defrag"]}
+    # What failed beside it comes first.
+    events = [finished("t::a", "failed") if event == GOOD[5] else event for event in GOOD]
+    assert judge([asked, *broken, *events[1:]]).word == "FAIL"
+
+
+@pytest.mark.parametrize("length", range(1, len(GOOD)))
+def test_what_was_not_built_hides_no_truncated_stream(length: int) -> None:
+    broken = NotBuilt(name="off", variants=("off",), reason="")
+    asked = replace(STARTED, variants=("base", "off"))
+    assert judge([asked, broken, *GOOD[1:length]]).word == "FAIL"
+
+
+def test_source_that_is_missing() -> None:
+    hint = "put a.tar there"
+    missing = SourceMissing(name="a-1", title="a 1", instead="b is in its place", hint=hint)
+    verdict = judge([missing, *GOOD])
+    assert verdict.passed
+    assert verdict.done_without == [f"a 1 is missing, so b is in its place; {hint}"]
+    # Where a kernel was not run for it, that says where to put it.
+    verdict = judge([missing, NotRun(kernel="k", reason=f"no a\n{hint}"), *GOOD])
+    assert verdict.done_without == ["a 1 is missing, so b is in its place"]

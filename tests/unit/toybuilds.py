@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import pytest
@@ -40,12 +40,12 @@ class Builds:
         self.asked.append(name)
         return self.seconds
 
-    def image(self, *, given: Sequence[str]) -> Image:
-        seconds = self._took(f"image {' '.join(given)}".strip())
+    def image(self, *, given: Sequence[str], without: Collection[str]) -> Image:
+        seconds = self._took(f"image{_lacking(without)} {' '.join(given)}".strip())
         return Image(self.here / "ext2.gz", self.here, self.here, seconds, not seconds)
 
-    def userland(self, *, given: Sequence[str], upstream: bool) -> list[parts.Built]:
-        seconds = self._took(f"userland upstream={upstream} {' '.join(given)}".strip())
+    def userland(self, *, given: Sequence[str], without: Collection[str]) -> list[parts.Built]:
+        seconds = self._took(f"userland{_lacking(without)} {' '.join(given)}".strip())
         (self.here / "part/bin").mkdir(parents=True, exist_ok=True)
         return [
             parts.Built(name, self.here / "part", name, took, not took)
@@ -72,12 +72,17 @@ class Builds:
         modules.mkdir(exist_ok=True)
         (modules / "dummy.ko").write_text("of the package")
         headers = Headers("6.1.0-1-amd64", self.here / "headers", "headers", 0.0)
-        return Distributed(self.here / "vmlinux", modules, headers, row.name, seconds)
+        packed = self.here / "vmlinuz"
+        return Distributed(self.here / "vmlinux", modules, headers, row.name, seconds, packed)
 
     def module(self, headers: Headers, *, jobs: int = 0) -> Module:
         seconds = self._took(f"module {headers.release}")
         (self.here / "divert.ko").write_text("ours")
         return Module(self.here / "divert.ko", "module", seconds, not seconds)
+
+
+def _lacking(without: Collection[str]) -> str:
+    return "".join(f" without {name}" for name in without)
 
 
 def _no_network(urls: Sequence[str], *_: object) -> Path:
