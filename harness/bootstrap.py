@@ -13,6 +13,8 @@ import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import filelock
+
 from harness import cause, command, fingerprint, namespace, packages, paths, store, terminal
 from harness.errors import InfrastructureError
 
@@ -23,6 +25,8 @@ KIND = "room"
 ARCHITECTURE = "amd64"
 
 FRESH_SECONDS = 24 * 3600.0
+# One that nobody has asked for since: of another release, or by lists that the host has no more.
+OLD_SECONDS = 7 * FRESH_SECONDS
 MAKE_SECONDS = 1800.0
 UNPACK_SECONDS = 300.0
 _QUERY_SECONDS = 20.0
@@ -83,6 +87,16 @@ def lay_out(release: str, wanted: Sequence[str], root: Path) -> None:
         with store.lock(entry.with_suffix(".lock"), f"a root of {release}"):
             _renew(entry, release, wanted, lists)
             _unpack(entry / "root.tar", root)
+
+
+def remove_old() -> None:
+    """Remove the tar files that are a week old and in nobody's use."""
+    for record in (paths.cache_dir() / KIND).glob("*/made.json"):
+        entry = record.parent
+        guard = filelock.FileLock(entry.with_suffix(".lock"))
+        with contextlib.suppress(filelock.Timeout), guard.acquire(timeout=0):
+            if age(entry) > OLD_SECONDS:
+                namespace.remove(entry)
 
 
 def is_whole(entry: Path) -> bool:

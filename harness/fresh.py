@@ -238,10 +238,10 @@ class _Visit:
     def _judged(self, command: str, outcome: Outcome, log: Path, why: str = "") -> Row:
         if outcome.status == 0 and not outcome.late:
             return Row(self._row.name, command, outcome.seconds, PASSED, "", log)
-        if outcome.late:
-            why = f"was still running after {self._seconds:g} s"
         why = why or cause.first(log.read_text(errors="replace"))
         why = f"status {outcome.status}: {why}"
+        if outcome.late:
+            why = f"was still running after {self._seconds:g} s, and was ended"
         return Row(self._row.name, command, outcome.seconds, FAILED, why[:_SHOWN], log)
 
     def _new_log(self) -> Path:

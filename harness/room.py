@@ -117,6 +117,7 @@ def opened(row: rooms.Room, log: Path, *, keep: bool = False) -> Iterator[Place]
     Raises InfrastructureError if it cannot be made.
     """
     remove_leftovers()
+    bootstrap.remove_old()
     folder = _rooms() / f"{secrets.token_hex(16)}.partial"
     guard = filelock.FileLock(folder.with_suffix(".lock"))
     with store.disk_errors(folder):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import aptsources, bootstrap, namespace, packages, paths
+from harness import aptsources, bootstrap, namespace, packages, paths, store
 from harness.errors import InfrastructureError, UnavailableError
 from harness.namespace import Outcome
 
@@ -81,10 +81,23 @@ def test_damaged_one_is_made_anew(roots: Roots) -> None:
     assert roots.unpacked == ["root 1", "root 2", "root 3"]
 
 
-def let_it_age() -> None:
+def let_it_age(days: float = 1.5) -> None:
     record = only_entry() / "made.json"
     made = json.loads(record.read_text())
-    record.write_text(json.dumps(made | {"at": time.time() - 1.5 * bootstrap.FRESH_SECONDS}))
+    record.write_text(json.dumps(made | {"at": time.time() - days * bootstrap.FRESH_SECONDS}))
+
+
+def test_one_that_nobody_wants_any_more_is_removed(roots: Roots) -> None:
+    get()
+    let_it_age(days=6)
+    bootstrap.remove_old()
+    entry = only_entry()
+    let_it_age(days=8)
+    with store.lock(entry.with_suffix(".lock"), "it"):
+        bootstrap.remove_old()
+        assert entry.exists()
+    bootstrap.remove_old()
+    assert not entry.exists()
 
 
 def test_after_a_day_it_is_made_anew(roots: Roots) -> None:

@@ -169,7 +169,7 @@ def test_what_has_to_pass_afterwards(made: Rooms) -> None:
 
 def test_command_that_does_not_end_is_a_failure(made: Rooms) -> None:
     made.late = True
-    assert run(PLAN.rooms["one"])[0].cause == "status 0: was still running after 20 s"
+    assert run(PLAN.rooms["one"])[0].cause == "was still running after 20 s, and was ended"
 
 
 def test_container_is_built_then_run_by_its_entry_point(
