@@ -1,114 +1,117 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The host's APT source lists, rewritten for what the host itself does not fetch (pure functions).
+"""The entries of APT's source lists, and lists of what the host does not fetch itself (pure).
 
-APT has two forms of them: one line an archive (`.list`), and paragraphs (`.sources`, deb822).
+APT has two forms of them: one line an archive (`.list`), and paragraphs (`.sources`, deb822). Here
+an entry has one URI and one suite, so that each can be judged by itself; the rest of it, such as
+signed-by and trusted, stays in the form in which it was.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-# Where a distribution keeps packages that the host's own list may leave out.
-EXTRA_COMPONENTS = {"ubuntu": ("universe",)}
-
-# What the distribution's own suites may be called besides the release's code name. Its updates
-# and security suites are left out: they bring nothing that a source tarball has, a stable release
-# without them stays the same for years, and a mirror that is behind in them stops nobody.
-_OWN_NAMES = ("stable", "oldstable", "testing", "unstable", "sid")
+from harness.hostrelease import Release
 
 _ONE_LINE = re.compile(r"deb\s+(?:\[(?P<options>[^\]]*)\]\s+)?(?P<uri>\S+)\s+(?P<rest>\S.*)")
 
+# What of an entry is said anew when it is written.
+_REWRITTEN = frozenset({"types", "uris", "suites", "components", "enabled"})
+
 
 @dataclass(frozen=True)
-class Release:
-    """The host's release, by the words of os-release: ID, VERSION_ID, VERSION_CODENAME."""
+class Entry:
+    """One suite of one archive; `options` are one line's words, `fields` a paragraph's others."""
 
-    distribution: str
-    version: str
-    codename: str
-
-    def other(self, codename: str) -> Release:
-        """Another release of the same distribution, by its code name; this one, if it is that."""
-        return self if codename in {"", self.codename} else Release(self.distribution, "", codename)
+    uri: str
+    suite: str
+    components: tuple[str, ...]
+    options: tuple[str, ...] = ()
+    fields: tuple[tuple[str, str], ...] | None = None
 
     @property
     def name(self) -> str:
-        """For folders and messages: `debian-12`, `ubuntu-24.04`, `debian-sid`."""
-        return f"{self.distribution}-{self.version or self.codename or 'unknown'}"
+        """As messages name it, and as a one-line list has it."""
+        return f"{self.uri} {self.suite}"
+
+    @property
+    def release_file(self) -> str:
+        """The URI of the file by which APT begins."""
+        return f"{self.uri.rstrip('/')}/dists/{self.suite}/InRelease"
+
+    @property
+    def ending(self) -> str:
+        """Of the name of a list with this entry."""
+        return "list" if self.fields is None else "sources"
+
+    def of(self, suite: str, components: Sequence[str]) -> Entry:
+        """The same archive's `suite`, and what `components` has of it."""
+        return Entry(self.uri, suite, tuple(components), self.options, self.fields)
+
+    def text(self, architecture: str | None) -> str:
+        """A list with it, for source packages (architecture None) or an architecture's binaries."""
+        kind = "deb" if architecture else "deb-src"
+        if self.fields is None:
+            options = [*self.options, *([f"arch={architecture}"] if architecture else ())]
+            words = [kind, *([f"[{' '.join(options)}]"] if options else ())]
+            return " ".join([*words, self.uri, self.suite, *self.components]) + "\n"
+        fields = {
+            "Types": kind,
+            "URIs": self.uri,
+            "Suites": self.suite,
+            "Components": " ".join(self.components),
+            **({"Architectures": architecture} if architecture else {}),
+            **dict(self.fields),
+        }
+        # A value of several lines (a key in Signed-By) has its line breaks and indentation in it.
+        return "".join(f"{key}: {value}\n" for key, value in fields.items())
 
 
-def parse_release(text: str) -> Release:
-    """The release that an os-release file describes; what it lacks is empty."""
-    fields: dict[str, str] = {}
-    for line in text.splitlines():
-        key, equals, value = line.partition("=")
-        if equals:
-            fields[key.strip()] = value.strip().strip("\"'")
-    return Release(
-        fields.get("ID", "linux"),
-        fields.get("VERSION_ID", ""),
-        fields.get("VERSION_CODENAME", ""),
-    )
-
-
-def rewrite_list(
-    text: str, release: Release, architecture: str | None, codename: str = ""
-) -> list[str]:
-    """Lines of a `.list` for source packages (architecture None) or an architecture's binaries.
-
-    Of the host's own distribution only; options such as signed-by and trusted stay as they are.
-    `codename` is that of the release wanted, if it is another than the host's.
-    """
-    lines: list[str] = []
+def parse_list(text: str) -> list[Entry]:
+    """The entries of a `.list`, without those for source packages."""
+    entries = []
     for line in text.splitlines():
         match = _ONE_LINE.match(line.partition("#")[0].strip())
-        if not match:
-            continue
-        suite, *components = match["rest"].split()
-        if not _is_own(suite, release) or "main" not in components:
-            continue
-        options = [word for word in (match["options"] or "").split() if not word.startswith("arch")]
-        if architecture:
-            options.append(f"arch={architecture}")
-        words = ["deb" if architecture else "deb-src"]
-        words += [f"[{' '.join(options)}]"] if options else []
-        words += [match["uri"], codename or suite, *_components(components, release)]
-        lines.append(" ".join(words))
-    return lines
+        if match:
+            suite, *components = match["rest"].split()
+            words = (match["options"] or "").split()
+            options = tuple(word for word in words if not word.startswith("arch"))
+            entries.append(Entry(match["uri"], suite, tuple(components), options))
+    return entries
 
 
-def rewrite_sources(
-    text: str, release: Release, architecture: str | None, codename: str = ""
-) -> list[str]:
-    """Paragraphs of a `.sources`, rewritten as `rewrite_list` does; each ends with a newline."""
-    rewritten = (
-        _rewrite_paragraph(fields, release, architecture, codename) for fields in _paragraphs(text)
+def parse_sources(text: str) -> list[Entry]:
+    """The entries of a `.sources`, without those for source packages and those that are off."""
+    return [entry for fields in _paragraphs(text) for entry in _of_paragraph(fields)]
+
+
+def candidates(entries: Iterable[Entry], release: Release) -> list[Entry]:
+    """Those entries that may be of the release, by their words: each once, with its components.
+
+    Others may use the same words of what is theirs; Release files tell.
+    """
+    found = (
+        entry.of(entry.suite, release.components)
+        for entry in entries
+        if entry.suite in release.suites and "main" in entry.components
     )
-    return [paragraph for paragraph in rewritten if paragraph]
+    return list(dict.fromkeys(found))
 
 
-def _rewrite_paragraph(
-    fields: dict[str, str], release: Release, architecture: str | None, codename: str
-) -> str | None:
-    suites = [suite for suite in fields.get("suites", "").split() if _is_own(suite, release)]
-    components = fields.get("components", "").split()
-    enabled = fields.get("enabled", "yes").strip().lower() not in {"no", "false", "0"}
-    if not enabled or not suites or "main" not in components:
-        return None
-    if "deb" not in fields.get("types", "").split():
-        return None
-    fields = fields | {
-        "types": "deb" if architecture else "deb-src",
-        "suites": codename or " ".join(suites),
-        "components": " ".join(_components(components, release)),
-    }
-    fields = {key: value for key, value in fields.items() if not key.startswith("architectures")}
-    if architecture:
-        fields["architectures"] = architecture
-    # A value of several lines (a key in Signed-By) has its line breaks and indentation in it.
-    return "".join(f"{key.title()}: {value}\n" for key, value in fields.items())
+def _of_paragraph(fields: Mapping[str, str]) -> Iterable[Entry]:
+    off = fields.get("enabled", "yes").strip().lower() in {"no", "false", "0"}
+    if off or "deb" not in fields.get("types", "").split():
+        return
+    others = tuple(
+        (key.title(), value)
+        for key, value in fields.items()
+        if key not in _REWRITTEN and not key.startswith("architectures")
+    )
+    components = tuple(fields.get("components", "").split())
+    for uri in fields.get("uris", "").split():
+        for suite in fields.get("suites", "").split():
+            yield Entry(uri, suite, components, fields=others)
 
 
 def _paragraphs(text: str) -> Iterable[dict[str, str]]:
@@ -126,12 +129,3 @@ def _paragraphs(text: str) -> Iterable[dict[str, str]]:
                 fields[key] = value.strip()
         if fields:
             yield fields
-
-
-def _is_own(suite: str, release: Release) -> bool:
-    return suite in {release.codename, *_OWN_NAMES}
-
-
-def _components(components: Sequence[str], release: Release) -> list[str]:
-    extra = EXTRA_COMPONENTS.get(release.distribution, ())
-    return [*components, *(name for name in extra if name not in components)]

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import re
 
+from harness import complaints
+
 # What our own tasks say while all is well.
 _PROGRESS = "installing|making|fetching|running|this host|warning|waiting|passed|NOT RUN"
 
 # The first line of the first of these families that the output has is the cause. What a compiler
-# says is rarer than what our own tasks say, and nearer to the cause.
+# says of it goes before: it is nearer to the cause than what our own tasks say.
 _FAMILIES = tuple(
     re.compile(pattern)
     for pattern in (
-        r"(fatal error|: error|\berror\[?\w*\]?): ",
         r"^(E: |Err:\d+ )",
         r"^ERROR: ",
         r"^\s*(FAILED |FAIL: )",
@@ -32,6 +33,8 @@ def first(output: str) -> str:
     """The line that names the cause; the last line, if none does; "" of no output at all."""
     lines = [_ESCAPE.sub("", line).rstrip() for line in output.splitlines()]
     lines = [line for line in lines if line]
+    for fault in complaints.first("\n".join(lines))[:1]:
+        return fault.strip()
     for family in _FAMILIES:
         for line in lines:
             if family.search(line):

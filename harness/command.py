@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from harness import paths
+from harness import diskroom, paths
 from harness.errors import InfrastructureError
 
 LOG_TAIL_LINES = 12
@@ -32,14 +32,17 @@ def run(
     env: Mapping[str, str] | None = None,
     inherit: bool = False,
     stdin: bytes = b"",
+    into: Path | None = None,
 ) -> None:
     """Run `argv`, its output appended to `log`, in the clean environment, to which `env` is added.
 
     With `inherit` it has all of the caller's environment, as a program that uses the network must.
 
-    Raises InfrastructureError if it cannot be started, ends with a status other than 0 (the end of
-    the log is in the message), or is still running after `seconds`; its process group is then
-    killed, as it is on Ctrl-C.
+    `into` is where it writes, if not to `cwd`: the disk that is named if there is no room on it.
+
+    Raises diskroom.FullError for that; InfrastructureError if it cannot be started, ends with a
+    status other than 0 (the end of the log is in the message), or is still running after `seconds`;
+    its process group is then killed, as it is on Ctrl-C.
     """
     words = [str(word) for word in argv]
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -76,7 +79,10 @@ def run(
     if process.returncode != 0:
         with log.open("rb") as written:
             written.seek(begin)
-            lines = written.read().decode(errors="replace").splitlines()
+            text = written.read().decode(errors="replace")
+        if full := diskroom.full(what, text, into or cwd or log.parent):
+            raise full
+        lines = text.splitlines()
         tail = "\n".join(f"  {line}" for line in lines[-LOG_TAIL_LINES:])
         raise InfrastructureError(
             f"{what}: {words[0]} ended with status {process.returncode}:\n{tail}",

@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.markup import escape
 from rich.table import Table
 
-from harness import accelerator, host, paths, releases, sources, terminal
+from harness import accelerator, host, packages, paths, releases, sources, terminal
 from harness.errors import InfrastructureError
 
 # Six kernels with their sources, the image and a run take less than half of it.
@@ -45,6 +45,7 @@ def _machine() -> list[tuple[str, str]]:
     release = platform.freedesktop_os_release() if Path("/etc/os-release").exists() else {}
     return [
         ("system", f"{release.get('PRETTY_NAME', platform.system())}, {platform.machine()}"),
+        ("packages", f"of {packages.host_release().described}"),
         ("kernel", platform.release()),
         ("processors", str(len(os.sched_getaffinity(0)))),
         ("python", f"{platform.python_version()}, {sys.executable}"),

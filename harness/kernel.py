@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import functools
 import os
-import re
 import shlex
 import shutil
 import subprocess
@@ -17,6 +16,8 @@ from pathlib import Path
 from harness import (
     command,
     compiler,
+    complaints,
+    diskroom,
     fingerprint,
     kernelconfig,
     patches,
@@ -52,11 +53,6 @@ _TOOLS = (
     ("as86", "-v"),
     ("make", "--version"),
 )
-
-_ERROR_LINE = re.compile(
-    r".*(?:\berror:|undefined reference|multiple definition|not found|\*\*\* \[).*"
-)
-_ERROR_LINES = 5
 
 
 @dataclass(frozen=True)
@@ -148,7 +144,7 @@ def configure(options: Sequence[kernelconfig.Option], tree: Path, log: Path, *, 
 
     Raises InfrastructureError, as kernelconfig.resolve does.
     """
-    with _explained(what, tree, log):
+    with _explained(what, log):
         kernelconfig.resolve(options, tree, make_command("oldconfig"), log)
         _run(make_command("dep"), DEP_SECONDS, tree, log)
 
@@ -158,7 +154,7 @@ def compile_image(tree: Path, log: Path, *, what: str, jobs: int) -> None:
 
     Raises InfrastructureError with the first errors of the compiler or the linker.
     """
-    with _explained(what, tree, log):
+    with _explained(what, log):
         _run(make_command("bzImage", jobs=jobs), BUILD_SECONDS, tree, log)
 
 
@@ -186,21 +182,18 @@ def _run(argv: Sequence[str], seconds: float, tree: Path, log: Path) -> None:
 
 
 @contextmanager
-def _explained(what: str, tree: Path, log: Path) -> Iterator[None]:
+def _explained(what: str, log: Path) -> Iterator[None]:
     """Put the compiler's first complaints in the place of the log's end in an error's message."""
     begin = log.stat().st_size if log.exists() else 0
     try:
         yield
+    except diskroom.FullError as error:
+        raise error.of(what) from error
     except InfrastructureError as error:
         with log.open(errors="replace") as stream:
             stream.seek(begin)
             text = stream.read()
-        if "No space left on device" in text:
-            raise InfrastructureError(
-                f"{what}: no space left on the disk of {tree}",
-                "make room there, or move the cache: DIVERT_CACHE=FOLDER",
-            ) from error
-        first = [line for line in text.splitlines() if _ERROR_LINE.fullmatch(line)][:_ERROR_LINES]
+        first = complaints.first(text)
         if not first:
             raise InfrastructureError(f"{what}: {error.message}", error.hint) from error
         shown = "\n".join(f"  {line}" for line in first)

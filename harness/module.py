@@ -7,7 +7,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import command, compiler, fingerprint, parts, paths, store, terminal
+from harness import command, compiler, diskroom, fingerprint, parts, paths, store, terminal
 from harness.distribution import Headers
 from harness.errors import InfrastructureError
 
@@ -61,7 +61,9 @@ def build(headers: Headers, *, jobs: int = 0) -> Module:
         argv = ["make", "-C", str(work), f"KDIR={headers.path}", "W=1"]
         argv += [f"CC={compiler.name()}", f"-j{jobs or parts.processors()}"]
         try:
-            command.run(argv, what="the module", log=log, seconds=BUILD_SECONDS)
+            command.run(argv, what="the module", log=log, seconds=BUILD_SECONDS, into=work)
+        except diskroom.FullError:
+            raise
         except InfrastructureError as error:
             if not _complaints(log):
                 # make is not there, or did not end: that is all that there is to say.

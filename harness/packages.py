@@ -1,37 +1,45 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Debian packages of any architecture, and source packages, without touching the host.
 
-apt-get runs with a source list, state and cache of its own, so it needs no root, and changes
-nothing that the host's APT has; the host's proxy, certificates and keys stay in force. What it
-downloads it has verified against the archive's signature. A download is kept, and not asked for
-again.
+apt-get, in a folder of its own, has verified what it downloads against the archive's signature. A
+download is kept, and not asked for again.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import os
 import re
 import shutil
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import aptsources, command, fingerprint, paths, store
+from harness import aptarchives, command, fingerprint, hostrelease, paths, store, terminal
+from harness.apt import Apt, AptError
+from harness.aptarchives import Archives
+from harness.aptfailure import Failure
 from harness.errors import InfrastructureError, UnavailableError
+from harness.hostrelease import Release
 
-OS_RELEASE = Path("/etc/os-release")
 APT_FOLDER = Path("/etc/apt")
 
-# 20 MB of package lists, or a package of a few MB, over a slow line.
-APT_SECONDS = 900.0
+# Threads of this process queue here, without a word; other processes at the lock file. One that
+# takes from another release what its own cannot give holds both releases' lock files.
+_one_at_a_time = threading.RLock()
 
-# Threads of this process queue here, without a word; other processes at the lock file.
-_one_at_a_time = threading.Lock()
+# Folders of packages of which it was said that they are another release's.
+_told: set[Path] = set()
 
 _TARBALL = re.compile(r"(?P<name>[^_]+)_(?P<version>.+?)\.(?:orig\.)?tar\.(?:gz|bz2|xz|zst)")
 _DEB = re.compile(r"(?P<name>[^_]+)_(?P<version>.+?)_[^_]+\.deb")
+
+# What Debian adds to the version of a source that it has packed anew, without files that it must
+# not or need not have: +dfsg, ~ds1, +dfsg.2.
+_REPACKED = re.compile(r"[+~.-](?:dfsg|ds|repack)[.\d]*$")
 
 
 @dataclass(frozen=True)
@@ -46,22 +54,37 @@ class Package:
     path: Path
     digest: str
 
+    @property
+    def upstream(self) -> str:
+        """Upstream's own version of a source package, which Debian may have packed anew."""
+        return upstream_version(self.version)
+
+
+def upstream_version(version: str) -> str:
+    """A source package's version without Debian's words for a source that it packed anew."""
+    while match := _REPACKED.search(version):
+        version = version[: match.start()]
+    return version
+
 
 def source(name: str) -> Package:
-    """The upstream tarball of the host release's source package `name`.
+    """The upstream tarball of the source package `name`, of the host's release.
 
-    Raises UnavailableError without a network, or if the release has no such package.
+    Of another, in the order that harness/data/distributions.toml has for it, if the host's has no
+    such package, or lists one that its mirror has not: that is said in a line.
+    Raises UnavailableError without a network, or if no release can give it; InfrastructureError if
+    what comes is not what the archive's signed lists say, or there is no room on the disk.
     """
-    return _obtain(name, None)
+    return _obtain(name, None, host_release(), elsewhere=True)
 
 
-def binary(name: str, architecture: str, codename: str = "") -> Package:
+def binary(name: str, architecture: str, codename: str = "", *, elsewhere: bool = False) -> Package:
     """The host release's package `name` for a Debian architecture (i386, amd64); see `unpack`.
 
-    Or that of another release of the same distribution, by its code name, from the host's mirror.
-    Raises UnavailableError without a network, or if the release has no such package.
+    Or that of another release of the same distribution, by its code name, from the host's mirror;
+    or, if it may be from `elsewhere`, as `source` does. Raises what `source` raises.
     """
-    return _obtain(name, architecture, codename)
+    return _obtain(name, architecture, host_release().other(codename), elsewhere=elsewhere)
 
 
 def unpack(package: Package, folder: Path, log: Path) -> None:
@@ -71,7 +94,7 @@ def unpack(package: Package, folder: Path, log: Path) -> None:
         return
     folder.mkdir(parents=True, exist_ok=True)
     argv = ["dpkg-deb", "-x", str(package.path), str(folder)]
-    command.run(argv, what=f"unpacking {package.path.name}", log=log, seconds=120)
+    command.run(argv, what=f"unpacking {package.path.name}", log=log, seconds=120, into=folder)
 
 
 def untar(archive: Path, folder: Path, log: Path, seconds: float = 120) -> None:
@@ -79,29 +102,85 @@ def untar(archive: Path, folder: Path, log: Path, seconds: float = 120) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     argv = ["tar", "-x", "--strip-components=1", "--no-same-owner"]
     argv += ["-C", str(folder), "-f", str(archive)]
-    command.run(argv, what=f"unpacking {archive.name}", log=log, seconds=seconds)
+    command.run(argv, what=f"unpacking {archive.name}", log=log, seconds=seconds, into=folder)
 
 
-def host_release() -> aptsources.Release:
-    """The release that this host runs."""
-    try:
-        return aptsources.parse_release(OS_RELEASE.read_text())
-    except OSError:
-        return aptsources.parse_release("")
+def host_release() -> Release:
+    """The release that this host is, or is made of."""
+    return hostrelease.host()
 
 
-def _obtain(name: str, architecture: str | None, codename: str = "") -> Package:
-    kind = architecture or "source"
-    release = host_release().other(codename)
-    folder = paths.downloads_dir() / "packages" / release.name / kind / name
+def host_lists(release: Release, architecture: str | None) -> dict[str, str]:
+    """APT lists of a release, made of the host's own: file name -> text.
+
+    Raises what `source` raises where the host names no archive that has it.
+    """
+    entries = _archives().of(release)
+    return {
+        f"{number:02}.{entry.ending}": entry.text(architecture)
+        for number, entry in enumerate(entries)
+    }
+
+
+def _obtain(name: str, architecture: str | None, release: Release, *, elsewhere: bool) -> Package:
+    folder = _folder(name, architecture, release)
     with store.disk_errors(folder):
-        if not folder.is_dir():
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            lock = store.lock(folder.parent / "apt.lock", f"the folder of {kind} packages")
-            with _one_at_a_time, lock:
+        if folder.is_symlink():
+            taken = folder.resolve().parents[1].name
+            _tell(
+                folder,
+                f"{name} is of {taken}: {release.name} could not give it (ask anew: rm {folder})",
+            )
+        elif not folder.is_dir():
+            with _locked(folder):
                 if not folder.is_dir():
-                    _download(name, architecture, release, folder)
+                    _bring(name, architecture, release, folder, elsewhere=elsewhere)
         return _read(name, folder)
+
+
+def _folder(name: str, architecture: str | None, release: Release) -> Path:
+    return paths.downloads_dir() / "packages" / release.name / (architecture or "source") / name
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    what = f"the folder of {folder.parent.name} packages"
+    with _one_at_a_time, store.lock(folder.parent / "apt.lock", what):
+        yield
+
+
+def _bring(
+    name: str, architecture: str | None, release: Release, folder: Path, *, elsewhere: bool
+) -> None:
+    """Fill `folder`; or make it a link to the folder of another release that can give it.
+
+    Raises the first release's error if none can.
+    """
+    what = f"downloading the package {name}"
+    try:
+        _download(name, architecture, release, folder)
+    except AptError as error:
+        first = error.error(what)
+        if not (elsewhere and error.failure.kind.elsewhere):
+            raise first from error
+        why = error.failure.words
+    else:
+        return
+    for other in release.others:
+        theirs = _folder(name, architecture, other)
+        try:
+            if not theirs.is_dir():
+                with _locked(theirs):
+                    _download(name, architecture, other, theirs)
+        except (AptError, UnavailableError) as error:
+            if isinstance(error, AptError) and not error.failure.kind.elsewhere:
+                raise error.error(what) from error
+            continue
+        folder.symlink_to(os.path.relpath(theirs, folder.parent))
+        _tell(folder, f"{name} is taken from {other.name}: {release.name} cannot give it: {why}")
+        return
+    raise first
 
 
 def _read(name: str, folder: Path) -> Package:
@@ -129,10 +208,12 @@ def _version(file: str) -> str | None:
     return match["version"].replace("%3a", ":") if match else None
 
 
-def _download(
-    name: str, architecture: str | None, release: aptsources.Release, folder: Path
-) -> None:
-    """Fetch into a folder beside `folder`, which takes its name when it is whole."""
+def _download(name: str, architecture: str | None, release: Release, folder: Path) -> None:
+    """Fetch into a folder beside `folder`, which takes its name when it is whole.
+
+    Raises AptError.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
     apt = _prepared(paths.cache_dir(), architecture, release)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".partial-") as work:
         partial = Path(work) / name
@@ -145,121 +226,39 @@ def _download(
                 f"apt-get brought {len(files)} files for the package {name}, not one",
                 f"what it said: {apt.log}",
             )
+        if files[0].is_symlink():
+            # apt-get links to what is on a disk of this machine, which may be a DVD.
+            shutil.copyfile(files[0].resolve(), partial / "copy")
+            (partial / "copy").replace(files[0])
         digest = fingerprint.of_file(files[0])
         (partial / "SHA256SUMS").write_text(f"{digest}  {files[0].name}\n")
         partial.rename(folder)
 
 
-@dataclass(frozen=True)
-class _Apt:
-    """apt-get with a folder of its own, for source packages or for one architecture."""
-
-    root: Path
-
-    @property
-    def log(self) -> Path:
-        return self.root / "log"
-
-    def run(self, arguments: Sequence[str], *, what: str, cwd: Path | None = None) -> None:
-        """Run apt-get. Raises UnavailableError with what it could not do, and why."""
-        try:
-            command.run(
-                ["apt-get", "-q", f"-c={self.root / 'apt.conf'}", *arguments],
-                what=what,
-                log=self.log,
-                seconds=APT_SECONDS,
-                cwd=cwd,
-                env={"LC_ALL": "C"},
-                inherit=True,  # its proxy, and where its configuration is
-            )
-        except InfrastructureError as error:
-            raise UnavailableError(
-                f"{error.message.splitlines()[0]}\n{_failures(self.log)}",
-                "what is missing here is taken as packages from the archive in /etc/apt: "
-                f"see to the network, or the release, then run this again (log: {self.log})",
-            ) from error
+def _archives() -> Archives:
+    host = host_release()
+    return aptarchives.find(APT_FOLDER, host, paths.cache_dir() / "apt" / f"{host.name}-archives")
 
 
 @functools.cache
-def _prepared(cache: Path, architecture: str | None, release: aptsources.Release) -> _Apt:
+def _prepared(cache: Path, architecture: str | None, release: Release) -> Apt:
     """apt-get in a folder of `cache`, its package lists as new as the archive had them when this
     process first asked.
     """
-    apt = _Apt(cache / "apt" / f"{release.name}-{architecture or 'source'}")
-    shutil.rmtree(apt.root / "lists.d", ignore_errors=True)
-    for name in ("state/lists/partial", "cache/archives/partial", "lists.d"):
-        (apt.root / name).mkdir(parents=True, exist_ok=True)
-    (apt.root / "state/status").touch()
-    apt.log.unlink(missing_ok=True)
-    lists = host_lists(release, architecture)
-    if not lists:
-        raise UnavailableError(
-            f"{APT_FOLDER} names no archive of {release.name} to take packages from",
-            "the guest is made from packages of Debian or Ubuntu: "
-            "use such a host, with its own archive (component main) in /etc/apt",
-        )
-    for file, text in lists.items():
-        (apt.root / "lists.d" / file).write_text(text)
-    (apt.root / "apt.conf").write_text(_configuration(apt.root, architecture))
-    apt.run(["update"], what="fetching the lists of packages")
+    entries = _archives().of(release)
+    apt = Apt(cache / "apt" / f"{release.name}-{architecture or 'source'}", architecture)
+    apt.prepare(entries)
+    what = f"fetching the lists of {release.name}"
+    fetched = apt.update(entries, what)
+    failures = {entry: row for entry, row in fetched.items() if isinstance(row, Failure)}
+    if len(failures) == len(entries):
+        raise aptarchives.unusable(failures, what, apt.log)
+    aptarchives.left_out(failures)
     return apt
 
 
-def _failures(log: Path) -> str:
-    """What apt-get could not fetch, and why: the first few such lines of its output."""
-    lines = log.read_text(errors="replace").splitlines()
-    failed = [line for line in lines if line.startswith(("Err:", "W: Failed", "E: "))]
-    return "\n".join(f"  {line}" for line in failed[:4])
-
-
-def host_lists(release: aptsources.Release, architecture: str | None) -> dict[str, str]:
-    """The host's lists, rewritten: file name -> text, without those of which nothing is left."""
-    host = host_release()
-    codename = "" if release == host else release.codename
-    parts = APT_FOLDER / "sources.list.d"
-    lists: dict[str, str] = {}
-    for path in [APT_FOLDER / "sources.list", *sorted(parts.glob("*.list"))]:
-        if path.is_file():
-            lines = aptsources.rewrite_list(path.read_text(), host, architecture, codename)
-            lists[f"{path.stem}.list"] = "".join(f"{line}\n" for line in lines)
-    for path in sorted(parts.glob("*.sources")):
-        paragraphs = aptsources.rewrite_sources(path.read_text(), host, architecture, codename)
-        lists[path.name] = "\n".join(paragraphs)
-    return {name: text for name, text in lists.items() if text}
-
-
-def _configuration(root: Path, architecture: str | None) -> str:
-    """apt.conf, read after the host's own: every place that it would write to, and no hooks.
-
-    Hooks of the host (desktop indexes, emptying the package cache) would touch the host. As root,
-    apt-get would download as another user, who may not see `root`.
-    """
-    lines = [
-        f'Dir::State "{root}/state/";',
-        f'Dir::State::lists "{root}/state/lists/";',
-        f'Dir::State::status "{root}/state/status";',
-        f'Dir::State::extended_states "{root}/state/extended_states";',
-        f'Dir::Cache "{root}/cache/";',
-        f'Dir::Cache::archives "{root}/cache/archives/";',
-        'Dir::Cache::pkgcache "";',
-        'Dir::Cache::srcpkgcache "";',
-        f'Dir::Log "{root}";',
-        'Dir::Etc::sourcelist "/dev/null";',
-        f'Dir::Etc::sourceparts "{root}/lists.d/";',
-        'Dir::Etc::preferences "/dev/null";',
-        'Dir::Etc::preferencesparts "/dev/null";',
-        'Acquire::Languages "none";',
-        'APT::Sandbox::User "root";',
-        "#clear Acquire::IndexTargets::deb::Contents-deb;",
-        "#clear Acquire::IndexTargets::deb::DEP-11;",
-        "#clear APT::Update::Pre-Invoke;",
-        "#clear APT::Update::Post-Invoke;",
-        "#clear APT::Update::Post-Invoke-Success;",
-    ]
-    if architecture:
-        lines += [
-            f'APT::Architecture "{architecture}";',
-            "#clear APT::Architectures;",
-            f'APT::Architectures {{ "{architecture}"; }};',
-        ]
-    return "".join(f"{line}\n" for line in lines)
+def _tell(folder: Path, line: str) -> None:
+    """Say once a process what `folder` is."""
+    if folder not in _told:
+        _told.add(folder)
+        terminal.say(line)

@@ -14,6 +14,8 @@ from pathlib import Path
 from harness import (
     command,
     compiler,
+    complaints,
+    diskroom,
     fingerprint,
     packages,
     patches,
@@ -109,7 +111,7 @@ def fetch(part: Part) -> None:
     if part.package:
         packages.source(part.package)
     if part.binary:
-        packages.binary(*part.binary)
+        packages.binary(*part.binary, elsewhere=True)
 
 
 def build(part: Part, needs: Sequence[Built], *, jobs: int, given: Sequence[str] = ()) -> Built:
@@ -163,8 +165,15 @@ def build(part: Part, needs: Sequence[Built], *, jobs: int, given: Sequence[str]
                 cwd=tree,
                 env=environment,
             )
+        except diskroom.FullError:
+            raise
         except InfrastructureError as error:
-            raise InfrastructureError(error.message, compiler.doubted(error.hint)) from error
+            found = complaints.first(log.read_text(errors="replace"))
+            shown = "\n".join(f"  {line}" for line in found)
+            message = f"{part.name} for the guest does not build:\n{shown}"
+            raise InfrastructureError(
+                message if found else error.message, compiler.doubted(error.hint)
+            ) from error
         for leftover in (tree, binary, recipe):
             shutil.rmtree(leftover, ignore_errors=True)
 
@@ -195,12 +204,12 @@ class _Origin:
 def _origin(part: Part, given: Sequence[str]) -> _Origin:
     if part.package:
         package = packages.source(part.package)
-        binary = packages.binary(*part.binary) if part.binary else None
+        binary = packages.binary(*part.binary, elsewhere=True) if part.binary else None
         digests = package.digest + (binary.digest if binary else "")
         title = f"{part.package} {package.version}"
-        if package.version not in part.tried:
+        if package.upstream not in part.tried:
             title += f", not tried before: the recipe is known to work with {', '.join(part.tried)}"
-        series = patches.load_all(f"{part.package}-{package.version}")
+        series = patches.load_for(part.package, package.upstream)
         return _Origin(title, digests, series, package=package, binary=binary)
     if part.upstream:
         verified = sources.obtain(part.upstream, given)

@@ -103,6 +103,22 @@ def load_all(name: str) -> tuple[Series, ...]:
     return tuple(load(folder) for folder in (root, *parts))
 
 
+def load_for(package: str, version: str) -> tuple[Series, ...]:
+    """All that there is for this upstream version of a package; nothing, if none is for any.
+
+    Raises InfrastructureError if there is a series, but for other versions: the package without it
+    would build, and be another program.
+    """
+    name = f"{package}-{version}"
+    known = sorted(path.name for path in paths.PATCHES.glob(f"{package}-[0-9]*") if path.is_dir())
+    if known and name not in known:
+        raise InfrastructureError(
+            f"{name} has no patches here, which are for {' and '.join(known)}",
+            f"see whether they fit, and copy them to {shown(paths.PATCHES / name)}",
+        )
+    return load_all(name)
+
+
 def touched(name: str) -> frozenset[str]:
     """Paths in the source `name` that anything below `patches/<name>` touches."""
     return frozenset[str]().union(*(series.touched() for series in load_all(name)))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import filelock
 
-from harness import paths, terminal
+from harness import diskroom, paths, terminal
 from harness.errors import InfrastructureError
 
 # A build of anything here ends long before; whoever holds a lock for longer is stuck.
@@ -105,6 +105,8 @@ def disk_errors(target: Path) -> Iterator[None]:
         yield
     except OSError as error:
         where = error.filename or target
+        if error.errno in diskroom.ERRNOS:
+            raise diskroom.FullError(f"cannot write {where}", Path(where)) from error
         raise InfrastructureError(
             f"cannot write {where}: {error.strerror or error}",
             "make room there, or move the cache: DIVERT_CACHE=FOLDER",

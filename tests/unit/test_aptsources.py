@@ -6,7 +6,8 @@ from __future__ import annotations
 import pytest
 
 from harness import aptsources
-from harness.aptsources import Release
+from harness.aptsources import Entry
+from harness.hostrelease import Release
 
 BOOKWORM = Release("debian", "12", "bookworm")
 NOBLE = Release("ubuntu", "24.04", "noble")
@@ -19,16 +20,18 @@ deb http://archive.example/debian bookworm-updates main
 deb http://archive.example/debian-security bookworm-security main # security
 deb http://third.example/apt bookworm-pgdg main
 deb http://third.example/tool bookworm stable
-deb cdrom:[Debian]/ nothing
+deb cdrom:[Debian GNU/Linux 12]/ bookworm main
+deb mirror+file:/etc/apt/mirrors.list bookworm main contrib
 """
 
 PARAGRAPHS = """\
 # the distribution
 Types: deb deb-src
-URIs: http://archive.example/debian
+URIs: http://archive.example/debian http://second.example/debian
 Suites: bookworm bookworm-updates
 Components: main contrib
 Architectures: amd64
+Trusted: yes
 Signed-By:
  -----BEGIN PGP PUBLIC KEY BLOCK-----
  .
@@ -48,63 +51,81 @@ Components: main
 """
 
 
-@pytest.mark.parametrize(
-    ("text", "name"),
-    [
-        ('ID=debian\nVERSION_ID="12"\nVERSION_CODENAME=bookworm\n', "debian-12"),
-        ("ID=ubuntu\nVERSION_ID='24.04'\nVERSION_CODENAME=noble\n", "ubuntu-24.04"),
-        ("ID=debian\nVERSION_CODENAME=sid\n", "debian-sid"),
-        ("", "linux-unknown"),
-    ],
-)
-def test_release(text: str, name: str) -> None:
-    assert aptsources.parse_release(text).name == name
-
-
 def test_one_line_form_gives_the_releases_own_sources() -> None:
-    assert aptsources.rewrite_list(ONE_LINE, BOOKWORM, None) == [
-        "deb-src [signed-by=/usr/share/keyrings/d.gpg] http://archive.example/debian bookworm main"
+    entries = aptsources.candidates(aptsources.parse_list(ONE_LINE), BOOKWORM)
+    assert [entry.text(None) for entry in entries] == [
+        "deb-src [signed-by=/usr/share/keyrings/d.gpg] "
+        "http://archive.example/debian bookworm main\n",
+        "deb-src mirror+file:/etc/apt/mirrors.list bookworm main\n",
     ]
 
 
 def test_one_line_form_for_an_architecture() -> None:
-    assert aptsources.rewrite_list(ONE_LINE, BOOKWORM, "i386") == [
+    first, second = aptsources.candidates(aptsources.parse_list(ONE_LINE), BOOKWORM)
+    assert first.text("i386") == (
         "deb [signed-by=/usr/share/keyrings/d.gpg arch=i386] "
-        "http://archive.example/debian bookworm main"
+        "http://archive.example/debian bookworm main\n"
+    )
+    assert "[arch=i386]" in second.text("i386")
+
+
+def test_another_release_of_the_same_archive_keeps_the_key() -> None:
+    (first, _) = aptsources.candidates(aptsources.parse_list(ONE_LINE), BOOKWORM)
+    assert first.of("trixie", ("main",)).text(None) == (
+        "deb-src [signed-by=/usr/share/keyrings/d.gpg] http://archive.example/debian trixie main\n"
+    )
+
+
+def test_paragraph_form_keeps_the_key_and_gives_each_archive_by_itself() -> None:
+    entries = aptsources.candidates(aptsources.parse_sources(PARAGRAPHS), BOOKWORM)
+    assert [entry.name for entry in entries] == [
+        "http://archive.example/debian bookworm",
+        "http://second.example/debian bookworm",
     ]
-
-
-def test_paragraph_form_keeps_the_key_and_the_first_suite() -> None:
-    (paragraph,) = aptsources.rewrite_sources(PARAGRAPHS, BOOKWORM, "i386")
-    lines = paragraph.splitlines()
-    assert lines[:4] == [
+    lines = entries[0].text("i386").splitlines()
+    assert lines[:6] == [
         "Types: deb",
-        "Uris: http://archive.example/debian",
+        "URIs: http://archive.example/debian",
         "Suites: bookworm",
-        "Components: main contrib",
+        "Components: main",
+        "Architectures: i386",
+        "Trusted: yes",
     ]
-    assert lines[4].rstrip() == "Signed-By:"
-    assert lines[5:7] == [" -----BEGIN PGP PUBLIC KEY BLOCK-----", " ."]
-    assert lines[-1] == "Architectures: i386"
+    assert lines[6].rstrip() == "Signed-By:"
+    assert lines[7:9] == [" -----BEGIN PGP PUBLIC KEY BLOCK-----", " ."]
 
 
 def test_paragraph_form_for_sources_names_no_architecture() -> None:
-    (paragraph,) = aptsources.rewrite_sources(PARAGRAPHS, BOOKWORM, None)
-    assert "Types: deb-src\n" in paragraph
-    assert "Architectures" not in paragraph
+    (entry, _) = aptsources.candidates(aptsources.parse_sources(PARAGRAPHS), BOOKWORM)
+    assert "Types: deb-src\n" in entry.text(None)
+    assert "Architectures" not in entry.text(None)
 
 
 def test_ubuntu_gets_universe_once() -> None:
-    line = "deb http://archive.example/ubuntu noble main restricted\n"
-    assert aptsources.rewrite_list(line, NOBLE, None) == [
-        "deb-src http://archive.example/ubuntu noble main restricted universe"
-    ]
-    paragraph = "Types: deb\nURIs: http://a.example/u\nSuites: noble\nComponents: main universe\n"
-    (rewritten,) = aptsources.rewrite_sources(paragraph, NOBLE, None)
-    assert "Components: main universe\n" in rewritten
+    line = "deb http://archive.example/ubuntu noble main restricted universe\n"
+    more = "deb http://archive.example/ubuntu noble main\n"
+    (entry,) = aptsources.candidates(aptsources.parse_list(line + more), NOBLE)
+    assert entry.text(None) == "deb-src http://archive.example/ubuntu noble main universe\n"
 
 
-def test_suites_that_name_no_release() -> None:
-    line = "deb http://archive.example/debian stable main\n"
-    assert aptsources.rewrite_list(line, BOOKWORM, None)
-    assert not aptsources.rewrite_list(line.replace("stable", "trixie"), BOOKWORM, None)
+@pytest.mark.parametrize("suite", ["stable", "oldstable", "bookworm"])
+def test_names_of_the_hosts_release(suite: str) -> None:
+    entry = Entry("http://archive.example/debian", suite, ("main",))
+    assert aptsources.candidates([entry], BOOKWORM) == [entry]
+
+
+@pytest.mark.parametrize("suite", ["trixie", "bookworm-backports", "bookworm/updates", "./"])
+def test_names_of_others(suite: str) -> None:
+    assert not aptsources.candidates([Entry("http://x.example/", suite, ("main",))], BOOKWORM)
+
+
+def test_derivatives_list_is_used_for_its_base() -> None:
+    """Of Linux Mint's list: the lines of Ubuntu."""
+    text = (
+        "deb http://packages.linuxmint.com wilma main upstream import backport\n"
+        "deb http://archive.ubuntu.com/ubuntu noble main restricted universe multiverse\n"
+        "deb http://archive.ubuntu.com/ubuntu noble-updates main restricted universe\n"
+    )
+    mint = Release("ubuntu", "", "noble", "Linux Mint 22")
+    entries = aptsources.candidates(aptsources.parse_list(text), mint)
+    assert [entry.name for entry in entries] == ["http://archive.ubuntu.com/ubuntu noble"]

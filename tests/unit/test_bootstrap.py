@@ -157,12 +157,8 @@ def test_command_lines(tmp_path: Path) -> None:
 
 
 def test_archive_for_debootstrap() -> None:
-    one_line = aptsources.rewrite_list(
-        "deb [trusted=yes] http://m/debian bookworm main",
-        aptsources.Release("debian", "12", "bookworm"),
-        "amd64",
-    )
-    assert bootstrap.first_uri(["\n".join(one_line)]) == "http://m/debian"
+    one_line = aptsources.parse_list("deb [trusted=yes] http://m/debian bookworm main")
+    assert bootstrap.first_uri([one_line[0].text("amd64")]) == "http://m/debian"
     assert bootstrap.first_uri(LISTS.values()) == "http://m/debian"
     assert bootstrap.first_uri([]) == ""
 

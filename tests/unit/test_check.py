@@ -24,7 +24,6 @@ from harness import (
     variants,
     worker,
 )
-from harness.aptsources import Release
 from harness.check_steps import Counts, Step, StepResult
 from harness.errors import (
     GuestError,
@@ -36,6 +35,7 @@ from harness.errors import (
     UserError,
 )
 from harness.events import Event, NotBuilt, NotRun, RunFinished, RunStarted
+from harness.hostrelease import Release
 from harness.kernels import Kernel
 from harness.request import Request
 from harness.verdict import judge

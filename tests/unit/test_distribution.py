@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from harness import distribution, initramfs, kernels, packages
-from harness.aptsources import Release
 from harness.errors import InfrastructureError, UnavailableError
+from harness.hostrelease import Release
 from harness.packages import Package
 
 MODERN = kernels.named("linux-6.1")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import doctor, paths
+from harness import doctor, hostrelease, paths
 from harness.errors import InfrastructureError
 from tests.unit.toy import NAME, Release, pack, release
 
@@ -24,13 +24,26 @@ def needs(release: Release, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def test_what_is_there(needs: Path, release: Release, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_there(
+    needs: Path,
+    release: Release,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     archive = pack(release.downloads / f"{NAME}.tar.gz")
     entry = paths.cache_dir() / "kernel" / ("0" * 32)
     entry.mkdir(parents=True)
     (entry / "bzImage").write_bytes(bytes(3 << 20))
+    os_release = tmp_path / "os-release"
+    os_release.write_text(
+        'ID=linuxmint\nID_LIKE="ubuntu debian"\nPRETTY_NAME="Linux Mint 22"\n'
+        "UBUNTU_CODENAME=noble\n"
+    )
+    monkeypatch.setattr(hostrelease, "OS_RELEASE", os_release)
     doctor.doctor()
     out = capsys.readouterr().out.replace("\n", "")
+    assert "of ubuntu-noble, which Linux Mint 22 is made of" in out
     assert archive.name in out
     assert "3 MiB" in out
     assert "disk free" in out

@@ -22,8 +22,8 @@ from harness import (
     rooms,
     runner,
 )
-from harness.aptsources import Release
 from harness.errors import InfrastructureError, TestsFailedError, UserError
+from harness.hostrelease import Release
 from harness.namespace import Outcome
 
 PLAN = rooms.Plan(

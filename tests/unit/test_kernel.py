@@ -170,7 +170,7 @@ def test_a_full_disk_is_named(given: list[str], tmp_path: Path) -> None:
     )
     (tmp_path / "linux" / "Makefile").write_text(makefile)
     error = _failing(given)
-    assert "kernel base: no space left on the disk of" in error.message
+    assert "kernel base: no room on the disk of" in error.message
     assert "DIVERT_CACHE" in error.hint
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import compiler, parts, patches, paths
+from harness import compiler, packages, parts, patches, paths
 from harness.errors import InfrastructureError
 
 
@@ -50,6 +50,22 @@ def test_patches_are_there_for_every_libc_that_was_tried() -> None:
         (series,) = patches.load_all(f"{libc.package}-{version}")
         assert series.patches
         assert {"i386/mmap.S", "dietfeatures.h"} <= series.touched()
+
+
+def test_repacked_libc_gets_upstreams_patches() -> None:
+    (series,) = patches.load_for("dietlibc", packages.upstream_version("0.34~cvs20160606+ds"))
+    assert series.patches
+
+
+def test_libc_of_a_version_without_patches_is_refused() -> None:
+    """It would build, and be a libc for another kernel."""
+    with pytest.raises(InfrastructureError, match=r"dietlibc-0\.35 has no patches here") as caught:
+        patches.load_for("dietlibc", "0.35")
+    assert "dietlibc-0.34~cvs20160606" in caught.value.message
+
+
+def test_package_that_never_had_patches_needs_none() -> None:
+    assert not any(series.patches for series in patches.load_for("busybox", "1.38.0"))
 
 
 def test_built_once_and_again_when_the_recipe_changes(

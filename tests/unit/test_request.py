@@ -13,8 +13,8 @@ from invoke.parser.context import ParserContext
 
 import tasks
 from harness import kernels, packages, request, runner, variants
-from harness.aptsources import Release
 from harness.errors import UserError
+from harness.hostrelease import Release
 from harness.request import Request
 
 

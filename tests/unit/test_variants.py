@@ -8,8 +8,8 @@ import itertools
 import pytest
 
 from harness import kernels, packages, paths, variants
-from harness.aptsources import Release
 from harness.errors import UserError
+from harness.hostrelease import Release
 
 MATRIX = ["base", "passthrough", "defrag", "passthrough+defrag"]
 
