@@ -34,10 +34,6 @@ from harness.namespace import Inside, Mount, Outcome
 VARIABLE = "DIVERT_ROOM"
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-# Where README says that a user puts the archives, from the home folder.
-DOWNLOADS = ".cache/divert-sockets/downloads"
-# The same in a container, where that user's cache is.
-VOLUME = "cache/downloads"
 
 # What a machine has on which somebody has cloned the project.
 _ALWAYS = ("ca-certificates", "git")
@@ -174,7 +170,7 @@ def _laid_out(row: rooms.Room, root: Path, log: Path) -> Place:
     for path in folders:
         (root / path.relative_to("/")).mkdir(parents=True, exist_ok=True)
         mounts.append(Mount(path, root / path.relative_to("/"), read_only=True))
-    archives = _copy_archives(row, root / VOLUME if row.containerfile else home / DOWNLOADS)
+    archives = _copy_archives(row, root / row.downloads_folder[1:])
     if not row.containerfile:
         checkout.clone(root / row.checkout_folder[1:], int(row.umask, 8))
     place = Place(row, root, tuple(mounts), archives)
@@ -203,8 +199,11 @@ def _finish(place: Place, log: Path) -> None:
     row = place.row
     script = "if command -v update-ca-certificates >/dev/null; then update-ca-certificates; fi"
     if row.user != "root":
-        owned = [row.home_folder, *([row.checkout_folder] if row.checkout else [])]
-        script = f"{script}\nchown -R {row.account}: {shlex.join(owned)}"
+        owned = [row.home_folder, row.checkout_folder]
+        owned += [row.environment[rooms.CACHE]] if rooms.CACHE in row.environment else []
+        script = (
+            f"{script}\nmkdir -p {shlex.join(owned)}\nchown -R {row.account}: {shlex.join(owned)}"
+        )
     _as_root(place.root, script, log)
 
 

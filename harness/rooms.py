@@ -17,6 +17,10 @@ USERS = ("root", "sudo", "plain")
 NETWORKS = ("there", "gone")
 ARCHIVES = ("both", "kernel", "none")
 
+# What moves the cache, as README says; and where Containerfile has it.
+CACHE = "DIVERT_CACHE"
+CONTAINER_CACHE = "/cache"
+
 _KEYS: Mapping[str, type] = {
     "release": str,
     "packages": list,
@@ -28,6 +32,7 @@ _KEYS: Mapping[str, type] = {
     "home": str,
     "checkout": str,
     "environment": dict,
+    "refused": str,
     "then": list,
     "containerfile": bool,
     "check": bool,
@@ -41,7 +46,9 @@ class Room:
     `packages` is what it has beside a minimal system; `user` who types the commands: root, a user
     with sudo, or a plain one; `network` "gone" runs each command once more without; `archives` is
     what of upstream's the user has put where README says. `then` are commands of ours that have to
-    pass afterwards. A `containerfile` is what Containerfile makes of its release. `check` is the
+    pass afterwards. Where something is `refused`, the first command has to say that word and end
+    with status 3 before `environment` is set, as it then asks for. A `containerfile` is what
+    Containerfile makes of its release. `check` is the
     one that `invoke check` runs on a host of this release.
     """
 
@@ -56,6 +63,7 @@ class Room:
     home: str = ""
     checkout: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
+    refused: str = ""
     then: tuple[str, ...] = ()
     containerfile: bool = False
     check: bool = False
@@ -76,6 +84,13 @@ class Room:
         return self.checkout or f"{self.home_folder}/divert-sockets"
 
     @property
+    def downloads_folder(self) -> str:
+        """Where a user puts upstream's archives."""
+        usual = f"{self.home_folder}/.cache/divert-sockets"
+        cache = CONTAINER_CACHE if self.containerfile else self.environment.get(CACHE, usual)
+        return f"{cache}/downloads"
+
+    @property
     def what(self) -> str:
         """What is not as in a fresh system with root at its console, in few words."""
         words = [", ".join(self.packages) or "nothing", self.user]
@@ -85,6 +100,7 @@ class Room:
         words += [f"umask {self.umask}"] if self.umask != "022" else []
         words += [f"home {self.home}"] if self.home else []
         words += [f"in {self.checkout}"] if self.checkout else []
+        words += [f"refused: {self.refused}; then"] if self.refused else []
         words += [f"{name}={value}" for name, value in self.environment.items()]
         return "by Containerfile" if self.containerfile else "; ".join(words)
 

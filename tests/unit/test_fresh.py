@@ -21,6 +21,7 @@ from harness import (
     room,
     rooms,
     runner,
+    visit,
 )
 from harness.errors import InfrastructureError, TestsFailedError, UserError
 from harness.hostrelease import Release
@@ -84,11 +85,13 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rooms:
     return found
 
 
-def run(row: rooms.Room, short: bool = False) -> list[fresh.Row]:
-    return fresh.run(fresh.Request((row,), PLAN, short))
+def run(row: rooms.Room, short: bool = False) -> list[visit.Row]:
+    rows: list[visit.Row] = []
+    fresh.run(fresh.Request((row,), PLAN, short), rows)
+    return rows
 
 
-def results(rows: list[fresh.Row]) -> list[tuple[str, str, str]]:
+def results(rows: list[visit.Row]) -> list[tuple[str, str, str]]:
     return [(row.command, row.result, row.cause) for row in rows]
 
 
@@ -106,6 +109,30 @@ def test_readme_s_commands_in_their_order_until_one_fails(made: Rooms) -> None:
 
 def test_short_form_has_commands_of_its_own(made: Rooms) -> None:
     assert [each.command for each in run(PLAN.rooms["one"], short=True)] == ["./inv short"]
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "result", "why"),
+    [
+        (3, "test: the cache has a space\nmove it: DIVERT_CACHE=FOLDER\n", "passed", ""),
+        (3, "make: 1 Error\n", "FAILED", "status 3, and no word of DIVERT_CACHE"),
+        (2, "DIVERT_CACHE\n", "FAILED", "status 2: DIVERT_CACHE"),
+        (0, "DIVERT_CACHE\n", "FAILED", "status 1: DIVERT_CACHE"),
+    ],
+)
+def test_what_is_refused_is_refused_in_words(
+    made: Rooms, status: int, said: str, result: str, why: str
+) -> None:
+    made.answers = [(status, said)]
+    rows = run(replace(PLAN.rooms["one"], refused="DIVERT_CACHE"), short=True)
+    assert results(rows)[0] == ("./inv short (refused)", result, why)
+    assert len(rows) == (2 if result == "passed" else 1)
+
+
+def test_advice_on_our_own_commands_is_no_work_for_root(made: Rooms) -> None:
+    made.answers = [(3, "test: cannot start make\nrun: ./inv setup\n")]
+    rows = run(PLAN.rooms["two"], short=True)
+    assert [row.result for row in rows] == ["FAILED"]
 
 
 ASKS = "inv: this host lacks:\ninv:   bc (package bc): x\ninv: as root, run: apt-get install bc\n"
@@ -196,7 +223,8 @@ def test_container_is_built_then_run_by_its_entry_point(
 
 def test_room_that_cannot_be_made_is_not_run_and_the_others_are(made: Rooms) -> None:
     made.lacking = "one"
-    rows = fresh.run(fresh.Request(PLAN.select(None), PLAN, short=True))
+    rows: list[visit.Row] = []
+    fresh.run(fresh.Request(PLAN.select(None), PLAN, short=True), rows)
     assert results(rows) == [("", "NOT RUN", "no root of it: 404"), ("./inv short", "passed", "")]
 
 
@@ -213,6 +241,24 @@ def test_exit_status(made: Rooms, capsys: pytest.CaptureFixture[str]) -> None:
     assert "status 1: FAIL: 1 failed" in capsys.readouterr().out
     with pytest.raises(UserError, match="no room three"):
         fresh.fresh(named="three")
+
+
+def test_what_was_seen_before_ctrl_c_is_shown(
+    made: Rooms, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    opened = made.opened
+
+    @contextmanager
+    def interrupted(row: rooms.Room, log: Path, *, keep: bool = False) -> Iterator[room.Place]:
+        if row.name == "two":
+            raise KeyboardInterrupt
+        with opened(row, log, keep=keep) as place:
+            yield place
+
+    monkeypatch.setattr(room, "opened", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        fresh.fresh(short=True)
+    assert "./inv short" in capsys.readouterr().out
 
 
 def test_list_runs_nothing(made: Rooms, capsys: pytest.CaptureFixture[str]) -> None:

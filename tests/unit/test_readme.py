@@ -10,7 +10,7 @@ from invoke.collection import Collection
 from invoke.parser import Parser
 
 import tasks
-from harness import fresh, paths, readme
+from harness import paths, readme, visit
 
 TEXT = """
 ## Other
@@ -47,7 +47,7 @@ def test_indented_lines_of_the_section_that_begin_with_inv() -> None:
 
 
 def test_readme_has_commands_and_inv_knows_all_their_words() -> None:
-    found = readme.commands((paths.ROOT / fresh.README).read_text())
+    found = readme.commands((paths.ROOT / visit.README).read_text())
     assert "./inv setup check" in found
     known = Collection.from_module(tasks).to_contexts()
     for command in found:

@@ -80,6 +80,16 @@ def test_who_types_the_commands_and_where() -> None:
     assert rooms.parse(data(checkout="/x")).rooms["one"].checkout_folder == "/x"
 
 
+def test_where_a_user_puts_the_archives() -> None:
+    def folder(**row: Any) -> str:
+        return rooms.parse(data(**row)).rooms["one"].downloads_folder
+
+    assert folder() == "/root/.cache/divert-sockets/downloads"
+    assert folder(home="/srv/a b") == "/srv/a b/.cache/divert-sockets/downloads"
+    assert folder(environment={"DIVERT_CACHE": "/c"}) == "/c/downloads"
+    assert folder(containerfile=True) == "/cache/downloads"
+
+
 @pytest.mark.parametrize(
     ("row", "said"),
     [
