@@ -188,7 +188,7 @@ def _outfit(row: rooms.Room, root: Path, log: Path) -> None:
         script = f"mkdir -p {parent} && {make} {row.account}"
     if row.user == "sudo":
         # Without a password, and with the proxies, which only APT's configuration would else have.
-        rules = f"{row.account} ALL=(ALL) NOPASSWD: ALL\nDefaults env_keep += *_proxy\n"
+        rules = f'{row.account} ALL=(ALL) NOPASSWD: ALL\nDefaults env_keep += "*_proxy *_PROXY"\n'
         file = f"/etc/sudoers.d/{row.account}"
         script += f" && printf %s {shlex.quote(rules)} >{file} && chmod 440 {file}"
     _as_root(root, script, log)
