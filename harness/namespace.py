@@ -81,7 +81,13 @@ def argv(inside: Inside, command: str, unshare: Sequence[str] = _OWN) -> list[st
 
 def script(inside: Inside, command: str) -> str:
     """What the first process does, as a shell's script (pure)."""
-    begin = ["exec 3<&0 </dev/null", "{ read -r _ <&3; kill -KILL -1; } &", "exec 3<&-"]
+    # Not what we happen to have: mounts and files are for all users in there.
+    begin = [
+        "umask 022",
+        "exec 3<&0 </dev/null",
+        "{ read -r _ <&3; kill -KILL -1; } &",
+        "exec 3<&-",
+    ]
     steps = [] if inside.root else ["mount -t proc proc /proc"]
     if inside.root:
         root = shlex.quote(str(inside.root))

@@ -33,7 +33,9 @@ from harness.namespace import Inside, Mount, Outcome
 # What a room's own commands know that they are in one by; it is the room's name.
 VARIABLE = "DIVERT_ROOM"
 
+# As Debian's /etc/profile sets it. Ordinary users have no sbin.
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+USER_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/games:/usr/games"
 
 # What a machine has on which somebody has cloned the project.
 _ALWAYS = ("ca-certificates", "git")
@@ -93,7 +95,7 @@ class Place:
         row = self.row
         account = "root" if as_root else row.account
         return {
-            "PATH": PATH,
+            "PATH": PATH if account == "root" else USER_PATH,
             "HOME": "/root" if as_root and row.user != "root" else row.home_folder,
             "USER": account,
             "LOGNAME": account,

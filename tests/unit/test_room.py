@@ -55,6 +55,7 @@ def test_user_types_commands_in_the_checkout(namespaces: Namespaces, tmp_path: P
     assert (inside.root, inside.user, inside.network) == (Path("/r"), 1000, True)
     assert command == "cd '/a b' || exit 125\numask 077\n./inv setup"
     assert (env["HOME"], env["USER"], env["LANG"]) == ("/home/newcomer", "newcomer", "tr_TR")
+    assert "sbin" not in env["PATH"]
     assert env["http_proxy"] == "http://p"
     assert env[room.VARIABLE] == "x"
 
@@ -65,6 +66,7 @@ def test_root_runs_what_a_user_asks_for(namespaces: Namespaces, tmp_path: Path) 
     inside, command, env = namespaces.asked[0]
     assert (inside.user, inside.yes) == (0, True)
     assert "umask" not in command
+    assert "/usr/sbin" in env["PATH"]
     assert (env["HOME"], env["USER"]) == ("/root", "root")
 
 
