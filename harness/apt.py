@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import aptfailure, command, diskroom
+from harness import aptfailure, command, diskroom, terminal
 from harness.aptfailure import Failure
 from harness.aptsources import Entry
 from harness.errors import HarnessError, InfrastructureError
@@ -52,8 +52,8 @@ class Apt:
 
     @property
     def log(self) -> Path:
-        """All that it says: in the checkout, since a disk that is full may be the cache's."""
-        return command.log_of(f"apt-{self.root.name}")
+        """All that it says. Nobody else writes there: whoever uses the folder holds its lock."""
+        return self.root / "log"
 
     @property
     def _lists(self) -> Path:
@@ -79,16 +79,17 @@ class Apt:
         begin = self.log.stat().st_size if self.log.exists() else 0
         argv = ["apt-get", "-q", f"-c={self.root / 'apt.conf'}", *arguments]
         try:
-            command.run(
-                argv,
-                what=what,
-                log=self.log,
-                seconds=SECONDS,
-                cwd=cwd,
-                env={"LC_ALL": "C"},
-                inherit=True,  # its proxy, and where its configuration is
-                into=self.root,
-            )
+            with terminal.activity(what, said=False):
+                command.run(
+                    argv,
+                    what=what,
+                    log=self.log,
+                    seconds=SECONDS,
+                    cwd=cwd,
+                    env={"LC_ALL": "C"},
+                    inherit=True,  # its proxy, and where its configuration is
+                    into=self.root,
+                )
         except diskroom.FullError:
             raise
         except InfrastructureError as error:
@@ -110,11 +111,14 @@ class Apt:
             self.run(["update"], what=what)
         said = self._said(begin)
         names = self._names()
-        found = {
-            entry: self._release_file(names.get(entry.release_file, ""), entry)
-            or aptfailure.judge(said, entry.uri)
-            for entry in entries
-        }
+        found: dict[Entry, Failure | Path] = {}
+        for entry in entries:
+            name = names.get(entry.release_file, "")
+            release_file = self._release_file(name)
+            failure = aptfailure.judge_entry(said, entry)
+            # An index that is empty is not kept, and nothing is said of it.
+            whole = release_file and (self._has_index(name, entry) or not failure.line)
+            found[entry] = release_file if release_file and whole else failure
         lacking = any(isinstance(row, Failure) for row in found.values())
         if lacking and (full := diskroom.full(what, said, self.root)):
             raise full
@@ -142,15 +146,18 @@ class Apt:
             raise InfrastructureError("cannot ask apt-get for its files' names") from error
         return {match["uri"]: match["file"] for match in _URI.finditer(done.stdout)}
 
-    def _release_file(self, name: str, entry: Entry) -> Path | None:
-        """The entry's Release file, if it is here, and its packages' list too where it is due."""
-        stem = name.removesuffix("InRelease")
-        files = {path.name: path for path in self._lists.iterdir() if stem}
+    def _release_file(self, name: str) -> Path | None:
+        """The Release file that apt-get calls so, if it is here, signed within or beside itself."""
+        beside = name.removesuffix("InRelease") + "Release"
+        paths = (self._lists / each for each in (name, beside) if name)
+        return next((path for path in paths if path.is_file()), None)
+
+    def _has_index(self, name: str, entry: Entry) -> bool:
+        """Whether the list of packages is here that belongs to a Release file, or none is due."""
         place = f"binary-{self.architecture}_Packages" if self.architecture else "source_Sources"
-        due = f"{stem}{entry.components[0]}_{place}"
-        if self.indexes and not any(file.startswith(due) for file in files):
-            return None
-        return files.get(name) or files.get(f"{stem}Release")
+        due = f"{name.removesuffix('InRelease')}{entry.components[0]}_{place}"
+        here = (path.name for path in self._lists.iterdir())
+        return not self.indexes or any(file.startswith(due) for file in here)
 
     def _configuration(self) -> str:
         """apt.conf, read after the host's own: every place that it would write to, and no hooks.
@@ -182,7 +189,8 @@ class Apt:
             "#clear APT::Update::Post-Invoke-Success;",
         ]
         if not self.indexes:
-            lines.append("#clear Acquire::IndexTargets;")
+            # The first that is asked of the network: who has none shall not wait for minutes.
+            lines += ["#clear Acquire::IndexTargets;", 'Acquire::Retries "1";']
         if self.architecture:
             lines += [
                 f'APT::Architecture "{self.architecture}";',

@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.errors import HarnessError, InfrastructureError, UnavailableError
+from harness.aptsources import Entry
+from harness.errors import AbsentError, HarnessError, InfrastructureError, UnavailableError
 
 _NETWORK = "see to the network, then run this again"
 _MIRROR = "try again later, or name another mirror in /etc/apt"
@@ -19,17 +20,20 @@ _KEY = "put the archive's own keyring in place (package debian-archive-keyring),
 
 @dataclass(frozen=True)
 class Kind:
-    """One reason: the words of apt-get for it, ours, what to do, and the family of the error.
-
-    `elsewhere` says whether another release may have what this one has not.
-    """
+    """One reason: the words of apt-get for it, ours, what to do, and the family of the error."""
 
     pattern: str
     words: str
     hint: str
-    family: Callable[[str, str], HarnessError] = UnavailableError
-    elsewhere: bool = False
+    family: type[HarnessError] = UnavailableError
 
+
+_LOST = Kind(
+    r"\b404\b|File not found|Failed to stat - |does not have a Release file",
+    "the mirror has not got it",
+    _MIRROR,
+    AbsentError,
+)
 
 # The first that fits is meant: apt-get also says what follows from it ("is not signed", of a
 # Release file that it could not fetch).
@@ -69,19 +73,14 @@ KINDS = (
         "the mirror, or the way to it, does not answer",
         _NETWORK,
     ),
-    Kind(
-        r"\b404\b|File not found|Failed to stat - |does not have a Release file",
-        "the mirror has not got it",
-        _MIRROR,
-        elsewhere=True,
-    ),
+    _LOST,
     Kind(r"\b[45]\d\d  \S", "the mirror refuses it", _MIRROR),
     Kind(
         r"Unable to find a source package|Unable to locate package|no installation candidate"
         r"|Can't find a source|Can't select|No candidate|no candidate",
         "the release has no such package",
         "use another release of the distribution",
-        elsewhere=True,
+        AbsentError,
     ),
     Kind(
         r"is not signed",
@@ -117,29 +116,39 @@ class Failure:
         return self.kind.family(f"{what}: {self.kind.words}{shown}", hint)
 
 
-def judge(said: str, uri: str = "") -> Failure:
-    """Why apt-get failed, by what it said; of `uri` alone, if that occurs in it."""
-    lines = [line for line in said.splitlines() if _FAILED.match(line)]
-    about = _about(lines, uri) if uri else []
-    for some in (about, lines):
-        for kind in KINDS:
-            # Its last words name the file; those that came while it still tried are shorter.
-            fit = [line for line in some if re.search(kind.pattern, line)]
-            if fit:
-                return Failure(kind, _short(next((x for x in fit if x[0] in "EW"), fit[0])))
-    errors = [line for line in lines if line.startswith("E: ")] or lines
-    return Failure(_UNKNOWN, _short(errors[0]) if errors else "")
+def judge(said: str) -> Failure:
+    """Why apt-get failed, by what it said."""
+    return _judge([line for line in said.splitlines() if _FAILED.match(line)])
 
 
-def _about(lines: list[str], uri: str) -> list[str]:
-    """The lines with the URI, and the reason below one."""
-    found: list[str] = []
+def judge_entry(said: str, entry: Entry) -> Failure:
+    """Why an entry of APT's lists could not be fetched, by what apt-get said of them all.
+
+    It says nothing of one that is trusted and has no Release file.
+    """
+    uri = entry.uri.rstrip("/")
+    words = (f"{uri} {entry.suite} ", f"{uri}/dists/{entry.suite}/")
+    about: list[str] = []
     taken = False
-    for line in lines:
-        taken = uri.rstrip("/") in line if not line.startswith("  ") else taken
-        if taken:
-            found.append(line)
-    return found
+    for line in said.splitlines():
+        # The reason may be in the line below the one with the name.
+        taken = taken if line.startswith("  ") else any(word in line for word in words)
+        if taken and _FAILED.match(line):
+            about.append(line)
+    # What is fetched by a list of mirrors is not named by that.
+    if not about and entry.uri.startswith("mirror"):
+        return judge(said)
+    return _judge(about) if about else Failure(_LOST, "")
+
+
+def _judge(lines: Sequence[str]) -> Failure:
+    for kind in KINDS:
+        # The last words name the file; those that came while it still tried are shorter.
+        fit = [line for line in lines if re.search(kind.pattern, line)]
+        if fit:
+            return Failure(kind, _short(next((x for x in fit if x[0] in "EW"), fit[0])))
+    errors = [line for line in lines if line.startswith("E: ")] or list(lines)
+    return Failure(_UNKNOWN, _short(errors[0]) if errors else "")
 
 
 def _short(line: str) -> str:

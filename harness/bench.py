@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from harness import (
     bench_chart,
     bench_guest,
@@ -175,9 +173,8 @@ def write(folder: Path, plan: Plan, done: Run) -> None:
         done.not_built,
     )
     with (folder / SUMMARY).open("w", encoding="utf-8") as stream:
-        plain = Console(file=stream, width=160, highlight=False)
         for part in shown:
-            terminal.print_whole(plain, part)
+            terminal.write(stream, part)
             terminal.show(part)
 
 

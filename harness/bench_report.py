@@ -5,10 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from rich.console import RenderableType
-from rich.table import Table
-from rich.text import Text
-
+from harness import terminal
 from harness.bench_result import FIGURES, Compared, Row, Spread
 
 
@@ -17,36 +14,36 @@ def render(
     compared: Sequence[Compared],
     not_run: Mapping[str, str],
     not_built: Mapping[str, str],
-) -> list[RenderableType]:
+) -> list[terminal.Shown]:
     """Each measurement by variant and datagram, then the comparisons, then what is missing."""
-    parts: list[RenderableType] = [table(rows)]
+    parts: list[terminal.Shown] = [table(rows)]
     if compared:
         parts += ["", comparison_table(compared)]
     for kernel, reason in not_run.items():
-        parts += ["", Text(f"{kernel}: NOT RUN\n{reason}", style="bold yellow")]
+        parts += ["", terminal.text(f"{kernel}: NOT RUN\n{reason}", style="bold yellow")]
     for name, reason in not_built.items():
-        parts += ["", Text(f"{name}: NOT BUILT\n{reason}", style="bold red")]
+        parts += ["", terminal.text(f"{name}: NOT BUILT\n{reason}", style="bold red")]
     return parts
 
 
-def table(rows: Sequence[Row]) -> Table:
+def table(rows: Sequence[Row]) -> terminal.Grid:
     """A line a measurement; those of one variant and datagram together, their baseline first.
 
     Each figure is a median, with that of its ratio to the baseline and its quartiles.
     """
-    grid = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("variant", "datagram", "way"):
-        grid.add_column(heading, no_wrap=True)
-    for heading in ("packets/s", "trip us", "CPU us"):
-        for each in (heading, "to plain", "quartiles"):
-            grid.add_column(each, justify="right", no_wrap=True)
+    figures = [
+        each
+        for heading in ("packets/s", "trip us", "CPU us")
+        for each in (heading, "to plain", "quartiles")
+    ]
+    grid = terminal.Grid("variant", "datagram", "way", *figures, right=figures)
     before = None
     for row in sorted(rows, key=lambda row: _group(rows, row)):
         what = row.measurement
         group = (what.variant.name, what.datagram.name)
         names = group if group != before else ("", "")
         cells = [cell for name in FIGURES for cell in _figure(row, name)]
-        grid.add_row(*names, what.way.text, *cells)
+        grid.row(*names, what.way.text, *cells)
         before = group
     return grid
 
@@ -65,27 +62,24 @@ def _group(rows: Sequence[Row], row: Row) -> tuple[int, int]:
     )
 
 
-def comparison_table(compared: Sequence[Compared]) -> Table:
+def comparison_table(compared: Sequence[Compared]) -> terminal.Grid:
     """A line a pair: the figures of the one by those of the other."""
-    grid = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("compared", "this", "to that"):
-        grid.add_column(heading, no_wrap=True)
-    for heading in ("packets/s", "quartiles", "target", "trip", "quartiles", "CPU", "quartiles"):
-        grid.add_column(heading, justify="right", no_wrap=True)
+    figures = ("packets/s", "quartiles", "target", "trip", "quartiles", "CPU", "quartiles")
+    grid = terminal.Grid("compared", "this", "to that", *figures, right=figures)
     before = ""
     for row in compared:
         text = "" if row.text == before else row.text
         rate, trip, cost = (_ratio(row.ratios[name]) for name in FIGURES)
-        grid.add_row(text, row.over.name, row.under.name, *rate, _target(row), *trip, *cost)
+        grid.row(text, row.over.name, row.under.name, *rate, _target(row), *trip, *cost)
         before = row.text
     return grid
 
 
-def _target(row: Compared) -> Text:
+def _target(row: Compared) -> terminal.Styled:
     if row.target is None:
-        return Text("")
+        return terminal.text()
     style = "green" if row.met else "bold red"
-    return Text(f"{row.target:.2f} {'met' if row.met else 'MISSED'}", style=style)
+    return terminal.text(f"{row.target:.2f} {'met' if row.met else 'MISSED'}", style=style)
 
 
 def _ratio(value: Spread | None) -> tuple[str, str]:

@@ -7,8 +7,6 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.table import Table
-
 from harness import (
     distribution,
     emulator,
@@ -112,7 +110,7 @@ class Userland:
         )
 
     def _distributed(self, variant: Variant) -> Bootable:
-        found = _distributed(self.kernel)
+        found = distributed(self.kernel)
         made = module.build(found.headers) if variant.module else None
         parameters = [f"{name}={int(name in variant.options)}" for name in _OPTIONS]
         packed = initramfs.build(self.kernel, found, self.parts, made, parameters if made else ())
@@ -128,7 +126,8 @@ class Userland:
         )
 
 
-def _distributed(row: Kernel) -> Distributed:
+def distributed(row: Kernel) -> Distributed:
+    """A distribution's kernel, or one built here from its source package. Raises as these do."""
     return rebuilt.obtain(row) if row.source_package else distribution.obtain(row)
 
 
@@ -153,17 +152,13 @@ def build_and_print(
     given: Sequence[str],
 ) -> None:
     """Build the variants that the command line names, and print a table of where they are."""
-    table = Table(box=None, pad_edge=False)
-    table.add_column("variant", no_wrap=True)
-    table.add_column("built in", justify="right", no_wrap=True)
-    table.add_column("file", no_wrap=True)
-    table.add_column("where")
+    table = terminal.Grid("variant", "built in", "file", "where", right=("built in",))
     for row in variants.select(variant, matrix, kernels_named):
         files, seconds = _files(row, jobs, given)
         took = f"{seconds:.1f} s" if seconds else "(before)"
         for number, (name, path) in enumerate(files.items()):
             first = number == 0
-            table.add_row(row.name if first else "", took if first else "", name, str(path))
+            table.row(row.name if first else "", took if first else "", name, str(path))
     terminal.show(table)
 
 
@@ -172,7 +167,7 @@ def _files(row: Variant, jobs: int, given: Sequence[str]) -> tuple[dict[str, Pat
         made = kernel.build(row, jobs=jobs, given=given)
         files = {"bzImage": made.bzimage, "System.map": made.system_map, ".config": made.config}
         return files, made.seconds
-    found = _distributed(kernels.named(row.kernel))
+    found = distributed(kernels.named(row.kernel))
     files = {found.image.name: found.image, "headers": found.headers.path}
     if not row.module:
         return files, found.seconds

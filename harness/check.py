@@ -8,8 +8,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-from rich.table import Table
-
 from harness import (
     bench,
     bench_plan,
@@ -53,7 +51,8 @@ def check(given: Sequence[str] = (), require: Sequence[str] = ()) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     results = []
     for step in steps(folder):
-        result = run_step(step)
+        with terminal.activity(step.name, said=False):
+            result = run_step(step)
         _say(result)
         results.append(result)
     for rest in (fresh_room, module_builds, benchmark, guest_samples, guest_tests):
@@ -160,15 +159,16 @@ def _guests(
     require: Sequence[str],
 ) -> StepResult:
     begin = time.monotonic()
-    request = Request(
-        variants=tuple(chosen),
-        expression=expression,
-        jobs=default_jobs(),
-        seed=secrets.randbelow(10**6),
-        given=tuple(given),
-    )
     output = note = ""
     try:
+        request = Request(
+            variants=tuple(chosen),
+            expression=expression,
+            jobs=default_jobs(),
+            seed=secrets.randbelow(10**6),
+            given=tuple(given),
+            tests=worker.collect(paths.GUEST_TESTS, expression),
+        )
         result = runner.run(request)
         terminal.show(report.render(result.events, result.folder))
         counts = Counts(*result.verdict.counts)
@@ -181,7 +181,7 @@ def _guests(
         if result.verdict.not_run:
             absent = {row.kernel for row in result.verdict.not_run}
             rows = [variant for variant in request.variants if variant.kernel in absent]
-            untested = len(worker.collect(paths.GUEST_TESTS, expression)) * len(rows)
+            untested = len(request.tests) * len(rows)
             counts += Counts(skipped=untested)
         note = _note(result.verdict, lacking)
     except InfrastructureError as error:
@@ -219,13 +219,11 @@ def _say(result: StepResult) -> None:
         terminal.show(result.output)
 
 
-def _table(results: Sequence[StepResult]) -> Table:
-    grid = Table(box=None, pad_edge=False, header_style="bold")
-    grid.add_column("check", no_wrap=True)
-    for heading in ("passed", "failed", "skipped", "not built", "seconds"):
-        grid.add_column(heading, justify="right", no_wrap=True)
+def _table(results: Sequence[StepResult]) -> terminal.Grid:
+    figures = ("passed", "failed", "skipped", "not built", "seconds")
+    grid = terminal.Grid("check", *figures, right=figures)
     for result in results:
         each = result.counts
         counts = (each.passed, each.failed, each.skipped, each.unbuilt)
-        grid.add_row(result.step.name, *map(str, counts), f"{result.seconds:.1f}")
+        grid.row(result.step.name, *map(str, counts), f"{result.seconds:.1f}")
     return grid

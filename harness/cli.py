@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import signal
 
+from harness import streams
+
 # Before anything that takes long to import: until a task begins, there is nothing to tidy up, and a
 # traceback of an import tells nobody anything. `inv` has blocked Ctrl-C for the start of Python
 # itself; one that came meanwhile takes effect here. A signal that is ignored (nohup) stays so.
@@ -12,7 +14,10 @@ if __name__ == "__main__":
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+    streams.settle()
 
+import contextlib
+import errno
 import functools
 import sys
 from collections.abc import Callable, Iterator
@@ -28,6 +33,9 @@ from harness import errors
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+# With which a file system, not a fault of ours, refuses a folder: that of the checkout, say.
+_REFUSALS = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT)
 
 # What a terminal, a user or a job of CI ends a program with.
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -72,14 +80,20 @@ def reports_errors(function: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(function)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        name = function.__name__.replace("_", "-")
         try:
             with _tidy_ending():
                 return function(*args, **kwargs)
         except errors.HarnessError as error:
-            name = function.__name__.replace("_", "-")
             # A task that has printed a report has said it all.
             message = f"{name}: {error}" if error.message else None
             raise Exit(message, error.exit_status) from None
+        except OSError as error:
+            if error.errno not in _REFUSALS or not isinstance(error.filename, str):
+                raise
+            from harness import store  # noqa: PLC0415 (only now: it takes long to import)
+
+            raise Exit(f"{name}: {store.unwritten(error)}", errors.EXIT_INFRASTRUCTURE) from None
         except _Ended as ended:
             raise Exit(f"ended by {ended.name}", ended.status) from None
         except KeyboardInterrupt:
@@ -117,7 +131,20 @@ def _tidy_ending() -> Iterator[None]:
 
 def main() -> None:
     """Entry point of `./inv`."""
-    _Parser(version=version("invoke"), name="invoke", binary="inv").run(sys.argv)
+    program = _Parser(version=version("invoke"), name="invoke", binary="inv")
+    ended = SystemExit(0)
+    with contextlib.suppress(errors.HarnessError):
+        # A HarnessError comes out of invoke's own printing only, and is told below.
+        try:
+            program.run(sys.argv)
+        except SystemExit as status:
+            ended = status
+    # Also what was last written may not have gone out, and a task may have gone on without it.
+    if (failure := streams.finish()) is not None:
+        if failure.exit_status != ended.code and failure.message:
+            print(f"inv: {failure}", file=sys.stderr)  # noqa: T201
+        ended = SystemExit(failure.exit_status)
+    raise ended
 
 
 if __name__ == "__main__":

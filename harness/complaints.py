@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The lines of a failed build that say what is wrong, out of all that it printed (pure)."""
+"""The lines of a failed build that say what is wrong, out of all that it printed."""
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
+
+from harness import compiler, diskroom
+from harness.errors import InfrastructureError
 
 SHOWN = 5
 
@@ -35,3 +39,24 @@ def first(text: str) -> list[str]:
         return []
     before = [line for line in lines[:end] if not _NOISE.fullmatch(line)]
     return [*before[-2:], lines[end]]
+
+
+def explained(
+    what: str, error: InfrastructureError, log: Path, begin: int = 0
+) -> InfrastructureError:
+    """The error of a build that failed with `error`, as its log has it from byte `begin` on.
+
+    Raises InfrastructureError if the compiler cannot be run.
+    """
+    if isinstance(error, diskroom.FullError):
+        return error.of(what)
+    with log.open("rb") as stream:
+        stream.seek(begin)
+        found = first(stream.read().decode(errors="replace"))
+    if not found:
+        # It could not be started, or did not end.
+        message = error.message if what in error.message else f"{what}: {error.message}"
+        return InfrastructureError(message, error.hint)
+    shown = "\n".join(f"  {line}" for line in found)
+    hint = compiler.doubted(f"all of the log: {log}")
+    return InfrastructureError(f"{what} does not compile:\n{shown}", hint)

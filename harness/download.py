@@ -13,23 +13,26 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from rich import progress
-
-from harness import terminal
+from harness import diskroom, terminal
 from harness.deadline import Deadline
 from harness.errors import HarnessError, InfrastructureError
 
-# Until some place answers, for all of them together; and until the next bytes, once one has.
-CONNECT_SECONDS = 10.0
+# Until some place answers, for all of them together; for one of them at least, so that one that is
+# silent leaves time for the others; and until the next bytes, once one has answered.
+CONNECT_SECONDS = 15.0
+LEAST_SECONDS = 3.0
 STALL_SECONDS = 30.0
 # An archive is 15 MB: this is a line of 8 kbit/s.
 TOTAL_SECONDS = 4 * 3600.0
+# A place may be somebody else's by now, and send what it likes for as long as it likes.
+LARGEST = 128 << 20
 
 CHUNK = 1 << 16
+_MB = 1e6
 
 
 class DownloadError(InfrastructureError):
-    """No place gave the file. The message has the reason for each place, a line each."""
+    """No place gave the file. The message has every place that was tried, and why it did not."""
 
 
 def fetch(
@@ -53,41 +56,64 @@ def fetch(
     except OSError as error:
         raise _unwritable(folder, error) from error
     deadline = Deadline(connect_seconds, "answer from any download place")
-    reasons: list[str] = []
+    reasons = _Reasons()
     dead_hosts: set[str] = set()
-    for url in urls:
+    for number, url in enumerate(urls):
         host = urlsplit(url).netloc
         if host in dead_hosts:
             continue
         if deadline.expired:
-            reasons.append(f"{host}: not tried, {connect_seconds:g} s were over")
+            reasons.add(host, "", f"not tried, {connect_seconds:g} s were over")
+            dead_hosts.add(host)
             continue
-        target = folder / url.rsplit("/", 1)[-1]
+        waiting = {urlsplit(later).netloc for later in urls[number:]} - dead_hosts
+        seconds = min(deadline.remaining, max(deadline.remaining / len(waiting), LEAST_SECONDS))
+        place, _, name = url.rpartition("/")
+        target = folder / name
         part = target.with_name(target.name + ".part")
         try:
-            with _open(url, deadline.remaining, stall_seconds) as response:
+            with _open(url, seconds, stall_seconds) as response:
                 _save(response, part, target.name, host)
             verify(part)
             part.rename(target)
         except urllib.error.HTTPError as error:
-            reasons.append(f"{url}: HTTP status {error.code} {error.reason}")
+            reasons.add(f"{place}/", name, f"HTTP status {error.code} {error.reason}")
         except _NoAnswerError as error:
             dead_hosts.add(host)
-            reasons.append(f"{host}: {error}")
+            reasons.add(host, "", str(error))
         except _BrokenOffError as error:
-            reasons.append(f"{url}: {error}")
+            reasons.add(f"{place}/", name, str(error))
         except HarnessError as error:
-            reasons.append(f"{url}: {error.message}")
+            reasons.add(f"{place}/", name, error.message)
         except OSError as error:
             raise _unwritable(part, error) from error
         else:
             return target
         finally:
             part.unlink(missing_ok=True)
-    raise DownloadError("\n".join(reasons))
+    raise DownloadError(reasons.text())
+
+
+class _Reasons:
+    """Why each place did not give the file: one line for all of its files that failed alike."""
+
+    def __init__(self) -> None:
+        self._names: dict[tuple[str, str], list[str]] = {}
+
+    def add(self, place: str, name: str, reason: str) -> None:
+        self._names.setdefault((place, reason), []).append(name)
+
+    def text(self) -> str:
+        lines = []
+        for (place, reason), (first, *more) in self._names.items():
+            of_all = f" ({', '.join((first, *more))})" if more else ""
+            lines.append(f"{place}{'' if more else first}: {reason}{of_all}")
+        return "\n".join(lines)
 
 
 def _unwritable(path: Path, error: OSError) -> InfrastructureError:
+    if error.errno in diskroom.ERRNOS:
+        return diskroom.FullError(f"cannot write {path}", path)
     return InfrastructureError(
         f"cannot write {path}: {error.strerror or error}",
         "make room there, or move the folder: DIVERT_DOWNLOADS=FOLDER",
@@ -129,23 +155,18 @@ def _open(url: str, seconds: float, stall_seconds: float) -> Any:
 def _save(response: Any, part: Path, name: str, host: str) -> None:
     length = int(response.headers.get("Content-Length") or 0)
     deadline = Deadline(TOTAL_SECONDS, f"end of the download of {name}")
-    columns = (
-        progress.TextColumn("{task.description}"),
-        progress.BarColumn(),
-        progress.DownloadColumn(),
-        progress.TransferSpeedColumn(),
-        progress.TimeRemainingColumn(),
-    )
+    whole = f" of {length / _MB:.1f}" if length else ""
     with (
         part.open("wb") as out,
-        progress.Progress(*columns, console=terminal.err, transient=True) as shown,
+        terminal.activity(f"downloading {name} from {host}", said=False) as doing,
     ):
-        task = shown.add_task(f"{name} from {host}", total=length or None)
         received = 0
         while chunk := _read(response, received):
             out.write(chunk)
             received += len(chunk)
-            shown.update(task, advance=len(chunk))
+            if received > LARGEST:
+                raise _BrokenOffError(f"larger than {LARGEST:,} bytes, which it is not")
+            doing.detail = f"{received / _MB:.1f}{whole} MB"
             deadline.check()
     if received < length:
         raise _BrokenOffError(f"broke off after {received:,} of {length:,} bytes")

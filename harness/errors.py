@@ -14,6 +14,7 @@ EXIT_GUEST = 4
 # Ended by a signal: that much more than its number, as shells have it.
 EXIT_SIGNAL = 128
 EXIT_INTERRUPTED = EXIT_SIGNAL + 2
+EXIT_BROKEN_PIPE = EXIT_SIGNAL + 13
 
 
 class HarnessError(Exception):
@@ -53,8 +54,22 @@ class UnavailableError(InfrastructureError):
     """
 
 
+class AbsentError(UnavailableError):
+    """A release of the distribution has not got what was asked for; another may have it."""
+
+
 class MissingSourceError(UnavailableError):
     """An upstream archive is not on this machine and could not be downloaded."""
+
+
+class OutputError(InfrastructureError):
+    """What a command has to say cannot be written: a full disk, a closed standard output."""
+
+
+class ReaderGoneError(HarnessError):
+    """Nobody reads standard output any more, as after `| head -1`: there is nothing to be said."""
+
+    exit_status = EXIT_BROKEN_PIPE
 
 
 class GuestError(HarnessError):

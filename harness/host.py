@@ -13,8 +13,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.table import Table
-
 from harness import command, compiler, paths, terminal
 from harness.errors import InfrastructureError
 
@@ -163,17 +161,14 @@ def version(need: Need) -> str:
     return next((line.strip() for line in lines if any(map(str.isdigit, line))), "")
 
 
-def table() -> Table:
+def table() -> terminal.Grid:
     """All needs with where each is, or what package would bring it."""
-    rows = Table(box=None, pad_edge=False)
-    for heading in ("needed", "", "where", "version or package"):
-        rows.add_column(heading)
+    rows = terminal.Grid("needed", "", "where", "version or package")
     names = packages()
     for need in load():
         if has(need):
-            rows.add_row(need.name, "ok", where(need), version(need))
+            rows.row(need.name, "ok", where(need), version(need))
         else:
-            rows.add_row(
-                need.name, "[red]missing[/red]", need.reason, f"package {names[need.name]}"
-            )
+            missing = terminal.text("missing", style="red")
+            rows.row(need.name, missing, need.reason, f"package {names[need.name]}")
     return rows

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
-
 from harness import (
     command,
     fingerprint,
@@ -32,6 +30,9 @@ from harness import (
 
 # Counts up when what this module makes of its inputs changes.
 RECIPE = "1"
+
+# As it is named to who waits for it.
+WHAT = "the guest image"
 
 GENEXT2FS_SECONDS = 60.0
 
@@ -77,12 +78,10 @@ def build_and_print(*, jobs: int, given: Sequence[str]) -> None:
         raise missing[kernel.SOURCE]
     upstream.tell(missing)
     image, built = _build(jobs=jobs, given=given, without=missing)
-    table = Table("part", "seconds", "where", box=None, pad_edge=False)
+    table = terminal.Grid("part", "seconds", "where")
     for part in built:
-        table.add_row(
-            part.name, "cached" if part.cached else f"{part.seconds:.1f}", str(part.folder)
-        )
-    table.add_row("image", "cached" if image.cached else f"{image.seconds:.1f}", str(image.initrd))
+        table.row(part.name, "cached" if part.cached else f"{part.seconds:.1f}", str(part.folder))
+    table.row("image", "cached" if image.cached else f"{image.seconds:.1f}", str(image.initrd))
     terminal.show(table)
 
 
@@ -103,10 +102,11 @@ def _build(
     with store.disk_errors(initrd):
         if not cached:
             initrd.parent.mkdir(parents=True, exist_ok=True)
-            with store.lock(initrd.with_name("lock"), "the guest image"):
+            with store.lock(initrd.with_name("lock"), WHAT):
                 cached = initrd.is_file()
                 if not cached:
-                    _assemble(initrd, layout, built, secrets)
+                    with terminal.activity("packing the guest image", said=False):
+                        _assemble(initrd, layout, built, secrets)
     seconds = 0.0 if cached else time.monotonic() - begin
     return Image(initrd, secrets.private_key, secrets.host_key, seconds, cached), built
 
@@ -144,11 +144,12 @@ def userland(
         except BaseException as error:
             pool.shutdown(wait=False, cancel_futures=True)
             if not isinstance(error, Exception):
-                # Ctrl-C reaches this thread alone; the others' compilers are ended here.
+                # Ctrl-C reaches this thread alone; the others' compilers and waits are ended here.
                 # (Futures that were cancelled are done, but wait() does not count them.)
-                while running := [future for future in pending if not future.done()]:
-                    command.end_all()
-                    concurrent.futures.wait(running, timeout=0.1)
+                with store.giving_up():
+                    while running := [future for future in pending if not future.done()]:
+                        command.end_all()
+                        concurrent.futures.wait(running, timeout=0.1)
             raise
 
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from harness import cpio, fingerprint, keys, parts, paths, rootfs, store
+from harness import cpio, fingerprint, keys, parts, paths, rootfs, store, terminal
 from harness.distribution import Distributed
 from harness.image import Image
 from harness.kernels import Kernel
@@ -62,7 +62,8 @@ def build(
             with store.lock(initrd.with_name("lock"), f"the guest image of {kernel.name}"):
                 cached = initrd.is_file()
                 if not cached:
-                    _assemble(initrd, built, secrets, files, lists)
+                    with terminal.activity(f"packing the guest image of {kernel.name}", said=False):
+                        _assemble(initrd, built, secrets, files, lists)
     seconds = 0.0 if cached else time.monotonic() - begin
     return Image(initrd, secrets.private_key, secrets.host_key, seconds, cached)
 

@@ -17,7 +17,6 @@ from harness import (
     command,
     compiler,
     complaints,
-    diskroom,
     fingerprint,
     kernelconfig,
     patches,
@@ -187,19 +186,8 @@ def _explained(what: str, log: Path) -> Iterator[None]:
     begin = log.stat().st_size if log.exists() else 0
     try:
         yield
-    except diskroom.FullError as error:
-        raise error.of(what) from error
     except InfrastructureError as error:
-        with log.open(errors="replace") as stream:
-            stream.seek(begin)
-            text = stream.read()
-        first = complaints.first(text)
-        if not first:
-            raise InfrastructureError(f"{what}: {error.message}", error.hint) from error
-        shown = "\n".join(f"  {line}" for line in first)
-        raise InfrastructureError(
-            f"{what} does not compile:\n{shown}", compiler.doubted(f"all of the log: {log}")
-        ) from error
+        raise complaints.explained(what, error, log, begin) from error
 
 
 def headers(given: Sequence[str] = ()) -> Path:

@@ -22,6 +22,7 @@ _KEYS: Mapping[str, type] = {
     "sources": list,
     "release": str,
     "suites": dict,
+    "hosts": list,
     "package": str,
     "source-package": str,
     "optional": bool,
@@ -63,7 +64,8 @@ class Kernel:
     Debian's `release`, for a kernel that is not built here, `modules` what it needs of it to boot,
     and `modules_at_hand` what is in the guest besides, not loaded; `features` is in the words of
     data/statements, and so is `module_features`: what comes with the module of module/. `suites`
-    has where hosts of other releases take the package from, if not from `release`. One with a
+    has where hosts of other releases take the package from, if not from `release`, and `hosts` the
+    other releases on whose hosts it is meant where no kernel is named. One with a
     `source_package` is built from that, and only its modules' names are the package's. One that is
     `optional` is tested only where it is named.
     """
@@ -78,6 +80,7 @@ class Kernel:
     module_features: frozenset[str] = frozenset()
     release: str = ""
     suites: Mapping[str, str] = field(default_factory=dict)
+    hosts: tuple[str, ...] = ()
     source_package: str = ""
     optional: bool = False
 
@@ -144,6 +147,7 @@ def _kernel(name: str, row: Mapping[str, Any]) -> Kernel:
         frozenset(row.get("module-features", ())),
         row.get("release", ""),
         row.get("suites", {}),
+        tuple(row.get("hosts", ())),
         row.get("source-package", ""),
         row.get("optional", False),
     )
@@ -168,12 +172,13 @@ def _check(where: str, row: object, keys: Mapping[str, type], needed: Iterable[s
 def usual(codename: str) -> list[Kernel]:
     """The kernels that are meant where none is named, on a host of this release.
 
-    The reference, and of the distributions' kernels the host's own. A host of any other release is
-    shown them all, and what it lacks for each.
+    The reference, and of the distributions' kernels the host's own; if none of these is, the one
+    that is meant for such hosts. A host of any other release is shown them all, and what it lacks
+    for each.
     """
     known = [row for row in load().values() if not row.optional]
     # A host may have no code name, as the reference has no release: that makes it no one's own.
-    own = [row for row in known if row.release and row.release == codename]
+    own = [row for row in known if row.release and codename in {row.release, *row.hosts}]
     return [row for row in known if not row.release or row in own or not own]
 
 

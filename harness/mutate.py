@@ -53,7 +53,7 @@ def mutate(
         run.all(mutants, chosen)
     finally:
         (folder / RESULTS).write_text(dump(run.results))
-        terminal.out.print(mutate_report.render(mutants, run.results, left_out))
-        terminal.out.print(f"\n{folder / RESULTS}")
+        terminal.show(mutate_report.render(mutants, run.results, left_out))
+        terminal.show(f"\n{folder / RESULTS}")
     if any(run.results[mutant.name].is_fault(mutant) for mutant in mutants):
         raise TestsFailedError("")

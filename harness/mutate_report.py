@@ -6,33 +6,28 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
-
+from harness import terminal
 from harness.mutate_list import LeftOut, Mutant
 from harness.mutate_result import Result, Verdict
 
 
 def render(
     mutants: Sequence[Mutant], results: Mapping[str, Result], left_out: Sequence[LeftOut]
-) -> RenderableType:
+) -> terminal.Shown:
     """A line a mutant in the order of the list, then the counts and what has to be done."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("mutant", "verdict", "variant", "test"):
-        table.add_column(heading, overflow="fold")
-    table.add_column("seconds", justify="right")
+    table = terminal.Grid(
+        "mutant", "verdict", "variant", "test", "seconds", right=("seconds",), folded=("test",)
+    )
     for mutant in mutants:
         result = results.get(mutant.name)
         if result is None:
-            table.add_row(mutant.name, "not run")
+            table.row(mutant.name, "not run")
             continue
         fault = result.is_fault(mutant)
-        verdict = Text(result.verdict.value, style="red" if fault else "")
+        verdict = terminal.text(result.verdict.value, style="red" if fault else "")
         test = result.test.rpartition("/")[2] or mutant.survives
-        # A test's name may have brackets, which are no markup.
-        table.add_row(mutant.name, verdict, result.variant, Text(test), f"{result.seconds:.1f}")
-    return Group(table, Text("\n".join(["", *summary(mutants, results, left_out)])))
+        table.row(mutant.name, verdict, result.variant, test, f"{result.seconds:.1f}")
+    return terminal.group(table, "\n".join(["", *summary(mutants, results, left_out)]))
 
 
 def summary(

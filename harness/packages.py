@@ -22,7 +22,7 @@ from harness import aptarchives, command, fingerprint, hostrelease, paths, store
 from harness.apt import Apt, AptError
 from harness.aptarchives import Archives
 from harness.aptfailure import Failure
-from harness.errors import InfrastructureError, UnavailableError
+from harness.errors import AbsentError, InfrastructureError, UnavailableError
 from harness.hostrelease import Release
 
 APT_FOLDER = Path("/etc/apt")
@@ -87,6 +87,22 @@ def binary(name: str, architecture: str, codename: str = "", *, elsewhere: bool 
     return _obtain(name, architecture, host_release().other(codename), elsewhere=elsewhere)
 
 
+def one_of(names: str, architecture: str) -> Package:
+    """The first that the host's release has of `one|other`: one package by its names over time.
+
+    Raises what `binary` raises for the last of them.
+    """
+    *earlier, last = names.split("|")
+    release = host_release()
+    for name in (*earlier, last):
+        if _folder(name, architecture, release).is_dir():
+            return binary(name, architecture)
+    for name in earlier:
+        with contextlib.suppress(AbsentError):
+            return binary(name, architecture)
+    return binary(last, architecture)
+
+
 def unpack(package: Package, folder: Path, log: Path) -> None:
     """Unpack into `folder`: a source tarball without its topmost folder, or a package's files."""
     if package.path.suffix != ".deb":
@@ -146,7 +162,7 @@ def _folder(name: str, architecture: str | None, release: Release) -> Path:
 def _locked(folder: Path) -> Iterator[None]:
     folder.parent.mkdir(parents=True, exist_ok=True)
     what = f"the folder of {folder.parent.name} packages"
-    with _one_at_a_time, store.lock(folder.parent / "apt.lock", what):
+    with _one_at_a_time, store.lock(folder.parent / "apt.lock", what, download=True):
         yield
 
 
@@ -157,14 +173,12 @@ def _bring(
 
     Raises the first release's error if none can.
     """
-    what = f"downloading the package {name}"
     try:
         _download(name, architecture, release, folder)
-    except AptError as error:
-        first = error.error(what)
-        if not (elsewhere and error.failure.kind.elsewhere):
-            raise first from error
-        why = error.failure.words
+    except AbsentError as error:
+        if not elsewhere:
+            raise
+        absent = error
     else:
         return
     for other in release.others:
@@ -173,14 +187,13 @@ def _bring(
             if not theirs.is_dir():
                 with _locked(theirs):
                     _download(name, architecture, other, theirs)
-        except (AptError, UnavailableError) as error:
-            if isinstance(error, AptError) and not error.failure.kind.elsewhere:
-                raise error.error(what) from error
+        except UnavailableError:
             continue
         folder.symlink_to(os.path.relpath(theirs, folder.parent))
+        why = " ".join(absent.message.partition(": ")[2].split())
         _tell(folder, f"{name} is taken from {other.name}: {release.name} cannot give it: {why}")
         return
-    raise first
+    raise absent
 
 
 def _read(name: str, folder: Path) -> Package:
@@ -209,17 +222,18 @@ def _version(file: str) -> str | None:
 
 
 def _download(name: str, architecture: str | None, release: Release, folder: Path) -> None:
-    """Fetch into a folder beside `folder`, which takes its name when it is whole.
-
-    Raises AptError.
-    """
+    """Fetch into a folder beside `folder`, which takes its name when it is whole."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    apt = _prepared(paths.cache_dir(), architecture, release)
+    apt = _prepared(store.root(), architecture, release)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".partial-") as work:
         partial = Path(work) / name
         partial.mkdir()
         verb = ["download"] if architecture else ["source", "--download-only", "--tar-only"]
-        apt.run([*verb, name], what=f"downloading the package {name}", cwd=partial)
+        what = f"downloading the package {name}"
+        try:
+            apt.run([*verb, name], what=what, cwd=partial)
+        except AptError as error:
+            raise error.error(what) from error
         files = [path for path in partial.iterdir() if _version(path.name)]
         if len(files) != 1:
             raise InfrastructureError(
@@ -237,7 +251,11 @@ def _download(name: str, architecture: str | None, release: Release, folder: Pat
 
 def _archives() -> Archives:
     host = host_release()
-    return aptarchives.find(APT_FOLDER, host, paths.cache_dir() / "apt" / f"{host.name}-archives")
+    root = store.root() / "apt" / f"{host.name}-archives"
+    with store.disk_errors(root):
+        root.parent.mkdir(parents=True, exist_ok=True)
+        with store.lock(root.with_name(f"{root.name}.lock"), "the list of archives", download=True):
+            return aptarchives.find(APT_FOLDER, host, root)
 
 
 @functools.cache

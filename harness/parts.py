@@ -15,7 +15,6 @@ from harness import (
     command,
     compiler,
     complaints,
-    diskroom,
     fingerprint,
     packages,
     patches,
@@ -165,15 +164,8 @@ def build(part: Part, needs: Sequence[Built], *, jobs: int, given: Sequence[str]
                 cwd=tree,
                 env=environment,
             )
-        except diskroom.FullError:
-            raise
         except InfrastructureError as error:
-            found = complaints.first(log.read_text(errors="replace"))
-            shown = "\n".join(f"  {line}" for line in found)
-            message = f"{part.name} for the guest does not build:\n{shown}"
-            raise InfrastructureError(
-                message if found else error.message, compiler.doubted(error.hint)
-            ) from error
+            raise complaints.explained(f"{part.name} for the guest", error, log) from error
         for leftover in (tree, binary, recipe):
             shutil.rmtree(leftover, ignore_errors=True)
 

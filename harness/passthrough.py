@@ -20,9 +20,6 @@ from harness.machine import Machine
 
 _CHUNK = 32768
 
-# What the status of a program is whose reader has gone away, as shells report it.
-BROKEN_PIPE = 128 + signal.SIGPIPE
-
 # A command that closed its output and runs on is looked after this often.
 _LOOK_SECONDS = 0.1
 
@@ -42,19 +39,20 @@ class Passthrough:
         with self._waiting() as selector:
             selector.register(channel.fileno(), selectors.EVENT_READ)
             source = _register_input(selector)
+            if source < 0:
+                channel.shutdown_write()
             while not (channel.eof_received and channel.exit_status_ready()):
                 if channel.eof_received and channel.fileno() in selector.get_map():
                     # It stays readable from now on, and says nothing of the exit status.
                     selector.unregister(channel.fileno())
                 if source in self._ready(selector, _LOOK_SECONDS if channel.eof_received else None):
-                    data = os.read(source, _CHUNK)
+                    data = _read(source)
                     if data:
                         channel.sendall(data)
                     else:
                         selector.unregister(source)
                         channel.shutdown_write()
-                if not _copy_output(channel):
-                    return BROKEN_PIPE
+                _copy_output(channel)
                 if channel.closed:
                     break
             _copy_output(channel)
@@ -86,7 +84,7 @@ class Passthrough:
             while source >= 0:
                 if source not in self._ready(selector, None):
                     continue
-                data = os.read(source, _CHUNK)
+                data = _read(source)
                 typed, left, _ = data.partition(leave)
                 os.write(fd, typed)
                 if left or not data:
@@ -128,20 +126,25 @@ def _register_input(selector: selectors.BaseSelector) -> int:
     return source
 
 
-def _copy_output(channel: paramiko.Channel) -> bool:
-    """Write out what has come; False if nobody reads it any more."""
+def _read(source: int) -> bytes:
+    """What has come from standard input; nothing at its end.
+
+    What cannot be read (a terminal that is gone, a folder, a file open for writing) is at its end.
+    """
     try:
-        while channel.recv_ready():
-            sys.stdout.buffer.write(channel.recv(_CHUNK))
-        sys.stdout.buffer.flush()
-        while channel.recv_stderr_ready():
-            sys.stderr.buffer.write(channel.recv_stderr(_CHUNK))
-        sys.stderr.buffer.flush()
-    except BrokenPipeError:
-        # Else Python complains when it flushes once more at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return False
-    return True
+        return os.read(source, _CHUNK)
+    except OSError:
+        return b""
+
+
+def _copy_output(channel: paramiko.Channel) -> None:
+    """Write out what has come."""
+    while channel.recv_ready():
+        sys.stdout.buffer.write(channel.recv(_CHUNK))
+    sys.stdout.buffer.flush()
+    while channel.recv_stderr_ready():
+        sys.stderr.buffer.write(channel.recv_stderr(_CHUNK))
+    sys.stderr.buffer.flush()
 
 
 @contextmanager

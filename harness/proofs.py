@@ -3,10 +3,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping
-
-from rich.table import Table
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 
 from harness import paths, statements, terminal, worker
 from harness.errors import UserError
@@ -27,6 +25,12 @@ def unproved(known: Mapping[str, Statement], proofs: Mapping[str, list[str]]) ->
     return [name for statement in known.values() for name in statement.parts if name not in proofs]
 
 
+def in_short(tests: Iterable[str]) -> list[str]:
+    """The names of tests without their folder, each once, with the number of its cases (pure)."""
+    names = Counter(test.partition("[")[0].rpartition("/")[2] for test in tests)
+    return [name if count == 1 else f"{name} ({count} cases)" for name, count in names.items()]
+
+
 def show(chapter_or_name: str | None = None) -> None:
     """Print statements, their cases, needs, and how many tests prove each.
 
@@ -39,23 +43,21 @@ def show(chapter_or_name: str | None = None) -> None:
     if not chosen:
         raise UserError(f"there is no statement {chapter_or_name}", "./inv statements shows all")
     proofs = by_part()
-    grid = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("what", "origin", "needs", "tests", "text"):
-        grid.add_column(heading, no_wrap=heading == "what")
+    grid = terminal.Grid("what", "origin", "needs", "tests", "text", folded=("text",))
     for statement in chosen:
         for name, part in statement.parts.items():
             tests = proofs.get(name, [])
-            grid.add_row(
+            grid.row(
                 name,
                 ", ".join(statement.origin),
                 ", ".join(part.needs) or "any",
-                str(len(tests)) if tests else "[red]none[/red]",
+                str(len(tests)) if tests else terminal.text("none", style="red"),
                 part.text,
             )
             if wanted and wanted == statement.name:
-                for test in tests:
-                    grid.add_row("", "", "", "", f"[dim]{test.rpartition('/')[2]}[/dim]")
-    terminal.out.print(grid)
+                for test in in_short(tests):
+                    grid.row("", "", "", "", terminal.text(test, style="dim"))
+    terminal.show(grid)
     lacking = unproved({s.name: s for s in chosen}, proofs)
     if lacking:
-        terminal.out.print(f"\nno test proves: {', '.join(lacking)}")
+        terminal.show(f"\nno test proves: {', '.join(lacking)}")

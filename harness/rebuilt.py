@@ -15,6 +15,7 @@ from pathlib import Path
 from harness import (
     command,
     compiler,
+    complaints,
     distribution,
     fingerprint,
     kernelconfig,
@@ -30,8 +31,9 @@ from harness.kernels import Kernel
 # Counts up when what this module makes of its inputs changes.
 RECIPE = "1"
 
-# Packages with what kconfig and objtool are built with; each after those that it needs.
-TOOLS = ("libsigsegv2", "m4", "flex", "bison", "libelf1", "libelf-dev", "zlib1g-dev")
+# Packages with what kconfig and objtool are built with; each after those that it needs. One that is
+# called otherwise in other releases has both names, the newer first.
+TOOLS = ("libsigsegv2", "m4", "flex", "bison", "libelf1t64|libelf1", "libelf-dev", "zlib1g-dev")
 
 # Some minutes on two idle cores.
 BUILD_SECONDS = 3600.0
@@ -62,7 +64,7 @@ def obtain(kernel: Kernel) -> Distributed:
     recipe = _Recipe(
         kernel,
         distribution.package(kernel, kernel.source_package),
-        tuple(packages.binary(name, distribution.ARCHITECTURE) for name in TOOLS),
+        tuple(packages.one_of(names, distribution.ARCHITECTURE) for names in TOOLS),
         kernelconfig.compose((), base=kernel.name),
     )
     entry = store.obtain("rebuilt", recipe.fingerprint, recipe.make, f"the kernel {kernel.name}")
@@ -137,7 +139,7 @@ class _Recipe:
         try:
             command.run(argv, what=what, log=log, seconds=BUILD_SECONDS, cwd=tree, env=environment)
         except InfrastructureError as error:
-            raise InfrastructureError(error.message, compiler.doubted(error.hint)) from error
+            raise complaints.explained(what, error, log) from error
 
 
 def _environment(work: Path) -> dict[str, str]:

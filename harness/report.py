@@ -7,10 +7,6 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console, Group, RenderableType
-from rich.table import Table
-from rich.text import Text
-
 from harness import events as events_module
 from harness import junit, paths, standing, statementpage, terminal
 from harness.errors import UserError
@@ -27,10 +23,10 @@ FAILURES_SHOWN = 10
 MESSAGE_LINES = 15
 
 
-def render(events: Sequence[Event], folder: Path, *, everything: bool = False) -> RenderableType:
+def render(events: Sequence[Event], folder: Path, *, everything: bool = False) -> terminal.Shown:
     """The report of a stream: table, failures, verdict; `everything` has each statement too."""
     verdict = judge(events)
-    parts: list[RenderableType] = []
+    parts: list[terminal.Shown] = []
     if verdict.variants:
         parts += [table(verdict, standing.of(events)), _times(verdict), ""]
     if everything and standing.known(events):
@@ -40,30 +36,29 @@ def render(events: Sequence[Event], folder: Path, *, everything: bool = False) -
         parts += ["", _failure(test)]
     if len(shown) < len(verdict.failures):
         more = verdict.failures[len(shown) :]
-        parts += ["", Text(f"and {len(more)} more, all in {folder / SUMMARY}:")]
-        parts += [Text(f"  {test.variant}: {test.test}") for test in more]
+        parts += ["", terminal.text(f"and {len(more)} more, all in {folder / SUMMARY}:")]
+        parts += [terminal.text(f"  {test.variant}: {test.test}") for test in more]
     for row in verdict.not_run:
-        parts += ["", Text(f"{row.kernel}: NOT RUN\n{row.reason}", style="bold yellow")]
+        parts += ["", terminal.text(f"{row.kernel}: NOT RUN\n{row.reason}", style="bold yellow")]
     for reason, names in verdict.unbuilt.items():
-        parts += ["", Text(f"{', '.join(names)}: NOT BUILT\n{reason}", style="bold red")]
+        told = f"{', '.join(names)}: NOT BUILT\n{reason}"
+        parts += ["", terminal.text(told, style="bold red")]
     for line in verdict.done_without:
-        parts += ["", Text(line, style="bold yellow")]
-    parts += ["", *(Text(f"kept: {kept.variant}: {kept.login}") for kept in verdict.kept)]
-    parts += [Text(f"report: {folder / statementpage.FOLDER / statementpage.PAGE}")]
-    parts += [Text(f"run: {folder}"), _verdict_line(verdict)]
-    return Group(*parts)
+        parts += ["", terminal.text(line, style="bold yellow")]
+    parts += ["", *(terminal.text(f"kept: {kept.variant}: {kept.login}") for kept in verdict.kept)]
+    parts += [terminal.text(f"report: {folder / statementpage.FOLDER / statementpage.PAGE}")]
+    parts += [terminal.text(f"run: {folder}"), _verdict_line(verdict)]
+    return terminal.group(*parts)
 
 
-def table(verdict: Verdict, cells: Sequence[Cell] = ()) -> Table:
+def table(verdict: Verdict, cells: Sequence[Cell] = ()) -> terminal.Grid:
     """Variant x counts and seconds; statements proved, of those that apply to the variant."""
-    grid = Table(box=None, pad_edge=False, header_style="bold")
-    grid.add_column("variant", no_wrap=True)
-    for heading in ("statements", "passed", "failed", "skipped", "build s", "boot s", "tests s"):
-        grid.add_column(heading, justify="right", no_wrap=True)
-    grid.add_column("accelerator", no_wrap=True)
-    grid.add_column("verdict", overflow="fold")
+    figures = ("statements", "passed", "failed", "skipped", "build s", "boot s", "tests s")
+    grid = terminal.Grid(
+        "variant", *figures, "accelerator", "verdict", right=figures, folded=("verdict",)
+    )
     for row in verdict.variants:
-        grid.add_row(
+        grid.row(
             row.variant,
             _proved([cell for cell in cells if cell.variant == row.variant]),
             str(row.passed),
@@ -76,9 +71,9 @@ def table(verdict: Verdict, cells: Sequence[Cell] = ()) -> Table:
             _variant_verdict(row),
         )
     for absent in verdict.not_run:
-        grid.add_row(absent.kernel, *["-"] * 7, "", Text("NOT RUN", style="bold yellow"))
+        grid.row(absent.kernel, *["-"] * 7, "", terminal.text("NOT RUN", style="bold yellow"))
     for broken in verdict.not_built:
-        grid.add_row(broken.name, *["-"] * 7, "", Text("NOT BUILT", style="bold red"))
+        grid.row(broken.name, *["-"] * 7, "", terminal.text("NOT BUILT", style="bold red"))
     return grid
 
 
@@ -87,15 +82,19 @@ def _proved(cells: Sequence[Cell]) -> str:
     return f"{count[standing.PROVED]}/{len(cells) - count[standing.NOT_APPLICABLE]}"
 
 
-def _variant_verdict(row: VariantSummary) -> Text:
-    return Text("; ".join(row.reasons), style="red") if row.reasons else Text("pass", style="green")
+def _variant_verdict(row: VariantSummary) -> terminal.Styled:
+    return (
+        terminal.text("; ".join(row.reasons), style="red")
+        if row.reasons
+        else terminal.text("pass", style="green")
+    )
 
 
 def _seconds(seconds: float | None, digits: int = 1) -> str:
     return "-" if seconds is None else f"{seconds:.{digits}f}"
 
 
-def _times(verdict: Verdict) -> Text:
+def _times(verdict: Verdict) -> terminal.Styled:
     image = verdict.image
     if image is None:
         built = "not built"
@@ -104,20 +103,17 @@ def _times(verdict: Verdict) -> Text:
     started = verdict.started
     told = f"; seed {started.seed}; {started.jobs} guests at once" if started else ""
     total = f"; {verdict.seconds:.1f} s in all" if verdict.seconds is not None else ""
-    return Text(f"guest image: {built}{told}{total}")
+    return terminal.text(f"guest image: {built}{told}{total}")
 
 
-def statement_table(events: Sequence[Event]) -> Table:
+def statement_table(events: Sequence[Event]) -> terminal.Grid:
     """Statement x variant: how it stands, with the number of its tests; "-" if not applicable."""
     cells = standing.of(events)
-    grid = Table(box=None, pad_edge=False, header_style="bold")
-    grid.add_column("statement")
-    grid.add_column("origin", no_wrap=True)
-    for variant in dict.fromkeys(cell.variant for cell in cells):
-        grid.add_column(variant, justify="right", no_wrap=True)
+    variants = tuple(dict.fromkeys(cell.variant for cell in cells))
+    grid = terminal.Grid("statement", "origin", *variants, right=variants)
     for known in standing.known(events):
         row = [_cell(cell) for cell in cells if cell.statement == known.name]
-        grid.add_row(known.name, ", ".join(known.origin), *row)
+        grid.row(known.name, ", ".join(known.origin), *row)
     return grid
 
 
@@ -127,22 +123,19 @@ def _cell(cell: Cell) -> str:
     return f"{cell.standing} ({len(cell.tests)})"
 
 
-def _failure(test: TestFinished) -> Text:
-    text = Text()
-    text.append("FAILED ", style="bold red")
-    text.append(f"{test.variant}: {test.test} ({', '.join(test.statements)})\n")
+def _failure(test: TestFinished) -> terminal.Styled:
     lines = test.message.splitlines()
-    for line in lines[:MESSAGE_LINES]:
-        text.append(f"  {line}\n")
+    shown = [f"{test.variant}: {test.test} ({', '.join(test.statements)})"]
+    shown += [f"  {line}" for line in lines[:MESSAGE_LINES]]
     if len(lines) > MESSAGE_LINES:
-        text.append(f"  ... ({len(lines) - MESSAGE_LINES} more lines in its files)\n")
+        shown.append(f"  ... ({len(lines) - MESSAGE_LINES} more lines in its files)")
     if test.artifacts:
-        text.append(f"  files: {test.artifacts}\n")
-    text.append(f"  again: {repeat(test)}")
-    return text
+        shown.append(f"  files: {test.artifacts}")
+    shown.append(f"  again: {repeat(test)}")
+    return terminal.text(("FAILED ", "bold red"), "\n".join(shown))
 
 
-def _verdict_line(verdict: Verdict) -> Text:
+def _verdict_line(verdict: Verdict) -> terminal.Styled:
     passed, failed, skipped = verdict.counts
     counts = f"{passed} passed, {failed} failed, {skipped} skipped"
     absent = [f"{row.kernel}: NOT RUN" for row in verdict.not_run]
@@ -150,17 +143,16 @@ def _verdict_line(verdict: Verdict) -> Text:
     broken = [f"{row.name}: NOT BUILT" for row in verdict.not_built]
     if verdict.passed:
         told = "; ".join([*absent, *without])
-        return Text(f"PASS: {counts}{f' ({told})' if told else ''}", style="bold green")
+        return terminal.text(f"PASS: {counts}{f' ({told})' if told else ''}", style="bold green")
     told = "; ".join([*verdict.reasons, *broken])
-    return Text(f"{verdict.word}: {counts} ({told})", style="bold red")
+    return terminal.text(f"{verdict.word}: {counts} ({told})", style="bold red")
 
 
 def write(folder: Path) -> list[Event]:
     """Write a run's summary and JUnit file from its events, and return these."""
     events = events_module.read(folder / EVENTS)
     with (folder / SUMMARY).open("w", encoding="utf-8") as stream:
-        plain = Console(file=stream, width=160, highlight=False)
-        terminal.print_whole(plain, render(events, folder, everything=True))
+        terminal.write(stream, render(events, folder, everything=True))
     verdict = judge(events)
     junit.write(folder / JUNIT, events, verdict)
     statementpage.write(folder, events, verdict)

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import os
 import shlex
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from harness.variants import Variant
 
@@ -25,8 +26,8 @@ def default_jobs() -> int:
 class Request:
     """What a run is to do. `jobs` guests run at once; `seed` shuffles the tests.
 
-    `modules` are the files that hold what `expression` selects; none: all are read for it. `tests`
-    is how many it selects, 0 where nobody has counted.
+    `modules` are the files that hold what `expression` selects; none: all are read for it.
+    `tests` are those that it selects, with what each proves, if that is known already.
     """
 
     variants: tuple[Variant, ...]
@@ -36,12 +37,12 @@ class Request:
     keep: bool = False
     given: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
-    tests: int = 0
+    tests: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def long(self) -> bool:
         """Whether each guest serves so many tests that a slower boot pays."""
-        return not 0 < self.tests < _LONG
+        return not 0 < len(self.tests) < _LONG
 
     @property
     def command(self) -> str:

@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness import (
+    estimate,
     kernels,
     paths,
+    plan,
     pool,
     preparation,
     qemu,
@@ -39,6 +41,7 @@ from harness.events import (
     RunStarted,
     StatementKnown,
 )
+from harness.progress import Progress
 from harness.recorder import Recorder
 from harness.request import Request, default_jobs
 from harness.variants import Variant
@@ -64,23 +67,29 @@ def run(request: Request) -> RunResult:
     A source that is missing makes a run that was NOT RUN; any other error of a build is raised.
     KeyboardInterrupt is passed on after all sessions have ended.
     """
+    with terminal.activity("looking at what there is", said=False):
+        foreseen = plan.foresee(request)
+    for line in foreseen.lines:
+        terminal.say(line)
     folder = new_folder(paths.RUNS)
-    recorder = Recorder(folder)
+    progress = Progress(foreseen.foretold, foreseen.seconds)
+    recorder = Recorder(folder, progress)
     interrupted = False
     try:
         recorder.record(_started(request))
         for event in _known():
             recorder.record(event)
-        specs = preparation.prepare(request, folder, recorder.record)
-        if specs:
-            pool.run(
-                specs,
-                paths.GUEST_TESTS,
-                request.expression,
-                jobs=request.jobs,
-                on_event=recorder.record,
-                on_trouble=recorder.trouble,
-            )
+        with terminal.showing(progress.lines):
+            specs = preparation.prepare(request, folder, recorder.record)
+            if specs:
+                pool.run(
+                    specs,
+                    paths.GUEST_TESTS,
+                    request.expression,
+                    jobs=request.jobs,
+                    on_event=recorder.record,
+                    on_trouble=recorder.trouble,
+                )
         recorder.record(RunFinished())
     except KeyboardInterrupt:
         interrupted = True
@@ -90,6 +99,7 @@ def run(request: Request) -> RunResult:
             recorder.record(RunFinished(interrupted=True))
         recorder.close()
         events = report.write(folder)
+        estimate.remember(events)
         if interrupted:
             terminal.show(report.render(events, folder))
     return RunResult(folder, tuple(events), judge(events))
@@ -190,7 +200,9 @@ def test(
         raise UserError(f"--jobs {jobs}: it has to be 1 or more")
     if seed is not None and not seed.isdecimal():
         raise UserError(f"--seed {seed}: it has to be a number")
-    matching = worker.collect(paths.GUEST_TESTS, expression) if expression else {}
+    with terminal.activity("looking at the tests", said=False):
+        matching = worker.collect(paths.GUEST_TESTS, expression)
+    modules = tuple(sorted({test.partition("::")[0] for test in matching}))
     result = run(
         Request(
             variants=selected,
@@ -199,8 +211,8 @@ def test(
             seed=secrets.randbelow(10**6) if seed is None else int(seed),
             keep=keep,
             given=tuple(given),
-            modules=tuple(sorted({test.partition("::")[0] for test in matching})),
-            tests=len(matching),
+            modules=modules if expression else (),
+            tests=matching,
         )
     )
     terminal.show(report.render(result.events, result.folder))

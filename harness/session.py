@@ -4,16 +4,17 @@
 from __future__ import annotations
 
 import _thread
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 
-from harness import bootable, kept, paths, terminal, variants
+from harness import bootable, kept, paths, streams, terminal, variants
 from harness.bootable import Bootable
-from harness.errors import UserError
+from harness.errors import HarnessError, InfrastructureError, ReaderGoneError, UserError
 from harness.machine import Machine, MachineSpec
 from harness.passthrough import Passthrough
 
@@ -49,6 +50,7 @@ def shell(variant: str, given: Sequence[str] = ()) -> int:
 
     Without a terminal on standard input, the shell's commands are read from there.
     """
+    _require_input()
     with guest("shell", variant, given) as machine:
         channel = machine.ssh.open_channel()
         if sys.stdin.isatty():
@@ -66,6 +68,7 @@ def console(variant: str | None, given: Sequence[str] = ()) -> None:
     if variant is None:
         _follow_kept()
         return
+    _require_input()
     terminal.say("the console of a fresh guest; Ctrl-] ends it")
     with guest("console", variant, given, on_console=_write_out) as machine:
         Passthrough(machine).console(_LEAVE)
@@ -85,7 +88,11 @@ def guest(
     chosen = variants.named(variant)
     built = bootable.build(chosen, given)
     spec = machine_spec(built, new_folder(kind))
-    with Machine(spec, on_console=on_console) as machine:
+    with ExitStack() as stack:
+        booting = terminal.activity(f"guest {chosen.name}: booting", said=False)
+        # Who looks at the console sees for himself.
+        with nullcontext() if on_console else booting:
+            machine = stack.enter_context(Machine(spec, on_console=on_console))
         terminal.say(
             f"guest {chosen.name}: logged in after {machine.boot_seconds:.2f} s under "
             f"{machine.accelerator}; its console: {machine.console.log}"
@@ -128,6 +135,14 @@ def _file(name: str) -> Path:
     return path
 
 
+def _require_input() -> None:
+    if not streams.has_input():
+        raise UserError(
+            "standard input is closed, and this takes what is typed from there",
+            "run it on a terminal, or give it a file or a pipe as its input",
+        )
+
+
 def _follow_kept() -> None:
     guests = kept.running()
     if not guests:
@@ -141,9 +156,14 @@ def _follow_kept() -> None:
         terminal.say(f"      to end it: reboot there, or here: kill {each.pid}")
     terminal.say(f"the console of {newest.variant}, until Ctrl-C or its end:")
     # tail waits for the file to grow by inotify, and ends with the process.
-    subprocess.run(
-        ["tail", "-n", "+1", "-f", f"--pid={newest.pid}", str(newest.console_log)], check=False
-    )
+    argv = ["tail", "-n", "+1", "-f", f"--pid={newest.pid}", str(newest.console_log)]
+    sys.stdout.flush()
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, check=False)
+    if done.returncode == -signal.SIGPIPE:
+        raise ReaderGoneError("")
+    if done.returncode != 0:
+        # tail has said why.
+        raise InfrastructureError(f"tail ended with status {done.returncode}")
 
 
 def _write_out(data: bytes) -> None:
@@ -151,8 +171,8 @@ def _write_out(data: bytes) -> None:
     try:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
-    except BrokenPipeError:
-        # Nobody looks on any more: as if by Ctrl-C.
+    except HarnessError:
+        # Nobody can look on any more: as if by Ctrl-C. The reason is known (harness.streams).
         _thread.interrupt_main()
 
 

@@ -11,8 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.table import Table
-
 from harness import archive, download, fingerprint, manifest, patches, paths, store, terminal
 from harness.errors import HarnessError, InfrastructureError, MissingSourceError, UserError
 from harness.releases import Source, load, parse_given
@@ -44,8 +42,8 @@ def locate(source: Source, given: Sequence[str] = ()) -> Path:
     """The archive, or the tree, of `source`: the one given, else in the downloads folder, else
     downloaded to there.
 
-    Raises MissingSourceError if it is nowhere to be had, within about ten seconds when there is no
-    network; it says which file to put where.
+    Raises MissingSourceError if it is nowhere to be had, within a quarter of a minute when there is
+    no network; it says which file to put where.
     """
     named = parse_given(given).get(source.name)
     if named is not None:
@@ -56,8 +54,8 @@ def locate(source: Source, given: Sequence[str] = ()) -> Path:
     folder = paths.downloads_dir()
     reason = _failed_downloads.get((source.name, folder))
     if reason is None:
-        guard = paths.cache_dir() / "source" / f"{source.name}.lock"
-        with store.disk_errors(guard), store.lock(guard, source.title):
+        guard = store.root() / "source" / f"{source.name}.lock"
+        with store.disk_errors(guard), store.lock(guard, source.title, download=True):
             try:
                 return downloaded(source) or _download(source, folder)
             except download.DownloadError as error:
@@ -147,7 +145,7 @@ def _obtain(source: Source, origin: Path) -> Verified:
     else:
         key = fingerprint.of_bytes(RECIPE, "archive", _digest_of(origin, "sha256"))
         fill = functools.partial(_unpack, source, origin, check)
-    entry = store.obtain("source", key, fill, f"{source.title} (unpacking)")
+    entry = store.obtain("source", key, fill, f"the tree of {source.title}")
     content = manifest.load(entry.path / CONTENT)
     differences = check(content, entry.path / TREE)
     content_key = fingerprint.of_bytes(manifest.dump(content))
@@ -239,18 +237,16 @@ def report(given: Sequence[str] = ()) -> None:
 
     Raises the first error after all sources have been looked at.
     """
-    table = Table(box=None, pad_edge=False)
-    for heading in ("source", "archive or tree", "verdict"):
-        table.add_column(heading)
+    table = terminal.Grid("source", "archive or tree", "verdict")
     errors: list[HarnessError] = []
     for name, source in load().items():
         try:
             verified = obtain(name, given)
         except (UserError, InfrastructureError) as error:
             errors.append(error)
-            table.add_row(name, "-", f"[red]{error.message.splitlines()[0]}[/red]")
+            table.row(name, "-", terminal.text(error.message.splitlines()[0], style="red"))
         else:
-            table.add_row(name, str(verified.origin), verdict(source, verified))
+            table.row(name, str(verified.origin), verdict(source, verified))
     terminal.show(table)
     if errors:
         # A mistake in --source is found anew for every source.

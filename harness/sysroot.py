@@ -226,11 +226,12 @@ def compile_for_user(
         raise UserError(f"--flags {' '.join(flags)}: {error}", "write it as for a shell") from error
     done = build(given=given).compile([source], target, [*PERMISSIVE, *words])
     if done.messages:
-        terminal.err.print(done.messages.rstrip(), markup=False, soft_wrap=True)
+        terminal.say(done.messages.rstrip())
     if not done.succeeded:
         raise UserError(
             f"{program} does not compile for the guest (the compiler's messages are above)",
             "it is compiled as C of the year 2000; for today's: --flags=-std=gnu17",
         )
     terminal.say(f"{target}: a static program for the guest; run it there with:")
-    terminal.say(f"  ./inv run --variant base --put {target} -- ./{target.name}")
+    words = ["--variant", "base", "--put", str(target), "--", f"./{shlex.quote(target.name)}"]
+    terminal.say(f"  ./inv run {shlex.join(words)}")

@@ -137,10 +137,15 @@ class Worker:
 
 
 def command(tests: Path, expression: str, modules: Sequence[str] = ()) -> list[str]:
-    """The pytest command line for the tests in `tests`, or in some of its modules (pure)."""
-    named = [str(tests / name) for name in modules] or [str(tests)]
+    """The pytest command line for the tests in `tests`, or in some of its modules.
+
+    It is for paths.ROOT: pytest finds a meaning of its own in brackets and dollars of a path, so it
+    is told of none above the checkout.
+    """
+    root = os.path.relpath(tests, paths.ROOT)
+    named = [f"{root}/{name}" for name in modules] or [root]
     argv = [sys.executable, "-m", "pytest", *named, "-p", PLUGIN, "-p", "no:cacheprovider"]
-    argv += ["-q", "--import-mode=importlib", f"--rootdir={tests}", "-c", os.devnull]
+    argv += ["-q", "--import-mode=importlib", f"--rootdir={root}", "-c", os.devnull]
     return [*argv, "-k", expression] if expression else argv
 
 

@@ -6,7 +6,8 @@ from __future__ import annotations
 import pytest
 
 from harness import aptfailure
-from harness.errors import InfrastructureError, UnavailableError
+from harness.aptsources import Entry
+from harness.errors import AbsentError, InfrastructureError, UnavailableError
 
 # As apt-get 2.6 of Debian 12 and 3.1 of testing print them.
 NO_NETWORK = """\
@@ -68,13 +69,13 @@ ABSENT = "E: Unable to find a source package for dietlibc\n"
         (SQV, "the archive's signature is not good", InfrastructureError),
         (EXPIRED, "the mirror is too old", UnavailableError),
         (NOT_YET, "the mirror's lists are of a time to come", UnavailableError),
-        (LOST, "the mirror has not got it", UnavailableError),
-        (NO_RELEASE, "the mirror has not got it", UnavailableError),
+        (LOST, "the mirror has not got it", AbsentError),
+        (NO_RELEASE, "the mirror has not got it", AbsentError),
         (REFUSED, "the mirror refuses it", UnavailableError),
         (DIGEST, "what came is not what the archive's signed list says", InfrastructureError),
         (SILENT, "the mirror, or the way to it, does not answer", UnavailableError),
         (CERTIFICATE, "the mirror's certificate is not accepted", UnavailableError),
-        (ABSENT, "the release has no such package", UnavailableError),
+        (ABSENT, "the release has no such package", AbsentError),
         ("E: a fault of tomorrow\n", "apt-get failed", UnavailableError),
     ],
 )
@@ -88,11 +89,23 @@ def test_reason(said: str, words: str, family: type[Exception]) -> None:
 
 
 def test_reason_of_one_archive_among_several() -> None:
-    said = SILENT + LOST.replace("deb.example", "other.example")
-    assert aptfailure.judge(said, "http://other.example/d/").kind.elsewhere
-    assert not aptfailure.judge(said, "http://deb.example/").kind.elsewhere
-    # A list of mirrors is not named by what APT fetches.
-    assert aptfailure.judge(SILENT, "mirror+file:/etc/mirrors").kind.hint.startswith("see to the n")
+    """One archive's name begins with another's, and one has several suites."""
+    said = (
+        "Err:1 http://deb.example/debian bookworm InRelease\n  Could not resolve 'deb.example'\n"
+        "W: Failed to fetch http://deb.example/debian-security/dists/stable/InRelease  "
+        "403  Forbidden\n"
+        f"{EXPIRED}Ign:4 http://deb.example/trusted bookworm Release\n"
+    )
+
+    def words(uri: str, suite: str) -> str:
+        return aptfailure.judge_entry(said, Entry(uri, suite, ("main",))).kind.words
+
+    assert words("http://deb.example/debian/", "bookworm") == "no network, or no name service"
+    assert words("http://deb.example/debian-security", "stable") == "the mirror refuses it"
+    assert words("http://deb.example/debian", "forky").startswith("the mirror is too old")
+    assert words("http://deb.example/trusted", "bookworm") == "the mirror has not got it"
+    # What a list of mirrors fetches is not named by that.
+    assert words("mirror+file:/etc/mirrors", "bookworm") != "the mirror has not got it"
 
 
 def test_apt_get_that_said_nothing() -> None:

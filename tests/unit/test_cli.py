@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -96,6 +97,39 @@ def test_an_error_whose_report_is_printed_ends_without_another_word() -> None:
     with pytest.raises(Exit) as caught:
         test()
     assert (caught.value.code, caught.value.message) == (errors.EXIT_TESTS_FAILED, None)
+
+
+@pytest.mark.parametrize(
+    ("number", "hint"),
+    [
+        (
+            errno.EROFS,
+            "Read-only file system\nruns, keys and logs are kept in the checkout: use one",
+        ),
+        (errno.ENOSPC, "no room on the disk of "),
+    ],
+)
+def test_a_checkout_that_cannot_be_written(number: int, hint: str) -> None:
+    from invoke.exceptions import Exit
+
+    @cli.reports_errors
+    def test() -> None:
+        raise OSError(number, os.strerror(number), str(paths.BUILD / "runs"))
+
+    with pytest.raises(Exit) as caught:
+        test()
+    assert caught.value.code == errors.EXIT_INFRASTRUCTURE
+    message = str(caught.value.message)
+    assert message.startswith(f"test: cannot write {paths.BUILD}/runs: {hint}")
+
+
+def test_another_fault_of_a_file_is_ours() -> None:
+    @cli.reports_errors
+    def test() -> None:
+        raise FileNotFoundError(errno.ENOENT, "not there", str(paths.BUILD / "runs"))
+
+    with pytest.raises(FileNotFoundError):
+        test()
 
 
 def test_ctrl_c_has_a_status_of_its_own() -> None:

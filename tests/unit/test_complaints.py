@@ -3,7 +3,12 @@
 
 from __future__ import annotations
 
-from harness import complaints
+from pathlib import Path
+
+import pytest
+
+from harness import complaints, diskroom
+from harness.errors import InfrastructureError
 
 # The end of a build of 2.2.12 with bin86 1.0.1, shortened.
 PROGRAM_OF_THE_TREE = """\
@@ -57,3 +62,25 @@ def test_no_complaint_is_made_up() -> None:
 def test_few_lines_are_enough() -> None:
     text = "".join(f"a.c:{number}: error: again\n" for number in range(99))
     assert len(complaints.first(text)) == complaints.SHOWN
+
+
+def test_error_of_a_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.compiler.doubted", lambda hint: hint)
+    log = tmp_path / "log"
+    log.write_text("x.c:1: error: of an earlier step\n" + COMPILER)
+    ended = InfrastructureError("make ended with status 2", "all of its output: log")
+    begin = log.read_text().index("checking")
+    error = complaints.explained("kernel x", ended, log, begin)
+    assert error.message == (
+        "kernel x does not compile:\n  a.c:3:1: error: 'x' undeclared (first use in this function)"
+    )
+    assert str(log) in error.hint
+    log.write_text("")
+    assert complaints.explained("kernel x", ended, log).message == f"kernel x: {ended.message}"
+
+
+def test_full_disk_is_no_fault_of_the_source(tmp_path: Path) -> None:
+    full = diskroom.FullError("bzImage", tmp_path)
+    error = complaints.explained("kernel x", full, tmp_path / "none")
+    assert isinstance(error, diskroom.FullError)
+    assert error.message.startswith("kernel x: no room on the disk of")

@@ -150,6 +150,35 @@ def test_no_answer_in_time(server: Server, tmp_path: Path) -> None:
     assert "127.0.0.1:1: not tried" in caught.value.message
 
 
+def test_a_silent_place_leaves_time_for_the_next(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "LEAST_SECONDS", 0.0)
+    other = server.place("good").replace("127.0.0.1", "localhost")
+    urls = [server.place("silent") + "file.tar.gz", other + "file.tar.gz"]
+    assert download.fetch(urls, tmp_path, _accept, connect_seconds=4).read_bytes() == DATA
+
+
+def test_every_place_is_in_the_error_once(server: Server, tmp_path: Path) -> None:
+    names = ("a.tar.xz", "a.tar.gz")
+    places = (server.place("missing"), "http://127.0.0.1:1/x/")
+    with pytest.raises(download.DownloadError) as caught:
+        download.fetch([place + name for place in places for name in names], tmp_path, _accept)
+    assert caught.value.message.splitlines() == [
+        f"{places[0]}: HTTP status 404 Not Found (a.tar.xz, a.tar.gz)",
+        "127.0.0.1:1: Connection refused",
+    ]
+
+
+def test_what_cannot_be_it_is_not_taken_in(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "LARGEST", len(DATA) - 1)
+    with pytest.raises(download.DownloadError, match="larger than 511,999 bytes"):
+        download.fetch([server.place("good") + "file.tar.gz"], tmp_path, _accept)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_host_that_refuses_is_asked_once(tmp_path: Path) -> None:
     urls = ["http://127.0.0.1:1/a", "http://127.0.0.1:1/b"]
     with pytest.raises(download.DownloadError) as caught:
@@ -158,7 +187,8 @@ def test_a_host_that_refuses_is_asked_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_a_full_disk(server: Server, tmp_path: Path) -> None:
+def test_a_full_disk(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DIVERT_DOWNLOADS", str(tmp_path))
     (tmp_path / "file.tar.gz.part").symlink_to("/dev/full")
     with pytest.raises(InfrastructureError) as caught:
         download.fetch([server.place("good") + "file.tar.gz"], tmp_path, _accept)

@@ -94,7 +94,7 @@ def test_versions(toy: Toy) -> None:
 
 def test_the_table_names_the_packages(toy: Toy, capsys: pytest.CaptureFixture[str]) -> None:
     rows = host.table()
-    packages = list(rows.columns[-1].cells)
+    packages = rows.columns[-1]
     assert "package gcc-12-multilib" in packages
     assert "package qemu-system-x86" in packages
     host.print_packages()

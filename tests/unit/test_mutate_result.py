@@ -6,9 +6,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
-from harness import mutate_report
+from harness import mutate_report, terminal
 from harness.errors import InfrastructureError
 from harness.mutate_edit import Edit
 from harness.mutate_list import LeftOut, Mutant
@@ -95,9 +94,8 @@ def test_summary_says_what_is_to_be_done() -> None:
 
 
 def test_table_has_each_mutant_and_what_killed_it(capsys: pytest.CaptureFixture[str]) -> None:
-    console = Console(width=200)
     rows = {"plain": result(PLAIN, Verdict.KILLED)}
-    console.print(mutate_report.render([PLAIN, EXPLAINED], rows, []))
+    terminal.show(mutate_report.render([PLAIN, EXPLAINED], rows, []))
     out = capsys.readouterr().out.splitlines()
     assert out[1].split() == ["plain", "killed", "base", "test_s.py::test_one[a]", "1.5"]
     assert out[2].split() == ["explained", "not", "run"]

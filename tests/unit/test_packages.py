@@ -228,6 +228,18 @@ def test_source_that_the_mirror_has_lost_is_taken_from_another_release(
     assert "toy is of debian-trixie" in capsys.readouterr().err
 
 
+def test_package_by_its_older_name(host: Host) -> None:
+    assert packages.one_of("toolt64|tool", "i386").name == "tool"
+    before = host.calls("download")
+    assert packages.one_of("toolt64|tool", "i386").name == "tool"
+    assert host.calls("download") == before
+    host.archive.binary("bookworm", "newt64", "1")
+    host.next_process()
+    assert packages.one_of("newt64|new", "i386").name == "newt64"
+    with pytest.raises(UnavailableError, match="package none"):
+        packages.one_of("nonet64|none", "i386")
+
+
 def test_package_that_no_release_has(host: Host) -> None:
     host.archive.release("trixie")
     with pytest.raises(UnavailableError, match=r"package absent: the release has no such package"):

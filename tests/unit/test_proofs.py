@@ -44,3 +44,8 @@ def test_case_without_a_test_is_named() -> None:
 def test_unknown_statement_is_the_users_mistake() -> None:
     with pytest.raises(UserError, match="there is no statement s99"):
         proofs.show("s99")
+
+
+def test_test_is_named_once_with_the_number_of_its_cases() -> None:
+    tests = ["a/t.py::one[x]", "a/t.py::two", "a/t.py::one[y]", "a/t.py::one[[z]/w]", "a/t.py::on"]
+    assert proofs.in_short(tests) == ["t.py::one (3 cases)", "t.py::two", "t.py::on"]

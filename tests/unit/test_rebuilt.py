@@ -136,7 +136,7 @@ def test_option_that_does_not_take_effect(monkeypatch: pytest.MonkeyPatch) -> No
 def test_kernel_that_does_not_build(monkeypatch: pytest.MonkeyPatch) -> None:
     set_in_makefile(monkeypatch, "BREAKS = echo 'x.c:1: error: no' && false")
     error = failure()
-    assert f"kernel {KERNEL.name}: make ended with status 2" in error.message
+    assert f"kernel {KERNEL.name} does not compile:" in error.message
     assert "x.c:1: error: no" in error.message
     assert f"kernel-{KERNEL.name}.log" in error.hint
 

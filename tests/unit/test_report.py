@@ -10,9 +10,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from rich.console import Console
 
-from harness import report
+from harness import report, terminal
 from harness.errors import UserError
 from harness.events import (
     Event,
@@ -92,8 +91,7 @@ SKIP = finished("t.py::test_b", "skipped", "not applicable: x")
 
 def text_of(events: Sequence[Event], *, everything: bool = False) -> str:
     stream = io.StringIO()
-    console = Console(file=stream, width=160, highlight=False)
-    console.print(report.render(events, Path("/runs/1"), everything=everything))
+    terminal.write(stream, report.render(events, Path("/runs/1"), everything=everything))
     return stream.getvalue()
 
 
@@ -234,3 +232,26 @@ def test_what_was_not_built_is_an_error_in_junit(tmp_path: Path) -> None:
     assert error is not None
     assert error.get("message") == "does not compile:"
     assert "x.c:1: error" in (error.text or "")
+
+
+def test_verdict_of_a_variant_is_one_line_however_long() -> None:
+    lost = GuestLost(variant="base", test="t.py::test_a", message="kernel panic: " + "long " * 60)
+    lines = text_of([*stream(GOOD), lost]).splitlines()
+    row = next(line for line in lines if line.startswith("base "))
+    assert row.count("long") == 60
+
+
+def test_what_a_guest_says_is_shown_as_it_is() -> None:
+    said = "[b]x[/b] :bug: [1] [/] \x1b[2J\x07"
+    shown = "[b]x[/b] :bug: [1] [/] \\x1b[2J\\x07"
+    test = finished(f"t.py::test[{said}]", "failed", said)
+    events: list[Event] = [
+        *stream(test),
+        GuestLost(variant="base", test="t.py::test_a", message=said),
+        GuestKept(variant="base", login=said),
+        NotRun(kernel="linux-9", reason=said),
+    ]
+    text = text_of(events, everything=True)
+    assert text.count(shown) >= 6
+    assert "\x1b" not in text
+    assert "\x07" not in text

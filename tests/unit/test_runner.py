@@ -43,6 +43,7 @@ def test_two(guest): pass
 def suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
     """Makes a toy suite the guest tests; nothing is downloaded or built."""
     monkeypatch.setattr(paths, "RUNS", tmp_path / "runs")
+    monkeypatch.setenv("DIVERT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(sources, "locate", lambda *_: tmp_path)
     monkeypatch.setattr(shutil, "which", lambda _: "/bin/sh")
     nothing = tmp_path / "nothing"

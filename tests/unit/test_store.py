@@ -9,6 +9,7 @@ import sys
 import threading
 from pathlib import Path
 
+import filelock
 import pytest
 
 from harness import paths, store, terminal
@@ -102,3 +103,59 @@ def test_second_process_waits_and_says_for_whom(monkeypatch: pytest.MonkeyPatch)
     second.join(timeout=30)
     assert entries[0].cached
     assert (entries[0].path / "file").read_text() == "by the first"
+
+
+def test_who_only_looks_builds_nothing(cache: Path) -> None:
+    with store.looking():
+        with pytest.raises(store.AbsentError) as absent:
+            store.obtain("kind", "print", _write, "a thing")
+        assert (absent.value.what, absent.value.download) == ("a thing", False)
+        with (
+            pytest.raises(store.AbsentError) as absent,
+            store.lock(cache / "lock", "an archive", download=True),
+        ):
+            raise AssertionError
+        assert (absent.value.what, absent.value.download) == ("an archive", True)
+    assert not list(cache.rglob("*"))
+    store.obtain("kind", "print", _write, "a thing")
+    with store.looking():
+        assert store.obtain("kind", "print", _write, "a thing").cached
+
+
+def test_wait_for_another_process_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: queue.Queue[str] = queue.Queue()
+    monkeypatch.setattr(terminal, "say", said.put)
+    raised: queue.Queue[str] = queue.Queue()
+
+    def wait() -> None:
+        try:
+            with store.lock(tmp_path / "lock", "toy"):
+                raised.put("it has the lock")
+        except InfrastructureError as error:
+            raised.put(error.message)
+
+    with filelock.FileLock(tmp_path / "lock"):
+        waiting = threading.Thread(target=wait)
+        waiting.start()
+        said.get(timeout=30)
+        with store.giving_up():
+            assert "toy is still being built by another process" in raised.get(timeout=30)
+        waiting.join(30)
+
+
+@pytest.mark.parametrize("where", ["a b", "a=b", "$HOME", "it's", "x[1]", "a:b", "a%b", 'a"b', "#"])
+def test_a_folder_that_make_takes_apart_is_refused_before_anything_is_made(
+    where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DIVERT_CACHE", str(tmp_path / where))
+    with pytest.raises(InfrastructureError, match="make takes no path with") as caught:
+        store.obtain("toy", "f" * 64, lambda _: pytest.fail("made"), "toy")
+    assert "DIVERT_CACHE=FOLDER" in caught.value.hint
+    assert not (tmp_path / where).exists()
+
+
+def test_a_folder_of_letters_of_any_language_is_not() -> None:
+    assert store.unfit(Path("/home/jürgen/.cache/a_b+c@d,e~f-1.0")) == ""
+    assert store.unfit(Path("/a b/c$d")) == "a space or $"

@@ -18,6 +18,8 @@ MATRIX = ["base", "passthrough", "defrag", "passthrough+defrag"]
 HOSTS = [
     (Release("debian", "12", "bookworm"), ["linux-6.1"]),
     (Release("debian", "13", "trixie"), ["linux-6.12"]),
+    (Release("debian", "", "forky"), ["linux-6.12"]),
+    (Release("debian", "", "bookworm", "LMDE 6 (faye)"), ["linux-6.1"]),
     (Release("ubuntu", "24.04", "noble"), ["linux-6.1", "linux-6.12"]),
     (Release("linux", "", ""), ["linux-6.1", "linux-6.12"]),
 ]
