@@ -188,7 +188,7 @@ install() {
 	if [ "$(unwilling "$log")" ]; then
 		say "nothing was installed, since apt-get would have removed:"
 		unwilling "$log" >&2
-		fail "remove these yourself, or install by hand what does not want it"
+		fail "whether they may go is yours to say: the same command without --no-remove does it"
 	fi
 	tail -n 12 "$log" >&2
 	fail "apt-get could not install them; all that it said: build/logs/setup.log"

@@ -21,8 +21,9 @@ from harness.errors import InfrastructureError, UnavailableError
 # A build of anything here ends long before; whoever holds a lock for longer is stuck.
 LOCK_SECONDS = 1800.0
 
-# Words of make end at blanks, : and = and % and $ have meanings, and scripts leave paths unquoted.
-_UNFIT = re.compile(r"[^\w/.,@+~-]")
+# Words of make end at blanks; : = % $ mean something there, and a comma does in gcc's options; and
+# scripts leave paths unquoted.
+_UNFIT = re.compile(r"[^\w/.@+~-]")
 
 
 # What did not build, by where it would be.

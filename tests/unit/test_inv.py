@@ -253,10 +253,19 @@ def test_no_network_is_said_in_two_lines(ready: Toy) -> None:
     ready.run("--list")
 
 
-def test_another_fault_of_pip_is_shown(ready: Toy) -> None:
-    ready.says("pip", "WARNING: hm\nERROR: THESE PACKAGES DO NOT MATCH THE HASHES\n")
+def test_an_index_that_does_not_answer_is_no_network_either(ready: Toy) -> None:
+    broken = "ConnectTimeoutError(<x>, 'Connection to h timed out. (connect timeout=15)')"
+    ready.says("pip", f"WARNING: Retrying (Retry(total=0)) after connection broken by '{broken}'\n")
+    assert said(ready, "test")[1].endswith("cannot be downloaded: timed out")
+
+
+@pytest.mark.parametrize(
+    "fault", ["THESE PACKAGES DO NOT MATCH THE HASHES", "OSError: [Errno 28] No space left"]
+)
+def test_another_fault_of_pip_is_shown(fault: str, ready: Toy) -> None:
+    ready.says("pip", f"WARNING: hm\nERROR: {fault}\n")
     lines = said(ready, "test")
-    assert lines[1] == "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES"
+    assert lines[1] == f"ERROR: {fault}"
     assert lines[2].endswith(f"all that it said: {ready.checkout}/.venv/pip.log")
 
 

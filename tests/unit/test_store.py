@@ -145,7 +145,9 @@ def test_wait_for_another_process_is_given_up(
         waiting.join(30)
 
 
-@pytest.mark.parametrize("where", ["a b", "a=b", "$HOME", "it's", "x[1]", "a:b", "a%b", 'a"b', "#"])
+@pytest.mark.parametrize(
+    "where", ["a b", "a=b", "$HOME", "it's", "x[1]", "a:b", "a%b", "a,b", 'a"b', "#"]
+)
 def test_a_folder_that_make_takes_apart_is_refused_before_anything_is_made(
     where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -157,7 +159,7 @@ def test_a_folder_that_make_takes_apart_is_refused_before_anything_is_made(
 
 
 def test_a_folder_of_letters_of_any_language_is_not() -> None:
-    assert store.unfit(Path("/home/jürgen/.cache/a_b+c@d,e~f-1.0")) == ""
+    assert store.unfit(Path("/home/jürgen/.cache/a_b+c@de~f-1.0")) == ""
     assert store.unfit(Path("/a b/c$d")) == "a space or $"
 
 
