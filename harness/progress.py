@@ -15,6 +15,7 @@ from harness.events import (
     GuestBooted,
     GuestLost,
     KernelBuilt,
+    NotBuilt,
     NotRun,
     SessionFinished,
     TestFinished,
@@ -88,6 +89,10 @@ class Progress:
                 for each in self._sessions.values():
                     if each.kernel == event.kernel:
                         each.state, each.guest = _OVER, "NOT RUN"
+            elif isinstance(event, NotBuilt):
+                for each in self._sessions.values():
+                    if each.variant in event.variants:
+                        each.state, each.guest = _OVER, "NOT BUILT"
             elif session := self._sessions.get(getattr(event, "variant", "")):
                 _apply(session, event)
 
