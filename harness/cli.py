@@ -35,7 +35,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 # With which a file system, not a fault of ours, refuses a folder: that of the checkout, say.
-_REFUSALS = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT)
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_REFUSALS = (errno.EROFS, errno.EACCES, errno.EPERM, *_FULL)
 
 # What a terminal, a user or a job of CI ends a program with.
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -89,7 +90,9 @@ def reports_errors(function: Callable[P, R]) -> Callable[P, R]:
             message = terminal.clean(f"{name}: {error}") if error.message else None
             raise Exit(message, error.exit_status) from None
         except OSError as error:
-            if error.errno not in _REFUSALS or not isinstance(error.filename, str):
+            # Of a full disk Python does not always know which file it was.
+            known = isinstance(error.filename, str) or error.errno in _FULL
+            if error.errno not in _REFUSALS or not known:
                 raise
             from harness import store  # noqa: PLC0415 (only now: it takes long to import)
 

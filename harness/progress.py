@@ -93,6 +93,10 @@ class Progress:
                         each.state, each.guest = _OVER, "NOT BUILT"
                     if isinstance(event, NotRun) and each.kernel == event.kernel:
                         each.state, each.guest = _OVER, "NOT RUN"
+            elif isinstance(event, NotBuilt):
+                for each in self._sessions.values():
+                    if each.variant in event.variants:
+                        each.state, each.guest = _OVER, "NOT BUILT"
             elif session := self._sessions.get(getattr(event, "variant", "")):
                 _apply(session, event)
 

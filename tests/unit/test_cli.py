@@ -135,6 +135,19 @@ def test_a_checkout_that_cannot_be_written(number: int, hint: str) -> None:
     assert message.startswith(f"test: cannot write {paths.BUILD}/runs: {hint}")
 
 
+def test_full_disk_is_one_line_also_where_nothing_says_of_which_file() -> None:
+    from invoke.exceptions import Exit
+
+    @cli.reports_errors
+    def bench() -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(Exit) as caught:
+        bench()
+    assert caught.value.code == errors.EXIT_INFRASTRUCTURE
+    assert str(caught.value.message).startswith("bench: cannot write ")
+
+
 def test_another_fault_of_a_file_is_ours() -> None:
     @cli.reports_errors
     def test() -> None:

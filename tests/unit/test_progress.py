@@ -131,3 +131,13 @@ def test_no_orders_to_the_terminal() -> None:
     progress = after(*BEGUN, GuestBooted(variant="base", seconds=2.0, accelerator="tcg"))
     progress.record(TestStarted(variant="base", test="t.py::test[\x1b[2J]"))
     assert progress.lines(False)[0].endswith(r"t.py::test[\x1b[2J]")
+
+
+def test_variant_that_could_not_be_built_is_over() -> None:
+    seen = Progress({})
+    for name in ("base", "off"):
+        seen.record(VariantSelected(variant=name, kernel="k", has=()))
+    seen.record(NotBuilt(name="off", variants=("off",), reason="x.c:1: error"))
+    base, off, _ = seen.lines(True)
+    assert base.split()[-1] == "waiting"
+    assert off.endswith("NOT BUILT")
