@@ -29,7 +29,7 @@ from typing import ParamSpec, TypeVar
 from invoke.exceptions import Exit, ParseError
 from invoke.program import Program
 
-from harness import errors
+from harness import errors, terminal
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -86,7 +86,7 @@ def reports_errors(function: Callable[P, R]) -> Callable[P, R]:
                 return function(*args, **kwargs)
         except errors.HarnessError as error:
             # A task that has printed a report has said it all.
-            message = f"{name}: {error}" if error.message else None
+            message = terminal.clean(f"{name}: {error}") if error.message else None
             raise Exit(message, error.exit_status) from None
         except OSError as error:
             if error.errno not in _REFUSALS or not isinstance(error.filename, str):

@@ -16,13 +16,17 @@ from pathlib import Path
 import filelock
 
 from harness import diskroom, paths, terminal
-from harness.errors import InfrastructureError
+from harness.errors import InfrastructureError, UnavailableError
 
 # A build of anything here ends long before; whoever holds a lock for longer is stuck.
 LOCK_SECONDS = 1800.0
 
 # Words of make end at blanks, : and = and % and $ have meanings, and scripts leave paths unquoted.
 _UNFIT = re.compile(r"[^\w/.,@+~-]")
+
+
+# What did not build, by where it would be.
+_broken: dict[Path, InfrastructureError] = {}
 
 
 @dataclass(frozen=True)
@@ -108,13 +112,16 @@ def obtain(kind: str, fingerprint: str, make: Callable[[Path], None], what: str)
     whom, and uses what the first made.
 
     Raises InfrastructureError if the disk is full or not writable, or the wait takes half an hour;
-    and whatever `make` raises.
+    and whatever `make` raises. What did not build is not tried again by the same process: a broken
+    module does not break six times, once for each variant that it is for.
     """
     target = root() / kind / fingerprint[:32]
     if target.is_dir():
         return Entry(target, 0.0, True)
     if _looks:
         raise AbsentError(what, download=False)
+    if target in _broken:
+        raise _broken[target]
     with disk_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         with lock(target.with_suffix(".lock"), what):
@@ -129,6 +136,11 @@ def obtain(kind: str, fingerprint: str, make: Callable[[Path], None], what: str)
                 with terminal.activity(f"building {what}", said=False):
                     make(partial)
                 partial.rename(target)
+            except (UnavailableError, diskroom.FullError):
+                raise
+            except InfrastructureError as error:
+                _broken[target] = error
+                raise
             finally:
                 shutil.rmtree(partial, ignore_errors=True)
             return Entry(target, time.monotonic() - begin, False)

@@ -87,6 +87,18 @@ def test_an_error_becomes_message_and_status() -> None:
     assert str(caught.value.message) == "build-kernel: no variant 'x'\nknown: base"
 
 
+def test_what_a_guest_has_said_gives_the_terminal_no_orders() -> None:
+    from invoke.exceptions import Exit
+
+    @cli.reports_errors
+    def run() -> None:
+        raise errors.GuestError("panic: \x1b[2J")
+
+    with pytest.raises(Exit) as caught:
+        run()
+    assert caught.value.message == "run: panic: \\x1b[2J"
+
+
 def test_an_error_whose_report_is_printed_ends_without_another_word() -> None:
     from invoke.exceptions import Exit
 

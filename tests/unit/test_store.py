@@ -12,8 +12,8 @@ from pathlib import Path
 import filelock
 import pytest
 
-from harness import paths, store, terminal
-from harness.errors import InfrastructureError
+from harness import diskroom, paths, store, terminal
+from harness.errors import InfrastructureError, UnavailableError
 
 
 @pytest.fixture(autouse=True)
@@ -159,3 +159,26 @@ def test_a_folder_that_make_takes_apart_is_refused_before_anything_is_made(
 def test_a_folder_of_letters_of_any_language_is_not() -> None:
     assert store.unfit(Path("/home/jürgen/.cache/a_b+c@d,e~f-1.0")) == ""
     assert store.unfit(Path("/a b/c$d")) == "a space or $"
+
+
+@pytest.mark.parametrize(
+    ("error", "tries"),
+    [
+        (InfrastructureError("does not compile"), 1),
+        # What cannot be had now may be had later, and a full disk may be made room on.
+        (UnavailableError("no network"), 2),
+        (diskroom.FullError("unpacking", Path("/there")), 2),
+    ],
+)
+def test_what_is_broken_is_not_tried_again(error: Exception, tries: int) -> None:
+    times: list[Path] = []
+
+    def broken(folder: Path) -> None:
+        times.append(folder)
+        raise error
+
+    for _ in range(2):
+        with pytest.raises(InfrastructureError, match=str(error.args[0])):
+            store.obtain("toy", "9" * 64, broken, "toy")
+    assert len(times) == tries
+    assert not store.obtain("toy", "8" * 64, _write, "toy").cached
