@@ -163,13 +163,13 @@ def _make(folder: Path, release: str, wanted: Sequence[str], lists: dict[str, st
         words = shlex.join(with_mmdebstrap(program, release, wanted, inputs, tar))
     else:
         words = with_debootstrap(release, wanted, first_uri(lists.values()), folder / "root", tar)
-    terminal.say(f"making a root of {release} ({name})")
     env = {"LC_ALL": "C.UTF-8", "TMPDIR": str(folder), "HOME": "/root"} | {
         key: value
         for key, value in os.environ.items()
         if key in _ENVIRONMENT or key.lower().endswith("_proxy")
     }
-    outcome = namespace.run(namespace.Inside(), words, log=log, seconds=MAKE_SECONDS, env=env)
+    with terminal.activity(f"making a root of {release} ({name})"):
+        outcome = namespace.run(namespace.Inside(), words, log=log, seconds=MAKE_SECONDS, env=env)
     if outcome.status != 0:
         why = cause.first(log.read_text(errors="replace")) or f"status {outcome.status}"
         if outcome.late:

@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.table import Table
-
 from harness import (
     checkout,
     namespace,
@@ -23,6 +21,7 @@ from harness import (
 )
 from harness.errors import HarnessError, InfrastructureError, TestsFailedError
 from harness.rooms import Plan, Room
+from harness.terminal import Grid
 from harness.visit import FAILED, NOT_RUN, Row, Visit
 
 
@@ -135,24 +134,21 @@ def _room(row: Room, request: Request, folder: Path, rows: list[Row]) -> None:
         rows.append(Row(row.name, "", 0.0, NOT_RUN, why, log))
 
 
-def table(rows: Sequence[Row]) -> Table:
+def table(rows: Sequence[Row]) -> Grid:
     """What came of each command."""
-    grid = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("room", "command", "seconds", "result", "first cause", "log"):
-        right = heading == "seconds"
-        grid.add_column(heading, justify="right" if right else "left", no_wrap=True)
+    grid = Grid(
+        *("room", "command", "seconds", "result", "first cause", "log"),
+        right=["seconds"],
+        folded=["command", "first cause"],
+    )
     for row in rows:
         log = os.path.relpath(row.log, paths.ROOT) if row.log.exists() else ""
-        why = row.cause.replace("[", r"\[")
-        command = row.command.replace("[", r"\[") or "-"
-        grid.add_row(row.room, command, f"{row.seconds:.1f}", row.result, why, log)
+        grid.row(row.room, row.command or "-", f"{row.seconds:.1f}", row.result, row.cause, log)
     return grid
 
 
-def _list(plan: Plan) -> Table:
-    grid = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("room", "release", "what"):
-        grid.add_column(heading, no_wrap=True)
+def _list(plan: Plan) -> Grid:
+    grid = Grid("room", "release", "what", folded=["what"])
     for row in plan.rooms.values():
-        grid.add_row(row.name, row.release, row.what.replace("[", r"\["))
+        grid.row(row.name, row.release, row.what)
     return grid

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness import cause, container, containerfile, paths, readme, terminal
+from harness import cause, checkout, container, containerfile, readme, terminal
 from harness.errors import EXIT_INFRASTRUCTURE
 from harness.namespace import Outcome
 from harness.room import Place
@@ -53,7 +54,7 @@ class Visit:
 
     def rows(self) -> Iterator[Row]:
         """Run them; a row each, as soon as it has ended."""
-        commands: Sequence[str] = readme.commands((paths.ROOT / README).read_text())
+        commands: Sequence[str] = readme.commands(checkout.committed(README))
         if self._short:
             commands = self._plan.short_commands(self._row, self._place.archives)
         steps = self._container(commands) if self._row.containerfile else self._typed(commands)
@@ -79,8 +80,8 @@ class Visit:
         """Without what the row sets, the command has to say in words why it does nothing."""
         log = self._new_log()
         bare = replace(self._place, row=replace(self._row, environment={}))
-        terminal.say(f"{self._row.name}: running {command}")
-        outcome = bare.run(command, log=log, seconds=self._seconds)
+        with self._running(command):
+            outcome = bare.run(command, log=log, seconds=self._seconds)
         word = self._row.refused
         said = word in log.read_text(errors="replace")
         if not said:
@@ -108,14 +109,16 @@ class Visit:
         yield self._judged(command, outcome, log, f"asks a second time: {again}" if again else "")
 
     def _container(self, commands: Sequence[str]) -> Iterator[Row]:
-        recipe = containerfile.parse((paths.ROOT / containerfile.NAME).read_text())
+        recipe = containerfile.parse(checkout.committed(containerfile.NAME))
         log = self._new_log()
-        outcome = container.build(self._place, recipe, log, self._seconds)
+        with self._running(f"the steps of {containerfile.NAME}"):
+            outcome = container.build(self._place, recipe, log, self._seconds)
         yield self._judged(f"build {containerfile.NAME}", outcome, log)
         for command in ("./inv doctor", *commands):
             log = self._new_log()
             words = recipe.command(command.removeprefix("./inv "))
-            outcome = container.run(self._place, recipe, words, log=log, seconds=self._seconds)
+            with self._running(words):
+                outcome = container.run(self._place, recipe, words, log=log, seconds=self._seconds)
             yield self._judged(words, outcome, log)
 
     def _run(
@@ -127,10 +130,10 @@ class Visit:
         network: bool = True,
         yes: bool = False,
     ) -> Outcome:
-        terminal.say(f"{self._row.name}: running {command}")
-        return self._place.run(
-            command, log=log, seconds=self._seconds, as_root=as_root, network=network, yes=yes
-        )
+        with self._running(command):
+            return self._place.run(
+                command, log=log, seconds=self._seconds, as_root=as_root, network=network, yes=yes
+            )
 
     def _judged(self, command: str, outcome: Outcome, log: Path, why: str = "") -> Row:
         if outcome.status == 0 and not outcome.late:
@@ -143,6 +146,9 @@ class Visit:
 
     def _row_of(self, command: str, outcome: Outcome, result: str, why: str, log: Path) -> Row:
         return Row(self._row.name, command, outcome.seconds, result, why[:SHOWN], log)
+
+    def _running(self, what: str) -> AbstractContextManager[object]:
+        return terminal.activity(f"{self._row.name}: running {what}")
 
     def _new_log(self) -> Path:
         self._number += 1

@@ -78,6 +78,8 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rooms:
     monkeypatch.setattr(room.Place, "run", found.run)
     monkeypatch.setattr(namespace, "unshare", lambda: ("env",))
     monkeypatch.setattr(checkout, "uncommitted", lambda: 0)
+    committed = {containerfile.NAME: 'FROM debian:sid-slim\nENTRYPOINT ["./inv"]\n'}
+    monkeypatch.setattr(checkout, "committed", lambda name: committed.get(name, ""))
     monkeypatch.setattr(readme, "commands", lambda _: (COMMAND, "./inv setup check"))
     monkeypatch.setattr(runner, "new_folder", lambda _: tmp_path)
     monkeypatch.setattr(rooms, "load", lambda: PLAN)
