@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -32,6 +33,8 @@ _OWN = ("unshare", "--mount", "--pid", "--fork", "--kill-child")
 # Without root: in a user namespace, in which we are root, and other users are those that
 # /etc/subuid lends us. A package's files and apt-get's sandbox are other users'.
 _LENT = (*_OWN, "--user", "--map-root-user", "--map-auto")
+
+_SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 
 # A new network namespace has a loopback interface that is down: SIOCSIFFLAGS, IFF_UP | IFF_RUNNING.
 _LOOPBACK_UP = (
@@ -74,13 +77,13 @@ class Outcome:
 
 
 def argv(inside: Inside, command: str, unshare: Sequence[str] = _OWN) -> list[str]:
-    """The command line that runs the shell command `command` in there (pure)."""
+    """The command line that runs the shell command `command` in there."""
     own = [*unshare, *(() if inside.network else ("--net",))]
     return [*own, "sh", "-c", script(inside, command)]
 
 
 def script(inside: Inside, command: str) -> str:
-    """What the first process does, as a shell's script (pure)."""
+    """What the first process does, as a shell's script."""
     # Not what we happen to have: mounts and files are for all users in there.
     begin = [
         "umask 022",
@@ -106,7 +109,9 @@ def script(inside: Inside, command: str) -> str:
     words = ["sh", "-c", command]
     if inside.root:
         of_whom = [f"--userspec={inside.user}:{inside.user}"] if inside.user else []
-        words = ["chroot", *of_whom, str(inside.root), "/bin/sh", "-c", command]
+        # By its path: that of the command's environment may be a user's, without sbin.
+        chroot = shutil.which("chroot", path=f"{os.environ.get('PATH', '')}:{_SBIN}") or "chroot"
+        words = [chroot, *of_whom, str(inside.root), "/bin/sh", "-c", command]
     last = f"{'yes | ' if inside.yes else ''}{shlex.join(words)}"
     # Not its last command, or some shells would become it: somebody has to reap orphans.
     return "\n".join([*begin, *(f"{step} || exit {NOT_BEGUN}" for step in steps), last, "exit $?"])
