@@ -70,7 +70,7 @@ def test_every_task_and_option_is_in_the_documentation() -> None:
             name = task.name.replace("_", "-")
             assert name in rows
             for argument in task.get_arguments():
-                option = argument.name.replace("_", "-")
+                option = argument.name.strip("_").replace("_", "-")
                 assert f"`{'-' if len(option) == 1 else '--'}{option}`" in rows[name], name
 
 
