@@ -324,3 +324,25 @@ def mutate(
     from harness import mutate as mutate_module
 
     mutate_module.mutate(only=only, variant=variant, jobs=jobs, quick=quick, given=source)
+
+
+@task(
+    help={
+        "room": "rooms by name, comma-separated (default: all)",
+        "short": "only the setup, a kernel, the image, a boot and a few tests",
+        "list": "name the rooms, run nothing",
+        "keep": "leave the rooms there, and print how to enter them",
+    },
+)
+@reports_errors
+def fresh(
+    _context: Context,
+    room: str | None = None,
+    short: bool = False,
+    list_: bool = False,
+    keep: bool = False,
+) -> None:
+    """Run README's commands on fresh machines, and say how far they get: docs/rooms.md."""
+    from harness import fresh as fresh_module
+
+    fresh_module.fresh(named=room, short=short, listed=list_, keep=keep)

@@ -22,6 +22,7 @@ from harness import (
     variants,
 )
 from harness.distribution import Distributed
+from harness.errors import InfrastructureError, UnavailableError
 from harness.image import Image
 from harness.kernels import Kernel
 from harness.variants import Variant
@@ -151,15 +152,30 @@ def build_and_print(
     jobs: int,
     given: Sequence[str],
 ) -> None:
-    """Build the variants that the command line names, and print a table of where they are."""
+    """Build the variants that the command line names, and print a table of where they are.
+
+    Raises InfrastructureError, after all others are built, for those that could not be had or
+    built.
+    """
     table = terminal.Grid("variant", "built in", "file", "where", right=("built in",))
+    absent: dict[str, list[str]] = {}
     for row in variants.select(variant, matrix, kernels_named):
-        files, seconds = _files(row, jobs, given)
+        try:
+            files, seconds = _files(row, jobs, given)
+        except InfrastructureError as error:
+            what = "missing" if isinstance(error, UnavailableError) else "NOT BUILT"
+            absent.setdefault(str(error), []).append(row.name)
+            table.row(row.name, "", what, "")
+            continue
         took = f"{seconds:.1f} s" if seconds else "(before)"
         for number, (name, path) in enumerate(files.items()):
             first = number == 0
             table.row(row.name if first else "", took if first else "", name, str(path))
     terminal.show(table)
+    if absent:
+        raise InfrastructureError(
+            "\n".join(f"{', '.join(names)}: {reason}" for reason, names in absent.items())
+        )
 
 
 def _files(row: Variant, jobs: int, given: Sequence[str]) -> tuple[dict[str, Path], float]:

@@ -12,6 +12,7 @@ from harness import (
     bench,
     bench_plan,
     distribution,
+    fresh,
     kernels,
     module,
     paths,
@@ -54,7 +55,7 @@ def check(given: Sequence[str] = (), require: Sequence[str] = ()) -> None:
             result = run_step(step)
         _say(result)
         results.append(result)
-    for rest in (module_builds, benchmark, guest_samples, guest_tests):
+    for rest in (fresh_room, module_builds, benchmark, guest_samples, guest_tests):
         results.append(rest(given, require))
         _say(results[-1])
     total = sum((result.counts for result in results), Counts())
@@ -91,6 +92,15 @@ def module_builds(_given: Sequence[str], require: Sequence[str]) -> StepResult:
             output.append(str(error))
     seconds = time.monotonic() - begin
     return StepResult(Step("module", ()), counts, seconds, "\n".join(output), "\n".join(notes))
+
+
+def fresh_room(_given: Sequence[str], _require: Sequence[str]) -> StepResult:
+    """README's first steps on a machine that has never seen us: see docs/rooms.md."""
+    begin = time.monotonic()
+    done = fresh.for_check()
+    counts = Counts(done.passed, done.failed, done.skipped)
+    seconds = time.monotonic() - begin
+    return StepResult(Step("fresh room", ()), counts, seconds, done.output, done.note)
 
 
 def benchmark(given: Sequence[str], _require: Sequence[str]) -> StepResult:

@@ -17,6 +17,7 @@ if __name__ == "__main__":
     streams.settle()
 
 import contextlib
+import errno
 import functools
 import sys
 from collections.abc import Callable, Iterator
@@ -28,10 +29,14 @@ from typing import ParamSpec, TypeVar
 from invoke.exceptions import Exit, ParseError
 from invoke.program import Program
 
-from harness import errors
+from harness import errors, terminal
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+# With which a file system, not a fault of ours, refuses a folder: that of the checkout, say.
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_REFUSALS = (errno.EROFS, errno.EACCES, errno.EPERM, *_FULL)
 
 # What a terminal, a user or a job of CI ends a program with.
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -76,14 +81,22 @@ def reports_errors(function: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(function)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        name = function.__name__.replace("_", "-")
         try:
             with _tidy_ending():
                 return function(*args, **kwargs)
         except errors.HarnessError as error:
-            name = function.__name__.replace("_", "-")
             # A task that has printed a report has said it all.
-            message = f"{name}: {error}" if error.message else None
+            message = terminal.clean(f"{name}: {error}") if error.message else None
             raise Exit(message, error.exit_status) from None
+        except OSError as error:
+            # Of a full disk Python does not always know which file it was.
+            known = isinstance(error.filename, str) or error.errno in _FULL
+            if error.errno not in _REFUSALS or not known:
+                raise
+            from harness import store  # noqa: PLC0415 (only now: it takes long to import)
+
+            raise Exit(f"{name}: {store.unwritten(error)}", errors.EXIT_INFRASTRUCTURE) from None
         except _Ended as ended:
             raise Exit(f"ended by {ended.name}", ended.status) from None
         except KeyboardInterrupt:

@@ -11,8 +11,8 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from harness import diskroom, paths
-from harness.errors import InfrastructureError
+from harness import diskroom, paths, runfolder
+from harness.errors import InfrastructureError, NoRoomError
 
 LOG_TAIL_LINES = 12
 
@@ -77,6 +77,7 @@ def run(
             _kill_group(process)
             _running.discard(process)
     if process.returncode != 0:
+        _require_room(log, what)
         with log.open("rb") as written:
             written.seek(begin)
             text = written.read().decode(errors="replace")
@@ -88,6 +89,14 @@ def run(
             f"{what}: {words[0]} ended with status {process.returncode}:\n{tail}",
             f"all of its output: {log}",
         )
+
+
+def _require_room(log: Path, what: str) -> None:
+    """Raise InfrastructureError if the log takes no more: then it does not say what is wrong."""
+    try:
+        runfolder.probe(log.parent)
+    except NoRoomError as error:
+        raise InfrastructureError(f"{what}: {error.message}", error.hint) from error
 
 
 def log_of(name: str) -> Path:

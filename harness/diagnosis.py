@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from harness import trace
+from harness import runfolder, trace
 from harness.console import Console
 from harness.crash import Crash
 from harness.emulator import Emulator
-from harness.errors import DeadlineError, GuestLostError, InfrastructureError
+from harness.errors import DeadlineError, GuestLostError
 from harness.symbols import Symbols
 
 # QEMU is gone within milliseconds of its console.
@@ -33,13 +33,11 @@ class Diagnosis:
     def check(self) -> None:
         """Raise GuestLostError if the console or QEMU's end says that the guest is lost.
 
-        Raises InfrastructureError if the console cannot be kept on disk.
+        Raises NoRoomError if the console cannot be kept on disk.
         """
         console = self._console
         if console.failure is not None:
-            raise InfrastructureError(
-                f"cannot write {console.log}: {console.failure.strerror}", "make room there"
-            )
+            raise runfolder.unwritable(console.log, console.failure)
         if console.crash is not None:
             # Some reports tell only further below what they are about, and all where it was.
             report = console.report()

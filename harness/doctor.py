@@ -10,7 +10,17 @@ import shutil
 import sys
 from pathlib import Path
 
-from harness import accelerator, host, packages, paths, releases, sources, terminal
+from harness import (
+    accelerator,
+    compiler,
+    host,
+    packages,
+    paths,
+    releases,
+    sources,
+    store,
+    terminal,
+)
 from harness.errors import InfrastructureError
 
 # Six kernels with their sources, the image and a run take less than half of it.
@@ -22,7 +32,8 @@ _ACCELERATOR = "accelerator"
 def doctor() -> None:
     """Print what the host has and lacks; change and download nothing.
 
-    Raises InfrastructureError that names what is missing, after all of it has been shown.
+    Raises InfrastructureError that names what is missing, or a cache in which nothing can be built,
+    after all of it has been shown.
     """
     facts = terminal.Grid("fact", "value", show_header=False)
     for name, value in (*_machine(), *_archives(), *_disk()):
@@ -34,6 +45,8 @@ def doctor() -> None:
         raise InfrastructureError(
             f"this host lacks {', '.join(need.name for need in lacking)}", "run: ./inv setup"
         )
+    store.root()
+    compiler.identity()
 
 
 def _machine() -> list[tuple[str, str]]:

@@ -47,6 +47,13 @@ class DeadlineError(InfrastructureError):
     """A wait on the host's side ran out of time."""
 
 
+class NoRoomError(InfrastructureError):
+    """What a run leaves behind cannot be written: the disk is full, or not to be written to.
+
+    What is known of the run is kept, and it ends.
+    """
+
+
 class UnavailableError(InfrastructureError):
     """Something from elsewhere is not on this machine and could not be downloaded.
 

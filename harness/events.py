@@ -1,19 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The typed events of a run, one JSON object a line: all that any report shows comes from them.
-
-A stream that breaks off is readable up to where it does; what is missing from it was not proved.
-"""
+"""The typed events of a run: all that any report shows comes from them."""
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, fields
-from pathlib import Path
-from typing import IO, Any, Literal, get_args
-
-from harness.errors import InfrastructureError
+from dataclasses import dataclass, field
+from typing import Literal, get_args
 
 Outcome = Literal["passed", "failed", "skipped"]
 OUTCOMES: tuple[str, ...] = get_args(Outcome)
@@ -175,6 +167,26 @@ class TestFinished(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class NoRoom(Event):
+    """What a run leaves behind could not be written, as `message` says, and so it ends here.
+
+    It was in a session while `test` was running, of which nothing is known, or in the run itself.
+    """
+
+    message: str
+    variant: str = ""
+    test: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventsLost(Event):
+    """A line of the stream is no event: it was cut off, or another version of this wrote it."""
+
+    line: int
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class SessionFinished(Event):
     """A variant's session came to its own end, with pytest's exit `status` after `seconds`."""
 
@@ -191,7 +203,7 @@ class RunFinished(Event):
     interrupted: bool = False
 
 
-_TYPES: dict[str, type[Event]] = {
+TYPES: dict[str, type[Event]] = {
     kind.__name__: kind
     for kind in (
         RunStarted,
@@ -208,87 +220,9 @@ _TYPES: dict[str, type[Event]] = {
         GuestKept,
         TestStarted,
         TestFinished,
+        NoRoom,
+        EventsLost,
         SessionFinished,
         RunFinished,
     )
 }
-
-
-def to_line(event: Event) -> str:
-    """The event as one line of JSON, with its newline."""
-    return json.dumps({"event": type(event).__name__, **asdict(event)}) + "\n"
-
-
-def from_line(line: str) -> Event:
-    """The event of a line. Raises ValueError for a line that is none."""
-    row: Any = json.loads(line)
-    if not isinstance(row, dict) or row.get("event") not in _TYPES:
-        raise ValueError(f"no such event: {line[:80]!r}")
-    kind = _TYPES[row.pop("event")]
-    known = {item.name for item in fields(kind)}
-    if unknown := row.keys() - known:
-        raise ValueError(f"{kind.__name__} has no {', '.join(sorted(unknown))}")
-    values: dict[str, Any] = {key: _frozen(value) for key, value in row.items()}
-    try:
-        event = kind(**values)
-    except TypeError as error:
-        raise ValueError(f"{kind.__name__}: {error}") from error
-    if isinstance(event, TestFinished) and event.outcome not in OUTCOMES:
-        raise ValueError(f"no such outcome: {event.outcome!r}")
-    return event
-
-
-def _frozen(value: Any) -> Any:
-    """JSON has no tuples; events have no lists."""
-    if isinstance(value, list):
-        return tuple(map(_frozen, value))
-    if isinstance(value, dict):
-        return {key: _frozen(each) for key, each in value.items()}
-    return value
-
-
-class Writer:
-    """Appends events to a file or a pipe, each line whole and at once."""
-
-    def __init__(self, path: Path) -> None:
-        # Unbuffered, so that one event is one write: it is there whole, or the process died.
-        self._stream: IO[bytes] = path.open("ab", buffering=0)
-
-    def write(self, event: Event) -> None:
-        """Append one event."""
-        self._stream.write(to_line(event).encode())
-
-    def close(self) -> None:
-        """Close the file."""
-        self._stream.close()
-
-
-def parse(lines: Iterable[str]) -> list[Event]:
-    """The events of a stream. A last line without its newline was cut off, and does not count.
-
-    Raises ValueError for any other line that is no event; the message has its number.
-    """
-    events = []
-    for number, line in enumerate(lines, 1):
-        if not line.endswith("\n"):
-            break
-        try:
-            events.append(from_line(line))
-        except ValueError as error:
-            raise ValueError(f"line {number}: {error}") from error
-    return events
-
-
-def read(path: Path) -> list[Event]:
-    """The events of a file. Raises InfrastructureError if it is not there or not a stream."""
-    try:
-        with path.open(encoding="utf-8") as stream:
-            return parse(stream)
-    except OSError as error:
-        raise InfrastructureError(
-            f"cannot read {path}: {error.strerror}", "name the folder of a run"
-        ) from error
-    except ValueError as error:
-        raise InfrastructureError(
-            f"{path} is not a stream of events: {error}", "run the tests again"
-        ) from error

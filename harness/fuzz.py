@@ -17,10 +17,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness import memory, session, terminal, variants
+from harness import bootable, memory, session, terminal, variants
 from harness.console import Console
 from harness.deadline import Deadline
-from harness.errors import GuestError, GuestLostError, TestsFailedError, UserError
+from harness.errors import (
+    GuestError,
+    GuestLostError,
+    InfrastructureError,
+    TestsFailedError,
+    UnavailableError,
+    UserError,
+)
 from harness.machine import Machine
 from harness.shell import Shell
 
@@ -143,7 +150,8 @@ def fuzz(
 
     Rounds of ROUND_CALLS have the seeds `seed`, `seed` + 1, ...; with `calls` there is one round of
     so many calls. Raises UserError for numbers that cannot be, TestsFailedError and GuestError for
-    what is found.
+    what is found; InfrastructureError, when all others were fuzzed, for what could not be had or
+    built.
     """
     if variant is None:
         chosen = tuple(row for row in variants.select() if row.diverts)
@@ -154,9 +162,19 @@ def fuzz(
     if (seconds > 0) == (calls > 0) or min(seconds, calls) < 0:
         raise UserError("give either --seconds or --calls", "as in: ./inv fuzz --seconds 60")
     plan = _Plan(_first_seed(seed), seconds, calls or ROUND_CALLS, trace)
+    absent = []
     for row in chosen:
-        with session.guest("fuzz", row.name, given) as machine:
+        try:
+            built = bootable.build(row, given)
+        except InfrastructureError as error:
+            what = "NOT RUN" if isinstance(error, UnavailableError) else "NOT BUILT"
+            absent.append(f"{row.name}: {what}")
+            terminal.say(f"fuzz {absent[-1]}\n{error}")
+            continue
+        with session.boot("fuzz", built) as machine:
             _fuzz_guest(machine, row.name, plan)
+    if absent:
+        raise InfrastructureError(", ".join(absent))
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import base64
+import re
+import shlex
 import socket
 import threading
 from dataclasses import dataclass
@@ -40,8 +42,13 @@ class Account:
 
     def command_line(self, known_hosts: Path) -> str:
         """An ssh command line for a person; `known_hosts` is a file of `write_known_hosts`."""
-        options = f"-o UserKnownHostsFile={known_hosts} -o IdentitiesOnly=yes"
-        return f"ssh -p {self.port} -i {self.private_key} {options} {USER}@{HOST}"
+        options = {
+            "UserKnownHostsFile": _for_ssh(known_hosts),
+            "IdentityFile": _for_ssh(self.private_key),
+            "IdentitiesOnly": "yes",
+        }
+        words = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
+        return shlex.join(["ssh", "-p", str(self.port), *words, f"{USER}@{HOST}"])
 
     def write_known_hosts(self, path: Path) -> None:
         """Write the guest's host key to `path` as ssh wants it."""
@@ -52,6 +59,12 @@ class Account:
         """The guest's public host key."""
         kind, data, *_ = self.host_key.read_text().split()
         return paramiko.PKey.from_type_string(kind, base64.b64decode(data, validate=True))
+
+
+def _for_ssh(path: Path) -> str:
+    """A path as the value of an option of ssh: a blank would end it, and % has a meaning."""
+    text = str(path).replace("%", "%%").replace('"', '\\"')
+    return f'"{text}"' if re.search(r"[\s'\"]", text) else text
 
 
 def log_in(account: Account, trouble: threading.Event, deadline: Deadline) -> paramiko.Transport:

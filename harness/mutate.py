@@ -7,7 +7,7 @@ import signal
 from collections.abc import Sequence
 
 from harness import mutate_list, mutate_report, paths, runner, terminal, variants
-from harness.errors import TestsFailedError, UserError
+from harness.errors import InfrastructureError, TestsFailedError, UserError
 from harness.mutate_result import Memory, dump
 from harness.mutate_run import FOLDER, Run
 
@@ -31,7 +31,8 @@ def mutate(
 
     Raises UserError for a list that does not fit the series, or a name that is not there;
     TestsFailedError if a mutant survives without a reason, does not build, or is killed by a test
-    that fails without it too.
+    that fails without it too; InfrastructureError, at the end, if a variant does not build without
+    any mutant.
     """
     # As in a run of the tests: what ends a job is to end as tidily as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -55,5 +56,8 @@ def mutate(
         (folder / RESULTS).write_text(dump(run.results))
         terminal.show(mutate_report.render(mutants, run.results, left_out))
         terminal.show(f"\n{folder / RESULTS}")
-    if any(run.results[mutant.name].is_fault(mutant) for mutant in mutants):
+    known = [(mutant, run.results.get(mutant.name)) for mutant in mutants]
+    if any(result is not None and result.is_fault(mutant) for mutant, result in known):
         raise TestsFailedError("")
+    if run.unbuilt:
+        raise InfrastructureError("\n".join(run.unbuilt.values()))

@@ -4,13 +4,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import Enum
 from pathlib import Path
 
+from harness import fingerprint, kernel, paths
 from harness.errors import InfrastructureError
 from harness.mutate_list import Mutant
+
+# What decides, beside the mutant and the series, whether it is seen.
+_INPUTS = ("tests/guest", "tests/programs", "harness/data", "images", "kernel-config")
 
 
 class Verdict(Enum):
@@ -93,3 +97,18 @@ def dump(results: Mapping[str, Result]) -> str:
         for name, result in results.items()
     }
     return json.dumps(rows, indent=1) + "\n"
+
+
+def inputs(given: Sequence[str]) -> str:
+    """The fingerprint of all that every verdict depends on."""
+    trees = [fingerprint.of_files(paths.ROOT, _files(paths.ROOT / name)) for name in _INPUTS]
+    return fingerprint.of_bytes(
+        *trees, fingerprint.of_tree(paths.PATCHES), kernel.tool_versions(), *given
+    )
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for path in folder.rglob("*"):
+        # The list of mutants is in each mutant's own fingerprint.
+        if path.is_file() and "__pycache__" not in path.parts and "mutants" not in path.parts:
+            yield path

@@ -17,6 +17,7 @@ from harness import (
     kernel,
     mutate_build,
     mutate_edit,
+    mutate_result,
     paths,
     pool,
     statements,
@@ -24,8 +25,8 @@ from harness import (
     variants,
     worker,
 )
-from harness.errors import InfrastructureError
-from harness.events import Event, GuestLost, SessionFinished, TestFinished, TestStarted
+from harness.errors import InfrastructureError, NoRoomError, UnavailableError
+from harness.events import Event, GuestLost, NoRoom, SessionFinished, TestFinished, TestStarted
 from harness.image import Image
 from harness.kernel import Kernel
 from harness.mutate_list import Mutant
@@ -37,8 +38,6 @@ from harness.worker import WorkerSpec
 FOLDER = "mutations"
 # A mutant may well hang; no test waits for so long.
 SILENCE_SECONDS = 90.0
-# What decides, beside the mutant and the series, whether it is seen.
-_INPUTS = ("tests/guest", "tests/programs", "harness/data", "images", "kernel-config")
 
 
 @dataclasses.dataclass
@@ -72,6 +71,8 @@ class Run:
         self, folder: Path, memory: Memory, *, jobs: int, quick: bool, given: tuple[str, ...]
     ) -> None:
         self.results: dict[str, Result] = {}
+        # Variants that do not build without a mutant, and why.
+        self.unbuilt: dict[str, str] = {}
         self._folder = folder
         self._memory = memory
         self._jobs = jobs
@@ -86,7 +87,7 @@ class Run:
     def all(self, mutants: Sequence[Mutant], chosen: Collection[str]) -> None:
         """Do all of them, on those of their variants that are among `chosen`."""
         proofs = worker.collect(paths.GUEST_TESTS)
-        common = _common(self._given)
+        common = mutate_result.inputs(self._given)
         for mutant in mutants:
             names = [name for name in mutant.variants if name in chosen]
             key = fingerprint.of_bytes(common, mutant.fingerprint, *names)
@@ -127,6 +128,13 @@ class Run:
             except mutate_build.SameError as error:
                 attempt.message = error.message
                 self._unseen(attempt)
+                continue
+            except UnavailableError:
+                raise
+            except InfrastructureError as error:
+                # Without the mutant it does not build either: that says nothing of the mutant.
+                self.unbuilt.setdefault(attempt.variant, str(error))
+                terminal.say(f"{attempt.mutant.name}: not run, {attempt.variant} does not build")
                 continue
             self._sessions[spec.variant] = attempt
             yield spec
@@ -192,6 +200,8 @@ class Run:
                 attempt.passed += 1
             case GuestLost() if not attempt.killer:
                 attempt.killer, attempt.message = event.test, event.message
+            case NoRoom():
+                raise NoRoomError(*event.message.split("\n", 1))
             case SessionFinished():
                 attempt.status = event.status
                 self._ended(attempt, event.variant)
@@ -280,18 +290,3 @@ class Run:
             on_trouble=lambda _, what: terminal.say(f"{session}: the session {what}"),
         )
         return passed
-
-
-def _common(given: Sequence[str]) -> str:
-    """Of all that every verdict depends on."""
-    trees = [fingerprint.of_files(paths.ROOT, _files(paths.ROOT / name)) for name in _INPUTS]
-    return fingerprint.of_bytes(
-        *trees, fingerprint.of_tree(paths.PATCHES), kernel.tool_versions(), *given
-    )
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    for path in folder.rglob("*"):
-        # The list of mutants is in each mutant's own fingerprint.
-        if path.is_file() and "__pycache__" not in path.parts and "mutants" not in path.parts:
-            yield path

@@ -224,7 +224,7 @@ def _version(file: str) -> str | None:
 def _download(name: str, architecture: str | None, release: Release, folder: Path) -> None:
     """Fetch into a folder beside `folder`, which takes its name when it is whole."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    apt = _prepared(paths.cache_dir(), architecture, release)
+    apt = _prepared(store.root(), architecture, release)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".partial-") as work:
         partial = Path(work) / name
         partial.mkdir()
@@ -251,10 +251,10 @@ def _download(name: str, architecture: str | None, release: Release, folder: Pat
 
 def _archives() -> Archives:
     host = host_release()
-    root = paths.cache_dir() / "apt" / f"{host.name}-archives"
+    root = store.root() / "apt" / f"{host.name}-archives"
     with store.disk_errors(root):
         root.parent.mkdir(parents=True, exist_ok=True)
-        with store.lock(root.with_name(f"{root.name}.lock"), "the list of archives"):
+        with store.lock(root.with_name(f"{root.name}.lock"), "the list of archives", download=True):
             return aptarchives.find(APT_FOLDER, host, root)
 
 

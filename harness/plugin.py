@@ -9,136 +9,21 @@ from __future__ import annotations
 
 import json
 import random
-import re
-import shutil
 import signal
-import time
 from collections.abc import Generator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from harness import dissect, paths, statements
+from harness import dissect, paths, runfolder, statements
 from harness.errors import GuestError, UserError
-from harness.events import (
-    GuestBooted,
-    GuestKept,
-    GuestLost,
-    Outcome,
-    SessionFinished,
-    TestFinished,
-    TestsCollected,
-    TestStarted,
-    Writer,
-)
-from harness.keeper import Guest, Keeper
+from harness.events import TestsCollected
+from harness.guestsession import GuestSession
 from harness.worker import WorkerSpec
 
 MARK = "statement"
 _WHY_SKIPPED = pytest.StashKey[str]()
 _SESSION = pytest.StashKey["GuestSession"]()
-
-
-@dataclass
-class _Record:
-    """What the phases of one test (setup, call, teardown) have said so far."""
-
-    statements: tuple[str, ...] = ()
-    outcome: Outcome = "passed"
-    seconds: float = 0.0
-    messages: list[str] = field(default_factory=list)
-    measures: dict[str, str] = field(default_factory=dict)
-
-
-class GuestSession:
-    """The session of one variant: its events, and the tests' folders."""
-
-    def __init__(self, spec: WorkerSpec) -> None:
-        self.spec = spec
-        self.has = frozenset(spec.has)
-        self.folder = Path(spec.folder)
-        self.events = Writer(Path(spec.events))
-        self.keeper: Keeper[Any] | None = None
-        self.stop_reason = ""
-        self._begin = time.monotonic()
-        self._records: dict[str, _Record] = {}
-
-    # What the keeper observes.
-
-    def booted(self, guest: Guest) -> None:
-        """A guest is there."""
-        self.events.write(
-            GuestBooted(
-                variant=self.spec.variant,
-                seconds=guest.boot_seconds,
-                accelerator=guest.accelerator,
-            )
-        )
-
-    def lost(self, test: str, error: GuestError) -> None:
-        """A guest is no more."""
-        self.events.write(GuestLost(variant=self.spec.variant, test=test, message=error.message))
-
-    # What pytest tells.
-
-    def start(self, test: str) -> None:
-        """A test begins."""
-        self.events.write(TestStarted(variant=self.spec.variant, test=test))
-
-    def record(self, test: str) -> _Record:
-        """The record of a test that is running."""
-        return self._records.setdefault(test, _Record())
-
-    def artifacts(self, test: str) -> Path:
-        """The folder for what a test leaves behind; it is removed when the test passed."""
-        return self.folder / "tests" / re.sub(r"[^\w.+-]+", "_", test.rpartition("/")[2]).strip("_")
-
-    def finish(self, test: str) -> None:
-        """All phases of a test are over."""
-        record = self._records.pop(test)
-        artifacts = self.artifacts(test)
-        if record.outcome != "failed":
-            shutil.rmtree(artifacts, ignore_errors=True)
-        self.events.write(
-            TestFinished(
-                variant=self.spec.variant,
-                test=test,
-                outcome=record.outcome,
-                statements=record.statements,
-                seconds=record.seconds,
-                message="\n".join(record.messages),
-                artifacts=str(artifacts) if artifacts.is_dir() else "",
-                measures=record.measures,
-            )
-        )
-
-    def close(self, status: int) -> None:
-        """The session is over."""
-        if self.keeper is not None:
-            try:
-                if self.spec.keep:
-                    self._keep(self.keeper)
-                self.keeper.close()
-            except GuestError as error:
-                self.stop_reason = self.stop_reason or error.message
-                status = status or 1
-        self.events.write(
-            SessionFinished(
-                variant=self.spec.variant,
-                status=status,
-                seconds=time.monotonic() - self._begin,
-                message=self.stop_reason,
-            )
-        )
-        self.events.close()
-
-    def _keep(self, keeper: Keeper[Any]) -> None:
-        guest = keeper.release()
-        if guest is not None:
-            kept = guest.keep()
-            self.events.write(GuestKept(variant=self.spec.variant, login=kept.login))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -233,6 +118,8 @@ class _Reporter:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
         record = self.session.record(item.nodeid)
+        if call.excinfo is not None:
+            self._stop_without_room(item, call.excinfo.value)
         record.seconds += report.duration
         record.measures.update((name, str(value)) for name, value in report.user_properties)
         if report.skipped and _WHY_SKIPPED in item.stash and report.when == "setup":
@@ -246,8 +133,19 @@ class _Reporter:
         elif report.failed:
             record.outcome = "failed"
             record.messages.append(_message(call, report))
-            self._keep_report(item.nodeid, report)
+            try:
+                self._keep_report(item.nodeid, report)
+            except OSError as error:
+                self._stop_without_room(item, error)
         return report
+
+    def _stop_without_room(self, item: pytest.Item, error: BaseException) -> None:
+        """Where the disk is full nothing is known of this test, nor would be of others."""
+        full = runfolder.lacking(error, self.session.folder)
+        if full is not None:
+            self.session.record(item.nodeid).no_room = str(full)
+            self.session.stop_reason = full.message
+            item.session.shouldstop = full.message
 
     def _keep_report(self, test: str, report: pytest.TestReport) -> None:
         folder = self.session.artifacts(test)

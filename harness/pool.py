@@ -7,7 +7,7 @@ import selectors
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from harness import events
+from harness import stream
 from harness.deadline import Deadline
 from harness.events import Event
 from harness.worker import ORDERLY_SECONDS, Worker, WorkerSpec
@@ -78,7 +78,7 @@ def _pass_on(worker: Worker, on_event: OnEvent, on_trouble: OnTrouble) -> bool:
     lines = worker.lines()
     for line in lines or []:
         try:
-            event = events.from_line(line)
+            event = stream.from_line(line)
         except ValueError as error:
             on_trouble(worker.spec, f"wrote a line that is no event: {error}")
         else:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness import bootable, kernels, releases, sources, upstream
 from harness.bootable import Bootable
-from harness.errors import InfrastructureError, UnavailableError
+from harness.errors import InfrastructureError, NoRoomError, UnavailableError
 from harness.events import (
     Event,
     ImageBuilt,
@@ -68,6 +68,9 @@ def _built(row: Kernel, request: Request, on_event: OnEvent, found: Upstream) ->
     try:
         found.require(row)
         return list(_each(row, chosen, request, on_event, found))
+    except NoRoomError:
+        # It is the run's folder that takes no more: nothing more can be told.
+        raise
     except UnavailableError as error:
         on_event(NotRun(kernel=row.name, reason=str(error)))
     except InfrastructureError as error:

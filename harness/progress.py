@@ -15,6 +15,7 @@ from harness.events import (
     GuestBooted,
     GuestLost,
     KernelBuilt,
+    NotBuilt,
     NotRun,
     SessionFinished,
     TestFinished,
@@ -49,6 +50,8 @@ class _Session:
 
     def left(self, now: float, foretold: float | None) -> float | None:
         """How long it goes on, if that can be told."""
+        if self.state == _OVER:
+            return 0.0
         passed = self.seconds(now)
         if self.state == _RUNNING and self.done >= min(_TESTS_THAT_TELL, max(1, self.tests // 2)):
             return passed / self.done * (self.tests - self.done)
@@ -84,10 +87,16 @@ class Progress:
         with self._lock:
             if isinstance(event, VariantSelected):
                 self._sessions[event.variant] = _Session(event.variant, event.kernel)
-            elif isinstance(event, NotRun):
+            elif isinstance(event, NotRun | NotBuilt):
                 for each in self._sessions.values():
-                    if each.kernel == event.kernel:
+                    if isinstance(event, NotBuilt) and each.variant in event.variants:
+                        each.state, each.guest = _OVER, "NOT BUILT"
+                    if isinstance(event, NotRun) and each.kernel == event.kernel:
                         each.state, each.guest = _OVER, "NOT RUN"
+            elif isinstance(event, NotBuilt):
+                for each in self._sessions.values():
+                    if each.variant in event.variants:
+                        each.state, each.guest = _OVER, "NOT BUILT"
             elif session := self._sessions.get(getattr(event, "variant", "")):
                 _apply(session, event)
 

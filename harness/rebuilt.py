@@ -110,7 +110,8 @@ class _Recipe:
         archive = work / "usr/src" / f"{self.kernel.source_package}.tar.xz"
         packages.untar(archive, tree, log, _UNPACK_SECONDS)
         environment = _environment(work)
-        make = ["make", f"CC={compiler.name()}", f"-j{parts.processors()}"]
+        gcc = compiler.name()
+        make = ["make", f"CC={gcc}", f"HOSTCC={gcc}", f"-j{parts.processors()}"]
         # What the file does not name is not set: the options are the same, whatever the release.
         kernelconfig.resolve(
             self.options,

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness import events as events_module
-from harness import junit, paths, standing, statementpage, terminal
-from harness.errors import UserError
+from harness import junit, paths, runfolder, standing, statementpage, stream, terminal
+from harness.errors import NoRoomError, UserError
 from harness.events import Event, TestFinished
 from harness.repeat import repeat
 from harness.standing import Cell
@@ -139,7 +139,8 @@ def _verdict_line(verdict: Verdict) -> terminal.Styled:
     passed, failed, skipped = verdict.counts
     counts = f"{passed} passed, {failed} failed, {skipped} skipped"
     absent = [f"{row.kernel}: NOT RUN" for row in verdict.not_run]
-    without = [f"without {row.name}" for row, _ in verdict.missing]
+    kernels = {row.kernel for row in verdict.not_run}
+    without = [f"without {row.name}" for row, _ in verdict.missing if row.name not in kernels]
     broken = [f"{row.name}: NOT BUILT" for row in verdict.not_built]
     if verdict.passed:
         told = "; ".join([*absent, *without])
@@ -148,15 +149,28 @@ def _verdict_line(verdict: Verdict) -> terminal.Styled:
     return terminal.text(f"{verdict.word}: {counts} ({told})", style="bold red")
 
 
-def write(folder: Path) -> list[Event]:
-    """Write a run's summary and JUnit file from its events, and return these."""
-    events = events_module.read(folder / EVENTS)
-    with (folder / SUMMARY).open("w", encoding="utf-8") as stream:
-        terminal.write(stream, render(events, folder, everything=True))
+def write(folder: Path, events: Sequence[Event]) -> None:
+    """Write the files of a run from its events, or none of them.
+
+    Raises NoRoomError if they cannot be written.
+    """
+    try:
+        with runfolder.of_run(folder):
+            _write(folder, events)
+    except NoRoomError:
+        # What is cut off may look whole.
+        for name in (SUMMARY, JUNIT):
+            (folder / name).unlink(missing_ok=True)
+        shutil.rmtree(folder / statementpage.FOLDER, ignore_errors=True)
+        raise
+
+
+def _write(folder: Path, events: Sequence[Event]) -> None:
     verdict = judge(events)
+    with (folder / SUMMARY).open("w", encoding="utf-8") as file:
+        terminal.write(file, render(events, folder, everything=True))
     junit.write(folder / JUNIT, events, verdict)
     statementpage.write(folder, events, verdict)
-    return events
 
 
 def show(run: str | None = None) -> None:
@@ -165,4 +179,6 @@ def show(run: str | None = None) -> None:
     if not (folder / EVENTS).is_file():
         raise UserError(f"{folder} is no run's folder", f"runs are kept in {paths.RUNS}")
     folder = folder.resolve()
-    terminal.show(render(write(folder), folder))
+    events = stream.read(folder / EVENTS)
+    write(folder, events)
+    terminal.show(render(events, folder))

@@ -9,7 +9,8 @@ import secrets
 import shutil
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from harness import (
     qemu,
     releases,
     report,
+    runfolder,
     statements,
     terminal,
     variants,
@@ -32,6 +34,7 @@ from harness.errors import (
     GuestError,
     InfrastructureError,
     MissingSourceError,
+    NoRoomError,
     TestsFailedError,
     UserError,
 )
@@ -64,8 +67,9 @@ def _first(text: str) -> str:
 def run(request: Request) -> RunResult:
     """Do one run. Its folder has the report, however it ended.
 
-    A source that is missing makes a run that was NOT RUN; any other error of a build is raised.
-    KeyboardInterrupt is passed on after all sessions have ended.
+    What cannot be had or does not build is told there. Raises UserError for what the request has
+    wrong, NoRoomError if the run cannot be written; KeyboardInterrupt is passed on after all
+    sessions have ended.
     """
     with terminal.activity("looking at what there is", said=False):
         foreseen = plan.foresee(request)
@@ -73,9 +77,7 @@ def run(request: Request) -> RunResult:
         terminal.say(line)
     folder = new_folder(paths.RUNS)
     progress = Progress(foreseen.foretold, foreseen.seconds)
-    recorder = Recorder(folder, progress)
-    interrupted = False
-    try:
+    with _reported(folder, progress) as recorder:
         recorder.record(_started(request))
         for event in _known():
             recorder.record(event)
@@ -91,22 +93,50 @@ def run(request: Request) -> RunResult:
                     on_trouble=recorder.trouble,
                 )
         recorder.record(RunFinished())
-    except KeyboardInterrupt:
-        interrupted = True
-        raise
-    finally:
-        if interrupted:
-            recorder.record(RunFinished(interrupted=True))
-        recorder.close()
-        events = report.write(folder)
-        estimate.remember(events)
-        if interrupted:
-            terminal.show(report.render(events, folder))
+    events = recorder.events
     return RunResult(folder, tuple(events), judge(events))
 
 
+@contextmanager
+def _reported(folder: Path, progress: Progress) -> Iterator[Recorder]:
+    """A recorder for a run, whose report is written at the end, and shown if that is not its own.
+
+    Raises NoRoomError if it cannot be written.
+    """
+    recorder = Recorder(folder, progress)
+    cut_short = False
+    try:
+        yield recorder
+    except KeyboardInterrupt:
+        cut_short = True
+        recorder.record(RunFinished(interrupted=True))
+        raise
+    except NoRoomError:
+        cut_short = True
+        raise
+    finally:
+        recorder.close()
+        try:
+            report.write(folder, recorder.events)
+            estimate.remember(recorder.events)
+        except NoRoomError:
+            cut_short = True
+            raise
+        finally:
+            if cut_short:
+                terminal.show(report.render(recorder.events, folder))
+
+
 def new_folder(runs: Path) -> Path:
-    """A folder for a run that begins now, named by the time; `latest` points to it."""
+    """A folder for a run that begins now, named by the time; `latest` points to it.
+
+    Raises NoRoomError if it cannot be made.
+    """
+    with runfolder.of_run(runs):
+        return _new_folder(runs)
+
+
+def _new_folder(runs: Path) -> Path:
     name = time.strftime("%Y-%m-%d_%H.%M.%S")
     number = 1
     folder = runs / name

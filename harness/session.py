@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 
-from harness import bootable, kept, paths, streams, terminal, variants
+from harness import bootable, kept, paths, runfolder, streams, terminal, variants
 from harness.bootable import Bootable
 from harness.errors import HarnessError, InfrastructureError, ReaderGoneError, UserError
 from harness.machine import Machine, MachineSpec
@@ -81,20 +81,31 @@ def guest(
     given: Sequence[str],
     on_console: Callable[[bytes], object] | None = None,
 ) -> Iterator[Machine]:
-    """A fresh guest of `variant`, built if need be, in a folder of its own below build/runs/.
+    """A fresh guest of `variant`, built if need be, as `boot` has it.
 
-    `kind` is the end of the folder's name: the task's. Raises UserError for an unknown variant.
+    Raises UserError for an unknown variant, InfrastructureError if it does not build.
     """
-    chosen = variants.named(variant)
-    built = bootable.build(chosen, given)
+    built = bootable.build(variants.named(variant), given)
+    with boot(kind, built, on_console) as machine:
+        yield machine
+
+
+@contextmanager
+def boot(
+    kind: str, built: Bootable, on_console: Callable[[bytes], object] | None = None
+) -> Iterator[Machine]:
+    """A fresh guest of what was built, in a folder of its own below build/runs/.
+
+    `kind` is the end of the folder's name: the task's.
+    """
     spec = machine_spec(built, new_folder(kind))
     with ExitStack() as stack:
-        booting = terminal.activity(f"guest {chosen.name}: booting", said=False)
+        booting = terminal.activity(f"guest {spec.variant}: booting", said=False)
         # Who looks at the console sees for himself.
         with nullcontext() if on_console else booting:
             machine = stack.enter_context(Machine(spec, on_console=on_console))
         terminal.say(
-            f"guest {chosen.name}: logged in after {machine.boot_seconds:.2f} s under "
+            f"guest {spec.variant}: logged in after {machine.boot_seconds:.2f} s under "
             f"{machine.accelerator}; its console: {machine.console.log}"
         )
         yield machine
@@ -115,7 +126,15 @@ def machine_spec(built: Bootable, folder: Path) -> MachineSpec:
 
 
 def new_folder(kind: str) -> Path:
-    """A folder below build/runs/ for what begins now, named by the time and by `kind`."""
+    """A folder below build/runs/ for what begins now, named by the time and by `kind`.
+
+    Raises NoRoomError if it cannot be made.
+    """
+    with runfolder.of_run(paths.RUNS):
+        return _new_folder(kind)
+
+
+def _new_folder(kind: str) -> Path:
     begin = time.strftime("%Y-%m-%d_%H.%M.%S")
     number = 1
     while True:

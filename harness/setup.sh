@@ -33,6 +33,17 @@ candidate() {
 	apt-cache policy "$1" 2>/dev/null | sed -n 's/^ *Candidate: \([0-9]*:\)\{0,1\}\([0-9]\)/\2/p'
 }
 
+# The version of the package gcc, from APT's lists; without lists, from what is known of the release.
+gcc_version() {
+	version=$(candidate gcc)
+	if [ -z "$version" ] && [ -r /etc/os-release ]; then
+		# shellcheck disable=SC1091 # it is of the host
+		codename=$(. /etc/os-release && printf '%s' "${VERSION_CODENAME-}")
+		version=$(sed -n "/^\[releases\]/,/^\[/s/^${codename:-none} = //p" "$data/compilers.toml")
+	fi
+	printf '%s\n' "$version"
+}
+
 # As harness/compiler.py chooses.
 compiler() {
 	[ -z "${DIVERT_GCC-}" ] || { printf '%s\n' "$DIVERT_GCC" && return; }
@@ -48,7 +59,7 @@ multilib() {
 	gcc=$(compiler)
 	version=$("$gcc" -dumpversion 2>/dev/null) || case ${gcc##*/} in
 	gcc-[0-9]*) version=${gcc##*-} ;;
-	*) version=$(candidate gcc) ;;
+	*) version=$(gcc_version) ;;
 	esac
 	version=${version%%[!0-9]*}
 	printf 'gcc-%smultilib\n' "${version:+$version-}"
@@ -177,7 +188,7 @@ install() {
 	if [ "$(unwilling "$log")" ]; then
 		say "nothing was installed, since apt-get would have removed:"
 		unwilling "$log" >&2
-		fail "remove these yourself, or install by hand what does not want it"
+		fail "whether they may go is yours to say: the same command without --no-remove does it"
 	fi
 	tail -n 12 "$log" >&2
 	fail "apt-get could not install them; all that it said: build/logs/setup.log"

@@ -54,7 +54,7 @@ def locate(source: Source, given: Sequence[str] = ()) -> Path:
     folder = paths.downloads_dir()
     reason = _failed_downloads.get((source.name, folder))
     if reason is None:
-        guard = paths.cache_dir() / "source" / f"{source.name}.lock"
+        guard = store.root() / "source" / f"{source.name}.lock"
         with store.disk_errors(guard), store.lock(guard, source.title, download=True):
             try:
                 return downloaded(source) or _download(source, folder)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import threading
 import time
@@ -15,10 +16,18 @@ from pathlib import Path
 import filelock
 
 from harness import diskroom, paths, terminal
-from harness.errors import InfrastructureError
+from harness.errors import InfrastructureError, UnavailableError
 
 # A build of anything here ends long before; whoever holds a lock for longer is stuck.
 LOCK_SECONDS = 1800.0
+
+# Words of make end at blanks; : = % $ mean something there, and a comma does in gcc's options; and
+# scripts leave paths unquoted.
+_UNFIT = re.compile(r"[^\w/.@+~-]")
+
+
+# What did not build, by where it would be.
+_broken: dict[Path, InfrastructureError] = {}
 
 
 @dataclass(frozen=True)
@@ -75,6 +84,26 @@ def giving_up() -> Iterator[None]:
         _given_up.clear()
 
 
+def root() -> Path:
+    """The cache, for what is built in it.
+
+    Raises InfrastructureError for a path that make, or a script of what is built, takes apart.
+    """
+    folder = paths.cache_dir()
+    if found := unfit(folder):
+        raise InfrastructureError(
+            f"nothing can be built in the cache {folder}: make takes no path with {found}",
+            "name another folder: DIVERT_CACHE=FOLDER",
+        )
+    return folder
+
+
+def unfit(folder: Path) -> str:
+    """What of a path make and shell scripts stumble over, in words; empty if nothing (pure)."""
+    found = sorted(set(_UNFIT.findall(str(folder))))
+    return " or ".join("a space" if character == " " else character for character in found)
+
+
 def obtain(kind: str, fingerprint: str, make: Callable[[Path], None], what: str) -> Entry:
     """The folder `<cache>/<kind>/<fingerprint>`, made by `make(folder)` if it is not there yet.
 
@@ -84,13 +113,16 @@ def obtain(kind: str, fingerprint: str, make: Callable[[Path], None], what: str)
     whom, and uses what the first made.
 
     Raises InfrastructureError if the disk is full or not writable, or the wait takes half an hour;
-    and whatever `make` raises.
+    and whatever `make` raises. What did not build is not tried again by the same process: a broken
+    module does not break six times, once for each variant that it is for.
     """
-    target = paths.cache_dir() / kind / fingerprint[:32]
+    target = root() / kind / fingerprint[:32]
     if target.is_dir():
         return Entry(target, 0.0, True)
     if _looks:
         raise AbsentError(what, download=False)
+    if target in _broken:
+        raise _broken[target]
     with disk_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         with lock(target.with_suffix(".lock"), what):
@@ -105,6 +137,11 @@ def obtain(kind: str, fingerprint: str, make: Callable[[Path], None], what: str)
                 with terminal.activity(f"building {what}", said=False):
                     make(partial)
                 partial.rename(target)
+            except (UnavailableError, diskroom.FullError):
+                raise
+            except InfrastructureError as error:
+                _broken[target] = error
+                raise
             finally:
                 shutil.rmtree(partial, ignore_errors=True)
             return Entry(target, time.monotonic() - begin, False)
@@ -154,10 +191,16 @@ def disk_errors(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        where = error.filename or target
-        if error.errno in diskroom.ERRNOS:
-            raise diskroom.FullError(f"cannot write {where}", Path(where)) from error
-        raise InfrastructureError(
-            f"cannot write {where}: {error.strerror or error}",
-            "make room there, or move the cache: DIVERT_CACHE=FOLDER",
-        ) from error
+        raise unwritten(error, target) from error
+
+
+def unwritten(error: OSError, target: Path | None = None) -> InfrastructureError:
+    """What there is to be said, and done, of a file that could not be written."""
+    where = Path(error.filename or target or paths.ROOT)
+    if error.errno in diskroom.ERRNOS:
+        return diskroom.FullError(f"cannot write {where}", where)
+    if where.is_relative_to(paths.ROOT):
+        hint = "runs, keys and logs are kept in the checkout: use one that you can write to"
+    else:
+        hint = "use a folder that you can write to: DIVERT_CACHE=FOLDER moves the cache"
+    return InfrastructureError(f"cannot write {where}: {error.strerror or error}", hint)

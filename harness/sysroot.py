@@ -233,4 +233,5 @@ def compile_for_user(
             "it is compiled as C of the year 2000; for today's: --flags=-std=gnu17",
         )
     terminal.say(f"{target}: a static program for the guest; run it there with:")
-    terminal.say(f"  ./inv run --variant base --put {target} -- ./{target.name}")
+    words = ["--variant", "base", "--put", str(target), "--", f"./{shlex.quote(target.name)}"]
+    terminal.say(f"  ./inv run {shlex.join(words)}")

@@ -112,11 +112,9 @@ class Grid:
         self._table.add_row(*(text(cell) if isinstance(cell, str) else cell for cell in cells))
 
     def __rich_console__(self, shown_on: Console, options: ConsoleOptions) -> RenderResult:
-        self._table.width = None
         width = Measurement.get(shown_on, options.update(width=_ANY), self._table).maximum
         if _is_terminal(shown_on.file) and shown_on.width >= self._unbroken() + _LEAST:
             width = min(width, shown_on.width)
-        self._table.width = width
         given = options.update(width=width, height=None, no_wrap=False, overflow="fold")
         for line in shown_on.render_lines(self._table, given, pad=False):
             yield Segments([*_without_trailing_space(line), Segment.line()])

@@ -11,11 +11,13 @@ from typing import TypeVar
 from harness import standing
 from harness.events import (
     Event,
+    EventsLost,
     GuestBooted,
     GuestKept,
     GuestLost,
     ImageBuilt,
     KernelBuilt,
+    NoRoom,
     NotBuilt,
     NotRun,
     RunFinished,
@@ -146,6 +148,9 @@ def judge(events: Sequence[Event]) -> Verdict:
         reasons.append("interrupted")
     elif finished is None:
         reasons.append("the run did not finish")
+    told = [event.message.partition("\n")[0] for event in _of(events, NoRoom)]
+    reasons += dict.fromkeys(told)
+    reasons += [f"line {lost.line} of the events is lost" for lost in _of(events, EventsLost)]
     return Verdict(
         started=started,
         variants=rows,

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from harness import kernels, paths
+from harness import kernels, paths, runfolder
 from harness.errors import InfrastructureError, UserError
 from harness.kernels import Hardware
 
@@ -24,6 +24,8 @@ NO_TESTS = 5
 USAGE = 4
 # After SIGINT a session has its guest to stop and its events to write.
 ORDERLY_SECONDS = 15.0
+# A job in the background has SIGINT ignored, and so would its session until its plugin is loaded.
+_INTERRUPTIBLE = ("env", "--default-signal=INT")
 COLLECT_SECONDS = 60.0
 
 
@@ -86,19 +88,23 @@ class Worker:
     """A running session; its whole process group ends with it."""
 
     def __init__(self, spec: WorkerSpec, tests: Path, expression: str) -> None:
+        """Start it. Raises NoRoomError if there is no room for what it is told."""
         self.spec = spec
         self._partial = b""
         folder = Path(spec.folder)
-        folder.mkdir(parents=True, exist_ok=True)
+        with runfolder.of_run(folder):
+            folder.mkdir(parents=True, exist_ok=True)
         self.log = folder / "pytest.log"
         self.pipe, write_end = os.pipe()
         told = folder / "worker.json"
         options = [f"--divert-worker={told}", "--color=no", *(["-x"] if spec.stop else [])]
-        replace(spec, events=f"/proc/self/fd/{write_end}").write(told)
         try:
-            with self.log.open("wb") as stream:
+            with runfolder.of_run(told):
+                replace(spec, events=f"/proc/self/fd/{write_end}").write(told)
+                stream = self.log.open("wb")
+            with stream:
                 self.process = subprocess.Popen(
-                    [*command(tests, expression, spec.modules), *options],
+                    [*_INTERRUPTIBLE, *command(tests, expression, spec.modules), *options],
                     cwd=paths.ROOT,
                     stdin=subprocess.DEVNULL,
                     stdout=stream,
@@ -137,10 +143,15 @@ class Worker:
 
 
 def command(tests: Path, expression: str, modules: Sequence[str] = ()) -> list[str]:
-    """The pytest command line for the tests in `tests`, or in some of its modules (pure)."""
-    named = [str(tests / name) for name in modules] or [str(tests)]
+    """The pytest command line for the tests in `tests`, or in some of its modules.
+
+    It is for paths.ROOT: pytest finds a meaning of its own in brackets and dollars of a path, so it
+    is told of none above the checkout.
+    """
+    root = os.path.relpath(tests, paths.ROOT)
+    named = [f"{root}/{name}" for name in modules] or [root]
     argv = [sys.executable, "-m", "pytest", *named, "-p", PLUGIN, "-p", "no:cacheprovider"]
-    argv += ["-q", "--import-mode=importlib", f"--rootdir={tests}", "-c", os.devnull]
+    argv += ["-q", "--import-mode=importlib", f"--rootdir={root}", "-c", os.devnull]
     return [*argv, "-k", expression] if expression else argv
 
 

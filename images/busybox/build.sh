@@ -9,11 +9,12 @@ choose() {
 	sed 's/$/=y/' wanted >>chosen
 	mv chosen .config
 }
-make -s allnoconfig >/dev/null
+# Its configurator is a program of the host's too, where `gcc` need not be.
+make -s HOSTCC="$HOST_CC" allnoconfig >/dev/null
 choose
-yes '' | make -s oldconfig >/dev/null
+yes '' | make -s HOSTCC="$HOST_CC" oldconfig >/dev/null
 choose
-make -s silentoldconfig >/dev/null
+make -s HOSTCC="$HOST_CC" silentoldconfig >/dev/null
 for name in $(cat wanted); do
 	grep -q "^$name=y" .config || { echo "busybox has no $name, or it needs another option"; exit 1; }
 done

@@ -11,10 +11,10 @@ import pytest
 
 from harness import agent, statements
 from harness.agent import Agent, AgentAddress
+from harness.guestsession import GuestSession
 from harness.keeper import Keeper
 from harness.machine import Machine, MachineSpec
 from harness.network import LINKS
-from harness.plugin import GuestSession
 from harness.shell import Shell
 from harness.wire import Wire
 from harness.worker import WorkerSpec

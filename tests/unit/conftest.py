@@ -24,3 +24,12 @@ def signals_as_in_the_foreground() -> Iterator[None]:
 def no_downloads_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests name the folders that they use; one that the user has set is none of theirs."""
     monkeypatch.delenv("DIVERT_DOWNLOADS", raising=False)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_flags_of_the_user() -> Iterator[None]:
+    """What tests compile themselves is compiled as builds are, whatever is exported."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("CPATH", "C_INCLUDE_PATH", "GCC_EXEC_PREFIX", "LD_LIBRARY_PATH", "MAKEFLAGS"):
+            patch.delenv(name, raising=False)
+        yield

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from harness import bootable, distribution, kernels, variants
+from harness import bootable, distribution, kernels, module, variants
 from harness.distribution import Distributed
 from harness.errors import InfrastructureError, MissingSourceError, UnavailableError
 from harness.kernels import Kernel
+from harness.module import Module
 from tests.unit.test_cpio import fields
 from tests.unit.toybuilds import Builds, archives
 
@@ -183,3 +184,24 @@ def test_table_of_what_was_there(builds: Builds, capsys: pytest.CaptureFixture[s
         [f"{MODERN}:base", "(before)"],
         [f"{MODERN}:defrag", "(before)"],
     ]
+
+
+def test_variant_that_does_not_build_takes_no_other(
+    builds: Builds, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> Module:
+        raise InfrastructureError("x.c:1: error", "its log: there")
+
+    monkeypatch.setattr(module, "build", broken)
+    with pytest.raises(InfrastructureError) as caught:
+        bootable.build_and_print(
+            variant=f"off,{MODERN}:base,{MODERN}:defrag,{MODERN}:stock",
+            matrix=None,
+            jobs=1,
+            given=(),
+        )
+    text = f"{MODERN}:base, {MODERN}:defrag: x.c:1: error\nits log: there"
+    assert caught.value.message == text
+    rows = [row for row in table(capsys) if row[0] in ("off", f"{MODERN}:base", f"{MODERN}:stock")]
+    assert [row[0] for row in rows] == ["off", f"{MODERN}:stock", f"{MODERN}:base"]
+    assert rows[-1][1:] == ["NOT", "BUILT"]

@@ -16,6 +16,7 @@ from harness import (
     check,
     check_steps,
     distribution,
+    fresh,
     module,
     packages,
     runner,
@@ -164,7 +165,7 @@ def test_what_could_not_be_built_is_counted_and_told_at_the_end(
 
 def only_guests(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of all steps, one tool that passes, and the guest tests."""
-    for name in ("module_builds", "benchmark", "guest_samples"):
+    for name in ("fresh_room", "module_builds", "benchmark", "guest_samples"):
         monkeypatch.setattr(check, name, lambda *_: StepResult(MODULE, Counts(), 0.0, ""))
     monkeypatch.setattr(check, "steps", lambda _: (Step("one", python("")),))
 
@@ -187,6 +188,15 @@ def test_last_line_counts_everything(
     with pytest.raises(TestsFailedError):
         check.check()
     assert capsys.readouterr().out.splitlines()[-1] == "1 passed, 1 failed, 1 skipped"
+
+
+def test_fresh_room_is_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fresh, "for_check", lambda: fresh.Checked(failed=1, output="E: no bc"))
+    result = check.fresh_room([], [])
+    assert (result.counts, result.output) == (Counts(failed=1), "E: no bc")
+    monkeypatch.setattr(fresh, "for_check", lambda: fresh.Checked(skipped=1, note="no unshare"))
+    result = check.fresh_room([], [])
+    assert (result.counts, result.note) == (Counts(skipped=1), "no unshare")
 
 
 def bench_run(

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -69,7 +70,7 @@ def test_every_task_and_option_is_in_the_documentation() -> None:
             name = task.name.replace("_", "-")
             assert name in rows
             for argument in task.get_arguments():
-                option = argument.name.replace("_", "-")
+                option = argument.name.strip("_").replace("_", "-")
                 assert f"`{'-' if len(option) == 1 else '--'}{option}`" in rows[name], name
 
 
@@ -86,6 +87,18 @@ def test_an_error_becomes_message_and_status() -> None:
     assert str(caught.value.message) == "build-kernel: no variant 'x'\nknown: base"
 
 
+def test_what_a_guest_has_said_gives_the_terminal_no_orders() -> None:
+    from invoke.exceptions import Exit
+
+    @cli.reports_errors
+    def run() -> None:
+        raise errors.GuestError("panic: \x1b[2J")
+
+    with pytest.raises(Exit) as caught:
+        run()
+    assert caught.value.message == "run: panic: \\x1b[2J"
+
+
 def test_an_error_whose_report_is_printed_ends_without_another_word() -> None:
     from invoke.exceptions import Exit
 
@@ -96,6 +109,52 @@ def test_an_error_whose_report_is_printed_ends_without_another_word() -> None:
     with pytest.raises(Exit) as caught:
         test()
     assert (caught.value.code, caught.value.message) == (errors.EXIT_TESTS_FAILED, None)
+
+
+@pytest.mark.parametrize(
+    ("number", "hint"),
+    [
+        (
+            errno.EROFS,
+            "Read-only file system\nruns, keys and logs are kept in the checkout: use one",
+        ),
+        (errno.ENOSPC, "no room on the disk of "),
+    ],
+)
+def test_a_checkout_that_cannot_be_written(number: int, hint: str) -> None:
+    from invoke.exceptions import Exit
+
+    @cli.reports_errors
+    def test() -> None:
+        raise OSError(number, os.strerror(number), str(paths.BUILD / "runs"))
+
+    with pytest.raises(Exit) as caught:
+        test()
+    assert caught.value.code == errors.EXIT_INFRASTRUCTURE
+    message = str(caught.value.message)
+    assert message.startswith(f"test: cannot write {paths.BUILD}/runs: {hint}")
+
+
+def test_full_disk_is_one_line_also_where_nothing_says_of_which_file() -> None:
+    from invoke.exceptions import Exit
+
+    @cli.reports_errors
+    def bench() -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(Exit) as caught:
+        bench()
+    assert caught.value.code == errors.EXIT_INFRASTRUCTURE
+    assert str(caught.value.message).startswith("bench: cannot write ")
+
+
+def test_another_fault_of_a_file_is_ours() -> None:
+    @cli.reports_errors
+    def test() -> None:
+        raise FileNotFoundError(errno.ENOENT, "not there", str(paths.BUILD / "runs"))
+
+    with pytest.raises(FileNotFoundError):
+        test()
 
 
 def test_ctrl_c_has_a_status_of_its_own() -> None:

@@ -59,6 +59,19 @@ def test_what_is_missing(needs: Path, release: Release, capsys: pytest.CaptureFi
     assert f"missing; wanted: {NAME}.tar.xz" in out
 
 
+def test_a_cache_in_which_nothing_can_be_built(
+    needs: Path,
+    release: Release,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("DIVERT_CACHE", str(tmp_path / "a b"))
+    with pytest.raises(InfrastructureError, match=r"a b: make takes no path with a space"):
+        doctor.doctor()
+    assert "disk free" in capsys.readouterr().out
+
+
 def test_nothing_is_changed(needs: Path, release: Release) -> None:
     doctor.doctor()
     assert not paths.cache_dir().exists()

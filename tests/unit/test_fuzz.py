@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -10,10 +11,18 @@ from typing import Any, cast
 
 import pytest
 
-from harness import fuzz, memory
+from harness import bootable, fuzz, memory, session
 from harness.console import Console
-from harness.errors import GuestError, GuestLostError, TestsFailedError, UserError
+from harness.errors import (
+    GuestError,
+    GuestLostError,
+    InfrastructureError,
+    TestsFailedError,
+    UnavailableError,
+    UserError,
+)
 from harness.shell import Shell
+from harness.variants import Variant
 
 SLABS = """\
 slabinfo - version: 1.0
@@ -114,3 +123,34 @@ def test_what_cannot_be_asked(changes: dict[str, Any]) -> None:
     asked: dict[str, Any] = {"variant": "base", "seconds": 1, "calls": 0, "seed": None} | changes
     with pytest.raises(UserError):
         fuzz.fuzz(trace=False, given=(), **asked)
+
+
+def test_variant_that_does_not_build_takes_no_other(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fuzzed: list[str] = []
+    errors = {
+        "base": InfrastructureError("x.c:1: error", "its log: there"),
+        "defrag": UnavailableError("no network"),
+    }
+
+    def build(variant: Variant, _given: object) -> str:
+        if variant.name in errors:
+            raise errors[variant.name]
+        return variant.name
+
+    monkeypatch.setattr(bootable, "build", build)
+    monkeypatch.setattr(session, "boot", lambda _kind, built: contextlib.nullcontext(built))
+    monkeypatch.setattr(fuzz, "_fuzz_guest", lambda machine, *_: fuzzed.append(machine))
+    with pytest.raises(InfrastructureError) as caught:
+        fuzz.fuzz(
+            variant="base,passthrough,defrag",
+            seconds=1,
+            calls=0,
+            seed="1",
+            trace=False,
+            given=(),
+        )
+    assert fuzzed == ["passthrough"]
+    assert caught.value.message == "base: NOT BUILT, defrag: NOT RUN"
+    assert "fuzz base: NOT BUILT\nx.c:1: error\nits log: there\n" in capsys.readouterr().err

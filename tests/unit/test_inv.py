@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import platform
 from pathlib import Path
 
 import pytest
@@ -140,11 +141,19 @@ def test_no_sudo_where_there_is_none(toy: Toy) -> None:
     assert said(toy, "setup")[-1].startswith(f"as root, run: {INSTALL} bc ")
 
 
-def test_without_lists_the_command_fetches_them_and_takes_the_release_as_it_is(toy: Toy) -> None:
+@pytest.mark.parametrize(
+    ("releases", "libraries"), [("HERE = 77", "gcc-77-multilib"), ("", "gcc-multilib")]
+)
+def test_without_lists_the_command_fetches_them(releases: str, libraries: str, toy: Toy) -> None:
+    """The compiler's version is then that of the release, if it is a known one."""
     toy.withdraw()
+    here = platform.freedesktop_os_release().get("VERSION_CODENAME", "none")
+    data = toy.checkout / "harness/data/compilers.toml"
+    text = data.read_text().partition("[releases]")[0]
+    data.write_text(f"{text}[releases]\n{releases.replace('HERE', here)}\n")
     last = said(toy, "setup")[-1]
     assert last.startswith(f"run: sudo apt-get update; sudo {INSTALL} bc ")
-    assert " gcc gcc-multilib " in last
+    assert f" gcc {libraries} " in last
     assert " python3-venv " in last
 
 
@@ -244,10 +253,19 @@ def test_no_network_is_said_in_two_lines(ready: Toy) -> None:
     ready.run("--list")
 
 
-def test_another_fault_of_pip_is_shown(ready: Toy) -> None:
-    ready.says("pip", "WARNING: hm\nERROR: THESE PACKAGES DO NOT MATCH THE HASHES\n")
+def test_an_index_that_does_not_answer_is_no_network_either(ready: Toy) -> None:
+    broken = "ConnectTimeoutError(<x>, 'Connection to h timed out. (connect timeout=15)')"
+    ready.says("pip", f"WARNING: Retrying (Retry(total=0)) after connection broken by '{broken}'\n")
+    assert said(ready, "test")[1].endswith("cannot be downloaded: timed out")
+
+
+@pytest.mark.parametrize(
+    "fault", ["THESE PACKAGES DO NOT MATCH THE HASHES", "OSError: [Errno 28] No space left"]
+)
+def test_another_fault_of_pip_is_shown(fault: str, ready: Toy) -> None:
+    ready.says("pip", f"WARNING: hm\nERROR: {fault}\n")
     lines = said(ready, "test")
-    assert lines[1] == "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES"
+    assert lines[1] == f"ERROR: {fault}"
     assert lines[2].endswith(f"all that it said: {ready.checkout}/.venv/pip.log")
 
 

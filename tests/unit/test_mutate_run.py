@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness import image, kernel, mutate_build, mutate_edit, paths
+from harness.errors import InfrastructureError
 from harness.image import Image
 from harness.kernel import Kernel
 from harness.mutate_build import DoesNotBuildError, SameError
@@ -60,6 +61,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[s
 
     class Tree:
         def __init__(self, variant: Variant, *_: object) -> None:
+            if variant.name == "off":
+                raise InfrastructureError("x.c:1: error")
             self.variant = variant
 
         def build(self, edit: Edit, folder: Path, what: str) -> Kernel:
@@ -84,14 +87,20 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[s
         memory = Memory(tmp_path / "known.json")
         done = Run(folder, memory, jobs=2, quick=quick, given=())
         done.all([mutant(*row) for row in mutants], chosen)
+        unbuilt.update(done.unbuilt)
         return done.results
 
     return do
 
 
+# Of the last test: variants that did not build without a mutant.
+unbuilt: dict[str, str] = {}
+
+
 def mutant(name: str, new: str, breaks: str = "S1") -> Mutant:
     edit = Edit("part", "file.c", 1, ("old",), (new,))
-    return Mutant(name, kernel.SOURCE, edit, breaks=(breaks,), variants=("base", "defrag"))
+    variants = ("off",) if name == "on-off" else ("base", "defrag")
+    return Mutant(name, kernel.SOURCE, edit, breaks=(breaks,), variants=variants)
 
 
 def test_verdicts(run: Callable[..., dict[str, Result]]) -> None:
@@ -140,6 +149,15 @@ def test_quick_leaves_it_at_the_statements_that_it_breaks(
     assert verdicts == {"elsewhere": unseen, "here": Verdict.KILLED, "no": unseen}
     # Not to have been seen by a few is not remembered.
     assert run(rows[0])["elsewhere"].verdict is Verdict.KILLED
+
+
+def test_variant_that_does_not_build_without_a_mutant_takes_no_other(
+    run: Callable[..., dict[str, Result]],
+) -> None:
+    unbuilt.clear()
+    results = run(("seen", "fault one"), ("on-off", "fault one"), chosen=("base", "off"))
+    assert {name: row.verdict for name, row in results.items()} == {"seen": Verdict.KILLED}
+    assert unbuilt == {"off": "x.c:1: error"}
 
 
 def test_variants_are_narrowed(run: Callable[..., dict[str, Result]]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.events import GuestBooted, GuestLost, SessionFinished, TestsCollected
+from harness.events import GuestBooted, GuestLost, NoRoom, SessionFinished, TestsCollected
 from tests.unit import toysuite
 from tests.unit.toysuite import Heard
 
@@ -183,3 +183,30 @@ def test_series_are_looked_for_where_the_session_is_told(tmp_path: Path) -> None
     told = replace(toysuite.spec(tmp_path), patches="/series")
     heard = toysuite.run([told], toysuite.make(tmp_path, tests))
     assert heard.finished()["test_a"].outcome == "passed"
+
+
+def test_full_disk_is_no_failure_of_a_test_and_ends_the_session(tmp_path: Path) -> None:
+    """Nothing is known of the test in which the disk was found full, nor of those behind it."""
+    tests = """
+import errno, pathlib
+FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+@pytest.fixture
+def kept(divert_session):
+    yield
+    raise FULL
+
+@S1
+def test_first(kept): pass
+
+@S1
+def test_second(kept): assert False
+"""
+    heard = toysuite.run([toysuite.spec(tmp_path)], toysuite.make(tmp_path, tests))
+    assert heard.finished() == {}
+    (told,) = (event for event in heard.events if isinstance(event, NoRoom))
+    folder = tmp_path / "base"
+    assert told.message.startswith(f"cannot write {folder}: No space left on device\nmake room")
+    (session,) = (event for event in heard.events if isinstance(event, SessionFinished))
+    assert session.status == 2
+    assert session.message in told.message

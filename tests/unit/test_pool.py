@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import os
 import select
+import signal
+import sys
 import threading
 import time
 from dataclasses import replace
@@ -61,6 +63,22 @@ def test_dies(divert_session):
     assert [e.variant for e in heard.events if isinstance(e, SessionFinished)] == ["defrag"]
     (trouble,) = heard.troubles
     assert trouble.startswith("base ended with status -9")
+
+
+def test_session_can_be_interrupted_from_its_first_moment(tmp_path: Path) -> None:
+    suite = toysuite.make(tmp_path, "@S1\ndef test_one(): pass\n")
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        session = worker.Worker(toysuite.spec(tmp_path), suite, "")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    proc = Path("/proc") / str(session.process.pid)
+    while not (proc / "cmdline").read_bytes().startswith(sys.executable.encode()):
+        assert session.process.poll() is None
+    ignored = next(row for row in (proc / "status").read_text().splitlines() if "SigIgn" in row)
+    session.process.kill()
+    session.end()
+    assert not int(ignored.split()[1], 16) & 1 << signal.SIGINT - 1
 
 
 def ends(pid: int) -> bool:

@@ -17,6 +17,7 @@ from harness.errors import (
     HarnessError,
     InfrastructureError,
     MissingSourceError,
+    NoRoomError,
     UnavailableError,
     UserError,
 )
@@ -384,3 +385,19 @@ def test_what_is_required_has_to_run() -> None:
     of_run = verdict(of(f"{MODERN}:base"))
     with pytest.raises(MissingSourceError, match="no test of it ran"):
         runner.raise_for(of_run, (kernels.REFERENCE,))
+
+
+@pytest.mark.usefixtures("upstream")
+@pytest.mark.parametrize("kind", [VariantSelected, ImageBuilt, KernelBuilt])
+def test_run_that_cannot_be_written_is_no_kernel_that_does_not_build(kind: type[Event]) -> None:
+    told: list[Event] = []
+
+    def on_event(event: Event) -> None:
+        told.append(event)
+        if isinstance(event, kind):
+            raise NoRoomError("cannot write events.jsonl")
+
+    with pytest.raises(NoRoomError):
+        preparation.prepare(of("off", f"{MODERN}:base"), Path("/runs/1"), on_event)
+    assert not not_built(told)
+    assert isinstance(told[-1], kind)

@@ -12,6 +12,7 @@ from harness.events import (
     GuestBooted,
     GuestLost,
     KernelBuilt,
+    NotBuilt,
     NotRun,
     Outcome,
     SessionFinished,
@@ -102,7 +103,8 @@ def test_how_it_ended(clock: list[float], status: int, how: str) -> None:
 
 def test_kernel_that_is_not_to_be_had() -> None:
     progress = after(*SELECTED, NotRun(kernel="linux-6.1", reason="no network"))
-    assert progress.lines(True)[1] == "linux-6.1:base  NOT RUN"
+    progress.record(NotBuilt(name="base", variants=("base",), reason="it does not compile"))
+    assert progress.lines(True)[:2] == ["base            NOT BUILT", "linux-6.1:base  NOT RUN"]
 
 
 def test_whole_run(clock: list[float]) -> None:
@@ -118,7 +120,24 @@ def test_whole_run(clock: list[float]) -> None:
     assert progress.lines(False)[-1] == "in all 16:40, about 17 minutes left"
 
 
+def test_what_is_over_takes_no_more_time(clock: list[float]) -> None:
+    ended = SessionFinished(variant="base", status=0, seconds=61.0)
+    progress = after(*BEGUN, ended, whole=120.0)
+    clock[0] += 110
+    assert progress.lines(False) == ["in all 1:50, less than a minute left"]
+
+
 def test_no_orders_to_the_terminal() -> None:
     progress = after(*BEGUN, GuestBooted(variant="base", seconds=2.0, accelerator="tcg"))
     progress.record(TestStarted(variant="base", test="t.py::test[\x1b[2J]"))
     assert progress.lines(False)[0].endswith(r"t.py::test[\x1b[2J]")
+
+
+def test_variant_that_could_not_be_built_is_over() -> None:
+    seen = Progress({})
+    for name in ("base", "off"):
+        seen.record(VariantSelected(variant=name, kernel="k", has=()))
+    seen.record(NotBuilt(name="off", variants=("off",), reason="x.c:1: error"))
+    base, off, _ = seen.lines(True)
+    assert base.split()[-1] == "waiting"
+    assert off.endswith("NOT BUILT")

@@ -31,8 +31,8 @@ from harness.events import (
     TestFinished,
     TestsCollected,
     VariantSelected,
-    Writer,
 )
+from harness.stream import Writer
 
 NAME = "tests/guest/test_p.py::test_dropped[input-udp]"
 
@@ -155,8 +155,7 @@ def write_run(folder: Path, events: Sequence[Event]) -> None:
 
 
 def test_files_of_a_run(tmp_path: Path) -> None:
-    write_run(tmp_path, stream(GOOD, BAD, SKIP))
-    assert len(report.write(tmp_path)) == 13
+    report.write(tmp_path, stream(GOOD, BAD, SKIP))
     assert "FAILED base" in (tmp_path / report.SUMMARY).read_text()
     (suite,) = ElementTree.parse(tmp_path / report.JUNIT).getroot()
     assert {key: suite.get(key) for key in ("name", "tests", "failures", "errors", "skipped")} == {
@@ -175,8 +174,7 @@ def test_files_of_a_run(tmp_path: Path) -> None:
 
 def test_what_belongs_to_no_test_is_an_error_in_junit(tmp_path: Path) -> None:
     events = [event for event in stream(GOOD) if not isinstance(event, SessionFinished)]
-    write_run(tmp_path, events)
-    report.write(tmp_path)
+    report.write(tmp_path, events)
     (suite,) = ElementTree.parse(tmp_path / report.JUNIT).getroot()
     error = suite.find("testcase/error")
     assert error is not None
@@ -186,6 +184,7 @@ def test_what_belongs_to_no_test_is_an_error_in_junit(tmp_path: Path) -> None:
 def test_old_run_can_be_shown_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_run(tmp_path, stream(GOOD))
     report.show(str(tmp_path))
+    assert "PASS: 1 passed" in capsys.readouterr().out
     assert "PASS" in (tmp_path / report.SUMMARY).read_text()
     with pytest.raises(UserError, match="is no run's folder"):
         report.show(str(tmp_path / "nowhere"))
@@ -220,8 +219,7 @@ def test_what_was_done_without_is_in_the_last_line() -> None:
 
 
 def test_what_was_not_built_is_an_error_in_junit(tmp_path: Path) -> None:
-    write_run(tmp_path, broken_run())
-    report.write(tmp_path)
+    report.write(tmp_path, broken_run())
     base, *unbuilt = ElementTree.parse(tmp_path / report.JUNIT).getroot()
     assert (base.get("name"), base.get("errors")) == ("base", "0")
     assert [(suite.get("name"), suite.get("errors")) for suite in unbuilt] == [

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,21 +12,23 @@ from pathlib import Path
 
 import pytest
 
-from harness import image, kernel, paths, report, runner, sources, statements, variants
+from harness import image, junit, kernel, paths, report, runner, sources, statements, variants
 from harness.errors import (
     GuestError,
     InfrastructureError,
     MissingSourceError,
+    NoRoomError,
     TestsFailedError,
     UserError,
 )
-from harness.events import RunFinished, RunStarted
-from harness.events import read as read_events
+from harness.events import Event, RunFinished, RunStarted, TestFinished
 from harness.image import Image
 from harness.kernel import Kernel
 from harness.recorder import Recorder
 from harness.releases import Source
 from harness.request import Request
+from harness.stream import Writer
+from harness.stream import read as read_events
 from harness.variants import Variant
 from harness.verdict import judge
 from tests.unit import toysuite
@@ -245,3 +249,58 @@ def test_start_of_a_run_tells_host_and_qemu(suite: Callable[[str], Path]) -> Non
     assert isinstance(started, RunStarted)
     assert started.host
     assert started.seed == 5
+
+
+def test_full_disk_ends_the_run_with_what_is_known(
+    suite: Callable[[str], Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    suite("@S1\ndef test_one(guest): pass\n@S1\ndef test_two(guest): pass\n")
+    write = Writer.write
+
+    def until_full(self: Writer, event: Event) -> None:
+        if isinstance(event, TestFinished):
+            monkeypatch.setattr(self, "_stream", full)
+        write(self, event)
+
+    monkeypatch.setattr(Writer, "write", until_full)
+    with (
+        Path("/dev/full").open("ab", buffering=0) as full,
+        pytest.raises(NoRoomError, match="No space left on device"),
+    ):
+        runner.run(request("base"))
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("FAIL: ")
+    assert "1 passed" in last or "2 passed" in last
+    assert "No space left on device" in last
+    # On the disk is what it took, and that is no pass either.
+    events = read_events(paths.RUNS / "latest" / report.EVENTS)
+    assert not judge(events).passed
+
+
+def test_report_that_finds_no_room_is_shown_all_the_same(
+    suite: Callable[[str], Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    suite(PASSING)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(junit, "write", full)
+    with pytest.raises(NoRoomError, match="No space left on device"):
+        runner.run(request("base"))
+    assert capsys.readouterr().out.splitlines()[-1].startswith("PASS: 1 passed")
+    # Nothing of it is there that is cut off.
+    assert not (paths.RUNS / "latest" / report.SUMMARY).exists()
+
+
+def test_folder_of_runs_that_cannot_be_made(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "runs").touch()
+    monkeypatch.setattr(paths, "RUNS", tmp_path / "runs")
+    with pytest.raises(NoRoomError, match="cannot write"):
+        runner.run(request("base"))

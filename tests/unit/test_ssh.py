@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -317,6 +318,18 @@ def test_command_line_for_people(guest: Guest, tmp_path: Path) -> None:
     guest.account.write_known_hosts(known_hosts)
     port = guest.account.port
     assert known_hosts.read_text().startswith(f"[127.0.0.1]:{port} ssh-ed25519 ")
-    line = guest.account.command_line(known_hosts)
-    assert line.startswith(f"ssh -p {port} -i {guest.account.private_key} ")
-    assert line.endswith(" root@127.0.0.1")
+    words = shlex.split(guest.account.command_line(known_hosts))
+    assert words[:3] == ["ssh", "-p", str(port)]
+    assert words[-1] == "root@127.0.0.1"
+    assert f"IdentityFile={guest.account.private_key}" in words
+
+
+def test_command_line_can_be_pasted_whatever_the_path(tmp_path: Path) -> None:
+    folder = tmp_path / 'a=b [1] $HOME it\'s "it" %h'
+    line = Account(22, folder / "key", folder / "host").command_line(folder / "known_hosts")
+    # As ssh reads it: a blank outside of quotes ends a path, and %% is a per cent sign.
+    inner = str(folder).replace('"', '\\"').replace("%", "%%")
+    assert shlex.split(line)[3:7] == [
+        *("-o", f'UserKnownHostsFile="{inner}/known_hosts"'),
+        *("-o", f'IdentityFile="{inner}/key"'),
+    ]

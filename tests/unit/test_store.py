@@ -12,8 +12,8 @@ from pathlib import Path
 import filelock
 import pytest
 
-from harness import paths, store, terminal
-from harness.errors import InfrastructureError
+from harness import diskroom, paths, store, terminal
+from harness.errors import InfrastructureError, UnavailableError
 
 
 @pytest.fixture(autouse=True)
@@ -143,3 +143,44 @@ def test_wait_for_another_process_is_given_up(
         with store.giving_up():
             assert "toy is still being built by another process" in raised.get(timeout=30)
         waiting.join(30)
+
+
+@pytest.mark.parametrize(
+    "where", ["a b", "a=b", "$HOME", "it's", "x[1]", "a:b", "a%b", "a,b", 'a"b', "#"]
+)
+def test_a_folder_that_make_takes_apart_is_refused_before_anything_is_made(
+    where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DIVERT_CACHE", str(tmp_path / where))
+    with pytest.raises(InfrastructureError, match="make takes no path with") as caught:
+        store.obtain("toy", "f" * 64, lambda _: pytest.fail("made"), "toy")
+    assert "DIVERT_CACHE=FOLDER" in caught.value.hint
+    assert not (tmp_path / where).exists()
+
+
+def test_a_folder_of_letters_of_any_language_is_not() -> None:
+    assert store.unfit(Path("/home/jürgen/.cache/a_b+c@de~f-1.0")) == ""
+    assert store.unfit(Path("/a b/c$d")) == "a space or $"
+
+
+@pytest.mark.parametrize(
+    ("error", "tries"),
+    [
+        (InfrastructureError("does not compile"), 1),
+        # What cannot be had now may be had later, and a full disk may be made room on.
+        (UnavailableError("no network"), 2),
+        (diskroom.FullError("unpacking", Path("/there")), 2),
+    ],
+)
+def test_what_is_broken_is_not_tried_again(error: Exception, tries: int) -> None:
+    times: list[Path] = []
+
+    def broken(folder: Path) -> None:
+        times.append(folder)
+        raise error
+
+    for _ in range(2):
+        with pytest.raises(InfrastructureError, match=str(error.args[0])):
+            store.obtain("toy", "9" * 64, broken, "toy")
+    assert len(times) == tries
+    assert not store.obtain("toy", "8" * 64, _write, "toy").cached
