@@ -190,8 +190,8 @@ def _bring(
         except UnavailableError:
             continue
         folder.symlink_to(os.path.relpath(theirs, folder.parent))
-        why = " ".join(absent.message.partition(": ")[2].split())
-        _tell(folder, f"{name} is taken from {other.name}: {release.name} cannot give it: {why}")
+        why = ": ".join(line.strip() for line in absent.message.splitlines())
+        _tell(folder, f"{name} is taken from {other.name}, not {release.name}: {why}")
         return
     raise absent
 

@@ -156,17 +156,21 @@ def test_paragraph_form_with_several_suites(host: Host) -> None:
     assert packages.source("toy").version == "1.2"
 
 
-def test_another_release_beside_a_vendors_list(host: Host) -> None:
-    """A browser's list has a suite `stable` with a component main, and nothing of Debian's."""
+@pytest.mark.parametrize("suite", ["stable", "bookworm"])
+def test_vendors_list_has_nothing_of_the_distributions(
+    suite: str, host: Host, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A browser's list has a suite `stable` with a component main, others one of our name."""
     vendor = host.other("vendor")
-    vendor.release("stable", origin="Vendor, Inc.")
-    vendor.binary("stable", "tool", "99-1")
-    line = f"deb [trusted=yes] {vendor.uri()} stable main\n"
-    (host.parts / "vendor.list").write_text(line)
+    vendor.release(suite, origin="Vendor, Inc.")
+    vendor.binary(suite, "tool", "99-1")
+    (host.parts / "vendor.list").write_text(f"deb [trusted=yes] {vendor.uri()} {suite} main\n")
     host.archive.release("trixie")
     host.archive.binary("trixie", "tool", "2.0-1")
     assert packages.binary("tool", "i386").version == "1.0-3"
     assert packages.binary("tool", "i386", "trixie").version == "2.0-1"
+    # It is asked for nothing of another release, and so nothing is missed.
+    assert capsys.readouterr().err == ""
 
 
 def test_broken_list_beside_a_good_one_is_a_warning(
@@ -220,7 +224,8 @@ def test_source_that_the_mirror_has_lost_is_taken_from_another_release(
     assert packages.source("toy").version == "1.4"
     assert packages.source("toy").version == "1.4"
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("toy is taken from debian-trixie: debian-12 cannot give it")
+    assert line.startswith("toy is taken from debian-trixie, not debian-12: downloading the")
+    assert "the mirror has not got it: Failed to fetch" in line
     host.next_process()
     before = host.calls("update")
     assert packages.source("toy").version == "1.4"
