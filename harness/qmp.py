@@ -109,9 +109,14 @@ class Qmp:
         """Bring the snapshot `name` back; the guest is then stopped.
 
         Raises InfrastructureError if there is none of that name; QEMU calls that a success.
+
+        `loadvm` has to stop the guest itself: since 10.2 QEMU forgets what it has translated of the
+        memory before only then (tcg_vm_change_state in accel/tcg/tcg-all.c), and would else run
+        code that is no longer there. So the guest runs until then, and for a moment afterwards.
         """
-        self.stop()
+        self.resume()
         self._expect_silence(f"loadvm {name}", f"cannot bring the snapshot '{name}' back")
+        self.stop()
 
     def _expect_silence(self, line: str, what: str) -> None:
         answer = self.monitor(line)
