@@ -5,11 +5,13 @@
  * are compiled together, as kernel/sched/build_policy.c does it.
  */
 #include "main.c"
+#include "sysctl.c"
 #include "chains.c"
 #include "rules.c"
 #include "target.c"
 #include "count.c"
 #include "look.c"
+#include "effect.c"
 #include "match.c"
 #include "idle.c"
 #include "log.c"

@@ -6,6 +6,7 @@
 #include <linux/kernel.h>
 #include <linux/net.h>
 #include <linux/printk.h>
+#include <linux/ratelimit.h>
 #include <net/ip.h>
 #include <net/net_namespace.h>
 #include <net/netfilter/nf_log.h>
@@ -56,6 +57,20 @@ void fw_log(const struct net *net, const struct fw_look *look, const struct iphd
 		at += scnprintf(line + at, LINE - at, "%u ", rule->fw.fw_redirpt);
 	add_packet(line, at, look, ip, len);
 	pr_info("Packet log: %s %s(#%u)\n", line, look->syn ? "SYN " : "", number);
+}
+
+/* M12: at most once a second, of all that is dropped for it. */
+void fw_log_over(const struct net *net, const struct fw_look *look, const struct iphdr *ip,
+		 unsigned int len)
+{
+	static DEFINE_RATELIMIT_STATE(once, HZ, 1);
+	char line[LINE];
+
+	if (!may_log(net) || !__ratelimit(&once))
+		return;
+	add_packet(line, 0, look, ip, len);
+	pr_warn("divert: dropped, as its walk through the chains is longer than net.ipv4.divert.walk_budget: %s\n",
+		line);
 }
 
 void fw_log_suspect(const struct net *net, const struct fw_look *look,

@@ -6,9 +6,6 @@
  */
 #include <linux/init.h>
 #include <linux/module.h>
-#include <linux/slab.h>
-#include <linux/sysctl.h>
-#include <linux/version.h>
 #include <net/net_namespace.h>
 #include <net/netns/generic.h>
 
@@ -32,16 +29,9 @@ module_param(defrag, bool, 0644);
 MODULE_PARM_DESC(defrag,
 		 "Always defragment: sockets and rules see whole datagrams (of new network namespaces; see net.ipv4.divert.defrag)");
 
-struct divert_net {
-	struct fw_table		table;
-	u8			passthrough;
-	u8			defrag;
-	struct ctl_table_header	*sysctl;
-};
-
 static unsigned int divert_net_id __read_mostly;
 
-static struct divert_net *divert_net(const struct net *net)
+struct divert_net *divert_net(const struct net *net)
 {
 	return net_generic(net, divert_net_id);
 }
@@ -61,59 +51,6 @@ bool divert_defrag(const struct net *net)
 	return READ_ONCE(divert_net(net)->defrag);
 }
 
-/* net.ipv4.divert.*, of each network namespace. */
-
-#define SWITCH(field)							\
-	{								\
-		.procname	= #field,				\
-		.data		= (void *)offsetof(struct divert_net, field), \
-		.maxlen		= sizeof(u8),				\
-		.mode		= 0644,					\
-		.proc_handler	= proc_dou8vec_minmax,			\
-		.extra1		= SYSCTL_ZERO,				\
-		.extra2		= SYSCTL_ONE,				\
-	}
-
-#define SWITCHES	2
-
-/* The data of a switch is its place in struct divert_net, until it is copied. */
-static const struct ctl_table divert_sysctls[] = {
-	SWITCH(passthrough),
-	SWITCH(defrag),
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 6, 0)
-	{ }
-#endif
-};
-
-static int divert_sysctl_init(struct net *net, struct divert_net *dn)
-{
-	struct ctl_table *table = kmemdup(divert_sysctls, sizeof(divert_sysctls),
-					  GFP_KERNEL);
-	int i;
-
-	if (!table)
-		return -ENOMEM;
-	for (i = 0; i < SWITCHES; i++)
-		table[i].data = (u8 *)dn + (size_t)table[i].data;
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 6, 0)
-	dn->sysctl = register_net_sysctl(net, "net/ipv4/divert", table);
-#else
-	dn->sysctl = register_net_sysctl_sz(net, "net/ipv4/divert", table, SWITCHES);
-#endif
-	if (dn->sysctl)
-		return 0;
-	kfree(table);
-	return -ENOMEM;
-}
-
-static void divert_sysctl_exit(struct divert_net *dn)
-{
-	const struct ctl_table *table = dn->sysctl->ctl_table_arg;
-
-	unregister_net_sysctl_table(dn->sysctl);
-	kfree(table);
-}
-
 static int __net_init divert_main_net_init(struct net *net)
 {
 	struct divert_net *dn = divert_net(net);
@@ -127,7 +64,7 @@ static int __net_init divert_main_net_init(struct net *net)
 	err = fw_netlink_init(net);
 	if (err)
 		goto no_netlink;
-	err = divert_sysctl_init(net, dn);
+	err = divert_sysctl_net_init(net, dn);
 	if (err)
 		goto no_sysctl;
 	err = fw_proc_init(net);
@@ -136,7 +73,7 @@ static int __net_init divert_main_net_init(struct net *net)
 	return 0;
 
 no_proc:
-	divert_sysctl_exit(dn);
+	divert_sysctl_net_exit(dn);
 no_sysctl:
 	fw_netlink_exit(net);
 no_netlink:
@@ -149,7 +86,7 @@ static void __net_exit divert_main_net_exit(struct net *net)
 	struct divert_net *dn = divert_net(net);
 
 	fw_proc_exit(net);
-	divert_sysctl_exit(dn);
+	divert_sysctl_net_exit(dn);
 	fw_netlink_exit(net);
 	fw_table_exit(&dn->table);
 }
@@ -172,6 +109,9 @@ static int __init divert_init(void)
 	err = register_pernet_subsys(&divert_main_net_ops);
 	if (err)
 		goto no_net;
+	err = divert_sysctl_init();
+	if (err)
+		goto no_sysctl;
 	err = fw_sockopt_init();
 	if (err)
 		goto no_sockopt;
@@ -188,6 +128,8 @@ no_hooks:
 no_sock:
 	fw_sockopt_exit();
 no_sockopt:
+	divert_sysctl_exit();
+no_sysctl:
 	unregister_pernet_subsys(&divert_main_net_ops);
 no_net:
 	rcu_barrier();
@@ -199,6 +141,7 @@ static void __exit divert_exit(void)
 	divert_hooks_exit();
 	divert_sock_exit();
 	fw_sockopt_exit();
+	divert_sysctl_exit();
 	unregister_pernet_subsys(&divert_main_net_ops);
 	rcu_barrier();		/* rules and chains free themselves */
 }

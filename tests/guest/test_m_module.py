@@ -22,7 +22,13 @@ statement = pytest.mark.statement
 
 PORT = 1234
 # What the module makes: its files, and its options.
-FILES = ("net/divert", "net/ip_fwchains", "net/ip_fwnames", "sys/net/ipv4/divert")
+FILES = (
+    "net/divert",
+    "net/divert_stat",
+    "net/ip_fwchains",
+    "net/ip_fwnames",
+    "sys/net/ipv4/divert",
+)
 
 
 def present(shell: Shell) -> list[str]:

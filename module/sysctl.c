@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * net.ipv4.divert.*: the options of each network namespace, and, in the first one
+ * alone, what only the machine's owner may change.
+ */
+#include <linux/slab.h>
+#include <linux/sysctl.h>
+#include <linux/version.h>
+#include <net/net_namespace.h>
+
+#include "rules.h"
+
+#define PATH	"net/ipv4/divert"
+
+/* Tables have a length since 6.6; before, an empty entry ends them. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 6, 0)
+#define LAST		{ }
+#define register_table(net, table, count)	register_net_sysctl(net, PATH, table)
+#else
+#define LAST
+#define register_table(net, table, count)	register_net_sysctl_sz(net, PATH, table, count)
+#endif
+
+/* M12: rules that a packet is compared with in one walk. */
+static unsigned int walk_budget __read_mostly = 32768;
+static unsigned int least_budget = 16;
+static unsigned int most_budget = 1 << 20;
+
+unsigned int fw_walk_budget(void)
+{
+	return READ_ONCE(walk_budget);
+}
+
+#define OF_MACHINE	1
+
+static struct ctl_table of_machine[] = {
+	{
+		.procname	= "walk_budget",
+		.data		= &walk_budget,
+		.maxlen		= sizeof(walk_budget),
+		.mode		= 0644,
+		.proc_handler	= proc_douintvec_minmax,
+		.extra1		= &least_budget,
+		.extra2		= &most_budget,
+	},
+	LAST
+};
+
+static struct ctl_table_header *machine;
+
+#define SWITCH(field)							\
+	{								\
+		.procname	= #field,				\
+		.data		= (void *)offsetof(struct divert_net, field), \
+		.maxlen		= sizeof(u8),				\
+		.mode		= 0644,					\
+		.proc_handler	= proc_dou8vec_minmax,			\
+		.extra1		= SYSCTL_ZERO,				\
+		.extra2		= SYSCTL_ONE,				\
+	}
+
+#define OF_NAMESPACE	2
+
+/* The data of a switch is its place in struct divert_net, until it is copied. */
+static const struct ctl_table of_namespace[] = {
+	SWITCH(passthrough),
+	SWITCH(defrag),
+	LAST
+};
+
+int divert_sysctl_net_init(struct net *net, struct divert_net *dn)
+{
+	struct ctl_table *table = kmemdup(of_namespace, sizeof(of_namespace), GFP_KERNEL);
+	int i;
+
+	if (!table)
+		return -ENOMEM;
+	for (i = 0; i < OF_NAMESPACE; i++)
+		table[i].data = (u8 *)dn + (size_t)table[i].data;
+	dn->sysctl = register_table(net, table, OF_NAMESPACE);
+	if (dn->sysctl)
+		return 0;
+	kfree(table);
+	return -ENOMEM;
+}
+
+void divert_sysctl_net_exit(struct divert_net *dn)
+{
+	const struct ctl_table *table = dn->sysctl->ctl_table_arg;
+
+	unregister_net_sysctl_table(dn->sysctl);
+	kfree(table);
+}
+
+int __init divert_sysctl_init(void)
+{
+	machine = register_table(&init_net, of_machine, OF_MACHINE);
+	return machine ? 0 : -ENOMEM;
+}
+
+void divert_sysctl_exit(void)
+{
+	unregister_net_sysctl_table(machine);
+}
