@@ -18,3 +18,4 @@
 #include "netlink.c"
 #include "sockopt.c"
 #include "fwproc.c"
+#include "files.c"

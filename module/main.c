@@ -6,6 +6,7 @@
  */
 #include <linux/init.h>
 #include <linux/module.h>
+#include <linux/user_namespace.h>
 #include <net/net_namespace.h>
 #include <net/netns/generic.h>
 
@@ -29,6 +30,11 @@ module_param(defrag, bool, 0644);
 MODULE_PARM_DESC(defrag,
 		 "Always defragment: sockets and rules see whole datagrams (of new network namespaces; see net.ipv4.divert.defrag)");
 
+static bool userns;
+module_param(userns, bool, 0444);
+MODULE_PARM_DESC(userns,
+		 "Network namespaces of user namespaces other than the first have divert sockets and chains, too (net.ipv4.divert.userns changes it)");
+
 static unsigned int divert_net_id __read_mostly;
 
 struct divert_net *divert_net(const struct net *net)
@@ -41,6 +47,12 @@ struct fw_table *fw_table(const struct net *net)
 	return &divert_net(net)->table;
 }
 
+/* M12: the machine's owner says whether those of other users have any of this. */
+bool divert_admits(const struct net *net)
+{
+	return likely(net->user_ns == &init_user_ns) || READ_ONCE(divert_userns);
+}
+
 bool divert_passthrough(const struct net *net)
 {
 	return READ_ONCE(divert_net(net)->passthrough);
@@ -48,7 +60,7 @@ bool divert_passthrough(const struct net *net)
 
 bool divert_defrag(const struct net *net)
 {
-	return READ_ONCE(divert_net(net)->defrag);
+	return READ_ONCE(divert_net(net)->defrag) && divert_admits(net);
 }
 
 static int __net_init divert_main_net_init(struct net *net)
@@ -58,26 +70,13 @@ static int __net_init divert_main_net_init(struct net *net)
 
 	dn->passthrough = READ_ONCE(passthrough);
 	dn->defrag = READ_ONCE(defrag);
+	dn->net = net;
 	err = fw_table_init(&dn->table);
 	if (err)
 		return err;
 	err = fw_netlink_init(net);
 	if (err)
-		goto no_netlink;
-	err = divert_sysctl_net_init(net, dn);
-	if (err)
-		goto no_sysctl;
-	err = fw_proc_init(net);
-	if (err)
-		goto no_proc;
-	return 0;
-
-no_proc:
-	divert_sysctl_net_exit(dn);
-no_sysctl:
-	fw_netlink_exit(net);
-no_netlink:
-	fw_table_exit(&dn->table);
+		fw_table_exit(&dn->table);
 	return err;
 }
 
@@ -85,8 +84,6 @@ static void __net_exit divert_main_net_exit(struct net *net)
 {
 	struct divert_net *dn = divert_net(net);
 
-	fw_proc_exit(net);
-	divert_sysctl_net_exit(dn);
 	fw_netlink_exit(net);
 	fw_table_exit(&dn->table);
 }
@@ -100,7 +97,8 @@ static struct pernet_operations divert_main_net_ops = {
 
 /*
  * The chains come before the sockets, whose options are read from the first
- * call on, and the hooks last, when everything that a packet meets is there.
+ * call on, then the hooks, when everything that a packet meets is there, and last the
+ * files, which show all of it.
  */
 static int __init divert_init(void)
 {
@@ -109,9 +107,7 @@ static int __init divert_init(void)
 	err = register_pernet_subsys(&divert_main_net_ops);
 	if (err)
 		goto no_net;
-	err = divert_sysctl_init();
-	if (err)
-		goto no_sysctl;
+	divert_userns = userns;
 	err = fw_sockopt_init();
 	if (err)
 		goto no_sockopt;
@@ -121,15 +117,18 @@ static int __init divert_init(void)
 	err = divert_hooks_init();
 	if (err)
 		goto no_hooks;
+	err = divert_files_init();
+	if (err)
+		goto no_files;
 	return 0;
 
+no_files:
+	divert_hooks_exit();
 no_hooks:
 	divert_sock_exit();
 no_sock:
 	fw_sockopt_exit();
 no_sockopt:
-	divert_sysctl_exit();
-no_sysctl:
 	unregister_pernet_subsys(&divert_main_net_ops);
 no_net:
 	rcu_barrier();
@@ -138,10 +137,10 @@ no_net:
 
 static void __exit divert_exit(void)
 {
+	divert_files_exit();
 	divert_hooks_exit();
 	divert_sock_exit();
 	fw_sockopt_exit();
-	divert_sysctl_exit();
 	unregister_pernet_subsys(&divert_main_net_ops);
 	rcu_barrier();		/* rules and chains free themselves */
 }

@@ -80,13 +80,22 @@ struct divert_net {
 	u8			defrag;
 	atomic_t		over;		/* M12: walks over their budget */
 	struct ctl_table_header	*sysctl;
+	struct net		*net;
+	struct list_head	node;		/* of all of them, and whether its files */
+	bool			shown;		/* are there: files.c */
 };
 
 /* main.c */
 struct divert_net *divert_net(const struct net *net);
 struct fw_table *fw_table(const struct net *net);
 
+/* files.c */
+int divert_files_init(void);
+void divert_files_exit(void);
+int divert_files_update(void);
+
 /* sysctl.c */
+extern u8 divert_userns;				/* M12 */
 unsigned int fw_walk_budget(void);			/* M12 */
 int divert_sysctl_net_init(struct net *net, struct divert_net *dn);
 void divert_sysctl_net_exit(struct divert_net *dn);

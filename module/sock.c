@@ -2,6 +2,7 @@
 /*
  * The socket: its protocol, its port, its calls.
  */
+#include <linux/capability.h>
 #include <linux/module.h>
 #include <linux/net.h>
 #include <linux/sockios.h>
@@ -60,6 +61,7 @@ void divert_nobody(struct net *net)
 static int divert_init_sock(struct sock *sk)
 {
 	struct divert_sock *ds = divert_sk(sk);
+	const struct net *net = sock_net(sk);
 
 	INIT_HLIST_NODE(&ds->node);
 	ds->charge = 0;
@@ -76,7 +78,9 @@ static int divert_init_sock(struct sock *sk)
 	ds->inet.pmtudisc = IP_PMTUDISC_PROBE;
 	WRITE_ONCE(sk->sk_rcvbuf, DIVERT_MIN_RCVBUF);
 	sock_set_flag(sk, SOCK_RCU_FREE);
-	return 0;
+	/* M12: what the process gives up later does not matter. */
+	ds->admin = ns_capable_noaudit(net->user_ns, CAP_NET_ADMIN);
+	return divert_admits(net) ? 0 : -EPERM;
 }
 
 /* S12: opened, a socket is in no table, the raw sockets' least of all. */

@@ -16,6 +16,7 @@
 #include <linux/in.h>
 #include <linux/ip.h>
 #include <linux/netfilter.h>
+#include <linux/ratelimit.h>
 #include <linux/skbuff.h>
 #include <linux/spinlock.h>
 #include <linux/workqueue.h>
@@ -52,6 +53,8 @@ struct divert_ports {
 	atomic_t		nobody;		/* S11 */
 	struct sock		*noloop;	/* sends without IP_MULTICAST_LOOP */
 	bool			bridged;	/* bridge.c's hook is there: RTNL */
+	struct ratelimit_state	wrong;		/* M12: bound tags that do not hold, */
+	unsigned long		shut;		/* none is looked at until then (jiffies) */
 	struct divert_held	held;
 };
 
@@ -61,6 +64,7 @@ struct divert_sock {
 	unsigned int		charge;		/* these three: under the lock of */
 	unsigned int		bytes;		/* sk_receive_queue */
 	bool			closed;
+	bool			admin;		/* M12: might, when it was made */
 	u8			keep;		/* M8, and these two under the */
 	u32			read;		/* lock of kept */
 	struct sk_buff_head	kept;
@@ -78,10 +82,13 @@ static inline struct divert_sock *divert_sk(const struct sock *sk)
 struct divert_tag {
 	u32	rule;			/* T3: place of the rule, 24 bits */
 	u32	ifindex;		/* 24 bits */
+	u32	check;			/* given, of one that is bound */
+	bool	known;			/* ... that is certainly ours (M8) */
 	u8	what;
 #define DIVERT_TAG_HOOK		0x03
 #define DIVERT_TAG_TYPE		0x1c	/* Input: skb->pkt_type */
 #define DIVERT_TAG_TYPE_SHIFT	2
+#define DIVERT_TAG_BOUND	0x20	/* Input: holds for its source and destination (M12) */
 #define DIVERT_TAG_FORWARDED	0x20	/* Output: forwarded, not local */
 #define DIVERT_TAG_ROUTED	0x40	/* Input: came with a route */
 #define DIVERT_TAG_NOLOOP	0x40	/* Output: IP_MULTICAST_LOOP off */
@@ -124,8 +131,11 @@ extern struct proto divert_prot;
 struct divert_ports *divert_ports(const struct net *net);
 
 /* tag.c */
-void divert_tag_write(struct sockaddr_in *sin, const struct divert_tag *tag);
+void divert_tag_write(struct sockaddr_in *sin, const struct divert_tag *tag,
+		      const struct iphdr *iph);
 bool divert_tag_read(const struct sockaddr_in *sin, struct divert_tag *tag);
+bool divert_tag_is_bound(const struct divert_tag *tag);
+bool divert_tag_holds(const struct divert_tag *tag, __be32 addr, const struct iphdr *iph);
 
 /* keep.c */
 void divert_keep(struct sock *sk, struct sk_buff *skb, struct sockaddr_in *sin);
@@ -212,10 +222,6 @@ bool divert_mark_take(struct sk_buff *skb, struct divert_mark *mark);
 /* header.c */
 int divert_header_init(void);
 void divert_header_exit(void);
-
-/* proc.c */
-int divert_proc_init(struct net *net);
-void divert_proc_exit(struct net *net);
 
 /* inet_sock's flags became bits of one word. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)

@@ -232,6 +232,8 @@ static int fw_set(struct sock *sk, int number, sockptr_t from, unsigned int len)
 	union argument arg = { 0 };
 	int err;
 
+	if (!divert_admits(sock_net(sk)))
+		return -ENOPROTOOPT;		/* M12 */
 	if (!ns_capable(sock_net(sk)->user_ns, CAP_NET_ADMIN))
 		return -EACCES;
 	if (len > sizeof(arg) || len < 1)

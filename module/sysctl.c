@@ -21,6 +21,12 @@
 #define register_table(net, table, count)	register_net_sysctl_sz(net, PATH, table, count)
 #endif
 
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 11, 0)
+typedef struct ctl_table divert_ctl_table;
+#else
+typedef const struct ctl_table divert_ctl_table;
+#endif
+
 /* M12: rules that a packet is compared with in one walk. */
 static unsigned int walk_budget __read_mostly = 32768;
 static unsigned int least_budget = 16;
@@ -31,9 +37,29 @@ unsigned int fw_walk_budget(void)
 	return READ_ONCE(walk_budget);
 }
 
-#define OF_MACHINE	1
+/* M12: off, other users' network namespaces have none of this. */
+u8 divert_userns __read_mostly;
+
+static int set_userns(divert_ctl_table *table, int write, void *buffer, size_t *lenp,
+		      loff_t *ppos)
+{
+	int err = proc_dou8vec_minmax(table, write, buffer, lenp, ppos);
+
+	return err || !write ? err : divert_files_update();
+}
+
+#define OF_MACHINE	2
 
 static struct ctl_table of_machine[] = {
+	{
+		.procname	= "userns",
+		.data		= &divert_userns,
+		.maxlen		= sizeof(divert_userns),
+		.mode		= 0644,
+		.proc_handler	= set_userns,
+		.extra1		= SYSCTL_ZERO,
+		.extra2		= SYSCTL_ONE,
+	},
 	{
 		.procname	= "walk_budget",
 		.data		= &walk_budget,

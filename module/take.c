@@ -65,7 +65,9 @@ static void describe(const struct divert_walk *w,
 	if (w->hook != DIVERT_OUTPUT && state->in)
 		sin->sin_addr.s_addr = primary_address(state->in);
 	tag.ifindex = dev ? dev->ifindex : 0;
-	divert_tag_write(sin, &tag);
+	if (w->hook == DIVERT_INPUT && !divert_sk(w->sk)->admin)
+		tag.what |= DIVERT_TAG_BOUND;
+	divert_tag_write(sin, &tag, ip_hdr(skb));
 }
 
 /* What the stack has put off until a card, or nobody, does it. */
