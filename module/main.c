@@ -71,6 +71,7 @@ static int __net_init divert_main_net_init(struct net *net)
 	dn->passthrough = READ_ONCE(passthrough);
 	dn->defrag = READ_ONCE(defrag);
 	dn->net = net;
+	fw_log_init(dn);
 	err = fw_table_init(&dn->table);
 	if (err)
 		return err;

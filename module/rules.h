@@ -13,6 +13,7 @@
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/percpu.h>
+#include <linux/ratelimit.h>
 #include <linux/rcupdate.h>
 #include <linux/u64_stats_sync.h>
 #include <linux/ip_fw.h>
@@ -79,6 +80,7 @@ struct divert_net {
 	u8			passthrough;
 	u8			defrag;
 	atomic_t		over;		/* M12: walks over their budget */
+	struct ratelimit_state	log;		/* M12: of packets */
 	struct ctl_table_header	*sysctl;
 	struct net		*net;
 	struct list_head	node;		/* of all of them, and whether its files */
@@ -154,6 +156,7 @@ bool fw_matches(const struct ip_fw *fw, const struct fw_look *look,
 		const struct iphdr *ip);
 
 /* log.c */
+void fw_log_init(struct divert_net *dn);
 void fw_log(const struct net *net, const struct fw_look *look, const struct iphdr *ip,
 	    unsigned int len, const struct fw_chain *chain, const struct fw_rule *rule,
 	    unsigned int number);

@@ -201,3 +201,24 @@ def test_budget_is_the_owner_s(
     near.send(IP(packet(3)))
     assert left(guest, far) == [hop(packet(3))]
     assert control("fw_check", check) == ""
+
+
+@statement("M12/log")
+@pytest.mark.parametrize("what", ["rule", "fragment"])
+def test_packets_are_logged_at_a_rate(
+    what: str, guest: Machine, chains: Chains, shell: Shell, near: Wire
+) -> None:
+    """So many lines a second, and a line that says how many were left out."""
+    chains.append("forward -p UDP -l", "forward -p UDP -l -j DENY")
+    begin = float(shell.check("cat /proc/uptime").split()[0])
+    # A short first fragment, and a fragment of TCP that begins behind its ports (R1).
+    short = IP(src=NEAR.host_ip, dst=FAR.host_ip, ttl=9, proto=17, flags="MF") / b"abc"
+    sent = IP(packet(1)) if what == "rule" else short
+    for _ in range(20):
+        near.send_all([sent] * 20)
+        guest.barrier()
+    took = float(shell.check("cat /proc/uptime").split()[0]) - begin
+    pattern = r"Packet log: " if what == "rule" else r"Suspect short first fragment"
+    lines = len(re.findall(pattern, shell.check("dmesg")))
+    assert 50 <= lines <= 50 * (took + 2), took
+    assert lines < 400
