@@ -66,6 +66,9 @@ bool divert_defrag(const struct net *net);		/* F4, F5 */
 struct sock *divert_listener(struct net *net, u16 port);	/* under RCU */
 void divert_nobody(struct net *net);			/* S11: count one */
 
+/* header.c */
+void divert_header_update(const u8 *defrag, bool *counted);
+
 /* proc.c */
 int divert_proc_init(struct net *net);
 void divert_proc_exit(struct net *net);

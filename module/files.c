@@ -81,6 +81,8 @@ static int __net_init divert_files_net_init(struct net *net)
 	if (!err)
 		list_add(&dn->node, &namespaces);
 	mutex_unlock(&lock);
+	if (!err)
+		divert_header_update(&dn->defrag, &dn->large);
 	return err;
 }
 
@@ -93,6 +95,8 @@ static void __net_exit divert_files_net_exit(struct net *net)
 	if (dn->shown)
 		hide(dn);
 	mutex_unlock(&lock);
+	dn->defrag = false;
+	divert_header_update(&dn->defrag, &dn->large);
 }
 
 static struct pernet_operations divert_files_net_ops = {

@@ -97,6 +97,13 @@ static struct inet_protosw guard_protosw = {
 	.flags		= INET_PROTOSW_REUSE,
 };
 
+/* When another entry has come, this is the first again. */
+void divert_guard_again(void)
+{
+	inet_unregister_protosw(&guard_protosw);
+	inet_register_protosw(&guard_protosw);
+}
+
 static int __net_init divert_net_init(struct net *net)
 {
 	struct divert_ports *ports = divert_ports(net);
@@ -171,7 +178,6 @@ no_proto:
 void divert_sock_exit(void)
 {
 	inet_unregister_protosw(&guard_protosw);
-	divert_header_exit();
 	inet_unregister_protosw(&divert_protosw);
 	proto_unregister(&guard_prot);
 	proto_unregister(&divert_prot);

@@ -129,6 +129,7 @@ extern struct proto divert_prot;
 
 /* proto.c */
 struct divert_ports *divert_ports(const struct net *net);
+void divert_guard_again(void);
 
 /* tag.c */
 void divert_tag_write(struct sockaddr_in *sin, const struct divert_tag *tag,
@@ -221,7 +222,6 @@ bool divert_mark_take(struct sk_buff *skb, struct divert_mark *mark);
 
 /* header.c */
 int divert_header_init(void);
-void divert_header_exit(void);
 
 /* inet_sock's flags became bits of one word. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)

@@ -74,13 +74,24 @@ static struct ctl_table of_machine[] = {
 
 static struct ctl_table_header *machine;
 
-#define SWITCH(field)							\
+static int set_defrag(divert_ctl_table *table, int write, void *buffer, size_t *lenp,
+		      loff_t *ppos)
+{
+	struct divert_net *dn = container_of((u8 *)table->data, struct divert_net, defrag);
+	int err = proc_dou8vec_minmax(table, write, buffer, lenp, ppos);
+
+	if (!err && write)
+		divert_header_update(&dn->defrag, &dn->large);
+	return err;
+}
+
+#define SWITCH(field, handler)						\
 	{								\
 		.procname	= #field,				\
 		.data		= (void *)offsetof(struct divert_net, field), \
 		.maxlen		= sizeof(u8),				\
 		.mode		= 0644,					\
-		.proc_handler	= proc_dou8vec_minmax,			\
+		.proc_handler	= handler,				\
 		.extra1		= SYSCTL_ZERO,				\
 		.extra2		= SYSCTL_ONE,				\
 	}
@@ -89,8 +100,8 @@ static struct ctl_table_header *machine;
 
 /* The data of a switch is its place in struct divert_net, until it is copied. */
 static const struct ctl_table of_namespace[] = {
-	SWITCH(passthrough),
-	SWITCH(defrag),
+	SWITCH(passthrough, proc_dou8vec_minmax),
+	SWITCH(defrag, set_defrag),
 	LAST
 };
 
