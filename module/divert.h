@@ -63,6 +63,8 @@ bool divert_passthrough(const struct net *net);		/* P2 */
 bool divert_defrag(const struct net *net);		/* F4, F5 */
 
 /* sock.c */
+extern long divert_mem[3];				/* S9: of all queues */
+void divert_mem_init(void);
 struct sock *divert_listener(struct net *net, u16 port);	/* under RCU */
 void divert_nobody(struct net *net);			/* S11: count one */
 

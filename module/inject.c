@@ -193,36 +193,6 @@ static bool is_sent(__be32 addr, const struct divert_tag *tag)
 	       !(tag->what & (DIVERT_TAG_FORWARDED | DIVERT_TAG_MROUTE));
 }
 
-/*
- * M12: whether this socket may have that packet go there. As received, on a machine's own
- * interfaces, is for those who administrate its network; others may give back what
- * was taken there, from and to where it went. A tag that does not hold counts
- * as none (S6), but not many of them a second: then none is looked at for a while.
- */
-static int check_right(struct sock *sk, const struct iphdr *iph, __be32 addr,
-		       const struct divert_tag **tag)
-{
-	struct divert_ports *ports = divert_ports(sock_net(sk));
-	bool admin = divert_sk(sk)->admin;
-	bool bound = *tag && divert_tag_is_bound(*tag);
-
-	if (bound && !admin && time_before(jiffies, READ_ONCE(ports->shut)))
-		return -EPERM;
-	if (bound && !divert_tag_holds(*tag, addr, iph)) {
-		if (!admin && !__ratelimit(&ports->wrong))
-			WRITE_ONCE(ports->shut, jiffies + HZ);
-		if ((*tag)->known)
-			return -EPERM;
-		*tag = NULL;
-		bound = false;
-	}
-	if (admin || bound)
-		return 0;
-	if (*tag)
-		return ((*tag)->what & DIVERT_TAG_HOOK) == DIVERT_INPUT ? -EPERM : 0;
-	return addr ? -EPERM : 0;
-}
-
 /* With bottom halves off, on its way; consumes the packet. */
 static int send_on(struct sock *sk, struct sk_buff *skb, int flags, __be32 addr,
 		   const struct divert_tag *tag)
@@ -259,7 +229,7 @@ int divert_inject(struct sock *sk, struct msghdr *msg, size_t len, __be32 addr,
 
 	if (IS_ERR(skb))
 		return PTR_ERR(skb);
-	err = check_right(sk, ip_hdr(skb), addr, &tag);
+	err = divert_check_right(sk, ip_hdr(skb), addr, &tag);
 	if (err) {
 		kfree_skb(skb);
 		return err;

@@ -148,6 +148,7 @@ int __init divert_sock_init(void)
 {
 	int err;
 
+	divert_mem_init();
 	err = register_pernet_subsys(&divert_net_ops);
 	if (err)
 		return err;

@@ -29,10 +29,6 @@
 #define DIVERT_HASH_BITS	10
 #define DIVERT_HEADROOM		ALIGN(LL_MAX_HEADER, 16)
 
-/* What a queued packet is charged, and the least bound of a queue (S8). */
-#define DIVERT_CHARGE(len)	ALIGN(len, 16)
-#define DIVERT_MIN_RCVBUF	(DIVERT_MAX_PACKET + 16 + 1)
-
 /* The connections of packets that were taken, of one network namespace. */
 #define DIVERT_HELD_BITS	8
 
@@ -61,9 +57,8 @@ struct divert_ports {
 struct divert_sock {
 	struct inet_sock	inet;		/* first; inet_sport: the port */
 	struct hlist_node	node;
-	unsigned int		charge;		/* these three: under the lock of */
-	unsigned int		bytes;		/* sk_receive_queue */
-	bool			closed;
+	unsigned int		bytes;		/* these two, and the account of memory: */
+	bool			closed;		/* under the lock of sk_receive_queue */
 	bool			admin;		/* M12: might, when it was made */
 	u8			keep;		/* M8, and these two under the */
 	u32			read;		/* lock of kept */
@@ -194,6 +189,10 @@ void divert_held_exit(struct divert_held *all);
 /* packet.c */
 int divert_packet_complete(struct sock *sk, struct sk_buff *skb);
 struct sk_buff *divert_packet(struct sock *sk, struct msghdr *msg, int len, bool sent);
+
+/* right.c */
+int divert_check_right(struct sock *sk, const struct iphdr *iph, __be32 addr,
+		       const struct divert_tag **tag);
 
 /* inject.c */
 int divert_inject(struct sock *sk, struct msghdr *msg, size_t len, __be32 addr,

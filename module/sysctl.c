@@ -48,7 +48,7 @@ static int set_userns(divert_ctl_table *table, int write, void *buffer, size_t *
 	return err || !write ? err : divert_files_update();
 }
 
-#define OF_MACHINE	2
+#define OF_MACHINE	3
 
 static struct ctl_table of_machine[] = {
 	{
@@ -68,6 +68,13 @@ static struct ctl_table of_machine[] = {
 		.proc_handler	= proc_douintvec_minmax,
 		.extra1		= &least_budget,
 		.extra2		= &most_budget,
+	},
+	{
+		.procname	= "mem",
+		.data		= divert_mem,
+		.maxlen		= sizeof(divert_mem),
+		.mode		= 0644,
+		.proc_handler	= proc_doulongvec_minmax,
 	},
 	LAST
 };

@@ -9,7 +9,7 @@
  * But who may not inject as received (M12) may give back what was taken on input, if source
  * and destination are as they were. The tags of such a socket are bound: their check
  * value covers these two, too, and is made with a secret that cannot be found out. It has
- * 24 bits all the same; inject.c sees to it that nobody tries many.
+ * 24 bits all the same; right.c sees to it that nobody tries many.
  *
  *	sin_port	check, upper 16 of 24 bits
  *	sin_zero[0]	what, never 0
