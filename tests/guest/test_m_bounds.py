@@ -203,15 +203,20 @@ def test_budget_is_the_owner_s(
     assert control("fw_check", check) == ""
 
 
-@statement("M12/log")
-@pytest.mark.parametrize("what", ["rule", "fragment"])
+@pytest.mark.parametrize(
+    "what",
+    [
+        pytest.param("rule", marks=statement("M12/log")),
+        pytest.param("fragment", marks=statement("M12/log-fragments")),
+    ],
+)
 def test_packets_are_logged_at_a_rate(
     what: str, guest: Machine, chains: Chains, shell: Shell, near: Wire
 ) -> None:
     """So many lines a second, and a line that says how many were left out."""
     chains.append("forward -p UDP -l", "forward -p UDP -l -j DENY")
     begin = float(shell.check("cat /proc/uptime").split()[0])
-    # A short first fragment, and a fragment of TCP that begins behind its ports (R1).
+    # A short first fragment, which is blocked (R1).
     short = IP(src=NEAR.host_ip, dst=FAR.host_ip, ttl=9, proto=17, flags="MF") / b"abc"
     sent = IP(packet(1)) if what == "rule" else short
     for _ in range(20):
