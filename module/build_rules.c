@@ -5,14 +5,17 @@
  * are compiled together, as kernel/sched/build_policy.c does it.
  */
 #include "main.c"
+#include "sysctl.c"
 #include "chains.c"
 #include "rules.c"
 #include "target.c"
 #include "count.c"
 #include "look.c"
+#include "effect.c"
 #include "match.c"
 #include "idle.c"
 #include "log.c"
 #include "netlink.c"
 #include "sockopt.c"
 #include "fwproc.c"
+#include "files.c"

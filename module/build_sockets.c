@@ -15,6 +15,7 @@
 #include "hooks.c"
 #include "onward.c"
 #include "packet.c"
+#include "right.c"
 #include "inject.c"
 #include "header.c"
 #include "proc.c"

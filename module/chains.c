@@ -23,7 +23,6 @@ static void free_chain_rcu(struct rcu_head *head)
 	struct fw_chain *chain = container_of(head, struct fw_chain, rcu);
 
 	free_percpu(chain->count);
-	free_percpu(chain->back);
 	kfree(chain);
 }
 
@@ -40,8 +39,7 @@ static struct fw_chain *make_chain(struct fw_table *table, const char *label,
 	chain->policy = policy;
 	chain->id = fw_new_id(table);
 	chain->count = fw_count_alloc();
-	chain->back = alloc_percpu_gfp(struct fw_back, GFP_KERNEL_ACCOUNT);
-	if (!chain->count || !chain->back) {
+	if (!chain->count) {
 		free_chain_rcu(&chain->rcu);
 		return NULL;
 	}

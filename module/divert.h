@@ -58,12 +58,22 @@ int fw_walk(struct divert_walk *w, const struct iphdr *ip, unsigned int len);
 bool fw_idle(const struct net *net, const struct sk_buff *skb, u8 first, u8 last);
 
 /* main.c: read at run time, of a network namespace */
+bool divert_admits(const struct net *net);		/* M12 */
 bool divert_passthrough(const struct net *net);		/* P2 */
 bool divert_defrag(const struct net *net);		/* F4, F5 */
 
 /* sock.c */
+extern long divert_mem[3];				/* S9: of all queues */
+void divert_mem_init(void);
 struct sock *divert_listener(struct net *net, u16 port);	/* under RCU */
 void divert_nobody(struct net *net);			/* S11: count one */
+
+/* header.c */
+void divert_header_update(const u8 *defrag, bool *counted);
+
+/* proc.c */
+int divert_proc_init(struct net *net);
+void divert_proc_exit(struct net *net);
 
 /* proto.c */
 int divert_sock_init(void);

@@ -3,7 +3,7 @@
  * /proc/net/ip_fwchains and ip_fwnames in 2.2's format, of the reader's network
  * namespace, so that ipchains lists, saves and restores. As in 2.2 a position
  * counts records, and rules that are read through a descriptor that may write
- * begin to count anew.
+ * begin to count anew. And divert_stat, a counter a line.
  */
 #include <linux/fs.h>
 #include <linux/proc_fs.h>
@@ -11,6 +11,8 @@
 #include <linux/seq_file_net.h>
 
 #include "rules.h"
+
+#define PROC_STAT	"divert_stat"
 
 /* Rules: what is shown is a rule, and its chain. */
 
@@ -125,6 +127,15 @@ static const struct seq_operations names_ops = {
 	.show	= names_show,
 };
 
+/* What /proc/net/divert has no place for, whose format is the reference's (S11). */
+static int stat_show(struct seq_file *seq, void *v)
+{
+	struct divert_net *dn = divert_net(seq_file_single_net(seq));
+
+	seq_printf(seq, "over-budget %u\n", atomic_read(&dn->over));
+	return 0;
+}
+
 /* As 2.2's files they can be opened for writing, and not written. */
 static int refuse(struct file *file, char *data, size_t size)
 {
@@ -137,16 +148,24 @@ int fw_proc_init(struct net *net)
 					&chains_ops, refuse, sizeof(struct fw_seq),
 					NULL))
 		return -ENOMEM;
-	if (proc_create_net_data_write(IP_FW_PROC_CHAIN_NAMES, 0600, net->proc_net,
-				       &names_ops, refuse,
-				       sizeof(struct seq_net_private), NULL))
-		return 0;
+	if (!proc_create_net_data_write(IP_FW_PROC_CHAIN_NAMES, 0600, net->proc_net,
+					&names_ops, refuse,
+					sizeof(struct seq_net_private), NULL))
+		goto no_names;
+	if (!proc_create_net_single(PROC_STAT, 0444, net->proc_net, stat_show, NULL))
+		goto no_stat;
+	return 0;
+
+no_stat:
+	remove_proc_entry(IP_FW_PROC_CHAIN_NAMES, net->proc_net);
+no_names:
 	remove_proc_entry(IP_FW_PROC_CHAINS, net->proc_net);
 	return -ENOMEM;
 }
 
 void fw_proc_exit(struct net *net)
 {
+	remove_proc_entry(PROC_STAT, net->proc_net);
 	remove_proc_entry(IP_FW_PROC_CHAIN_NAMES, net->proc_net);
 	remove_proc_entry(IP_FW_PROC_CHAINS, net->proc_net);
 }

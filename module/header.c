@@ -2,11 +2,16 @@
 /*
  * F5: with always-defragment a packet of a raw socket with IP_HDRINCL may exceed
  * the interface's MTU, and is cut on its way out. The kernel's own raw sockets
- * refuse it, so those of IPPROTO_RAW that are opened while this module is there
- * ask here first; everything but a large packet is left to them.
+ * refuse it, so those of IPPROTO_RAW that are opened while a network namespace has
+ * that option ask here first; everything but a large packet is left to them.
+ *
+ * There is no other way to be asked: the kernel's function measures the packet before it
+ * calls anybody else. Such a socket holds the module, whoever has it; so this is only
+ * there as long as somebody has use for it (M6).
  */
 #include <linux/inetdevice.h>
 #include <linux/module.h>
+#include <linux/mutex.h>
 #include <linux/net.h>
 #include <linux/rtnetlink.h>
 #include <net/ip.h>
@@ -137,11 +142,27 @@ int __init divert_header_init(void)
 	header_prot.sendmsg = header_sendmsg;
 	header_protosw.ops = sock->ops;
 	sock_release(sock);
-	inet_register_protosw(&header_protosw);
 	return 0;
 }
 
-void divert_header_exit(void)
+static DEFINE_MUTEX(header_lock);	/* of what follows */
+static unsigned int header_users;	/* network namespaces with always-defragment */
+
+/* Of one, in which it has been turned on or off; `counted` is whether it is among them. */
+void divert_header_update(const u8 *defrag, bool *counted)
 {
-	inet_unregister_protosw(&header_protosw);
+	bool on;
+
+	mutex_lock(&header_lock);
+	on = READ_ONCE(*defrag);
+	if (on != *counted) {
+		*counted = on;
+		if (on && !header_users++) {
+			inet_register_protosw(&header_protosw);
+			divert_guard_again();
+		} else if (!on && !--header_users) {
+			inet_unregister_protosw(&header_protosw);
+		}
+	}
+	mutex_unlock(&header_lock);
 }

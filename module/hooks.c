@@ -125,7 +125,7 @@ unsigned int divert_hook_in(void *priv, struct sk_buff *skb,
 	unsigned int verdict = NF_ACCEPT;
 	struct divert_mark *mark;
 
-	if (divert_is_bridged(skb, state))
+	if (!divert_admits(state->net) || divert_is_bridged(skb, state))
 		return NF_ACCEPT;
 	local_bh_disable();
 	divert_learn_input(skb, state);
@@ -153,7 +153,7 @@ static unsigned int hook_forward(void *priv, struct sk_buff *skb,
 	unsigned int verdict = NF_ACCEPT;
 	const struct divert_mark *mark;
 
-	if (divert_is_bridged(skb, state))
+	if (!divert_admits(state->net) || divert_is_bridged(skb, state))
 		return NF_ACCEPT;
 	local_bh_disable();
 	mark = forward_mark();
@@ -192,7 +192,7 @@ static unsigned int hook_out(void *priv, struct sk_buff *skb,
 	unsigned int verdict = NF_ACCEPT;
 
 	/* What a raw socket sends may be shorter than a header. */
-	if (skb->len < sizeof(struct iphdr))
+	if (skb->len < sizeof(struct iphdr) || !divert_admits(state->net))
 		return NF_ACCEPT;
 	local_bh_disable();
 	if (is_report(skb, state))

@@ -204,6 +204,11 @@ static int send_on(struct sock *sk, struct sk_buff *skb, int flags, __be32 addr,
 	struct held *held;
 	int err;
 
+	if (!divert_admits(sock_net(sk))) {		/* M12: no longer */
+		kfree_skb(skb);
+		divert_flight_end(before);
+		return -EPERM;
+	}
 	if (tag) {
 		held = divert_attach(sock_net(sk), skb, tag->what & DIVERT_TAG_HOOK);
 		err = reenter(sk, skb, flags, tag, &flight);
@@ -224,6 +229,14 @@ int divert_inject(struct sock *sk, struct msghdr *msg, size_t len, __be32 addr,
 
 	if (IS_ERR(skb))
 		return PTR_ERR(skb);
+	err = divert_check_right(sk, ip_hdr(skb), addr, &tag);
+	if (err) {
+		kfree_skb(skb);
+		return err;
+	}
+	/* A tag that turned out to be none. */
+	if (is_sent(addr, tag) && !skb->sk)
+		skb_set_owner_w(skb, sk);
 	local_bh_disable();
 	rcu_read_lock();
 	err = send_on(sk, skb, msg->msg_flags, addr, tag);

@@ -44,7 +44,7 @@ void divert_keep(struct sock *sk, struct sk_buff *skb, struct sockaddr_in *sin)
 	spin_unlock(&ds->kept.lock);
 	tag.ifindex = number >> 24;
 	tag.rule = number & 0xffffff;
-	divert_tag_write(sin, &tag);
+	divert_tag_write(sin, &tag, NULL);
 }
 
 static bool is_before(u32 number, u32 other)
@@ -90,6 +90,7 @@ static bool tag_of(struct divert_sock *ds, u32 number, struct divert_tag *tag, _
 		if (DIVERT_CB(skb)->number != number)
 			continue;
 		found = divert_tag_read(&DIVERT_CB(skb)->sin, tag);
+		tag->known = true;
 		*addr = DIVERT_CB(skb)->sin.sin_addr.s_addr;
 		break;
 	}

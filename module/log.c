@@ -4,8 +4,8 @@
  */
 #include <linux/ip.h>
 #include <linux/kernel.h>
-#include <linux/net.h>
 #include <linux/printk.h>
+#include <linux/ratelimit.h>
 #include <net/ip.h>
 #include <net/net_namespace.h>
 #include <net/netfilter/nf_log.h>
@@ -18,6 +18,22 @@
 static bool may_log(const struct net *net)
 {
 	return net_eq(net, &init_net) || sysctl_nf_log_all_netns;
+}
+
+/*
+ * M12: rules may be another's, and packets anybody's. How many lines were left out, the
+ * kernel says itself. True if this one may be written.
+ */
+#define LINES_A_SECOND	50
+
+static bool has_room(const struct net *net)
+{
+	return may_log(net) && __ratelimit(&divert_net(net)->log);
+}
+
+void fw_log_init(struct divert_net *dn)
+{
+	ratelimit_state_init(&dn->log, HZ, LINES_A_SECOND);
 }
 
 static int add_options(char *line, int at, const struct iphdr *ip, unsigned int len)
@@ -48,7 +64,7 @@ void fw_log(const struct net *net, const struct fw_look *look, const struct iphd
 	char line[LINE];
 	int at;
 
-	if (!may_log(net))
+	if (!has_room(net))
 		return;
 	at = scnprintf(line, LINE, "%s %s ", chain->label,
 		       fw_target_name(rule->branch, rule->target));
@@ -58,12 +74,26 @@ void fw_log(const struct net *net, const struct fw_look *look, const struct iphd
 	pr_info("Packet log: %s %s(#%u)\n", line, look->syn ? "SYN " : "", number);
 }
 
+/* M12: at most once a second, of all that is dropped for it. */
+void fw_log_over(const struct net *net, const struct fw_look *look, const struct iphdr *ip,
+		 unsigned int len)
+{
+	static DEFINE_RATELIMIT_STATE(once, HZ, 1);
+	char line[LINE];
+
+	if (!may_log(net) || !__ratelimit(&once))
+		return;
+	add_packet(line, 0, look, ip, len);
+	pr_warn("divert: dropped, as its walk through the chains is longer than net.ipv4.divert.walk_budget: %s\n",
+		line);
+}
+
 void fw_log_suspect(const struct net *net, const struct fw_look *look,
 		    const struct iphdr *ip, unsigned int len)
 {
 	char line[LINE];
 
-	if (!may_log(net) || !net_ratelimit())
+	if (!has_room(net))
 		return;
 	add_packet(line, 0, look, ip, len);
 	pr_warn("Suspect %s fragment.\n", look->suspect);

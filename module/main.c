@@ -6,9 +6,7 @@
  */
 #include <linux/init.h>
 #include <linux/module.h>
-#include <linux/slab.h>
-#include <linux/sysctl.h>
-#include <linux/version.h>
+#include <linux/user_namespace.h>
 #include <net/net_namespace.h>
 #include <net/netns/generic.h>
 
@@ -32,16 +30,14 @@ module_param(defrag, bool, 0644);
 MODULE_PARM_DESC(defrag,
 		 "Always defragment: sockets and rules see whole datagrams (of new network namespaces; see net.ipv4.divert.defrag)");
 
-struct divert_net {
-	struct fw_table		table;
-	u8			passthrough;
-	u8			defrag;
-	struct ctl_table_header	*sysctl;
-};
+static bool userns;
+module_param(userns, bool, 0444);
+MODULE_PARM_DESC(userns,
+		 "Network namespaces of user namespaces other than the first have divert sockets and chains, too (net.ipv4.divert.userns changes it)");
 
 static unsigned int divert_net_id __read_mostly;
 
-static struct divert_net *divert_net(const struct net *net)
+struct divert_net *divert_net(const struct net *net)
 {
 	return net_generic(net, divert_net_id);
 }
@@ -51,6 +47,12 @@ struct fw_table *fw_table(const struct net *net)
 	return &divert_net(net)->table;
 }
 
+/* M12: the machine's owner says whether those of other users have any of this. */
+bool divert_admits(const struct net *net)
+{
+	return likely(net->user_ns == &init_user_ns) || READ_ONCE(divert_userns);
+}
+
 bool divert_passthrough(const struct net *net)
 {
 	return READ_ONCE(divert_net(net)->passthrough);
@@ -58,60 +60,7 @@ bool divert_passthrough(const struct net *net)
 
 bool divert_defrag(const struct net *net)
 {
-	return READ_ONCE(divert_net(net)->defrag);
-}
-
-/* net.ipv4.divert.*, of each network namespace. */
-
-#define SWITCH(field)							\
-	{								\
-		.procname	= #field,				\
-		.data		= (void *)offsetof(struct divert_net, field), \
-		.maxlen		= sizeof(u8),				\
-		.mode		= 0644,					\
-		.proc_handler	= proc_dou8vec_minmax,			\
-		.extra1		= SYSCTL_ZERO,				\
-		.extra2		= SYSCTL_ONE,				\
-	}
-
-#define SWITCHES	2
-
-/* The data of a switch is its place in struct divert_net, until it is copied. */
-static const struct ctl_table divert_sysctls[] = {
-	SWITCH(passthrough),
-	SWITCH(defrag),
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 6, 0)
-	{ }
-#endif
-};
-
-static int divert_sysctl_init(struct net *net, struct divert_net *dn)
-{
-	struct ctl_table *table = kmemdup(divert_sysctls, sizeof(divert_sysctls),
-					  GFP_KERNEL);
-	int i;
-
-	if (!table)
-		return -ENOMEM;
-	for (i = 0; i < SWITCHES; i++)
-		table[i].data = (u8 *)dn + (size_t)table[i].data;
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 6, 0)
-	dn->sysctl = register_net_sysctl(net, "net/ipv4/divert", table);
-#else
-	dn->sysctl = register_net_sysctl_sz(net, "net/ipv4/divert", table, SWITCHES);
-#endif
-	if (dn->sysctl)
-		return 0;
-	kfree(table);
-	return -ENOMEM;
-}
-
-static void divert_sysctl_exit(struct divert_net *dn)
-{
-	const struct ctl_table *table = dn->sysctl->ctl_table_arg;
-
-	unregister_net_sysctl_table(dn->sysctl);
-	kfree(table);
+	return READ_ONCE(divert_net(net)->defrag) && divert_admits(net);
 }
 
 static int __net_init divert_main_net_init(struct net *net)
@@ -121,26 +70,14 @@ static int __net_init divert_main_net_init(struct net *net)
 
 	dn->passthrough = READ_ONCE(passthrough);
 	dn->defrag = READ_ONCE(defrag);
+	dn->net = net;
+	fw_log_init(dn);
 	err = fw_table_init(&dn->table);
 	if (err)
 		return err;
 	err = fw_netlink_init(net);
 	if (err)
-		goto no_netlink;
-	err = divert_sysctl_init(net, dn);
-	if (err)
-		goto no_sysctl;
-	err = fw_proc_init(net);
-	if (err)
-		goto no_proc;
-	return 0;
-
-no_proc:
-	divert_sysctl_exit(dn);
-no_sysctl:
-	fw_netlink_exit(net);
-no_netlink:
-	fw_table_exit(&dn->table);
+		fw_table_exit(&dn->table);
 	return err;
 }
 
@@ -148,8 +85,6 @@ static void __net_exit divert_main_net_exit(struct net *net)
 {
 	struct divert_net *dn = divert_net(net);
 
-	fw_proc_exit(net);
-	divert_sysctl_exit(dn);
 	fw_netlink_exit(net);
 	fw_table_exit(&dn->table);
 }
@@ -163,7 +98,8 @@ static struct pernet_operations divert_main_net_ops = {
 
 /*
  * The chains come before the sockets, whose options are read from the first
- * call on, and the hooks last, when everything that a packet meets is there.
+ * call on, then the hooks, when everything that a packet meets is there, and last the
+ * files, which show all of it.
  */
 static int __init divert_init(void)
 {
@@ -172,6 +108,7 @@ static int __init divert_init(void)
 	err = register_pernet_subsys(&divert_main_net_ops);
 	if (err)
 		goto no_net;
+	divert_userns = userns;
 	err = fw_sockopt_init();
 	if (err)
 		goto no_sockopt;
@@ -181,8 +118,13 @@ static int __init divert_init(void)
 	err = divert_hooks_init();
 	if (err)
 		goto no_hooks;
+	err = divert_files_init();
+	if (err)
+		goto no_files;
 	return 0;
 
+no_files:
+	divert_hooks_exit();
 no_hooks:
 	divert_sock_exit();
 no_sock:
@@ -196,6 +138,7 @@ no_net:
 
 static void __exit divert_exit(void)
 {
+	divert_files_exit();
 	divert_hooks_exit();
 	divert_sock_exit();
 	fw_sockopt_exit();

@@ -3,30 +3,12 @@
  * The walk of a packet through the chains of a hook.
  */
 #include <linux/ip.h>
-#include <linux/net.h>
 #include <linux/netdevice.h>
 #include <linux/rculist.h>
-#include <linux/skbuff.h>
-#include <net/checksum.h>
 #include <net/ip.h>
 
 #include "rules.h"
-
-struct walk {
-	struct divert_walk	*packet;	/* NULL: IP_FW_CHECK's */
-	const struct iphdr	*ip;
-	unsigned int		len;
-	struct fw_look		look;
-	const struct fw_chain	*start;
-	struct fw_chain		*chain;
-	struct fw_rule		*rule;		/* NULL: before the first */
-	unsigned int		number;		/* of that rule */
-	enum {
-		LIVE,		/* an ordinary walk, or past the rule */
-		AT_RULE,	/* T3: at the rule that took it */
-		QUIET,		/* T3: not yet come by that rule */
-	} state;
-};
+#include "walk.h"
 
 /* From chain to chain. */
 
@@ -38,38 +20,6 @@ static struct fw_rule *next_rule(const struct walk *w)
 	if (next == &w->chain->rules)
 		return NULL;
 	return list_entry(next, struct fw_rule, list);
-}
-
-static bool is_inside(const struct walk *w, const struct fw_chain *chain)
-{
-	return chain == w->start || this_cpu_ptr(chain->back)->from;
-}
-
-static void enter(struct walk *w, struct fw_chain *chain)
-{
-	struct fw_back *back = this_cpu_ptr(chain->back);
-
-	back->from = w->chain;
-	back->rule = w->rule;
-	back->number = w->number;
-	w->chain = chain;
-	w->rule = NULL;
-	w->number = 0;
-}
-
-/* False where the walk began. */
-static bool leave(struct walk *w)
-{
-	struct fw_back *back;
-
-	if (w->chain == w->start)
-		return false;
-	back = this_cpu_ptr(w->chain->back);
-	w->chain = back->from;
-	w->rule = back->rule;
-	w->number = back->number;
-	back->from = NULL;
-	return true;
 }
 
 /*
@@ -84,17 +34,41 @@ static u32 mix(u32 h, u32 word)
 
 static u32 place(const struct walk *w)
 {
-	const struct fw_chain *chain = w->chain;
-	u32 way = 0;
+	return (w->rule->id + w->way) & FW_ID_MASK;
+}
 
-	while (chain != w->start) {
-		const struct fw_back *back = this_cpu_ptr(chain->back);
+/* False: too deep, which only rules that change meanwhile can make it (M12). */
+static bool enter(struct walk *w, struct fw_chain *chain)
+{
+	struct frame *back = &w->back[w->depth];
 
-		way = mix(way, back->from->id);
-		way = mix(way, back->rule->id);
-		chain = back->from;
-	}
-	return (w->rule->id + way) & FW_ID_MASK;
+	if (w->depth == FW_DEPTH - 1)
+		return false;
+	back->chain = w->chain;
+	back->rule = w->rule;
+	back->number = w->number;
+	back->way = w->way;
+	w->depth++;
+	w->way = mix(mix(w->way, w->chain->id), w->rule->id);
+	w->chain = chain;
+	w->rule = NULL;
+	w->number = 0;
+	return true;
+}
+
+/* False where the walk began. */
+static bool leave(struct walk *w)
+{
+	const struct frame *back;
+
+	if (!w->depth)
+		return false;
+	back = &w->back[--w->depth];
+	w->chain = back->chain;
+	w->rule = back->rule;
+	w->number = back->number;
+	w->way = back->way;
+	return true;
 }
 
 /*
@@ -107,56 +81,6 @@ static void come_by(struct walk *w)
 		w->state = LIVE;
 	else if (w->state == QUIET && place(w) == w->packet->mark->rule)
 		w->state = AT_RULE;
-}
-
-/* What a match does besides its target. */
-
-static bool change_tos(struct walk *w, const struct ip_fw *fw)
-{
-	struct sk_buff *skb = w->packet->skb;
-	u8 old = w->ip->tos;
-	u8 tos = (old & fw->fw_tosand) ^ fw->fw_tosxor;
-	struct iphdr *ip;
-
-	if (tos == old)
-		return true;
-	if (skb_ensure_writable(skb, sizeof(*ip)))
-		return false;
-	ip = ip_hdr(skb);
-	csum_replace2(&ip->check, htons(old), htons(tos));
-	ip->tos = tos;
-	w->ip = ip;
-	return true;
-}
-
-static void change_mark(struct sk_buff *skb, const struct ip_fw *fw)
-{
-	if (fw->fw_flg & IP_FW_F_MARKABS)
-		skb->mark = fw->fw_mark;
-	else
-		skb->mark += fw->fw_mark;
-}
-
-/*
- * T3: in quiet there is no effect but the mark, which belongs to the packet:
- * injection made a new one. False: no memory for it.
- */
-static bool take_effect(struct walk *w)
-{
-	const struct ip_fw *fw = &w->rule->fw;
-
-	if (w->state != LIVE) {
-		change_mark(w->packet->skb, fw);
-		return true;
-	}
-	fw_count_add(w->rule->count, 1, ntohs(w->ip->tot_len));
-	if (fw->fw_flg & IP_FW_F_PRN)
-		fw_log(w->packet->net, &w->look, w->ip, w->len, w->chain, w->rule,
-		       w->number);
-	if (!change_tos(w, fw))
-		return false;
-	change_mark(w->packet->skb, fw);
-	return !(fw->fw_flg & IP_FW_F_NETLINK) || fw_netlink_copy(w->packet, fw);
 }
 
 /* T3: a rule that takes nothing before its place, and has no other effect there. */
@@ -188,15 +112,6 @@ static bool diverts(struct walk *w)
 	return !divert_passthrough(packet->net);	/* P1, P2 */
 }
 
-static int loop_verdict(const struct walk *w, const struct fw_chain *chain)
-{
-	if (!w->packet)
-		return FW_RETURN;
-	if (net_ratelimit())
-		pr_err("IP firewall: Loop detected at `%s'.\n", chain->label);
-	return FW_BLOCK;
-}
-
 /* The walk comes to its end where a chain does: true if that is the last. */
 static bool falls_off(struct walk *w, int *verdict)
 {
@@ -221,6 +136,8 @@ static int walk(struct walk *w)
 				return verdict;
 			continue;
 		}
+		if (w->cost++ >= w->budget)
+			return FW_OVER;
 		w->number++;
 		come_by(w);
 		if (is_passed_by(w))
@@ -230,9 +147,8 @@ static int walk(struct walk *w)
 		if (w->packet && !take_effect(w))
 			return FW_BLOCK;
 		if (w->rule->branch) {
-			if (is_inside(w, w->rule->branch))
-				return loop_verdict(w, w->rule->branch);
-			enter(w, w->rule->branch);
+			if (!enter(w, w->rule->branch))
+				return FW_OVER;
 			continue;
 		}
 		verdict = w->rule->target;
@@ -247,18 +163,17 @@ static int walk(struct walk *w)
 
 static int begin(struct walk *w)
 {
-	int verdict;
+	struct frame back[FW_DEPTH - 1];
 
+	w->back = back;
+	w->budget = fw_walk_budget();
 	fw_look_at(&w->look, w->ip, w->len);
 	if (w->look.suspect) {			/* R1 */
 		if (w->packet)
 			fw_log_suspect(w->packet->net, &w->look, w->ip, w->len);
 		return FW_BLOCK;
 	}
-	verdict = walk(w);
-	while (leave(w))
-		;
-	return verdict;
+	return walk(w);
 }
 
 int fw_walk(struct divert_walk *packet, const struct iphdr *ip, unsigned int len)
@@ -269,9 +184,9 @@ int fw_walk(struct divert_walk *packet, const struct iphdr *ip, unsigned int len
 		.ip		= ip,
 		.len		= len,
 		.look.ifname	= packet->dev->name,
-		.start		= chain,
 		.chain		= chain,
 	};
+	int verdict;
 
 	if (ip->ihl < 5)
 		return FW_ACCEPT;		/* a raw socket's rubbish */
@@ -281,7 +196,13 @@ int fw_walk(struct divert_walk *packet, const struct iphdr *ip, unsigned int len
 	}
 	if (packet->mark && packet->mark->hook == packet->hook)
 		w.state = QUIET;
-	return begin(&w);
+	verdict = begin(&w);
+	if (unlikely(verdict == FW_OVER)) {	/* M12 */
+		atomic_inc(&divert_net(packet->net)->over);
+		fw_log_over(packet->net, &w.look, w.ip, w.len);
+		return FW_BLOCK;
+	}
+	return verdict;
 }
 
 int fw_test(struct fw_chain *chain, const struct iphdr *ip, unsigned int len,
@@ -291,7 +212,6 @@ int fw_test(struct fw_chain *chain, const struct iphdr *ip, unsigned int len,
 		.ip		= ip,
 		.len		= len,
 		.look.ifname	= ifname,
-		.start		= chain,
 		.chain		= chain,
 	};
 

@@ -70,7 +70,11 @@ int fw_netlink_init(struct net *net)
 {
 	struct netlink_kernel_cfg cfg = { .groups = GROUP };
 
-	fw_table(net)->netlink = netlink_kernel_create(net, NETLINK_FIREWALL, &cfg);
+	/*
+	 * No owner, or each socket of this protocol, which any user can have, would hold the
+	 * module (M6). None has anything of it: there is no function to call.
+	 */
+	fw_table(net)->netlink = __netlink_kernel_create(net, NETLINK_FIREWALL, NULL, &cfg);
 	return fw_table(net)->netlink ? 0 : -ENOMEM;
 }
 

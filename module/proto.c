@@ -12,6 +12,9 @@
 
 #include "socket.h"
 
+/* M12: so many a second, of all who may not inject as received, and no more. */
+#define WRONG_TAGS	100
+
 static unsigned int divert_ports_id __read_mostly;
 
 struct divert_ports *divert_ports(const struct net *net)
@@ -94,6 +97,13 @@ static struct inet_protosw guard_protosw = {
 	.flags		= INET_PROTOSW_REUSE,
 };
 
+/* When another entry has come, this is the first again. */
+void divert_guard_again(void)
+{
+	inet_unregister_protosw(&guard_protosw);
+	inet_register_protosw(&guard_protosw);
+}
+
 static int __net_init divert_net_init(struct net *net)
 {
 	struct divert_ports *ports = divert_ports(net);
@@ -103,16 +113,16 @@ static int __net_init divert_net_init(struct net *net)
 	for (i = 0; i < 1 << DIVERT_HASH_BITS; i++)
 		INIT_HLIST_HEAD(&ports->table[i]);
 	ports->rover = 32767;
+	ratelimit_state_init(&ports->wrong, HZ, WRONG_TAGS);
+	ratelimit_set_flags(&ports->wrong, RATELIMIT_MSG_ON_RELEASE);
+	ports->shut = jiffies;
 	divert_held_init(&ports->held);
 	err = inet_ctl_sock_create(&ports->noloop, PF_INET, SOCK_RAW,
 				   IPPROTO_TCP, net);
 	if (err)
 		return err;
 	divert_no_mc_loop(ports->noloop);
-	err = divert_proc_init(net);
-	if (err)
-		inet_ctl_sock_destroy(ports->noloop);
-	return err;
+	return 0;
 }
 
 /* Before connection tracking leaves the namespace, which waits for them. */
@@ -123,7 +133,6 @@ static void __net_exit divert_net_pre_exit(struct net *net)
 
 static void __net_exit divert_net_exit(struct net *net)
 {
-	divert_proc_exit(net);
 	inet_ctl_sock_destroy(divert_ports(net)->noloop);
 }
 
@@ -139,6 +148,7 @@ int __init divert_sock_init(void)
 {
 	int err;
 
+	divert_mem_init();
 	err = register_pernet_subsys(&divert_net_ops);
 	if (err)
 		return err;
@@ -169,7 +179,6 @@ no_proto:
 void divert_sock_exit(void)
 {
 	inet_unregister_protosw(&guard_protosw);
-	divert_header_exit();
 	inet_unregister_protosw(&divert_protosw);
 	proto_unregister(&guard_prot);
 	proto_unregister(&divert_prot);

@@ -5,6 +5,7 @@
 #include <linux/err.h>
 #include <linux/in.h>
 #include <linux/rculist.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
@@ -111,30 +112,85 @@ static struct fw_rule *rule_at(const struct fw_chain *chain, u32 number)
 	return NULL;
 }
 
-void fw_append(struct fw_chain *chain, struct fw_rule *rule)
+/* This rule, of a chain that is so deep, leads into another. False: too deep. */
+static bool lead(const struct fw_rule *rule, unsigned int depth, bool *changed)
 {
-	link_branch(rule);
-	list_add_tail_rcu(&rule->list, &chain->rules);
+	if (!rule->branch || rule->branch->depth > depth)
+		return true;
+	rule->branch->depth = depth + 1;
+	*changed = true;
+	return depth < FW_DEPTH;
 }
 
-int fw_insert(struct fw_chain *chain, struct fw_rule *rule, u32 number)
+/*
+ * M12: whether this rule may be in that chain, in the place of `old` if there is one.
+ * How deep each chain can be come to is counted until nothing changes any more; in a
+ * circle that ends where it is too deep.
+ */
+static int check_depth(struct fw_table *table, const struct fw_chain *chain,
+		       const struct fw_rule *rule, const struct fw_rule *old)
+{
+	const struct fw_rule *other;
+	struct fw_chain *each;
+	bool changed;
+
+	if (!rule->branch)
+		return 0;
+	list_for_each_entry(each, &table->chains, list)
+		each->depth = 1;
+	do {
+		changed = false;
+		list_for_each_entry(each, &table->chains, list) {
+			list_for_each_entry(other, &each->rules, list)
+				if (other != old && !lead(other, each->depth, &changed))
+					return -ELOOP;
+			if (each == chain && !lead(rule, each->depth, &changed))
+				return -ELOOP;
+			cond_resched();
+		}
+	} while (changed);
+	return 0;
+}
+
+int fw_append(struct fw_table *table, struct fw_chain *chain, struct fw_rule *rule)
+{
+	int err = check_depth(table, chain, rule, NULL);
+
+	if (err)
+		return err;
+	link_branch(rule);
+	list_add_tail_rcu(&rule->list, &chain->rules);
+	return 0;
+}
+
+int fw_insert(struct fw_table *table, struct fw_chain *chain, struct fw_rule *rule,
+	      u32 number)
 {
 	struct fw_rule *before = rule_at(chain, number - 1);
+	int err;
 
 	if (number != 1 && !before)
 		return -EINVAL;
+	err = check_depth(table, chain, rule, NULL);
+	if (err)
+		return err;
 	link_branch(rule);
 	list_add_rcu(&rule->list, before ? &before->list : &chain->rules);
 	return 0;
 }
 
 /* As 2.2: it goes on counting where the old one was. */
-int fw_replace(struct fw_chain *chain, struct fw_rule *rule, u32 number)
+int fw_replace(struct fw_table *table, struct fw_chain *chain, struct fw_rule *rule,
+	       u32 number)
 {
 	struct fw_rule *old = rule_at(chain, number);
+	int err;
 
 	if (!old)
 		return -EINVAL;
+	err = check_depth(table, chain, rule, old);
+	if (err)
+		return err;
 	link_branch(rule);
 	free_percpu(rule->count);
 	rule->count = old->count;

@@ -5,8 +5,7 @@
  *
  * Context. Chains and rules are changed by processes that hold the mutex of
  * their network namespace, and read by packets under RCU, which a walk never
- * leaves. Counters and the way back from a chain are of each processor: a walk
- * has bottom halves off, so there is never more than one on a processor.
+ * leaves. Counters are of each processor: a walk has bottom halves off.
  */
 #ifndef DIVERT_RULES_H
 #define DIVERT_RULES_H
@@ -14,6 +13,7 @@
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/percpu.h>
+#include <linux/ratelimit.h>
 #include <linux/rcupdate.h>
 #include <linux/u64_stats_sync.h>
 #include <linux/ip_fw.h>
@@ -49,12 +49,8 @@ struct fw_rule {
 	struct rcu_head		rcu;
 };
 
-/* The way back from a chain, while a walk is in it. */
-struct fw_back {
-	struct fw_chain	*from;		/* NULL: no walk is in it */
-	struct fw_rule	*rule;		/* that led here */
-	unsigned int	number;		/* of that rule in its chain */
-};
+/* M12: so many chains at most lead one into the other. */
+#define FW_DEPTH	16
 
 struct fw_chain {
 	struct list_head	list;
@@ -62,9 +58,9 @@ struct fw_chain {
 	ip_chainlabel		label;
 	u32			id;
 	unsigned int		refs;		/* rules that lead here; 1 if built in */
+	unsigned int		depth;		/* while rules are checked (M12) */
 	int			policy;		/* FW_SKIP of a user's chain */
 	struct fw_count __percpu *count;	/* what met the policy */
-	struct fw_back __percpu	*back;
 	struct rcu_head		rcu;
 };
 
@@ -78,8 +74,36 @@ struct fw_table {
 #define FW_ID_MASK	0xffffff	/* what a tag has room for (S6) */
 };
 
+/* The module's state in a network namespace. */
+struct divert_net {
+	struct fw_table		table;
+	u8			passthrough;
+	u8			defrag;
+	bool			large;		/* raw sockets may send such: header.c */
+	atomic_t		over;		/* M12: walks over their budget */
+	struct ratelimit_state	log;		/* M12: of packets */
+	struct ctl_table_header	*sysctl;
+	struct net		*net;
+	struct list_head	node;		/* of all of them, and whether its files */
+	bool			shown;		/* are there: files.c */
+};
+
 /* main.c */
+struct divert_net *divert_net(const struct net *net);
 struct fw_table *fw_table(const struct net *net);
+
+/* files.c */
+int divert_files_init(void);
+void divert_files_exit(void);
+int divert_files_update(void);
+
+/* sysctl.c */
+extern u8 divert_userns;				/* M12 */
+unsigned int fw_walk_budget(void);			/* M12 */
+int divert_sysctl_net_init(struct net *net, struct divert_net *dn);
+void divert_sysctl_net_exit(struct divert_net *dn);
+int divert_sysctl_init(void);
+void divert_sysctl_exit(void);
 
 /* chains.c: but for the first two, the mutex is held */
 int fw_table_init(struct fw_table *table);
@@ -93,9 +117,11 @@ u32 fw_new_id(struct fw_table *table);
 /* rules.c: the mutex is held */
 struct fw_rule *fw_make_rule(struct fw_table *table, const struct ip_fwuser *user);
 void fw_free_rule(struct fw_rule *rule);
-void fw_append(struct fw_chain *chain, struct fw_rule *rule);
-int fw_insert(struct fw_chain *chain, struct fw_rule *rule, u32 number);
-int fw_replace(struct fw_chain *chain, struct fw_rule *rule, u32 number);
+int fw_append(struct fw_table *table, struct fw_chain *chain, struct fw_rule *rule);
+int fw_insert(struct fw_table *table, struct fw_chain *chain, struct fw_rule *rule,
+	      u32 number);
+int fw_replace(struct fw_table *table, struct fw_chain *chain, struct fw_rule *rule,
+	       u32 number);
 int fw_delete_number(struct fw_chain *chain, u32 number);
 int fw_delete_same(struct fw_chain *chain, const struct fw_rule *rule);
 void fw_flush(struct fw_chain *chain);
@@ -113,6 +139,7 @@ struct fw_sum fw_rule_sum(const struct fw_rule *rule);
 void fw_rule_zero(struct fw_rule *rule);
 
 /* match.c: under RCU, with bottom halves off; for IP_FW_CHECK */
+#define FW_OVER		9	/* a verdict: the walk is over its budget (M12) */
 int fw_test(struct fw_chain *chain, const struct iphdr *ip, unsigned int len,
 	    const char *ifname);
 
@@ -130,9 +157,12 @@ bool fw_matches(const struct ip_fw *fw, const struct fw_look *look,
 		const struct iphdr *ip);
 
 /* log.c */
+void fw_log_init(struct divert_net *dn);
 void fw_log(const struct net *net, const struct fw_look *look, const struct iphdr *ip,
 	    unsigned int len, const struct fw_chain *chain, const struct fw_rule *rule,
 	    unsigned int number);
+void fw_log_over(const struct net *net, const struct fw_look *look, const struct iphdr *ip,
+		 unsigned int len);
 void fw_log_suspect(const struct net *net, const struct fw_look *look,
 		    const struct iphdr *ip, unsigned int len);
 

@@ -2,9 +2,12 @@
 /*
  * The socket: its protocol, its port, its calls.
  */
+#include <linux/capability.h>
 #include <linux/module.h>
 #include <linux/net.h>
+#include <linux/percpu.h>
 #include <linux/sockios.h>
+#include <linux/swap.h>
 #include <linux/uio.h>
 #include <net/inet_common.h>
 #include <net/ip.h>
@@ -60,9 +63,9 @@ void divert_nobody(struct net *net)
 static int divert_init_sock(struct sock *sk)
 {
 	struct divert_sock *ds = divert_sk(sk);
+	const struct net *net = sock_net(sk);
 
 	INIT_HLIST_NODE(&ds->node);
-	ds->charge = 0;
 	ds->bytes = 0;
 	ds->closed = false;
 	divert_kept_init(ds);
@@ -74,9 +77,10 @@ static int divert_init_sock(struct sock *sk)
 	ds->inet.inet_num = IPPROTO_RAW;
 	/* F3: what this host sends is measured by its interface, as hdrincl. */
 	ds->inet.pmtudisc = IP_PMTUDISC_PROBE;
-	WRITE_ONCE(sk->sk_rcvbuf, DIVERT_MIN_RCVBUF);
 	sock_set_flag(sk, SOCK_RCU_FREE);
-	return 0;
+	/* M12: what the process gives up later does not matter. */
+	ds->admin = ns_capable_noaudit(net->user_ns, CAP_NET_ADMIN);
+	return divert_admits(net) ? 0 : -EPERM;
 }
 
 /* S12: opened, a socket is in no table, the raw sockets' least of all. */
@@ -244,6 +248,25 @@ free:
 	return err;
 }
 
+/*
+ * S9, M12: all queues together, in pages: as UDP's. The parts of it that a processor
+ * has taken and not used yet are the kernel's business.
+ */
+long divert_mem[3] __read_mostly;
+static atomic_long_t divert_memory;
+static DEFINE_PER_CPU(int, divert_memory_here);
+/* What a queue has before the first of the three is asked. */
+static int divert_least = PAGE_SIZE;
+
+void __init divert_mem_init(void)
+{
+	long limit = max(nr_free_buffer_pages() / 8, 128UL);
+
+	divert_mem[0] = limit / 4 * 3;
+	divert_mem[1] = limit;
+	divert_mem[2] = divert_mem[0] * 2;
+}
+
 struct proto divert_prot = {
 	.name		= "DIVERT",
 	.owner		= THIS_MODULE,
@@ -257,5 +280,9 @@ struct proto divert_prot = {
 	.bind		= divert_bind,
 	.hash		= divert_hash,
 	.unhash		= divert_unhash,
+	.memory_allocated = &divert_memory,
+	.per_cpu_fw_alloc = &divert_memory_here,
+	.sysctl_mem	= divert_mem,
+	.sysctl_rmem	= &divert_least,
 	.obj_size	= sizeof(struct divert_sock),
 };

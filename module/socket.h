@@ -16,6 +16,7 @@
 #include <linux/in.h>
 #include <linux/ip.h>
 #include <linux/netfilter.h>
+#include <linux/ratelimit.h>
 #include <linux/skbuff.h>
 #include <linux/spinlock.h>
 #include <linux/workqueue.h>
@@ -27,10 +28,6 @@
 #define DIVERT_MAX_PACKET	65535
 #define DIVERT_HASH_BITS	10
 #define DIVERT_HEADROOM		ALIGN(LL_MAX_HEADER, 16)
-
-/* What a queued packet is charged, and the least bound of a queue (S8). */
-#define DIVERT_CHARGE(len)	ALIGN(len, 16)
-#define DIVERT_MIN_RCVBUF	(DIVERT_MAX_PACKET + 16 + 1)
 
 /* The connections of packets that were taken, of one network namespace. */
 #define DIVERT_HELD_BITS	8
@@ -52,15 +49,17 @@ struct divert_ports {
 	atomic_t		nobody;		/* S11 */
 	struct sock		*noloop;	/* sends without IP_MULTICAST_LOOP */
 	bool			bridged;	/* bridge.c's hook is there: RTNL */
+	struct ratelimit_state	wrong;		/* M12: bound tags that do not hold, */
+	unsigned long		shut;		/* none is looked at until then (jiffies) */
 	struct divert_held	held;
 };
 
 struct divert_sock {
 	struct inet_sock	inet;		/* first; inet_sport: the port */
 	struct hlist_node	node;
-	unsigned int		charge;		/* these three: under the lock of */
-	unsigned int		bytes;		/* sk_receive_queue */
-	bool			closed;
+	unsigned int		bytes;		/* these two, and the account of memory: */
+	bool			closed;		/* under the lock of sk_receive_queue */
+	bool			admin;		/* M12: might, when it was made */
 	u8			keep;		/* M8, and these two under the */
 	u32			read;		/* lock of kept */
 	struct sk_buff_head	kept;
@@ -78,10 +77,13 @@ static inline struct divert_sock *divert_sk(const struct sock *sk)
 struct divert_tag {
 	u32	rule;			/* T3: place of the rule, 24 bits */
 	u32	ifindex;		/* 24 bits */
+	u32	check;			/* given, of one that is bound */
+	bool	known;			/* ... that is certainly ours (M8) */
 	u8	what;
 #define DIVERT_TAG_HOOK		0x03
 #define DIVERT_TAG_TYPE		0x1c	/* Input: skb->pkt_type */
 #define DIVERT_TAG_TYPE_SHIFT	2
+#define DIVERT_TAG_BOUND	0x20	/* Input: holds for its source and destination (M12) */
 #define DIVERT_TAG_FORWARDED	0x20	/* Output: forwarded, not local */
 #define DIVERT_TAG_ROUTED	0x40	/* Input: came with a route */
 #define DIVERT_TAG_NOLOOP	0x40	/* Output: IP_MULTICAST_LOOP off */
@@ -122,10 +124,14 @@ extern struct proto divert_prot;
 
 /* proto.c */
 struct divert_ports *divert_ports(const struct net *net);
+void divert_guard_again(void);
 
 /* tag.c */
-void divert_tag_write(struct sockaddr_in *sin, const struct divert_tag *tag);
+void divert_tag_write(struct sockaddr_in *sin, const struct divert_tag *tag,
+		      const struct iphdr *iph);
 bool divert_tag_read(const struct sockaddr_in *sin, struct divert_tag *tag);
+bool divert_tag_is_bound(const struct divert_tag *tag);
+bool divert_tag_holds(const struct divert_tag *tag, __be32 addr, const struct iphdr *iph);
 
 /* keep.c */
 void divert_keep(struct sock *sk, struct sk_buff *skb, struct sockaddr_in *sin);
@@ -184,6 +190,10 @@ void divert_held_exit(struct divert_held *all);
 int divert_packet_complete(struct sock *sk, struct sk_buff *skb);
 struct sk_buff *divert_packet(struct sock *sk, struct msghdr *msg, int len, bool sent);
 
+/* right.c */
+int divert_check_right(struct sock *sk, const struct iphdr *iph, __be32 addr,
+		       const struct divert_tag **tag);
+
 /* inject.c */
 int divert_inject(struct sock *sk, struct msghdr *msg, size_t len, __be32 addr,
 		  const struct divert_tag *tag);
@@ -211,11 +221,6 @@ bool divert_mark_take(struct sk_buff *skb, struct divert_mark *mark);
 
 /* header.c */
 int divert_header_init(void);
-void divert_header_exit(void);
-
-/* proc.c */
-int divert_proc_init(struct net *net);
-void divert_proc_exit(struct net *net);
 
 /* inet_sock's flags became bits of one word. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)

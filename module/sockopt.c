@@ -35,23 +35,27 @@ static int append(struct fw_table *table, struct fw_chain *chain,
 		  const union argument *arg)
 {
 	struct fw_rule *rule = fw_make_rule(table, &arg->change.fwc_rule);
+	int err;
 
 	if (IS_ERR(rule))
 		return PTR_ERR(rule);
-	fw_append(chain, rule);
-	return 0;
+	err = fw_append(table, chain, rule);
+	if (err)
+		fw_free_rule(rule);
+	return err;
 }
 
 static int numbered(struct fw_table *table, struct fw_chain *chain,
 		    const union argument *arg,
-		    int (*put)(struct fw_chain *chain, struct fw_rule *rule, u32 number))
+		    int (*put)(struct fw_table *table, struct fw_chain *chain,
+			       struct fw_rule *rule, u32 number))
 {
 	struct fw_rule *rule = fw_make_rule(table, &arg->numbered.fwn_rule);
 	int err;
 
 	if (IS_ERR(rule))
 		return PTR_ERR(rule);
-	err = put(chain, rule, arg->numbered.fwn_rulenum);
+	err = put(table, chain, rule, arg->numbered.fwn_rulenum);
 	if (err)
 		fw_free_rule(rule);
 	return err;
@@ -113,8 +117,8 @@ static int check_error(int verdict)
 		return 0;
 	case FW_REJECT:
 		return -ECONNREFUSED;
-	case FW_RETURN:
-		return -ELOOP;
+	case FW_OVER:
+		return -E2BIG;		/* M12: too many rules */
 	case FW_SKIP:
 		return -ENFILE;		/* the end of a user's chain */
 	case FW_DIVERT:
@@ -228,6 +232,8 @@ static int fw_set(struct sock *sk, int number, sockptr_t from, unsigned int len)
 	union argument arg = { 0 };
 	int err;
 
+	if (!divert_admits(sock_net(sk)))
+		return -ENOPROTOOPT;		/* M12 */
 	if (!ns_capable(sock_net(sk)->user_ns, CAP_NET_ADMIN))
 		return -EACCES;
 	if (len > sizeof(arg) || len < 1)

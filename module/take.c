@@ -65,7 +65,9 @@ static void describe(const struct divert_walk *w,
 	if (w->hook != DIVERT_OUTPUT && state->in)
 		sin->sin_addr.s_addr = primary_address(state->in);
 	tag.ifindex = dev ? dev->ifindex : 0;
-	divert_tag_write(sin, &tag);
+	if (w->hook == DIVERT_INPUT && !divert_sk(w->sk)->admin)
+		tag.what |= DIVERT_TAG_BOUND;
+	divert_tag_write(sin, &tag, ip_hdr(skb));
 }
 
 /* What the stack has put off until a card, or nobody, does it. */
@@ -189,55 +191,73 @@ static struct sk_buff *complete_copy(struct sk_buff *skb,
 	return copy;
 }
 
+/* The account of a socket that takes and reads on several processors is under one lock. */
+static void give_memory_back(struct sock *sk, unsigned int memory, unsigned int bytes)
+{
+	atomic_sub(memory, &sk->sk_rmem_alloc);
+	sk_mem_uncharge(sk, memory);
+	divert_sk(sk)->bytes -= bytes;
+}
+
 /* Undoes the charge when a packet has been read, or its queue is purged. */
 static void uncharge(struct sk_buff *skb)
 {
-	struct divert_sock *ds = divert_sk(skb->sk);
+	spinlock_t *lock = &skb->sk->sk_receive_queue.lock;
 	unsigned long flags;
 
-	spin_lock_irqsave(&skb->sk->sk_receive_queue.lock, flags);
-	ds->charge -= DIVERT_CHARGE(skb->len);
-	ds->bytes -= skb->len;
-	spin_unlock_irqrestore(&skb->sk->sk_receive_queue.lock, flags);
+	spin_lock_irqsave(lock, flags);
+	give_memory_back(skb->sk, skb->truesize, skb->len);
+	spin_unlock_irqrestore(lock, flags);
 }
 
 /* The same for many that were read; bottom halves may be on. */
 void divert_uncharge(struct divert_sock *ds, struct sk_buff_head *taken)
 {
-	spinlock_t *lock = &ds->inet.sk.sk_receive_queue.lock;
-	unsigned int charge = 0, bytes = 0;
+	struct sock *sk = &ds->inet.sk;
+	unsigned int memory = 0, bytes = 0;
 	struct sk_buff *skb;
 
 	skb_queue_walk(taken, skb) {
-		charge += DIVERT_CHARGE(skb->len);
+		memory += skb->truesize;
 		bytes += skb->len;
 		skb->destructor = NULL;
 		skb->sk = NULL;
 	}
-	spin_lock_bh(lock);
-	ds->charge -= charge;
-	ds->bytes -= bytes;
-	spin_unlock_bh(lock);
+	spin_lock_bh(&sk->sk_receive_queue.lock);
+	give_memory_back(sk, memory, bytes);
+	spin_unlock_bh(&sk->sk_receive_queue.lock);
+}
+
+/*
+ * S9: a packet is charged the memory that it takes, to the socket and by that to its
+ * control group. S8: where nothing is queued or kept there is room for one of any size.
+ */
+static bool charge(struct sock *sk, struct sk_buff *skb)
+{
+	unsigned int used = atomic_read(&sk->sk_rmem_alloc);
+	struct divert_sock *ds = divert_sk(sk);
+
+	if (ds->closed ||
+	    (ds->bytes && used + skb->truesize > (unsigned int)READ_ONCE(sk->sk_rcvbuf)) ||
+	    !sk_rmem_schedule(sk, skb, skb->truesize))
+		return false;
+	sk_mem_charge(sk, skb->truesize);
+	atomic_add(skb->truesize, &sk->sk_rmem_alloc);
+	ds->bytes += skb->len;
+	skb->sk = sk;
+	skb->destructor = uncharge;
+	return true;
 }
 
 static bool enqueue(struct sock *sk, struct sk_buff *copy)
 {
-	struct divert_sock *ds = divert_sk(sk);
-	unsigned int bound = max_t(unsigned int, READ_ONCE(sk->sk_rcvbuf),
-				   DIVERT_MIN_RCVBUF);
-	unsigned int charge = DIVERT_CHARGE(copy->len);
 	unsigned long flags;
 	bool fits;
 
 	spin_lock_irqsave(&sk->sk_receive_queue.lock, flags);
-	fits = !ds->closed && ds->charge + charge < bound;
-	if (fits) {
-		ds->charge += charge;
-		ds->bytes += copy->len;
-		copy->sk = sk;
-		copy->destructor = uncharge;
+	fits = charge(sk, copy);
+	if (fits)
 		__skb_queue_tail(&sk->sk_receive_queue, copy);
-	}
 	spin_unlock_irqrestore(&sk->sk_receive_queue.lock, flags);
 	return fits;
 }

@@ -105,8 +105,34 @@ static void pass_on(struct sk_buff *skb, const struct nf_hook_state *state)
 }
 
 /*
+ * The packets that a large segment stands for, or an error. No feature is a card's
+ * here, so there is always a list of them; but what comes from a program or another
+ * machine (SKB_GSO_DODGY) has its sums in whatever state, of which the kernel warns.
+ */
+static struct sk_buff *segments_of(struct sk_buff *skb, const struct nf_hook_state *state)
+{
+	struct sk_buff *segs;
+	int err;
+
+	/* Its sums are written before it is cut. */
+	err = skb_cow_head(skb, 0);
+	if (err)
+		return ERR_PTR(err);
+	if (skb->ip_summed != CHECKSUM_PARTIAL)
+		skb->ip_summed = CHECKSUM_UNNECESSARY;
+	segs = __skb_gso_segment(skb, 0, state->hook != NF_INET_LOCAL_OUT);
+	return segs ?: ERR_PTR(-EINVAL);
+}
+
+/*
  * A segment larger than the MTU, made by the stack for a card or from what a
  * card received: each of its packets meets the chains for itself (S7).
+ *
+ * Most kinds are copied into packets of their own, and the segment is left. A list of
+ * packets (SKB_GSO_FRAGLIST) is taken apart: its first packet is the segment itself,
+ * with a reference more, which is given up before anybody writes to the packet. It
+ * is gone then like the others, and nobody is told if one of them is dropped: lists are
+ * made of what was received, and have no sender here.
  */
 unsigned int divert_split(struct sk_buff *skb, const struct nf_hook_state *state,
 			  unsigned int (*walk)(struct sk_buff *skb,
@@ -114,12 +140,14 @@ unsigned int divert_split(struct sk_buff *skb, const struct nf_hook_state *state
 {
 	struct sk_buff *segs, *seg, *next;
 	unsigned int verdict = NF_STOLEN;
+	bool apart;
 
-	segs = __skb_gso_segment(skb, 0, state->hook != NF_INET_LOCAL_OUT);
+	segs = segments_of(skb, state);
 	if (IS_ERR(segs))
-		return NF_DROP;
-	if (!segs)
-		return walk(skb, state);
+		return NF_DROP_ERR(PTR_ERR(segs));
+	apart = segs == skb;
+	if (apart)
+		consume_skb(skb);
 	skb_list_walk_safe(segs, seg, next) {
 		skb_mark_not_on_list(seg);
 		switch (walk(seg, state)) {
@@ -128,11 +156,12 @@ unsigned int divert_split(struct sk_buff *skb, const struct nf_hook_state *state
 			break;
 		case NF_DROP:
 			kfree_skb(seg);
-			verdict = NF_DROP;
+			if (!apart)
+				verdict = NF_DROP;
 			break;
 		}
 	}
-	if (verdict == NF_STOLEN)
+	if (verdict == NF_STOLEN && !apart)
 		consume_skb(skb);
 	return verdict;
 }

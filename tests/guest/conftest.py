@@ -121,12 +121,12 @@ def calls(shell: Shell) -> Calls:
 
 
 @pytest.fixture
-def namespaces(guest: Bench, shell: Shell) -> Iterator[Callable[[], Namespace]]:
-    """Makes network namespaces, each with a program in it: namespaces()."""
+def namespaces(guest: Bench, shell: Shell) -> Iterator[Callable[..., Namespace]]:
+    """Makes network namespaces, each with a program in it: namespaces(), namespaces(user=True)."""
     made: list[Namespace] = []
 
-    def make() -> Namespace:
-        made.append(Namespace(guest, shell, guest.agent))
+    def make(*, user: bool = False) -> Namespace:
+        made.append(Namespace(guest, shell, guest.agent, user=user))
         return made[-1]
 
     yield make

@@ -12,12 +12,13 @@ from tests.guest.chains import Chains
 from tests.guest.programs import Calls
 from tests.guest.traffic import NEAR, NUMBERS, OTHER, checksum
 
-# A queue that has one packet of this size has no room for any other (docs/kernel.md, Memory).
+# The smallest queue that has one packet of this size has no room for any other.
 LARGEST = 65535
-# SO_RCVBUF's bound on a divert socket, and what a packet of 28 bytes is charged (docs/kernel.md,
-# Memory). A packet is queued while the sum stays below the bound.
+SMALL = 28
+# On the reference: SO_RCVBUF's bound on a divert socket, and what a packet of 28 bytes is charged
+# (docs/kernel.md, Memory). A packet is queued while the sum stays below the bound.
 BOUND, CHARGE = 65552, 32
-SMALL, FITS = 28, (BOUND - 1) // CHARGE
+MEMINFO, MEMINFO_BYTES = 55, 36  # SO_MEMINFO: numbers, of which these are the first two
 # No packet of Traffic's is of this protocol, which only fillers and single packets here are.
 FILLER = 77
 FILLER_PORT = 40000
@@ -27,6 +28,18 @@ def bound(calls: Calls, name: str, port: int) -> None:
     """Open a divert socket by this name, and bind it."""
     calls.ok("socket", name, "inet", "raw", "divert")
     calls.ok("bind", name, f"in:0.0.0.0:{port}")
+
+
+def smallest(calls: Calls, name: str) -> None:
+    """Give a socket the smallest queue that it can have: room for one packet of any size."""
+    calls.ok("setsockopt", name, "socket", "rcvbuf", "int:1")
+
+
+def account(calls: Calls, name: str) -> tuple[int, int]:
+    """What a socket's queue takes of the kernel's memory, and what it may (a kernel of today)."""
+    row = calls.ok("getsockopt", name, "socket", MEMINFO, MEMINFO_BYTES)
+    used, most = struct.unpack_from("=II", bytes.fromhex(row["hex"]))
+    return used, most
 
 
 def ipv4(protocol: int = OTHER, body: bytes = b"", **fields: Any) -> bytes:
@@ -66,6 +79,20 @@ class Filler:
         row = self._calls("repeat", times, "sendto", "filler", packets, inbound)
         assert row["succeeded"] == times, row
         return (pattern * (length // len(pattern) + 1))[:length]
+
+    def fits(self, name: str, charged: str) -> int:
+        """For how many SMALL packets the queue of a socket has room, which has to be empty.
+
+        `charged` is what the queue is charged (harness/data/differences.toml): of the packets'
+        memory one is asked for, which is then read.
+        """
+        if charged == "lengths":
+            return (BOUND - 1) // CHARGE
+        self.send(SMALL)
+        one, most = account(self._calls, name)
+        assert SMALL + 256 < one < 2048
+        self._calls.ok("recv", name, 1)
+        return most // one
 
 
 def _header(length: int) -> bytes:

@@ -62,10 +62,15 @@ class Inside(Agent):
 
 
 class Namespace:
-    """A network namespace, which lasts as long as the program `calls` in it."""
+    """A network namespace, which lasts as long as the program `calls` in it.
 
-    def __init__(self, machine: Machine, shell: Shell, address: AgentAddress) -> None:
-        self.calls = Calls(shell, "netns new calls")
+    With `user` it is of a user namespace of its own, whose root the program is.
+    """
+
+    def __init__(
+        self, machine: Machine, shell: Shell, address: AgentAddress, *, user: bool = False
+    ) -> None:
+        self.calls = Calls(shell, f"netns {'user' if user else 'new'} calls")
         self.shell = Inside(machine, address, self.calls.pid)
         self.chains = Chains(self.shell)
         self.links = Links(self.calls)

@@ -17,7 +17,7 @@ from tests.guest.chains import Chains
 from tests.guest.divert import DivertSocket, Taken, built, left
 from tests.guest.kept import ACCEPT, DROP, EMPTY, KEEP, LEVEL, READ, TOLD, VERDICT, Keeper, number
 from tests.guest.programs import Calls, Counters, ProcDivert
-from tests.guest.sockets import BOUND, CHARGE, FITS, LARGEST, SMALL, Filler
+from tests.guest.sockets import LARGEST, SMALL, Filler
 from tests.guest.streams import BYTES, stream
 from tests.guest.traffic import FAR, NEAR, PLACES, PROTOCOLS, Place, Traffic, header_is_right, hop
 
@@ -195,41 +195,47 @@ def test_what_nothing_is_said_of_goes_on_at_the_next_read(
 
 
 @statement("M8/charged", "M8/dropped")
-def test_what_is_kept_fills_the_queue(calls: Calls, chains: Chains, proc_divert: Proc) -> None:
+def test_what_is_kept_fills_the_queue(
+    calls: Calls, chains: Chains, proc_divert: Proc, expected: Callable[[str], str]
+) -> None:
     filler = Filler(calls, chains, PORT)
     keeper = Keeper(calls, PORT)
-    filler.send(SMALL, FITS)
+    fits = filler.fits(keeper.name, expected("queue-is-charged"))
+    first = proc_divert().ports[PORT].delivered
+    filler.send(SMALL, fits)
     taken = [keeper.take() for _ in range(3)]
     filler.send(SMALL, 5)
-    assert proc_divert().ports[PORT] == Counters(FITS * SMALL, FITS, 5, 0)
+    assert proc_divert().ports[PORT] == Counters(fits * SMALL, first + fits, 5, 0)
     keeper.settle(DROP, number(taken[0]), number(taken[1]))
     filler.send(SMALL, 5)
-    assert proc_divert().ports[PORT] == Counters(FITS * SMALL, FITS + 2, 8, 0)
+    assert proc_divert().ports[PORT] == Counters(fits * SMALL, first + fits + 2, 8, 0)
     # Without the option what is kept is gone, and what is read as before.
     keeper.keep(0)
     filler.send(SMALL, 5)
-    assert proc_divert().ports[PORT] == Counters(FITS * SMALL, FITS + 3, 12, 0)
+    assert proc_divert().ports[PORT] == Counters(fits * SMALL, first + fits + 3, 12, 0)
     assert keeper.not_kept(taken[2]) == "ENOENT"
     keeper.take()
     filler.send(SMALL, 5)
-    assert proc_divert().ports[PORT] == Counters(FITS * SMALL, FITS + 4, 16, 0)
-    assert FITS * CHARGE < BOUND
+    assert proc_divert().ports[PORT] == Counters(fits * SMALL, first + fits + 4, 16, 0)
 
 
 @statement("M8/dropped")
-def test_close_frees_what_is_kept(shell: Shell, calls: Calls, chains: Chains) -> None:
+def test_close_frees_what_is_kept(
+    shell: Shell, calls: Calls, chains: Chains, expected: Callable[[str], str]
+) -> None:
     filler = Filler(calls, chains, PORT)
     before = memory.in_use(shell)
     for _ in range(3):
         keeper = Keeper(calls, PORT)
+        fits = filler.fits(keeper.name, expected("queue-is-charged"))
         for verdict in (DROP, None):
-            filler.send(SMALL, FITS)
-            row = calls("repeat", FITS, "recvfrom", keeper.name, LARGEST, "dontwait")
-            assert row["succeeded"] == FITS
+            filler.send(SMALL, fits)
+            row = calls("repeat", fits, "recvfrom", keeper.name, LARGEST, "dontwait")
+            assert row["succeeded"] == fits
             if verdict is not None:
-                keeper.settle(verdict, 0, FITS - 1)
+                keeper.settle(verdict, 0, fits - 1)
         full = memory.in_use(shell)
-        assert abs(full.buffers - before.buffers - FITS) <= before.slack[memory.BUFFERS]
+        assert abs(full.buffers - before.buffers - fits) <= before.slack[memory.BUFFERS]
         keeper.close()
     assert memory.lost(before, memory.in_use(shell)) == {}
 

@@ -16,13 +16,20 @@ from tests.guest.chains import Chains
 from tests.guest.divert import DivertSocket, built, left
 from tests.guest.programs import Calls
 from tests.guest.stack import MODULE, X_TABLES, Namespace, is_loaded, load, unload
-from tests.guest.traffic import FAR, NEAR, UDP_PORT, hop
+from tests.guest.traffic import FAR, NEAR, OTHER, UDP_PORT, hop
 
 statement = pytest.mark.statement
 
 PORT = 1234
+FIREWALL = 3  # NETLINK_FIREWALL
 # What the module makes: its files, and its options.
-FILES = ("net/divert", "net/ip_fwchains", "net/ip_fwnames", "sys/net/ipv4/divert")
+FILES = (
+    "net/divert",
+    "net/divert_stat",
+    "net/ip_fwchains",
+    "net/ip_fwnames",
+    "sys/net/ipv4/divert",
+)
 
 
 def present(shell: Shell) -> list[str]:
@@ -141,3 +148,58 @@ def test_ip_tables_is_not_loaded_beside_it(
     assert shell.run(f"insmod /lib/modules/{X_TABLES[-1]}.ko", seconds=30).status == 1
     assert not is_loaded(shell, X_TABLES[-1])
     assert_diverts(1, guest, calls, chains, near, far)
+
+
+@statement("M6/others")
+def test_sockets_of_others_do_not_hold_it(
+    guest: Machine, shell: Shell, calls: Calls, chains: Chains, near: Wire, far: Wire
+) -> None:
+    """Any raw socket, and any of the firewall's netlink, in any network namespace; they go on."""
+    for protocol in (1, 253, 255):
+        calls.ok("socket", f"raw-{protocol}", "inet", "raw", protocol)
+    calls.ok("socket", "copies", "netlink", "raw", FIREWALL)
+    calls.ok("bind", "copies", "nl:0:1")
+    unload(shell)
+    assert_gone(shell, calls)
+    packet = built(IP(src=FAR.guest_ip, dst=FAR.host_ip, id=1, ttl=9) / UDP(dport=UDP_PORT))
+    calls.ok("sendto", "raw-255", f"hex:{packet.hex()}", f"in:{FAR.host_ip}:0")
+    assert left(guest, far) == [packet]
+    assert calls.error("recv", "copies", 100, "dontwait") == "EAGAIN"
+    load(shell, MODULE)
+    assert_diverts(2, guest, calls, chains, near, far)
+    calls.ok("socket", "later", "netlink", "raw", FIREWALL)
+    calls.ok("bind", "later", "nl:0:1")
+    chains.append("forward -p UDP -o")
+    near.send(IP(forwarded(3)))
+    assert left(guest, far) == [hop(forwarded(3))]
+    assert calls.ok("recv", "later", 2000, "dontwait")["result"] > len(packet)
+    for name in ("raw-1", "raw-253", "raw-255", "copies", "later"):
+        calls.ok("close", name)
+    chains.flush()
+    unload(shell)
+    assert_gone(shell, calls)
+
+
+@statement("M6/large")
+def test_raw_sockets_hold_it_where_always_defragment_is_on(
+    guest: Machine, shell: Shell, calls: Calls, far: Wire
+) -> None:
+    """Only those that were made meanwhile may send large packets; no protocol is still refused."""
+    option = "/proc/sys/net/ipv4/divert/defrag"
+    header = IP(src=FAR.guest_ip, dst=FAR.host_ip, id=1, ttl=9, proto=OTHER)
+    large = f"hex:{built(header / bytes(1600)).hex()}"
+    to = f"in:{FAR.host_ip}:0"
+    for value, name in ((0, "before"), (1, "meanwhile"), (0, "after")):
+        shell.check(f"echo {value} >{option}")
+        assert calls.error("socket", "none", "inet", "raw", 0) == "EPROTONOSUPPORT"
+        calls.ok("socket", name, "inet", "raw", 255)
+        if value:
+            calls.ok("sendto", name, large, to)
+            assert len(left(guest, far)) == 2
+            assert shell.run(f"rmmod {MODULE}").status == 1
+        assert calls.error("sendto", "before", large, to) == "EMSGSIZE"
+    for name in ("before", "meanwhile", "after"):
+        assert calls.error("sendto", name, large, to) == "EMSGSIZE"
+    calls.ok("close", "meanwhile")
+    unload(shell)
+    assert_gone(shell, calls)

@@ -9,7 +9,7 @@ import pytest
 
 from tests.guest.chains import Chains
 from tests.guest.programs import Calls, Counters, ProcDivert
-from tests.guest.sockets import LARGEST, Filler, bound
+from tests.guest.sockets import LARGEST, Filler, bound, smallest
 from tests.guest.traffic import PLACES, PROTOCOLS, Place, Traffic
 
 statement = pytest.mark.statement
@@ -34,6 +34,7 @@ def test_full_queue_does_not_pass_where_nobody_does(
     """A rule on a port whose queue is full, before and behind one on a port without listener."""
     filler = Filler(calls, chains, PORT)
     bound(calls, "d", PORT)
+    smallest(calls, "d")
     filler.send(LARGEST)
     chains.append(*(place.rule(f"DIVERT {port}") for port in order))
     flows = [traffic.send(place.path, protocol) for protocol in PROTOCOLS]

@@ -14,7 +14,16 @@ from harness.shell import Shell
 from harness.wire import Wire
 from tests.guest.chains import Chains
 from tests.guest.programs import Calls, Counters, ProcDivert
-from tests.guest.sockets import FILLER_PORT, LARGEST, Filler, bound, hexed, ipv4, received
+from tests.guest.sockets import (
+    FILLER_PORT,
+    LARGEST,
+    Filler,
+    bound,
+    hexed,
+    ipv4,
+    received,
+    smallest,
+)
 from tests.guest.traffic import FAR, NEAR, PLACES, Place, Traffic, hop, ip_packets
 
 statement = pytest.mark.statement
@@ -56,6 +65,7 @@ def test_counts_exactly(calls: Calls, chains: Chains, proc_divert: Proc) -> None
     calls.ok("recv", "d", 65535)
     assert proc_divert().ports[PORT] == Counters(177, 4, 0, 0)
     calls.drain("d")
+    smallest(calls, "d")
     filler.send(LARGEST, 3)
     filler.send(20)
     assert proc_divert().ports[PORT] == Counters(LARGEST, 5, 3, 0)

@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 /* Room for a window of bench-wires, 64 frames. A kernel that grants less has no such wires. */
-#define BUFFER	(128 << 10)
+#define BUFFER	(256 << 10)
 
 static unsigned char packets[BATCH_MAX][PACKET_MAX];
 static int fd, keep;

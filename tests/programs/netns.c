@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * netns new|PID COMMAND...: runs a command in a network namespace of its own, or in that of a process.
- * The guest's libraries are older than both calls.
+ * netns new|user|PID COMMAND...: runs a command in a network namespace of its own, in one of a user namespace of its
+ * own, whose root it is, or in that of a process. The guest's libraries are older than these calls.
  */
 #define _GNU_SOURCE
 #include "common.h"
@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#define NEW_USER	0x10000000
 #define NEW_NETWORK	0x40000000
 #ifdef __i386__
 #define UNSHARE		310
@@ -27,6 +28,18 @@ static int failed(const char *what)
 	return 1;
 }
 
+/* Root there is who is root here: without a map a program has no rights in its own namespace. */
+static int map_root(const char *path)
+{
+	static const char map[] = "0 0 1";
+	int fd = open(path, O_WRONLY);
+
+	if (fd < 0 || write(fd, map, sizeof(map) - 1) < 0)
+		return failed(path);
+	close(fd);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	char path[64];
@@ -34,12 +47,17 @@ int main(int argc, char **argv)
 	int fd;
 
 	if (argc < 3) {
-		fprintf(stderr, "usage: netns new|PID COMMAND...\n");
+		fprintf(stderr, "usage: netns new|user|PID COMMAND...\n");
 		return 1;
 	}
 	if (strcmp(argv[1], "new") == 0) {
 		if (syscall(UNSHARE, NEW_NETWORK) < 0)
 			return failed("unshare");
+	} else if (strcmp(argv[1], "user") == 0) {
+		if (syscall(UNSHARE, NEW_USER | NEW_NETWORK) < 0)
+			return failed("unshare");
+		if (map_root("/proc/self/uid_map"))
+			return 1;
 	} else {
 		if (number_read(argv[1], 1, 0x7fffffff, &process) < 0) {
 			fprintf(stderr, "netns: not a process: %s\n", argv[1]);

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * net.ipv4.divert.*: the options of each network namespace, and, in the first one
+ * alone, what only the machine's owner may change.
+ */
+#include <linux/slab.h>
+#include <linux/sysctl.h>
+#include <linux/version.h>
+#include <net/net_namespace.h>
+
+#include "rules.h"
+
+#define PATH	"net/ipv4/divert"
+
+/* Tables have a length since 6.6; before, an empty entry ends them. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 6, 0)
+#define LAST		{ }
+#define register_table(net, table, count)	register_net_sysctl(net, PATH, table)
+#else
+#define LAST
+#define register_table(net, table, count)	register_net_sysctl_sz(net, PATH, table, count)
+#endif
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 11, 0)
+typedef struct ctl_table divert_ctl_table;
+#else
+typedef const struct ctl_table divert_ctl_table;
+#endif
+
+/* M12: rules that a packet is compared with in one walk. */
+static unsigned int walk_budget __read_mostly = 32768;
+static unsigned int least_budget = 16;
+static unsigned int most_budget = 1 << 20;
+
+unsigned int fw_walk_budget(void)
+{
+	return READ_ONCE(walk_budget);
+}
+
+/* M12: off, other users' network namespaces have none of this. */
+u8 divert_userns __read_mostly;
+
+static int set_userns(divert_ctl_table *table, int write, void *buffer, size_t *lenp,
+		      loff_t *ppos)
+{
+	int err = proc_dou8vec_minmax(table, write, buffer, lenp, ppos);
+
+	return err || !write ? err : divert_files_update();
+}
+
+#define OF_MACHINE	3
+
+static struct ctl_table of_machine[] = {
+	{
+		.procname	= "userns",
+		.data		= &divert_userns,
+		.maxlen		= sizeof(divert_userns),
+		.mode		= 0644,
+		.proc_handler	= set_userns,
+		.extra1		= SYSCTL_ZERO,
+		.extra2		= SYSCTL_ONE,
+	},
+	{
+		.procname	= "walk_budget",
+		.data		= &walk_budget,
+		.maxlen		= sizeof(walk_budget),
+		.mode		= 0644,
+		.proc_handler	= proc_douintvec_minmax,
+		.extra1		= &least_budget,
+		.extra2		= &most_budget,
+	},
+	{
+		.procname	= "mem",
+		.data		= divert_mem,
+		.maxlen		= sizeof(divert_mem),
+		.mode		= 0644,
+		.proc_handler	= proc_doulongvec_minmax,
+	},
+	LAST
+};
+
+static struct ctl_table_header *machine;
+
+static int set_defrag(divert_ctl_table *table, int write, void *buffer, size_t *lenp,
+		      loff_t *ppos)
+{
+	struct divert_net *dn = container_of((u8 *)table->data, struct divert_net, defrag);
+	int err = proc_dou8vec_minmax(table, write, buffer, lenp, ppos);
+
+	if (!err && write)
+		divert_header_update(&dn->defrag, &dn->large);
+	return err;
+}
+
+#define SWITCH(field, handler)						\
+	{								\
+		.procname	= #field,				\
+		.data		= (void *)offsetof(struct divert_net, field), \
+		.maxlen		= sizeof(u8),				\
+		.mode		= 0644,					\
+		.proc_handler	= handler,				\
+		.extra1		= SYSCTL_ZERO,				\
+		.extra2		= SYSCTL_ONE,				\
+	}
+
+#define OF_NAMESPACE	2
+
+/* The data of a switch is its place in struct divert_net, until it is copied. */
+static const struct ctl_table of_namespace[] = {
+	SWITCH(passthrough, proc_dou8vec_minmax),
+	SWITCH(defrag, set_defrag),
+	LAST
+};
+
+int divert_sysctl_net_init(struct net *net, struct divert_net *dn)
+{
+	struct ctl_table *table = kmemdup(of_namespace, sizeof(of_namespace), GFP_KERNEL);
+	int i;
+
+	if (!table)
+		return -ENOMEM;
+	for (i = 0; i < OF_NAMESPACE; i++)
+		table[i].data = (u8 *)dn + (size_t)table[i].data;
+	dn->sysctl = register_table(net, table, OF_NAMESPACE);
+	if (dn->sysctl)
+		return 0;
+	kfree(table);
+	return -ENOMEM;
+}
+
+void divert_sysctl_net_exit(struct divert_net *dn)
+{
+	const struct ctl_table *table = dn->sysctl->ctl_table_arg;
+
+	unregister_net_sysctl_table(dn->sysctl);
+	kfree(table);
+}
+
+int __init divert_sysctl_init(void)
+{
+	machine = register_table(&init_net, of_machine, OF_MACHINE);
+	return machine ? 0 : -ENOMEM;
+}
+
+void divert_sysctl_exit(void)
+{
+	unregister_net_sysctl_table(machine);
+}
