@@ -25,7 +25,8 @@ USAGE = 4
 # After SIGINT a session has its guest to stop and its events to write.
 ORDERLY_SECONDS = 15.0
 # A job in the background has SIGINT ignored, and so would its session until its plugin is loaded.
-_INTERRUPTIBLE = ("env", "--default-signal=INT")
+# The shell between, since env takes a path with = in it, as that of Python may be, for a variable.
+_INTERRUPTIBLE = ("env", "--default-signal=INT", "sh", "-c", 'exec "$0" "$@"')
 COLLECT_SECONDS = 60.0
 
 

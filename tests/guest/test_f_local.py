@@ -26,7 +26,7 @@ from tests.guest.datagrams import (
 )
 from tests.guest.divert import left
 from tests.guest.programs import Calls, ProcDivert
-from tests.guest.sockets import transport_is_right
+from tests.guest.sockets import smallest, transport_is_right
 from tests.guest.traffic import NEAR, OTHER, PLACES, header_is_right
 
 statement = pytest.mark.statement
@@ -201,6 +201,7 @@ def test_sender_into_a_full_queue_sees_success(
     proc_divert: Callable[[], ProcDivert],
 ) -> None:
     socket = divert(PORT)
+    smallest(calls, socket.name)
     chains.append(OUTPUT.rule(f"DIVERT {PORT}"))
     udp(calls, LARGEST)
     calls.ok("sendto", "u", f"fill:3972:{PATTERN.hex()}", f"in:{NEAR.host_ip}:4000")

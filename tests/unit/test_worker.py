@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness import check_steps, paths, worker
+from tests.unit import toysuite
 
 
 @pytest.mark.parametrize("where", ["a=b", "x[1]", "$HOME", 'it\'s "it" ~ %h'])
@@ -25,3 +26,17 @@ def test_tests_are_collected_whatever_the_path(
     assert worker.collect(suite) == {"test_toy.py::test_toy": ("S1/opens",)}
     for step in check_steps.steps(root / "build" / "check"):
         assert not [word for word in step.argv[1:] if where in word]
+
+
+def test_session_starts_whatever_the_path_of_its_python(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The harness's own is in the checkout, and env(1) takes a path with = in it for a variable."""
+    python = tmp_path / "a=b" / "python"
+    python.parent.mkdir()
+    python.write_text('#!/bin/sh\necho "$@"\n')
+    python.chmod(0o755)
+    monkeypatch.setattr("sys.executable", str(python))
+    session = worker.Worker(toysuite.spec(tmp_path / "run"), tmp_path, "")
+    assert session.end() == 0
+    assert session.log.read_text().startswith("-m pytest ")
