@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
+import itertools
+import socket
+
 import pytest
-from scapy.layers.inet import IP
+from scapy.layers.inet import ICMP, IP, IPOption, fragment
 
 from harness.machine import Machine
 from harness.shell import Shell
 from harness.wire import Wire
 from tests.guest.chains import Chains
 from tests.guest.conftest import Divert
-from tests.guest.datagrams import PATTERN, glue, open_receiver, pattern, udp
+from tests.guest.datagrams import PATTERN, body, glue, open_receiver, pattern, udp
 from tests.guest.divert import left
 from tests.guest.programs import Calls
 from tests.guest.traffic import NEAR, PLACES, header_is_right
@@ -54,6 +57,63 @@ def test_header_is_that_of_the_socket(
         assert each[24:32] in (b"\1" * 7 + b"\0", b"\1" * 8)
     payload = b"".join(each[32:] for each in (first, *rest))
     assert payload[8:] == pattern(3972)
+
+
+def options_of(routes: int) -> str:
+    """A router alert, which every fragment has, and room to record so many routes, as hex."""
+    return f"9404000007{3 + 4 * routes:02x}04{'00' * (4 * routes + 1)}"
+
+
+# None of them is out of the ordinary. 2.2.12's ip_options_fragment() begins at the header, where
+# the type of service is what it takes for an option's length.
+TOSES = (0, 2, 4, 8, 16, 24)
+ROUTES = (0, 1, 3, 5, 8)
+
+
+@statement("F4/options")
+def test_large_datagrams_with_options_arrive(shell: Shell, calls: Calls) -> None:
+    """With every type of service, over the loopback."""
+    open_receiver(shell, calls)
+    lost = []
+    for tos, routes in itertools.product(TOSES, ROUTES):
+        calls.ok("socket", "u", "inet", "dgram", 17)
+        calls.ok("setsockopt", "u", "ip", "tos", f"int:{tos}")
+        calls.ok("setsockopt", "u", "ip", "options", f"hex:{options_of(routes)}")
+        calls.ok("sendto", "u", f"fill:9000:{PATTERN.hex()}", "in:127.0.0.1:4000")
+        if calls.drain("receiver") != [pattern(9000)]:
+            lost.append((tos, routes))
+    assert lost == []
+
+
+@statement("F4/options")
+@pytest.mark.parametrize("tos", TOSES)
+def test_fragments_have_the_options_that_stock_gives_them(
+    tos: int, guest: Machine, near: Wire, calls: Calls
+) -> None:
+    options = ("ip", "options", f"hex:{options_of(2)}")
+    udp(calls, 4000, ("ip", "tos", f"int:{tos}"), options)
+    first, *rest = left(guest, near)
+    ours = b"\7\x0b\x08" + socket.inet_aton(NEAR.guest_ip)
+    assert first[20:36] == b"\x94\4\0\0" + ours + bytes(5)
+    for each in rest:
+        assert each[20:36] == b"\x94\4\0\0" + b"\1" * 11 + b"\0"
+    for each in (first, *rest):
+        assert header_is_right(each)
+        assert (each[0], each[1], each[9]) == (0x49, tos, 17)
+    assert b"".join(each[36:] for each in (first, *rest))[8:] == pattern(3972)
+
+
+@statement("F4/options")
+def test_echo_reply_with_options_arrives(guest: Machine, near: Wire) -> None:
+    """A large echo request that records its route, with the type of service 8."""
+    options = IPOption(bytes.fromhex(options_of(3)[8:]))
+    header = IP(src=NEAR.host_ip, dst=NEAR.guest_ip, tos=8, id=7, options=options)
+    for each in fragment(header / ICMP(type=8, id=9, seq=1) / body(3000), 1400):
+        near.send(each)
+    replies = left(guest, near)
+    assert [each[0] for each in replies] == [0x49] * len(replies)
+    assert all(header_is_right(each) for each in replies)
+    assert b"".join(each[36:] for each in replies)[8:] == body(3000)
 
 
 @statement("F4/header", "F4/local-udp")

@@ -33,6 +33,30 @@ PORT = 1234
 DIVERT = 254
 
 
+@statement("S11/filter")
+def test_what_a_socket_filter_refuses_is_not_dropped_for_a_full_queue(
+    guest: Machine, calls: Calls, near: Wire, chains: Chains, proc_divert: Proc
+) -> None:
+    """It is gone all the same, and its sender sees success."""
+    filler = Filler(calls, chains, PORT)
+    bound(calls, "d", PORT)
+    calls.ok("setsockopt", "d", "socket", "attach_filter", "filter:0")
+    filler.send(LARGEST)
+    chains.append(f"output -i {NEAR.interface} -j DIVERT {PORT}")
+    calls.ok("send", "filler", hexed(ipv4(src=NEAR.guest_ip, dst=NEAR.host_ip)))
+    guest.barrier()
+    assert ip_packets(near.captured()) == []
+    assert calls.drain("d") == []
+    assert proc_divert() == ProcDivert(
+        {PORT: Counters(0, 0, 0, 0), FILLER_PORT: Counters(0, 0, 0, 2)}, 0
+    )
+    # What it lets through is delivered; without room for it, that is what is counted.
+    calls.ok("setsockopt", "d", "socket", "attach_filter", "filter:65535")
+    smallest(calls, "d")
+    filler.send(LARGEST, 2)
+    assert proc_divert().ports[PORT] == Counters(LARGEST, 1, 1, 0)
+
+
 @statement("S11/bound")
 def test_lists_the_bound_sockets_and_no_others(calls: Calls, proc_divert: Proc) -> None:
     assert proc_divert() == ProcDivert({}, 0)

@@ -18,7 +18,8 @@ static const struct constant levels[] = {
 static const struct constant socket_options[] = {
 	{ "reuseaddr", 2 }, { "type", 3 }, { "error", 4 }, { "dontroute", 5 }, { "broadcast", 6 },
 	{ "sndbuf", 7 }, { "rcvbuf", 8 }, { "keepalive", 9 }, { "no_check", 11 },
-	{ "priority", 12 }, { "linger", 13 }, { "bindtodevice", 25 }, { NULL, 0 },
+	{ "priority", 12 }, { "linger", 13 }, { "bindtodevice", 25 },
+	{ "attach_filter", 26 }, { "detach_filter", 27 }, { NULL, 0 },
 };
 
 static const struct constant ip_options[] = {

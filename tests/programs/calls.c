@@ -218,7 +218,7 @@ static void help(void)
 	       "ADDRESS: none null:LENGTH last hex:BYTES in:A.B.C.D:PORT[:ZERO] pkt:INTERFACE[:PROTO]\n"
 	       "         ll:INDEX:PROTO nl:PID:GROUPS\n"
 	       "BYTES: null:LENGTH last hex:BYTES text:TEXT zero:COUNT fill:COUNT:HEX int:NUMBER\n"
-	       "       byte:NUMBER ip:A.B.C.D mreq:GROUP:ADDRESS\n");
+	       "       byte:NUMBER ip:A.B.C.D mreq:GROUP:ADDRESS filter:LENGTH\n");
 }
 
 int main(int argc, char **argv)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "values.h"
 
+#include <linux/filter.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -178,6 +179,20 @@ static int filled(char **fields, int count, struct bytes *bytes)
 	return 0;
 }
 
+/* A socket filter that lets `length` bytes of each packet through; with 0 it refuses all. */
+static void filter(unsigned long length, struct bytes *bytes)
+{
+	struct sock_filter only = { BPF_RET | BPF_K, 0, 0, (__u32)length };
+	struct sock_fprog program;
+
+	memset(&program, 0, sizeof(program));
+	program.len = 1;
+	program.filter = (struct sock_filter *)(bytes->bytes + sizeof(program));
+	memcpy(program.filter, &only, sizeof(only));
+	memcpy(bytes->bytes, &program, sizeof(program));
+	bytes->length = sizeof(program);
+}
+
 static int short_value(char **fields, int count, struct bytes *bytes)
 {
 	struct in_addr address[2];
@@ -207,6 +222,10 @@ static int short_value(char **fields, int count, struct bytes *bytes)
 	if (strcmp(fields[0], "int") == 0) {
 		memcpy(bytes->bytes, &number, sizeof(number));
 		bytes->length = sizeof(number);
+		return 0;
+	}
+	if (strcmp(fields[0], "filter") == 0) {
+		filter((unsigned long)number, bytes);
 		return 0;
 	}
 	if (strcmp(fields[0], "byte") == 0) {

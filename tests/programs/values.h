@@ -37,7 +37,7 @@ int value_address(const char *word, struct address *address, const struct addres
 
 /*
  * null:LENGTH | last | hex:BYTES | text:TEXT | zero:COUNT | fill:COUNT:HEX | int:NUMBER | byte:NUMBER |
- * ip:A.B.C.D | mreq:GROUP:ADDRESS. Writes into `room` (VALUE_MAX bytes). Returns 0, or -1.
+ * ip:A.B.C.D | mreq:GROUP:ADDRESS | filter:LENGTH (a socket filter). Writes into `room` (VALUE_MAX bytes). Returns 0, or -1.
  */
 int value_bytes(const char *word, struct bytes *bytes, unsigned char *room, const struct bytes *last);
 

@@ -343,6 +343,7 @@ int divert_verdict(struct divert_walk *w, int verdict, struct iphdr *ip,
 	struct sk_buff *copy;
 	struct sock *sk = w->sk;
 	int len = ntohs(ip->tot_len);
+	int err;
 
 	if (verdict != FW_DIVERT || !skb)
 		return verdict;
@@ -362,9 +363,12 @@ int divert_verdict(struct divert_walk *w, int verdict, struct iphdr *ip,
 
 	if (sk->rcvbuf < DIVERT_MIN_RCVBUF)
 		sk->rcvbuf = DIVERT_MIN_RCVBUF;
-	if (sock_queue_rcv_skb(sk, copy) < 0) {
+	err = sock_queue_rcv_skb(sk, copy);
+	if (err) {
 		kfree_skb(copy);
-		goto full;
+		if (err == -ENOMEM)
+			goto full;
+		return FW_QUEUE;		/* The socket's filter */
 	}
 	atomic_inc(&DIVERT_SK(sk)->delivered);
 	return FW_QUEUE;
