@@ -68,10 +68,18 @@ class Kernel:
     cached: bool
 
 
-def build(variant: Variant, *, jobs: int = 0, given: Sequence[str] = ()) -> Kernel:
+def build(
+    variant: Variant,
+    *,
+    jobs: int = 0,
+    given: Sequence[str] = (),
+    changes: Sequence[kernelconfig.Option] = (),
+    flags: Sequence[str] = (),
+) -> Kernel:
     """The kernel `variant`, from the cache or built with `jobs` compilers (0: one a processor).
 
     `given` is the NAME=PATH strings of --source. Says in one line what was built in how long.
+    `changes` are laid over the variant's options, and `flags` are for the compiler.
 
     Raises MissingSourceError without the source, InfrastructureError if a patch does not apply, an
     option does not take effect, or the compiler fails: with its first errors and the whole log;
@@ -81,15 +89,17 @@ def build(variant: Variant, *, jobs: int = 0, given: Sequence[str] = ()) -> Kern
         raise UserError(f"{jobs} jobs cannot be", "give the number of compilers to run at once")
     source = sources.obtain(SOURCE, given)
     series = patches.load_parts(SOURCE, variant.series)
-    options = kernelconfig.compose(variant.fragments)
+    options = kernelconfig.overlaid(kernelconfig.compose(variant.fragments), changes)
     key = fingerprint.of_bytes(
         RECIPE,
         source.content,
         *(part.fingerprint for part in series),
         kernelconfig.dump(options),
         tool_versions(),
+        *flags,
     )
-    recipe = _Recipe(variant, source, series, options, jobs or len(os.sched_getaffinity(0)))
+    jobs = jobs or len(os.sched_getaffinity(0))
+    recipe = _Recipe(variant, source, series, options, jobs, tuple(flags))
     entry = store.obtain("kernel", key, recipe.make, f"kernel {variant.name}")
     if not entry.cached:
         terminal.say(f"kernel {variant.name}: built in {entry.seconds:.1f} s")
@@ -114,6 +124,7 @@ class _Recipe:
     series: tuple[patches.Series, ...]
     options: tuple[kernelconfig.Option, ...]
     jobs: int
+    flags: tuple[str, ...]
 
     def make(self, folder: Path) -> None:
         # In the checkout while the build runs, so that it is still there after one that failed.
@@ -123,7 +134,7 @@ class _Recipe:
         prepare(self.source, self.series, tree, log)
         what = f"kernel {self.variant.name}"
         configure(self.options, tree, log, what=what)
-        compile_image(tree, log, what=what, jobs=self.jobs)
+        compile_image(tree, log, what=what, jobs=self.jobs, flags=self.flags)
         worktree.check_pristine(self.source)
         keep(tree, folder)
         shutil.copyfile(log, folder / "build.log")
@@ -148,13 +159,23 @@ def configure(options: Sequence[kernelconfig.Option], tree: Path, log: Path, *, 
         _run(make_command("dep"), DEP_SECONDS, tree, log)
 
 
-def compile_image(tree: Path, log: Path, *, what: str, jobs: int) -> None:
+def compile_image(
+    tree: Path, log: Path, *, what: str, jobs: int, flags: Sequence[str] = ()
+) -> None:
     """Compile a configured tree as far as it has changed since it was compiled last.
 
     Raises InfrastructureError with the first errors of the compiler or the linker.
     """
+    compile_target("bzImage", tree, log, what=what, jobs=jobs, flags=flags)
+
+
+def compile_target(
+    target: str, tree: Path, log: Path, *, what: str, jobs: int = 1, flags: Sequence[str] = ()
+) -> None:
+    """The same for another target of the tree's Makefile; `flags` are for the compiler."""
     with _explained(what, log):
-        _run(make_command("bzImage", jobs=jobs), BUILD_SECONDS, tree, log)
+        more = [f"KCFLAGS={shlex.join(flags)}"] if flags else []
+        _run(make_command(*more, target, jobs=jobs), BUILD_SECONDS, tree, log)
 
 
 def keep(tree: Path, folder: Path) -> None:

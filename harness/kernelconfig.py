@@ -63,6 +63,12 @@ def compose(fragments: Sequence[str], base: str = BASE) -> tuple[Option, ...]:
     return tuple(options[symbol] for symbol in sorted(options))
 
 
+def overlaid(options: Iterable[Option], changes: Iterable[Option]) -> tuple[Option, ...]:
+    """The options with others in the place of those of the same symbols, sorted by symbol."""
+    laid = {option.symbol: option for option in (*options, *changes)}
+    return tuple(laid[symbol] for symbol in sorted(laid))
+
+
 def _options(text: str, file: str) -> Iterable[Option]:
     for number, line in enumerate(text.splitlines(), 1):
         if match := _SET.fullmatch(line):

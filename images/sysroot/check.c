@@ -119,6 +119,10 @@ ASSERT(icmp_is_28, sizeof(struct icmp) == 28);
 ASSERT(ifreq_is_32, sizeof(struct ifreq) == 32);
 ASSERT(ebadrqc_is_56, EBADRQC == 56);
 
+/* As an enumerator: a program of the time defines it too, to the same value, before or behind. */
+ASSERT(divert_is_254, IPPROTO_DIVERT == 254);
+#define IPPROTO_DIVERT 254
+
 /* Names by which the programs of two traditions know the same bytes; types that BSD leaves around. */
 u_int check_names(struct tcphdr *tcp, struct udphdr *udp, struct icmp *icmp, u_int16_t more)
 {

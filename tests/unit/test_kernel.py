@@ -12,6 +12,7 @@ from harness import (
     bootable,
     compiler,
     kernel,
+    kernelconfig,
     manifest,
     patches,
     paths,
@@ -33,6 +34,7 @@ oldconfig:
 dep:
 \t@test "$(ARCH)" = i386 && test -z "$$KCFLAGS"
 bzImage:
+\t@echo "flags:$(KCFLAGS)"
 \tcc -c -o net/ipv4/core.o net/ipv4/core.c
 \tmkdir -p arch/i386/boot
 \tcat .config net/ipv4/core.c >arch/i386/boot/bzImage
@@ -101,6 +103,17 @@ def test_built_and_kept(given: list[str]) -> None:
     assert (built.folder / "vmlinux").is_file()
     assert "cc -c" in (built.folder / "build.log").read_text()
     assert not (built.folder / "tree").exists()
+
+
+def test_other_options_and_flags_make_another_kernel(given: list[str]) -> None:
+    plain = kernel.build(variants.named("base"), given=given)
+    assert "flags:\n" in (plain.folder / "build.log").read_text()
+    changes = [kernelconfig.Option("CONFIG_NET", "n", "other.toml")]
+    changed = kernel.build(variants.named("base"), given=given, changes=changes)
+    assert kernelconfig.parse(changed.config.read_text())["CONFIG_NET"] == "n"
+    flagged = kernel.build(variants.named("base"), given=given, flags=["-DX", "-DY"])
+    assert "flags:-DX -DY\n" in (flagged.folder / "build.log").read_text()
+    assert len({plain.folder, changed.folder, flagged.folder}) == 3
 
 
 def test_from_the_cache(given: list[str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,9 +6,4 @@
 #include <sys/socket.h>
 #include <netinet/in.h>
 
-/* In the patched kernel's header; a program of the time defined it by itself, to the same value. */
-#ifndef IPPROTO_DIVERT
-#define IPPROTO_DIVERT 254
-#endif
-
 #endif

@@ -541,6 +541,7 @@ struct proto *divert_proto(int protocol)
  *	/proc/net/divert (S11).
  */
 
+#ifdef CONFIG_PROC_FS
 static unsigned int divert_queued_bytes(struct sock *sk)
 {
 	struct sk_buff_head *list = &sk->receive_queue;
@@ -607,8 +608,11 @@ static struct proc_dir_entry proc_net_divert = {
 	0, &proc_net_inode_operations,
 	divert_get_info
 };
+#endif /* CONFIG_PROC_FS */
 
 void __init divert_init(void)
 {
+#ifdef CONFIG_PROC_FS
 	proc_net_register(&proc_net_divert);
+#endif
 }

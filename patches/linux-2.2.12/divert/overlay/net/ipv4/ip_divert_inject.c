@@ -113,6 +113,16 @@ static int divert_packet_type(__u32 daddr)
 	return PACKET_HOST;
 }
 
+/* True if what is sent by this route comes back: here, or to multicast routing. */
+static int divert_loops_back(const struct rtable *rt)
+{
+#ifdef CONFIG_IP_MROUTE
+	if (rt->u.dst.input == ip_mr_input)
+		return 1;
+#endif
+	return rt->rt_flags & RTCF_LOCAL;
+}
+
 /*
  *	Loopback packets, and multicasts looped back to this host, arrive with
  *	the route by which they were sent: looked up as for the wire they would
@@ -129,7 +139,7 @@ static void divert_loop_route(struct sk_buff *skb, struct device *dev)
 
 	if (ip_route_output(&rt, iph->daddr, saddr, RT_TOS(iph->tos), oif))
 		return;
-	if (rt->rt_flags & RTCF_LOCAL || rt->u.dst.input == ip_mr_input)
+	if (divert_loops_back(rt))
 		skb->dst = &rt->u.dst;
 	else
 		ip_rt_put(rt);
@@ -521,10 +531,6 @@ int divert_build_xmit(struct sock *sk,
 	if (opt) {
 		iph->ihl += opt->optlen >> 2;
 		ip_options_build(skb, opt, ipc->addr, rt, 0);
-		/* Or ip_fragment() would have ip_options_fragment() go over
-		 * the header, as if it were the options. They are
-		 * divert_send_fragment()'s. */
-		memset(&IPCB(skb)->opt, 0, sizeof(IPCB(skb)->opt));
 	}
 	iph->tos = sk->ip_tos;
 	iph->tot_len = htons(hlen + length);
