@@ -61,7 +61,8 @@ def test_guest_outlives_the_harness(folder: Path) -> None:
     (guest,) = kept.running(folder)
     try:
         assert guest.pid == int((folder / "pid").read_text())
-        assert guest.login.startswith("ssh -p 2222 -i /key -o UserKnownHostsFile=")
+        assert guest.login.startswith("ssh -p 2222 -o UserKnownHostsFile=")
+        assert "-o IdentityFile=/key" in guest.login
         assert (folder / "known_hosts").read_text().startswith("[127.0.0.1]:2222 ssh-ed25519 ")
         # Its console is still read, by somebody else: tail ends once the words are there.
         (folder / "tell").write_text("more words\n")
