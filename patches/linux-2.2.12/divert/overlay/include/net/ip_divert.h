@@ -91,15 +91,6 @@ static __inline__ int divert_defrag(void)
 	return DIVERT_DEFRAG;
 }
 
-/*
- *	F4: where ip_options_fragment() begins. In 2.2.12 that is the header,
- *	of which it makes options: the type of service is the first one's
- *	length. With always-defragment all large datagrams come by there. A
- *	macro: the header's size is known only where it is used.
- */
-#define divert_options(skb)						\
-	((skb)->nh.raw + (DIVERT_DEFRAG ? sizeof(struct iphdr) : 0))
-
 static __inline__ int divert_target(int target)
 {
 	return target == FW_DIVERT;
@@ -237,7 +228,6 @@ struct divert_walk { };
 #define divert_verdict(w, verdict, ip, rif)	(verdict)
 
 #define divert_defrag()				0
-#define divert_options(skb)			((skb)->nh.raw)
 #define divert_build_xmit(sk, getfrag, frag, length, ipc, rt, flags)	0
 #define divert_large_error(iph, length)		0
 #define divert_fragment(skb)			0

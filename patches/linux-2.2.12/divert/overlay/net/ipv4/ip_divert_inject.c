@@ -531,6 +531,10 @@ int divert_build_xmit(struct sock *sk,
 	if (opt) {
 		iph->ihl += opt->optlen >> 2;
 		ip_options_build(skb, opt, ipc->addr, rt, 0);
+		/* Or ip_fragment() would have ip_options_fragment() go over
+		 * the header, as if it were the options. They are
+		 * divert_send_fragment()'s. */
+		memset(&IPCB(skb)->opt, 0, sizeof(IPCB(skb)->opt));
 	}
 	iph->tos = sk->ip_tos;
 	iph->tot_len = htons(hlen + length);
