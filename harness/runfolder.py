@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from harness import paths
+from harness import diskroom, paths
 from harness.errors import NoRoomError
 
 # What a disk says that takes no more.
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+FULL = frozenset({*diskroom.ERRNOS, errno.EROFS})
 # More than what is left of the last block of a file, which may go on for a while on a full disk.
 _PROBE = bytes(1 << 16)
 
