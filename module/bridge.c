@@ -46,6 +46,7 @@ static unsigned int hook_spared(void *priv, struct sk_buff *skb,
 
 static const struct nf_hook_ops spared = {
 	.hook		= hook_spared,
+	.priv		= DIVERT_PLACE_SPARED,
 	.pf		= NFPROTO_IPV4,
 	.hooknum	= NF_INET_PRE_ROUTING,
 	.priority	= NF_IP_PRI_FIRST,

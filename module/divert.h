@@ -57,7 +57,17 @@ int fw_walk(struct divert_walk *w, const struct iphdr *ip, unsigned int len);
 /* idle.c */
 bool fw_idle(const struct net *net, const struct sk_buff *skb, u8 first, u8 last);
 
+/* S9, M11: of what has been read and not given back; sysctls of a network namespace. */
+struct divert_limits {
+	unsigned int	packets;		/* of one socket; charged memory in bytes */
+	unsigned int	bytes;
+	unsigned int	net_packets;		/* of all of them */
+	unsigned int	net_bytes;
+	unsigned int	unconfirmed;		/* with such a connection; 0: a quarter of the table */
+};
+
 /* main.c: read at run time, of a network namespace */
+const struct divert_limits *divert_limits(const struct net *net);
 bool divert_admits(const struct net *net);		/* M12 */
 bool divert_passthrough(const struct net *net);		/* P2 */
 bool divert_defrag(const struct net *net);		/* F4, F5 */

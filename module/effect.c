@@ -40,17 +40,15 @@ static void change_mark(struct sk_buff *skb, const struct ip_fw *fw)
 }
 
 /*
- * T3: in quiet there is no effect but the mark, which belongs to the packet:
- * injection made a new one. False: no memory for it.
+ * T3: in quiet there is none; the packet has the mark that it had when it was taken. False: no
+ * memory for it.
  */
-static bool take_effect(struct walk *w)
+bool fw_take_effect(struct walk *w)
 {
 	const struct ip_fw *fw = &w->rule->fw;
 
-	if (w->state != LIVE) {
-		change_mark(w->packet->skb, fw);
+	if (w->state != LIVE)
 		return true;
-	}
 	fw_count_add(w->rule->count, 1, ntohs(w->ip->tot_len));
 	if (fw->fw_flg & IP_FW_F_PRN)
 		fw_log(w->packet->net, &w->look, w->ip, w->len, w->chain, w->rule,

@@ -82,22 +82,28 @@ static unsigned int walk(struct sk_buff *skb, const struct nf_hook_state *state,
 
 static unsigned int walk_in(struct sk_buff *skb, const struct nf_hook_state *state)
 {
-	struct divert_mark copied, *mark = mark_of(DIVERT_WAY_IN);
+	struct divert_mark looped, *mark = mark_of(DIVERT_WAY_IN);
 
-	if (divert_mark_take(skb, &copied))
-		mark = &copied;
+	if (divert_loop_marked(skb, &looped))
+		mark = &looped;
 	return walk(skb, state, DIVERT_INPUT, mark);
 }
 
-/* What re-enters here, or came in by injection. */
-static struct divert_mark *forward_mark(void)
+/* What came in by injection, and what of it conntrack has put together. */
+static struct divert_mark *forward_mark(const struct net *net, const struct sk_buff *skb,
+					struct divert_mark *whole)
 {
-	return mark_of(DIVERT_WAY_FORWARD) ?: mark_of(DIVERT_WAY_IN);
+	struct divert_mark *mark = mark_of(DIVERT_WAY_IN);
+
+	if (likely(!mark) || !IPCB(skb)->frag_max_size)
+		return mark;
+	divert_part_whole((struct net *)net, skb, DIVERT_BY_CONNTRACK, whole);
+	return whole;
 }
 
-static unsigned int walk_forward(struct sk_buff *skb, const struct nf_hook_state *state)
+static unsigned int walk_both(struct sk_buff *skb, const struct nf_hook_state *state,
+			      struct divert_mark *mark)
 {
-	struct divert_mark *mark = forward_mark();
 	unsigned int verdict = NF_ACCEPT;
 
 	if (!mark || mark->hook != DIVERT_OUTPUT)
@@ -107,41 +113,88 @@ static unsigned int walk_forward(struct sk_buff *skb, const struct nf_hook_state
 	return verdict;
 }
 
+static unsigned int walk_forward(struct sk_buff *skb, const struct nf_hook_state *state)
+{
+	struct divert_mark whole;
+
+	return walk_both(skb, state, forward_mark(state->net, skb, &whole));
+}
+
 static unsigned int walk_out(struct sk_buff *skb, const struct nf_hook_state *state)
 {
 	struct divert_flight *flight = divert_flight_now();
-	struct divert_mark *mark = NULL;
+	struct divert_mark carried, *mark = NULL;
+	unsigned int verdict;
 
 	if (flight && flight->way == DIVERT_WAY_OUT && !flight->left) {
 		flight->left = true;
-		mark = &flight->mark;
+		verdict = walk(skb, state, DIVERT_OUTPUT, &flight->mark);
+		if (verdict == NF_ACCEPT)
+			divert_carry(skb, &flight->mark);
+		return verdict;
 	}
+	if (divert_carried(skb, &carried))
+		mark = &carried;
 	return walk(skb, state, DIVERT_OUTPUT, mark);
+}
+
+/* A packet that was taken at this hook re-enters it (T3). Under RCU, with bottom halves off. */
+unsigned int divert_walk_again(struct sk_buff *skb, const struct nf_hook_state *state,
+			       u8 hook, struct divert_mark *mark)
+{
+	if (state->hook == NF_INET_FORWARD)
+		return walk_both(skb, state, mark);
+	return walk(skb, state, hook, mark);
+}
+
+/* IP calls this hook once more for the VRF that the interface is in. */
+static bool is_second_pass(const struct sk_buff *skb, const struct nf_hook_state *state)
+{
+	return netif_is_l3_master(state->in) && ipv4_l3mdev_skb(IPCB(skb)->flags);
+}
+
+/*
+ * An injected packet has met the chains, and may wait from here on: what is behind this hook is
+ * called here, where its mark can be given along.
+ */
+static unsigned int go_on(struct sk_buff *skb, const struct nf_hook_state *state,
+			  const struct divert_mark *mark, const void *place)
+{
+	divert_go_on(skb, state, mark, place);
+	return NF_STOLEN;
 }
 
 unsigned int divert_hook_in(void *priv, struct sk_buff *skb,
 			    const struct nf_hook_state *state)
 {
 	unsigned int verdict = NF_ACCEPT;
-	struct divert_mark *mark;
+	struct divert_mark whole, *mark;
 
-	if (!divert_admits(state->net) || divert_is_bridged(skb, state))
+	if (!divert_admits(state->net) || divert_is_bridged(skb, state) ||
+	    is_second_pass(skb, state))
 		return NF_ACCEPT;
 	local_bh_disable();
-	divert_learn_input(skb, state);
-	if (ip_is_fragment(ip_hdr(skb)) && divert_defrag(state->net)) {
-		mark = mark_of(DIVERT_WAY_IN);
-		if (divert_gather(state->net, skb, state->hook, mark)) {
-			verdict = NF_STOLEN;
-			goto out;
+	mark = mark_of(DIVERT_WAY_IN);
+	if (ip_is_fragment(ip_hdr(skb))) {
+		if (divert_defrag(state->net)) {
+			if (divert_gather(state->net, skb, state->hook, mark, &whole)) {
+				verdict = NF_STOLEN;
+				goto out;
+			}
+			if (mark)
+				*mark = whole;
+		} else if (divert_conntrack_gathers(state->net)) {
+			divert_part_note(state->net, skb, DIVERT_BY_CONNTRACK, mark);
 		}
 	}
-	if (!mark_of(DIVERT_WAY_IN) && fw_idle(state->net, skb, DIVERT_INPUT, DIVERT_INPUT))
+	if (!mark && fw_idle(state->net, skb, DIVERT_INPUT, DIVERT_INPUT))
 		goto out;
 	if (skb_is_gso(skb))
 		verdict = divert_split(skb, state, walk_in);
 	else
 		verdict = walk_in(skb, state);
+	if (verdict == NF_ACCEPT && mark && !divert_is_last(state))
+		verdict = go_on(skb, state, mark, priv);
 out:
 	local_bh_enable();
 	return verdict;
@@ -151,14 +204,11 @@ static unsigned int hook_forward(void *priv, struct sk_buff *skb,
 				 const struct nf_hook_state *state)
 {
 	unsigned int verdict = NF_ACCEPT;
-	const struct divert_mark *mark;
 
 	if (!divert_admits(state->net) || divert_is_bridged(skb, state))
 		return NF_ACCEPT;
 	local_bh_disable();
-	mark = forward_mark();
-	if ((!mark || !mark->hook) &&
-	    fw_idle(state->net, skb, DIVERT_FORWARD, DIVERT_OUTPUT))
+	if (fw_idle(state->net, skb, DIVERT_FORWARD, DIVERT_OUTPUT))
 		goto out;
 	if (skb_is_gso(skb))
 		verdict = divert_split(skb, state, walk_forward);
@@ -212,8 +262,8 @@ out:
 }
 
 /*
- * T1: the copy of an injected packet that is looped back to this host (a clone,
- * which has no socket) comes in later, with the port of its injection.
+ * T1: the copy of an injected packet that is looped back to this host comes in later, with the
+ * port of its injection.
  */
 static unsigned int hook_copy(void *priv, struct sk_buff *skb,
 			      const struct nf_hook_state *state)
@@ -223,9 +273,9 @@ static unsigned int hook_copy(void *priv, struct sk_buff *skb,
 
 	local_bh_disable();
 	flight = divert_flight_now();
-	if (flight && flight->way == DIVERT_WAY_OUT && !skb->sk && rt &&
+	if (flight && flight->way == DIVERT_WAY_OUT && skb != flight->skb && rt &&
 	    rt->rt_flags & (RTCF_MULTICAST | RTCF_BROADCAST))
-		divert_mark_copy(skb, &flight->mark);
+		divert_loop_mark(skb, &flight->mark);
 	local_bh_enable();
 	return NF_ACCEPT;
 }
@@ -233,19 +283,19 @@ static unsigned int hook_copy(void *priv, struct sk_buff *skb,
 static const struct nf_hook_ops divert_nf_ops[] = {
 	{
 		.hook		= divert_hook_in,
-		.priv		= DIVERT_HOOK,
+		.priv		= DIVERT_PLACE,
 		.pf		= NFPROTO_IPV4,
 		.hooknum	= NF_INET_PRE_ROUTING,
 		.priority	= NF_IP_PRI_CONNTRACK_DEFRAG - 10,
 	}, {
 		.hook		= hook_forward,
-		.priv		= DIVERT_HOOK,
+		.priv		= DIVERT_PLACE,
 		.pf		= NFPROTO_IPV4,
 		.hooknum	= NF_INET_FORWARD,
 		.priority	= NF_IP_PRI_CONNTRACK_DEFRAG - 10,
 	}, {
 		.hook		= hook_out,
-		.priv		= DIVERT_HOOK,
+		.priv		= DIVERT_PLACE,
 		.pf		= NFPROTO_IPV4,
 		.hooknum	= NF_INET_LOCAL_OUT,
 		.priority	= NF_IP_PRI_CONNTRACK_DEFRAG - 10,

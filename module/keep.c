@@ -20,31 +20,90 @@
 
 void divert_kept_init(struct divert_sock *ds)
 {
-	skb_queue_head_init(&ds->kept);
+	INIT_LIST_HEAD(&ds->kept);
 	ds->keep = 0;
 	ds->read = 0;
-}
-
-void divert_kept_exit(struct divert_sock *ds)
-{
-	skb_queue_purge(&ds->kept);
 }
 
 /* A program has read this packet. The address says now which one it is. */
 void divert_keep(struct sock *sk, struct sk_buff *skb, struct sockaddr_in *sin)
 {
+	struct divert_ports *ports = divert_ports(sock_net(sk));
+	struct divert_pending *p = DIVERT_CB(skb)->pending;
 	struct divert_sock *ds = divert_sk(sk);
-	struct divert_tag tag = { .what = DIVERT_TAG_KEPT };
-	u32 number;
 
-	spin_lock(&ds->kept.lock);
-	number = ds->read++;
-	DIVERT_CB(skb)->number = number;
-	__skb_queue_tail(&ds->kept, skb);
-	spin_unlock(&ds->kept.lock);
-	tag.ifindex = number >> 24;
-	tag.rule = number & 0xffffff;
-	divert_tag_write(sin, &tag, NULL);
+	skb->destructor = NULL;
+	skb->sk = NULL;
+	spin_lock_bh(&ports->pending_lock);
+	p->number = ds->read++;
+	p->state = PENDING_KEPT;
+	p->skb = skb;
+	list_add_tail(&p->of_socket, &ds->kept);
+	WRITE_ONCE(ports->kept_count, ports->kept_count + 1);
+	divert_pending_watch(ports, skb);
+	spin_unlock_bh(&ports->pending_lock);
+	memset(sin, 0, sizeof(*sin));
+	sin->sin_family = AF_INET;
+	sin->sin_addr.s_addr = p->addr;
+	divert_cookie_write_kept(sock_net(sk), sin, p->number);
+}
+
+/* It is charged no more. Under the lock. */
+static void unkeep(struct sock *sk, struct divert_pending *p, struct list_head *taken)
+{
+	struct divert_ports *ports = divert_ports(sock_net(sk));
+
+	if (p->id)			/* it had been peeked at before */
+		xa_erase(&ports->pending, (u32)p->id);
+	DIVERT_CB(p->skb)->pending = NULL;
+	p->state = PENDING_GONE;
+	divert_leave_queue(sk, p->charge, p->skb->len);
+	divert_uncharge(sk, p->charge);
+	list_move_tail(&p->of_socket, taken);
+	WRITE_ONCE(ports->kept_count, ports->kept_count - 1);
+}
+
+static void drop(struct list_head *taken)
+{
+	struct divert_pending *p, *next;
+
+	list_for_each_entry_safe(p, next, taken, of_socket) {
+		list_del_init(&p->of_socket);
+		kfree_skb(p->skb);
+		p->skb = NULL;
+		divert_pending_put(p);
+	}
+}
+
+void divert_kept_exit(struct sock *sk)
+{
+	struct divert_ports *ports = divert_ports(sock_net(sk));
+	struct divert_pending *p, *next;
+	LIST_HEAD(taken);
+
+	spin_lock_bh(&ports->pending_lock);
+	list_for_each_entry_safe(p, next, &divert_sk(sk)->kept, of_socket)
+		unkeep(sk, p, &taken);
+	spin_unlock_bh(&ports->pending_lock);
+	drop(&taken);
+}
+
+/* Of all sockets those that need what has gone. Under the lock; `gone` is for who has it. */
+void divert_kept_forget(struct divert_ports *ports,
+			bool (*needs)(const struct divert_pending *p, struct sk_buff *skb,
+				      int ifindex), int ifindex, struct list_head *gone)
+{
+	struct divert_pending *p, *next;
+	struct divert_sock *ds;
+	int i;
+
+	spin_lock(&ports->lock);
+	for (i = 0; i < 1 << DIVERT_HASH_BITS; i++)
+		hlist_for_each_entry(ds, &ports->table[i], node)
+			list_for_each_entry_safe(p, next, &ds->kept, of_socket)
+				if (needs(p, p->skb, ifindex))
+					unkeep(&ds->inet.sk, p, gone);
+	spin_unlock(&ports->lock);
 }
 
 static bool is_before(u32 number, u32 other)
@@ -56,59 +115,50 @@ static bool is_before(u32 number, u32 other)
  * The oldest of these, no longer kept; returns how many, which are AT_ONCE at most.
  * Programs answer in the order in which they read, so they are the first.
  */
-static unsigned int take_oldest(struct divert_sock *ds, u32 first, u32 last,
-				struct sk_buff_head *taken)
+static unsigned int take_oldest(struct sock *sk, u32 first, u32 last, struct list_head *taken)
 {
-	struct sk_buff *skb, *next;
+	struct divert_ports *ports = divert_ports(sock_net(sk));
+	struct divert_pending *p, *next;
 	unsigned int count = 0;
 
-	__skb_queue_head_init(taken);
-	spin_lock(&ds->kept.lock);
-	skb_queue_walk_safe(&ds->kept, skb, next) {
-		if (is_before(DIVERT_CB(skb)->number, first))
+	spin_lock_bh(&ports->pending_lock);
+	list_for_each_entry_safe(p, next, &divert_sk(sk)->kept, of_socket) {
+		if (is_before(p->number, first))
 			continue;
-		if (count == AT_ONCE || is_before(last, DIVERT_CB(skb)->number))
+		if (count == AT_ONCE || is_before(last, p->number))
 			break;
-		__skb_unlink(skb, &ds->kept);
-		__skb_queue_tail(taken, skb);
+		unkeep(sk, p, taken);
 		count++;
 	}
-	spin_unlock(&ds->kept.lock);
-	if (count)
-		divert_uncharge(ds, taken);
+	spin_unlock_bh(&ports->pending_lock);
 	return count;
 }
 
-/* Where it was taken; false if it is not kept. */
-static bool tag_of(struct divert_sock *ds, u32 number, struct divert_tag *tag, __be32 *addr)
+/* The kept packet, to be put, and a reference to its skb, to be freed; NULL: there is none. */
+static struct divert_pending *find(struct sock *sk, u32 number, struct sk_buff **skb)
 {
-	struct sk_buff *skb;
-	bool found = false;
+	struct divert_ports *ports = divert_ports(sock_net(sk));
+	struct divert_pending *p, *found = NULL;
 
-	spin_lock(&ds->kept.lock);
-	skb_queue_walk(&ds->kept, skb) {
-		if (DIVERT_CB(skb)->number != number)
+	spin_lock_bh(&ports->pending_lock);
+	list_for_each_entry(p, &divert_sk(sk)->kept, of_socket) {
+		if (p->number != number)
 			continue;
-		found = divert_tag_read(&DIVERT_CB(skb)->sin, tag);
-		tag->known = true;
-		*addr = DIVERT_CB(skb)->sin.sin_addr.s_addr;
+		refcount_inc(&p->refs);
+		*skb = skb_get(p->skb);
+		found = p;
 		break;
 	}
-	spin_unlock(&ds->kept.lock);
+	spin_unlock_bh(&ports->pending_lock);
 	return found;
 }
 
-/* Bottom halves are off. Another reader may still look at the packet (MSG_PEEK). */
-static int give_back(struct sock *sk, struct sk_buff *skb)
+/* Another reader may still look at the packet (MSG_PEEK). */
+static int give_back(struct sock *sk, const struct divert_pending *p, struct sk_buff *skb)
 {
-	struct divert_tag tag;
 	struct sk_buff *copy;
 	int err;
 
-	if (!divert_tag_read(&DIVERT_CB(skb)->sin, &tag)) {
-		kfree_skb(skb);
-		return -EINVAL;
-	}
 	if (skb_shared(skb) || skb_cloned(skb)) {
 		copy = skb_copy(skb, GFP_ATOMIC | __GFP_NOWARN);
 		kfree_skb(skb);
@@ -116,24 +166,29 @@ static int give_back(struct sock *sk, struct sk_buff *skb)
 			return -ENOBUFS;
 		skb = copy;
 	}
-	err = divert_inject_kept(sk, skb, &tag);
-	if (!err)
+	err = divert_packet_renew(sk, skb) ?: divert_inject_again(sk, skb, p, true);
+	if (err)
+		kfree_skb(skb);
+	else
 		atomic_inc(&divert_sk(sk)->injected);
 	return err;
 }
 
 /* Of all of them, the first error that there is. Each is tried. */
-static int give_all_back(struct sock *sk, struct sk_buff_head *taken)
+static int give_all_back(struct sock *sk, struct list_head *taken)
 {
+	struct divert_pending *p, *next;
 	int err, first_err = 0;
-	struct sk_buff *skb;
 
 	local_bh_disable();
 	rcu_read_lock();
-	while ((skb = __skb_dequeue(taken))) {
-		err = give_back(sk, skb);
+	list_for_each_entry_safe(p, next, taken, of_socket) {
+		list_del_init(&p->of_socket);
+		err = give_back(sk, p, p->skb);
 		if (err && !first_err)
 			first_err = err;
+		p->skb = NULL;
+		divert_pending_put(p);
 	}
 	rcu_read_unlock();
 	local_bh_enable();
@@ -143,17 +198,17 @@ static int give_all_back(struct sock *sk, struct sk_buff_head *taken)
 /* All of them are dealt with. Returns the first error there was; -ENOENT if there are none. */
 static int settle(struct sock *sk, const struct divert_verdict *verdict)
 {
-	struct sk_buff_head taken;
 	int err, first_err = 0;
 	bool any = false;
 	unsigned int count;
+	LIST_HEAD(taken);
 
 	for (;;) {
-		count = take_oldest(divert_sk(sk), verdict->first, verdict->last, &taken);
+		count = take_oldest(sk, verdict->first, verdict->last, &taken);
 		any |= count;
 		err = 0;
 		if (verdict->verdict == DIVERT_DROP)
-			__skb_queue_purge(&taken);
+			drop(&taken);
 		else if (count)
 			err = give_all_back(sk, &taken);
 		if (!first_err)
@@ -172,7 +227,7 @@ void divert_read_on(struct sock *sk)
 		.verdict = DIVERT_ACCEPT, .first = next - S32_MAX, .last = next - 1,
 	};
 
-	if (!skb_queue_empty_lockless(&divert_sk(sk)->kept))
+	if (!list_empty(&divert_sk(sk)->kept))
 		settle(sk, &verdict);
 }
 
@@ -185,9 +240,9 @@ int divert_send_kept(struct sock *sk, struct msghdr *msg, size_t len, u32 number
 	struct divert_verdict verdict = {
 		.verdict = DIVERT_ACCEPT, .first = number, .last = number,
 	};
-	struct sk_buff_head replaced;
-	struct divert_tag tag;
-	__be32 addr;
+	struct sk_buff *kept, *skb;
+	struct divert_pending *p;
+	LIST_HEAD(replaced);
 	int err;
 
 	if (!len)
@@ -196,18 +251,26 @@ int divert_send_kept(struct sock *sk, struct msghdr *msg, size_t len, u32 number
 		return -EINVAL;
 	if (len > DIVERT_MAX_PACKET)
 		return -EMSGSIZE;
-	if (!tag_of(divert_sk(sk), number, &tag, &addr))
+	p = find(sk, number, &kept);
+	if (!p)
 		return -ENOENT;
-	err = divert_inject(sk, msg, len, addr, &tag);
-	if (err)
-		return err;
-	take_oldest(divert_sk(sk), number, number, &replaced);
-	consume_skb(__skb_dequeue(&replaced));
-	atomic_inc(&divert_sk(sk)->injected);
-	return len;
+	skb = skb_copy_expand(kept, DIVERT_HEADROOM, 0, sk->sk_allocation);
+	kfree_skb(kept);
+	err = skb ? divert_packet_replace(sk, skb, msg, len) : -ENOBUFS;
+	if (!err)
+		err = divert_inject_again(sk, skb, p, true);
+	if (err) {
+		kfree_skb(skb);
+	} else {
+		take_oldest(sk, number, number, &replaced);
+		drop(&replaced);
+		atomic_inc(&divert_sk(sk)->injected);
+	}
+	divert_pending_put(p);
+	return err ?: len;
 }
 
-static int set_keep(struct divert_sock *ds, sockptr_t value, unsigned int len)
+static int set_keep(struct sock *sk, sockptr_t value, unsigned int len)
 {
 	int keep;
 
@@ -217,9 +280,9 @@ static int set_keep(struct divert_sock *ds, sockptr_t value, unsigned int len)
 		return -EFAULT;
 	if (keep < 0 || keep > DIVERT_READ)
 		return -EINVAL;
-	WRITE_ONCE(ds->keep, keep);
+	WRITE_ONCE(divert_sk(sk)->keep, keep);
 	if (!keep)
-		skb_queue_purge(&ds->kept);
+		divert_kept_exit(sk);
 	return 0;
 }
 
@@ -243,7 +306,7 @@ int divert_setsockopt(struct sock *sk, int level, int name, sockptr_t value,
 		return ip_setsockopt(sk, level, name, value, len);
 	switch (name) {
 	case DIVERT_KEEP:
-		return set_keep(divert_sk(sk), value, len);
+		return set_keep(sk, value, len);
 	case DIVERT_VERDICT:
 		return set_verdict(sk, value, len);
 	}

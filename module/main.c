@@ -53,6 +53,11 @@ bool divert_admits(const struct net *net)
 	return likely(net->user_ns == &init_user_ns) || READ_ONCE(divert_userns);
 }
 
+const struct divert_limits *divert_limits(const struct net *net)
+{
+	return &divert_net(net)->limits;
+}
+
 bool divert_passthrough(const struct net *net)
 {
 	return READ_ONCE(divert_net(net)->passthrough);
@@ -63,6 +68,14 @@ bool divert_defrag(const struct net *net)
 	return READ_ONCE(divert_net(net)->defrag) && divert_admits(net);
 }
 
+/* Some queues of programs that look at packets for a while: docs say how to have more. */
+static const struct divert_limits default_limits = {
+	.packets	= 16384,
+	.bytes		= 32 << 20,
+	.net_packets	= 65536,
+	.net_bytes	= 128 << 20,
+};
+
 static int __net_init divert_main_net_init(struct net *net)
 {
 	struct divert_net *dn = divert_net(net);
@@ -71,6 +84,7 @@ static int __net_init divert_main_net_init(struct net *net)
 	dn->passthrough = READ_ONCE(passthrough);
 	dn->defrag = READ_ONCE(defrag);
 	dn->net = net;
+	dn->limits = default_limits;
 	fw_log_init(dn);
 	err = fw_table_init(&dn->table);
 	if (err)

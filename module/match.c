@@ -83,13 +83,10 @@ static void come_by(struct walk *w)
 		w->state = AT_RULE;
 }
 
-/* T3: a rule that takes nothing before its place, and has no other effect there. */
+/* T3: a rule that takes nothing before its place. */
 static bool is_passed_by(const struct walk *w)
 {
-	const struct ip_fw *fw = &w->rule->fw;
-
-	return w->state != LIVE && w->rule->target == FW_DIVERT && !w->rule->branch &&
-	       !fw->fw_mark && !(fw->fw_flg & IP_FW_F_MARKABS);
+	return w->state != LIVE && w->rule->target == FW_DIVERT && !w->rule->branch;
 }
 
 /* A DIVERT rule has matched: false if the next one is tried. */
@@ -144,7 +141,7 @@ static int walk(struct walk *w)
 			continue;
 		if (!fw_matches(&w->rule->fw, &w->look, w->ip))
 			continue;
-		if (w->packet && !take_effect(w))
+		if (w->packet && !fw_take_effect(w))
 			return FW_BLOCK;
 		if (w->rule->branch) {
 			if (!enter(w, w->rule->branch))

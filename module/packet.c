@@ -25,13 +25,19 @@ static struct sk_buff *buffer(struct sock *sk, int flags, int len, bool sent, in
 	return skb;
 }
 
-/* True computed fields (I5), or an error (I6). All but the data is as of a new packet. */
-int divert_packet_complete(struct sock *sk, struct sk_buff *skb)
+/* True computed fields (I5), or an error (I6). All else that is known of the packet stays. */
+int divert_packet_renew(struct sock *sk, struct sk_buff *skb)
 {
-	struct iphdr *iph = (struct iphdr *)skb->data;
+	struct iphdr *iph;
 
+	if (!pskb_may_pull(skb, sizeof(*iph)))
+		return -EINVAL;
+	iph = (struct iphdr *)skb->data;
 	if (iph->version != 4 || iph->ihl < 5 || iph->ihl * 4 > skb->len)
 		return -EINVAL;
+	if (!pskb_may_pull(skb, iph->ihl * 4))
+		return -ENOBUFS;
+	iph = (struct iphdr *)skb->data;
 	iph->tot_len = htons(skb->len);
 	if (!iph->id && !ip_is_fragment(iph))
 		do
@@ -40,13 +46,44 @@ int divert_packet_complete(struct sock *sk, struct sk_buff *skb)
 	ip_send_check(iph);
 	skb_reset_network_header(skb);
 	skb_set_transport_header(skb, iph->ihl * 4);
-	skb->protocol = htons(ETH_P_IP);
-	skb->priority = rt_tos2priority(iph->tos);
-	skb->mark = READ_ONCE(sk->sk_mark);
-	memset(IPCB(skb), 0, sizeof(*IPCB(skb)));
 	/* If it is cut, only the first part keeps options not to be copied. */
+	memset(&IPCB(skb)->opt, 0, sizeof(IPCB(skb)->opt));
 	IPCB(skb)->opt.optlen = iph->ihl * 4 - sizeof(*iph);
 	return 0;
+}
+
+/* The same of a packet of which nothing is known. */
+int divert_packet_complete(struct sock *sk, struct sk_buff *skb)
+{
+	memset(IPCB(skb), 0, sizeof(*IPCB(skb)));
+	skb->protocol = htons(ETH_P_IP);
+	skb->mark = READ_ONCE(sk->sk_mark);
+	skb->priority = rt_tos2priority(((const struct iphdr *)skb->data)->tos);
+	return divert_packet_renew(sk, skb);
+}
+
+/* The program's bytes take the place of those of a packet that it was given. */
+int divert_packet_replace(struct sock *sk, struct sk_buff *skb, struct msghdr *msg, int len)
+{
+	u8 tos = ip_hdr(skb)->tos;
+	int err, missing;
+
+	err = pskb_trim(skb, 0);
+	if (err)
+		return -ENOBUFS;
+	missing = len - skb_tailroom(skb);
+	if ((missing > 0 || skb_cloned(skb)) &&
+	    pskb_expand_head(skb, 0, max(missing, 0), sk->sk_allocation))
+		return -ENOBUFS;
+	err = memcpy_from_msg(skb_put(skb, len), msg, len);
+	if (err)
+		return err;
+	skb->ip_summed = CHECKSUM_NONE;
+	skb->encapsulation = 0;
+	err = divert_packet_renew(sk, skb);
+	if (!err && ip_hdr(skb)->tos != tos)
+		skb->priority = rt_tos2priority(ip_hdr(skb)->tos);
+	return err;
 }
 
 /* The program's packet. */

@@ -12,9 +12,6 @@
 
 #include "socket.h"
 
-/* M12: so many a second, of all who may not inject as received, and no more. */
-#define WRONG_TAGS	100
-
 static unsigned int divert_ports_id __read_mostly;
 
 struct divert_ports *divert_ports(const struct net *net)
@@ -107,38 +104,25 @@ void divert_guard_again(void)
 static int __net_init divert_net_init(struct net *net)
 {
 	struct divert_ports *ports = divert_ports(net);
-	int i, err;
+	int i;
 
 	spin_lock_init(&ports->lock);
 	for (i = 0; i < 1 << DIVERT_HASH_BITS; i++)
 		INIT_HLIST_HEAD(&ports->table[i]);
 	ports->rover = 32767;
-	ratelimit_state_init(&ports->wrong, HZ, WRONG_TAGS);
-	ratelimit_set_flags(&ports->wrong, RATELIMIT_MSG_ON_RELEASE);
-	ports->shut = jiffies;
-	divert_held_init(&ports->held);
-	err = inet_ctl_sock_create(&ports->noloop, PF_INET, SOCK_RAW,
-				   IPPROTO_TCP, net);
-	if (err)
-		return err;
-	divert_no_mc_loop(ports->noloop);
+	divert_pending_net_init(net);
+	divert_parts_init(ports);
 	return 0;
-}
-
-/* Before connection tracking leaves the namespace, which waits for them. */
-static void __net_exit divert_net_pre_exit(struct net *net)
-{
-	divert_held_exit(&divert_ports(net)->held);
 }
 
 static void __net_exit divert_net_exit(struct net *net)
 {
-	inet_ctl_sock_destroy(divert_ports(net)->noloop);
+	divert_pending_net_exit(net);
+	divert_parts_exit(divert_ports(net));
 }
 
 static struct pernet_operations divert_net_ops = {
 	.init	= divert_net_init,
-	.pre_exit = divert_net_pre_exit,
 	.exit	= divert_net_exit,
 	.id	= &divert_ports_id,
 	.size	= sizeof(struct divert_ports),
@@ -152,6 +136,9 @@ int __init divert_sock_init(void)
 	err = register_pernet_subsys(&divert_net_ops);
 	if (err)
 		return err;
+	err = divert_pending_init();
+	if (err)
+		goto no_pending;
 	err = proto_register(&divert_prot, 1);
 	if (err)
 		goto no_proto;
@@ -172,6 +159,8 @@ no_header:
 no_guard:
 	proto_unregister(&divert_prot);
 no_proto:
+	divert_pending_exit();
+no_pending:
 	unregister_pernet_subsys(&divert_net_ops);
 	return err;
 }
@@ -182,5 +171,7 @@ void divert_sock_exit(void)
 	inet_unregister_protosw(&divert_protosw);
 	proto_unregister(&guard_prot);
 	proto_unregister(&divert_prot);
+	divert_carriers_wait();
+	divert_pending_exit();
 	unregister_pernet_subsys(&divert_net_ops);
 }

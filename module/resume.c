@@ -15,14 +15,23 @@ static const struct nf_hook_entries *entries_of(const struct nf_hook_state *stat
 }
 
 /* Where the module's function is; -1 if it has just been removed. */
-static int our_place(const struct nf_hook_entries *entries)
+static int place_of_ours(const struct nf_hook_entries *entries, const void *place)
 {
 	int i;
 
 	for (i = 0; i < entries->num_hook_entries; i++)
-		if (entries->hooks[i].priv == DIVERT_HOOK)
+		if (entries->hooks[i].priv == place)
 			return i;
 	return -1;
+}
+
+/* Nobody comes behind us there, and so nobody can let a packet wait. */
+bool divert_is_last(const struct nf_hook_state *state)
+{
+	const struct nf_hook_entries *entries = entries_of(state);
+
+	return !entries ||
+	       place_of_ours(entries, DIVERT_PLACE) == entries->num_hook_entries - 1;
 }
 
 /*
@@ -33,12 +42,14 @@ int divert_resume_at(struct sk_buff *skb, struct nf_hook_state *state)
 {
 	const struct nf_hook_entries *entries = entries_of(state);
 
-	return entries ? nf_hook_slow(skb, state, entries, max(our_place(entries), 0)) : 1;
+	return entries ? nf_hook_slow(skb, state, entries,
+				      max(place_of_ours(entries, DIVERT_PLACE), 0)) : 1;
 }
 
-int divert_resume_behind(struct sk_buff *skb, struct nf_hook_state *state)
+int divert_resume_behind(struct sk_buff *skb, struct nf_hook_state *state, const void *place)
 {
 	const struct nf_hook_entries *entries = entries_of(state);
 
-	return entries ? nf_hook_slow(skb, state, entries, our_place(entries) + 1) : 1;
+	return entries ? nf_hook_slow(skb, state, entries,
+				      place_of_ours(entries, place) + 1) : 1;
 }

@@ -79,6 +79,7 @@ struct divert_net {
 	struct fw_table		table;
 	u8			passthrough;
 	u8			defrag;
+	struct divert_limits	limits;
 	bool			large;		/* raw sockets may send such: header.c */
 	atomic_t		over;		/* M12: walks over their budget */
 	struct ratelimit_state	log;		/* M12: of packets */

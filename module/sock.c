@@ -69,6 +69,7 @@ static int divert_init_sock(struct sock *sk)
 	ds->bytes = 0;
 	ds->closed = false;
 	divert_kept_init(ds);
+	divert_pending_sock_init(ds);
 	atomic_set(&ds->delivered, 0);
 	atomic_set(&ds->dropped, 0);
 	atomic_set(&ds->injected, 0);
@@ -106,7 +107,8 @@ static void divert_close(struct sock *sk, long timeout)
 	divert_sk(sk)->closed = true;
 	spin_unlock_bh(&sk->sk_receive_queue.lock);
 	skb_queue_purge(&sk->sk_receive_queue);
-	divert_kept_exit(divert_sk(sk));
+	divert_kept_exit(sk);
+	divert_pending_sock_exit(sk);
 	sk_common_release(sk);
 }
 
@@ -183,24 +185,30 @@ static int divert_sendmsg(struct sock *sk, struct msghdr *msg, size_t len)
 {
 	struct sockaddr_in *sin = msg->msg_name;
 	bool named = sin && msg->msg_namelen;
-	bool tagged = false;
-	struct divert_tag tag;
+	struct divert_cookie cookie = { 0 };
+	struct divert_pending *p = NULL;
+	struct sk_buff *skb;
+	__be32 addr;
 	int err;
 
 	if (msg->msg_flags & MSG_OOB)
 		return -EOPNOTSUPP;
 	if (named && msg->msg_namelen >= sizeof(*sin))
-		tagged = divert_tag_read(sin, &tag);
-	if (tagged && tag.what == DIVERT_TAG_KEPT)
-		return divert_send_kept(sk, msg, len, tag.ifindex << 24 | tag.rule);
-	if (!inet_sk(sk)->inet_sport || len < sizeof(struct iphdr))
+		divert_cookie_read(sock_net(sk), sin, &cookie);
+	if (cookie.kind == DIVERT_COOKIE_KEPT)
+		return divert_send_kept(sk, msg, len, cookie.number);
+	if (len < sizeof(struct iphdr))
 		return -EINVAL;
 	if (len > DIVERT_MAX_PACKET)
 		return -EMSGSIZE;
 	if (named && msg->msg_namelen < sizeof(*sin))
 		return -EINVAL;
-	err = divert_inject(sk, msg, len, named ? sin->sin_addr.s_addr : 0,
-			    tagged ? &tag : NULL);
+	addr = named ? sin->sin_addr.s_addr : 0;
+	if (cookie.kind == DIVERT_COOKIE_PENDING)
+		p = divert_pending_claim(sk, &cookie, addr, &skb);
+	if (IS_ERR(p))
+		return PTR_ERR(p);
+	err = p ? divert_give_back(sk, msg, len, p, skb) : divert_inject(sk, msg, len, addr);
 	if (err)
 		return err;
 	atomic_inc(&divert_sk(sk)->injected);
@@ -234,15 +242,19 @@ static int divert_recvmsg(struct sock *sk, struct msghdr *msg, size_t len,
 	if (err)
 		goto free;
 	sock_recv_timestamp(msg, sk, skb);
-	if (sin) {
-		*sin = DIVERT_CB(skb)->sin;
-		*addr_len = sizeof(*sin);
-	}
 	err = flags & MSG_TRUNC ? skb->len : copied;
-	if (sin && READ_ONCE(divert_sk(sk)->keep) && !(flags & MSG_PEEK)) {
-		divert_keep(sk, skb, sin);
-		return err;
+	if (!sin)
+		goto free;
+	*addr_len = sizeof(*sin);
+	if (flags & MSG_PEEK) {
+		divert_pending_peeked(sk, skb, sin);
+		goto free;
 	}
+	if (READ_ONCE(divert_sk(sk)->keep))
+		divert_keep(sk, skb, sin);
+	else
+		divert_pending_read(sk, skb, sin);
+	return err;
 free:
 	skb_free_datagram(sk, skb);
 	return err;

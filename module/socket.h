@@ -20,25 +20,76 @@
 #include <linux/skbuff.h>
 #include <linux/spinlock.h>
 #include <linux/workqueue.h>
+#include <linux/xarray.h>
 #include <net/inet_sock.h>
+#include <net/ip.h>
 #include <net/net_namespace.h>
 
 #include "divert.h"
 
 #define DIVERT_MAX_PACKET	65535
 #define DIVERT_HASH_BITS	10
-#define DIVERT_HEADROOM		ALIGN(LL_MAX_HEADER, 16)
+#define DIVERT_PART_BITS	7
+#define DIVERT_HEADROOM		ALIGN(LL_MAX_HEADER, 16)	/* of a packet that may go on */
 
-/* The connections of packets that were taken, of one network namespace. */
-#define DIVERT_HELD_BITS	8
+/*
+ * A packet that was taken: what the kernel knew of it, for when it is given back (I2, M11). Its
+ * metadata are those of its skb; beside it is what a queued skb cannot hold, and what is left of
+ * it as a stub when the first send has taken over the rest.
+ */
+struct divert_pending {
+	struct list_head	of_socket;	/* in a list of its account */
+	struct list_head	of_net;
+	struct list_head	of_unconfirmed;	/* if its connection is in no table yet */
+	refcount_t		refs;
+	enum divert_state {
+		PENDING_QUEUED,			/* not read yet */
+		PENDING_READ,			/* in the accounts of what has been read (S9) */
+		PENDING_KEPT,			/* M8: in the queue's account */
+		PENDING_STUB,
+		PENDING_GONE,
+	}			state;
+	bool			claimed;	/* its skb is being given back */
+	bool			stale;		/* queued: what it needs has gone (queue's lock) */
+	u64			id;		/* 0: no program has seen its tag */
+	u32			number;		/* M8 */
+	unsigned int		charge;		/* bytes of memory */
+	struct sk_buff		*skb;		/* NULL: a stub, or claimed */
+	struct sock		*reader;	/* the divert socket; while it is in a list */
+	struct sock		*owner;		/* skb->sk, */
+	struct sock		*sender;	/* and the hook's; each with a reference, or NULL */
+	int			(*okfn)(struct net *net, struct sock *sk, struct sk_buff *skb);
+	const void		*place;		/* the module's function in the hook */
 
-struct held;
-struct divert_held {
-	spinlock_t		lock;		/* of all that follows */
-	struct hlist_head	table[1 << DIVERT_HELD_BITS];
-	struct list_head	ages;		/* the oldest first */
-	unsigned int		count;
-	struct delayed_work	expire;
+	/* The stub. */
+	__be32			addr;		/* S5 */
+	u32			rule;		/* T3 */
+	u8			hook;		/* of 2.2: DIVERT_INPUT ... */
+	u8			nf_hook;	/* and netfilter's */
+	u8			pkt_type;
+	u8			tos;		/* of the header, as the next two: the keys of its */
+	__be32			saddr;		/* route that a program can change */
+	__be32			daddr;
+	u8			protocol;
+	u8			routed;		/* input: it came with a route */
+	u8			mroute;		/* taken in multicast routing */
+	u32			ends;		/* ports, or what stands for them */
+	u32			mark;
+	u32			priority;
+	int			in;		/* interfaces; 0: none */
+	int			out;
+	int			oif;		/* of its sender, or its VRF's */
+	int			bridge_in;	/* the port that a bridge had it by */
+	kuid_t			uid;
+};
+
+/* What has been read and not given back, of a socket or of a network namespace (S9). */
+struct divert_account {
+	struct list_head	whole;		/* the oldest first */
+	struct list_head	stubs;
+	unsigned int		packets;	/* of both */
+	unsigned int		stub_count;
+	unsigned long		bytes;
 };
 
 /* The state of one network namespace. */
@@ -47,11 +98,25 @@ struct divert_ports {
 	struct hlist_head	table[1 << DIVERT_HASH_BITS];
 	u16			rover;		/* S4: where port 0 looks next */
 	atomic_t		nobody;		/* S11 */
-	struct sock		*noloop;	/* sends without IP_MULTICAST_LOOP */
 	bool			bridged;	/* bridge.c's hook is there: RTNL */
-	struct ratelimit_state	wrong;		/* M12: bound tags that do not hold, */
-	unsigned long		shut;		/* none is looked at until then (jiffies) */
-	struct divert_held	held;
+
+	/* pending.c; its lock comes before that of a socket's queue. */
+	spinlock_t		pending_lock;
+	u64			last_id;
+	struct xarray		pending;	/* by the lower 32 bits of their ids */
+	struct divert_account	account;
+	struct list_head	unconfirmed;	/* of the account, with such connections */
+	unsigned int		unconfirmed_count;
+	unsigned int		kept_count;	/* M8: of all sockets */
+	unsigned int		most_unconfirmed;	/* unless told; 0: not asked for yet */
+	struct delayed_work	conntrack;	/* looks whether it is there still */
+	struct net		*net;
+
+	/* part.c */
+	spinlock_t		parts_lock;
+	struct list_head	parts[1 << DIVERT_PART_BITS];
+	u32			part_seed;
+	unsigned int		part_count;
 };
 
 struct divert_sock {
@@ -60,9 +125,10 @@ struct divert_sock {
 	unsigned int		bytes;		/* these two, and the account of memory: */
 	bool			closed;		/* under the lock of sk_receive_queue */
 	bool			admin;		/* M12: might, when it was made */
-	u8			keep;		/* M8, and these two under the */
-	u32			read;		/* lock of kept */
-	struct sk_buff_head	kept;
+	u8			keep;		/* M8 */
+	u32			read;		/* these three under pending_lock */
+	struct list_head	kept;
+	struct divert_account	account;
 	atomic_t		delivered;
 	atomic_t		dropped;
 	atomic_t		injected;
@@ -73,50 +139,42 @@ static inline struct divert_sock *divert_sk(const struct sock *sk)
 	return (struct divert_sock *)sk;
 }
 
-/* Where a packet was taken: what the tag of S6 says. */
-struct divert_tag {
-	u32	rule;			/* T3: place of the rule, 24 bits */
-	u32	ifindex;		/* 24 bits */
-	u32	check;			/* given, of one that is bound */
-	bool	known;			/* ... that is certainly ours (M8) */
-	u8	what;
-#define DIVERT_TAG_HOOK		0x03
-#define DIVERT_TAG_TYPE		0x1c	/* Input: skb->pkt_type */
-#define DIVERT_TAG_TYPE_SHIFT	2
-#define DIVERT_TAG_BOUND	0x20	/* Input: holds for its source and destination (M12) */
-#define DIVERT_TAG_FORWARDED	0x20	/* Output: forwarded, not local */
-#define DIVERT_TAG_ROUTED	0x40	/* Input: came with a route */
-#define DIVERT_TAG_NOLOOP	0x40	/* Output: IP_MULTICAST_LOOP off */
-#define DIVERT_TAG_MROUTE	0x80	/* Taken in multicast routing */
-#define DIVERT_TAG_KEPT		0x04	/* All of it: the rest is a number (M8) */
-};
-
-/* What is in the control block of a packet that is queued, or kept. */
+/* What is in the control block of a packet that is queued, or kept: behind IP's own part. */
 struct divert_cb {
-	struct sockaddr_in	sin;
-	u32			number;		/* M8 */
+	struct inet_skb_parm	ip;
+	struct divert_pending	*pending;
 };
 
 #define DIVERT_CB(skb)	((struct divert_cb *)(skb)->cb)
 
+/* What an address says, if it is a tag (S6). */
+struct divert_cookie {
+	enum { DIVERT_COOKIE_NONE, DIVERT_COOKIE_PENDING, DIVERT_COOKIE_KEPT } kind;
+	u32	number;			/* the lower half of an id, or M8's */
+	u64	check;
+};
+
 /*
- * One packet on its way, for as long as this processor is busy with it:
- * injection is synchronous, with bottom halves held off. Packets that the
+ * One packet on its way, for as long as its injector is busy with it: flight.c. Packets that the
  * stack makes meanwhile are told from it by their hook.
  */
 struct divert_flight {
+	struct divert_flight	*before;
+	const struct task_struct *task;
+	const struct sk_buff	*skb;		/* OUT: the packet itself */
 	struct divert_mark	mark;
 	u8			way;
 #define DIVERT_WAY_IN		1	/* the PRE_ROUTING hook and on */
 #define DIVERT_WAY_FORWARD	2	/* the FORWARD hook and on */
 #define DIVERT_WAY_OUT		3	/* the LOCAL_OUT hook and on */
+#define DIVERT_WAY_CUT		4	/* the parts of a datagram that is cut before its chain */
 	bool			whole;		/* OUT: not to be cut before the chain */
 	bool			left;		/* OUT: has met its chain */
 };
 
 /* flight.c */
-struct divert_flight *divert_flight_begin(struct divert_flight *flight);
-void divert_flight_end(struct divert_flight *before);
+void divert_flight_begin(struct divert_flight *flight);
+void divert_flight_end(struct divert_flight *flight);
 struct divert_flight *divert_flight_now(void);
 
 /* sock.c */
@@ -126,27 +184,51 @@ extern struct proto divert_prot;
 struct divert_ports *divert_ports(const struct net *net);
 void divert_guard_again(void);
 
-/* tag.c */
-void divert_tag_write(struct sockaddr_in *sin, const struct divert_tag *tag,
-		      const struct iphdr *iph);
-bool divert_tag_read(const struct sockaddr_in *sin, struct divert_tag *tag);
-bool divert_tag_is_bound(const struct divert_tag *tag);
-bool divert_tag_holds(const struct divert_tag *tag, __be32 addr, const struct iphdr *iph);
+/* cookie.c */
+void divert_cookie_write(const struct net *net, struct sockaddr_in *sin, u64 id);
+void divert_cookie_write_kept(const struct net *net, struct sockaddr_in *sin, u32 number);
+void divert_cookie_read(const struct net *net, const struct sockaddr_in *sin,
+			struct divert_cookie *cookie);
+bool divert_cookie_is(const struct net *net, const struct divert_cookie *cookie,
+		      __be32 addr, u64 id);
+
+/* pending.c */
+struct divert_pending *divert_pending_new(void);
+void divert_pending_put(struct divert_pending *p);
+void divert_pending_unqueued(struct sock *sk, struct sk_buff *skb);
+void divert_pending_peeked(struct sock *sk, struct sk_buff *skb, struct sockaddr_in *sin);
+void divert_pending_read(struct sock *sk, struct sk_buff *skb, struct sockaddr_in *sin);
+void divert_pending_watch(struct divert_ports *ports, const struct sk_buff *skb);
+bool divert_pending_make_room(struct sock *sk);
+struct divert_pending *divert_pending_claim(struct sock *sk, const struct divert_cookie *cookie,
+					    __be32 addr, struct sk_buff **skb);
+void divert_pending_settle(struct sock *sk, struct divert_pending *p, struct sk_buff *skb,
+			   bool claimed);
+void divert_pending_sock_init(struct divert_sock *ds);
+void divert_pending_sock_exit(struct sock *sk);
+void divert_pending_net_init(struct net *net);
+void divert_pending_net_exit(struct net *net);
+int divert_pending_init(void);
+void divert_pending_exit(void);
 
 /* keep.c */
 void divert_keep(struct sock *sk, struct sk_buff *skb, struct sockaddr_in *sin);
 void divert_read_on(struct sock *sk);
 int divert_send_kept(struct sock *sk, struct msghdr *msg, size_t len, u32 number);
+void divert_kept_forget(struct divert_ports *ports,
+			bool (*needs)(const struct divert_pending *p, struct sk_buff *skb,
+				      int ifindex), int ifindex, struct list_head *gone);
 void divert_kept_init(struct divert_sock *ds);
-void divert_kept_exit(struct divert_sock *ds);
+void divert_kept_exit(struct sock *sk);
 int divert_setsockopt(struct sock *sk, int level, int name, sockptr_t value,
 		      unsigned int len);
 int divert_getsockopt(struct sock *sk, int level, int name, char __user *value,
 		      int __user *len);
 
-/* take.c */
+/* enqueue.c */
 void divert_take(struct divert_walk *w, const struct nf_hook_state *state);
-void divert_uncharge(struct divert_sock *ds, struct sk_buff_head *taken);
+void divert_leave_queue(struct sock *sk, unsigned int memory, unsigned int bytes);
+void divert_uncharge(struct sock *sk, unsigned int memory);
 
 /* hooks.c */
 unsigned int divert_hook_in(void *priv, struct sk_buff *skb,
@@ -174,61 +256,76 @@ static inline void divert_bridge_exit(void)
 }
 #endif
 
-/* resume.c: what marks the module's functions among the others of a hook */
-#define DIVERT_HOOK	((void *)&divert_prot)
-int divert_resume_at(struct sk_buff *skb, struct nf_hook_state *state);
-int divert_resume_behind(struct sk_buff *skb, struct nf_hook_state *state);
+unsigned int divert_walk_again(struct sk_buff *skb, const struct nf_hook_state *state,
+			       u8 hook, struct divert_mark *mark);
 
-/* held.c: with bottom halves off */
-void divert_hold(struct net *net, const struct sk_buff *skb, u8 hook);
-struct held *divert_attach(struct net *net, struct sk_buff *skb, u8 hook);
-void divert_attached(struct net *net, struct held *held);
-void divert_held_init(struct divert_held *all);
-void divert_held_exit(struct divert_held *all);
+/* resume.c: what marks the module's functions among the others of a hook */
+#define DIVERT_PLACE		((void *)&divert_prot)
+#define DIVERT_PLACE_SPARED	((void *)&divert_prot.name)	/* bridge.c's */
+bool divert_is_last(const struct nf_hook_state *state);
+int divert_resume_at(struct sk_buff *skb, struct nf_hook_state *state);
+int divert_resume_behind(struct sk_buff *skb, struct nf_hook_state *state, const void *place);
+
+/* carrier.c: T1, where a packet leaves its injector's hands; consumes it, 0 or an error */
+int divert_go_on(struct sk_buff *skb, const struct nf_hook_state *state,
+		 const struct divert_mark *mark, const void *place);
+void divert_carry(struct sk_buff *skb, const struct divert_mark *mark);
+bool divert_carried(struct sk_buff *skb, struct divert_mark *mark);
+void divert_carriers_wait(void);
+
+/* part.c, loop.c: and where it is a datagram's part, or a copy for this host */
+#define DIVERT_BY_CONNTRACK	U32_MAX	/* puts it together, not this module */
+void divert_part_note(struct net *net, const struct sk_buff *skb, u32 user,
+		      const struct divert_mark *mark);
+bool divert_part_whole(struct net *net, const struct sk_buff *skb, u32 user,
+		       struct divert_mark *mark);
+void divert_parts_init(struct divert_ports *ports);
+void divert_parts_exit(struct divert_ports *ports);
+void divert_loop_mark(struct sk_buff *skb, const struct divert_mark *mark);
+bool divert_loop_marked(const struct sk_buff *skb, struct divert_mark *mark);
+
+/* conntrack.c */
+u32 divert_ends(const struct sk_buff *skb);
+bool divert_is_unconfirmed(const struct sk_buff *skb);
+bool divert_conntrack_again(struct sk_buff *skb, const struct nf_hook_state *state, bool changed);
+bool divert_conntrack_is_there(const struct net *net);
+bool divert_conntrack_gathers(const struct net *net);
+unsigned int divert_most_unconfirmed(void);
 
 /* packet.c */
 int divert_packet_complete(struct sock *sk, struct sk_buff *skb);
+int divert_packet_renew(struct sock *sk, struct sk_buff *skb);
+int divert_packet_replace(struct sock *sk, struct sk_buff *skb, struct msghdr *msg, int len);
 struct sk_buff *divert_packet(struct sock *sk, struct msghdr *msg, int len, bool sent);
 
-/* right.c */
-int divert_check_right(struct sock *sk, const struct iphdr *iph, __be32 addr,
-		       const struct divert_tag **tag);
-
 /* inject.c */
-int divert_inject(struct sock *sk, struct msghdr *msg, size_t len, __be32 addr,
-		  const struct divert_tag *tag);
-int divert_inject_kept(struct sock *sk, struct sk_buff *skb, const struct divert_tag *tag);
-void divert_learn_input(const struct sk_buff *skb, const struct nf_hook_state *state);
+int divert_inject(struct sock *sk, struct msghdr *msg, size_t len, __be32 addr);
+int divert_inject_again(struct sock *sk, struct sk_buff *skb, const struct divert_pending *p,
+			bool whole);
+int divert_give_back(struct sock *sk, struct msghdr *msg, size_t len,
+		     struct divert_pending *p, struct sk_buff *skb);
 
-/* onward.c: each consumes the packet, and returns 0 or a negative error */
+/* reenter.c: of a tagged packet; it is consumed if there is no error */
+int divert_reenter(struct sock *sk, struct sk_buff *skb, const struct divert_pending *p,
+		   bool whole);
+
+/* route.c */
 struct rtable *divert_route(struct net *net, const struct sk_buff *skb, __be32 saddr,
-			    int oif, u8 scope);
-int divert_forward(struct net *net, struct sk_buff *skb, struct net_device *dev);
-int divert_forwarded_output(struct net *net, struct sk_buff *skb, struct net_device *dev);
-int divert_multicast_output(struct net *net, struct sk_buff *skb, struct net_device *dev);
-int divert_outbound(struct sock *sk, struct sk_buff *skb, int flags,
-		    const struct divert_tag *tag, struct divert_flight *flight);
+			    int oif, u8 scope, kuid_t uid, const struct sock *sk);
+int divert_route_input(struct sk_buff *skb, struct net_device *dev);
+void divert_route_looped(struct net *net, struct sk_buff *skb, struct net_device *dev);
+struct rtable *divert_route_out(struct sock *sk, const struct sk_buff *skb, int flags);
+bool divert_has_route(struct sk_buff *skb);
 
 /* whole.c */
 int divert_gather(struct net *net, struct sk_buff *skb, u32 user,
-		  struct divert_mark *mark);
+		  const struct divert_mark *mark, struct divert_mark *whole);
 unsigned int divert_cut(struct sk_buff *skb, const struct nf_hook_state *state);
 unsigned int divert_split(struct sk_buff *skb, const struct nf_hook_state *state,
 			  unsigned int (*walk)(struct sk_buff *skb,
 					       const struct nf_hook_state *state));
-void divert_mark_copy(struct sk_buff *skb, const struct divert_mark *mark);
-bool divert_mark_take(struct sk_buff *skb, struct divert_mark *mark);
 
 /* header.c */
 int divert_header_init(void);
-
-/* inet_sock's flags became bits of one word. */
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)
-#define divert_mc_loop(sk)	inet_test_bit(MC_LOOP, sk)
-#define divert_no_mc_loop(sk)	inet_clear_bit(MC_LOOP, sk)
-#else
-#define divert_mc_loop(sk)	(inet_sk(sk)->mc_loop)
-#define divert_no_mc_loop(sk)	(inet_sk(sk)->mc_loop = 0)
-#endif
 
 #endif /* DIVERT_SOCKET_H */

@@ -103,12 +103,26 @@ static int set_defrag(divert_ctl_table *table, int write, void *buffer, size_t *
 		.extra2		= SYSCTL_ONE,				\
 	}
 
-#define OF_NAMESPACE	2
+#define LIMIT(name, field)						\
+	{								\
+		.procname	= name,					\
+		.data		= (void *)offsetof(struct divert_net, limits.field), \
+		.maxlen		= sizeof(unsigned int),			\
+		.mode		= 0644,					\
+		.proc_handler	= proc_douintvec,			\
+	}
 
-/* The data of a switch is its place in struct divert_net, until it is copied. */
+#define OF_NAMESPACE	7
+
+/* The data is its place in struct divert_net, until it is copied. */
 static const struct ctl_table of_namespace[] = {
 	SWITCH(passthrough, proc_dou8vec_minmax),
 	SWITCH(defrag, set_defrag),
+	LIMIT("pending_packets", packets),
+	LIMIT("pending_bytes", bytes),
+	LIMIT("net_pending_packets", net_packets),
+	LIMIT("net_pending_bytes", net_bytes),
+	LIMIT("unconfirmed", unconfirmed),
 	LAST
 };
 

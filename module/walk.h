@@ -36,6 +36,6 @@ struct walk {
 };
 
 /* effect.c: false if there is no memory for it */
-static bool take_effect(struct walk *w);
+bool fw_take_effect(struct walk *w);
 
 #endif /* DIVERT_WALK_H */

@@ -1,13 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Whole datagrams and their parts: always-defragment (F4), datagrams that are
- * cut before the chain without it, large segments, and the mark (T1) where a
- * packet leaves this processor's hands.
+ * cut before the chain without it, and large segments.
  */
 #include <linux/netdevice.h>
-#include <linux/random.h>
-#include <linux/once.h>
-#include <net/dst_metadata.h>
 #include <net/ip.h>
 #include <net/route.h>
 
@@ -20,78 +16,22 @@
 #define DIVERT_DEFRAG_USER	0x64760000
 
 /*
- * T1: a part that waits for the others keeps its mark where a packet that came
- * from a card has the number of its queue. No such number is that large.
- */
-#define PART_MARKED	0x80000000U
-
-#if defined(CONFIG_NET_RX_BUSY_POLL) && defined(CONFIG_NETWORK_SECMARK)
-static void part_write(struct sk_buff *skb, const struct divert_mark *mark)
-{
-	skb->napi_id = 0;
-	skb->secmark = 0;
-	if (mark) {
-		skb->napi_id = PART_MARKED | mark->hook << 16 | mark->port;
-		skb->secmark = mark->rule;
-	}
-}
-
-/* Reassembled, a datagram keeps only what all of its parts share. */
-static void part_glue(struct sk_buff *skb, struct divert_mark *mark)
-{
-	struct divert_mark all = { 0 };
-	struct sk_buff *part;
-
-	if (skb->napi_id & PART_MARKED) {
-		all.port = skb->napi_id;
-		all.hook = skb->napi_id >> 16 & 3;
-		all.rule = skb->secmark;
-	}
-	skb_walk_frags(skb, part) {
-		if (!(part->napi_id & PART_MARKED) || (u16)part->napi_id != all.port)
-			all.port = 0;
-		if ((part->napi_id >> 16 & 3) != all.hook || part->secmark != all.rule)
-			all.hook = 0;
-	}
-	if (!all.port)
-		all.hook = 0;
-	skb->napi_id = 0;
-	skb->secmark = 0;
-	*mark = all;
-}
-#else
-static void part_write(struct sk_buff *skb, const struct divert_mark *mark)
-{
-}
-
-static void part_glue(struct sk_buff *skb, struct divert_mark *mark)
-{
-	*mark = (struct divert_mark){ 0 };
-}
-#endif
-
-/*
- * F4. Returns 0 when the datagram is whole, and then skb is it; otherwise skb
- * is gone.
+ * F4. Returns 0 when the datagram is whole, and then skb is it, and *whole is its mark;
+ * otherwise skb is gone. mark: of this part; NULL if it was not injected.
  */
 int divert_gather(struct net *net, struct sk_buff *skb, u32 user,
-		  struct divert_mark *mark)
+		  const struct divert_mark *mark, struct divert_mark *whole)
 {
-	struct divert_mark whole;
 	int err;
 
-	part_write(skb, mark && mark->port ? mark : NULL);
+	divert_part_note(net, skb, user, mark && mark->port ? mark : NULL);
 	err = ip_defrag(net, skb, DIVERT_DEFRAG_USER + user);
 	if (err)
 		return err;
-	part_glue(skb, &whole);
+	divert_part_whole(net, skb, user, whole);
 	skb->ignore_df = 1;
 	/* As from 2.2, it is cut for its next link, not into what it came in. */
 	IPCB(skb)->frag_max_size = 0;
-	if (mark)
-		*mark = whole;
-	else if (whole.port)
-		divert_mark_copy(skb, &whole);
 	return 0;
 }
 
@@ -100,7 +40,7 @@ static void pass_on(struct sk_buff *skb, const struct nf_hook_state *state)
 {
 	struct nf_hook_state rest = *state;
 
-	if (divert_resume_behind(skb, &rest) == 1)
+	if (divert_resume_behind(skb, &rest, DIVERT_PLACE) == 1)
 		rest.okfn(rest.net, rest.sk, skb);
 }
 
@@ -111,8 +51,8 @@ static void pass_on(struct sk_buff *skb, const struct nf_hook_state *state)
  */
 static struct sk_buff *segments_of(struct sk_buff *skb, const struct nf_hook_state *state)
 {
-	struct sk_buff *segs;
-	int err;
+	struct sk_buff *segs, *seg;
+	int err, link;
 
 	/* Its sums are written before it is cut. */
 	err = skb_cow_head(skb, 0);
@@ -120,8 +60,20 @@ static struct sk_buff *segments_of(struct sk_buff *skb, const struct nf_hook_sta
 		return ERR_PTR(err);
 	if (skb->ip_summed != CHECKSUM_PARTIAL)
 		skb->ip_summed = CHECKSUM_UNNECESSARY;
+	/* M11: each has the link's header that the whole had, for whoever looks at it. */
+	link = state->hook != NF_INET_LOCAL_OUT && skb_mac_header_was_set(skb) ?
+	       -skb_mac_offset(skb) : 0;
+	__skb_push(skb, link);
 	segs = __skb_gso_segment(skb, 0, state->hook != NF_INET_LOCAL_OUT);
-	return segs ?: ERR_PTR(-EINVAL);
+	if (IS_ERR_OR_NULL(segs)) {
+		__skb_pull(skb, link);
+		return segs ?: ERR_PTR(-EINVAL);
+	}
+	for (seg = segs; seg; seg = seg->next)
+		__skb_pull(seg, link);
+	if (segs != skb)
+		__skb_pull(skb, link);
+	return segs;
 }
 
 /*
@@ -172,8 +124,6 @@ struct cut {
 	const struct nf_hook_state	*state;
 };
 
-#define DIVERT_WAY_CUT	4
-
 static int cut_output(struct net *net, struct sock *sk, struct sk_buff *skb)
 {
 	struct divert_flight *flight = divert_flight_now();
@@ -196,7 +146,6 @@ static int cut_output(struct net *net, struct sock *sk, struct sk_buff *skb)
 unsigned int divert_cut(struct sk_buff *skb, const struct nf_hook_state *state)
 {
 	struct cut cut = { .flight.way = DIVERT_WAY_CUT, .state = state };
-	struct divert_flight *before;
 	struct sk_buff *copy;
 	int err;
 
@@ -206,53 +155,11 @@ unsigned int divert_cut(struct sk_buff *skb, const struct nf_hook_state *state)
 	if (skb->sk && sk_fullsock(skb->sk))
 		skb_set_owner_w(copy, skb->sk);
 	copy->ignore_df = skb->ignore_df;
-	before = divert_flight_begin(&cut.flight);
+	divert_flight_begin(&cut.flight);
 	err = ip_do_fragment(state->net, state->sk, copy, cut_output);
-	divert_flight_end(before);
+	divert_flight_end(&cut.flight);
 	if (err < 0)
 		return NF_DROP_ERR(err);
 	consume_skb(skb);
 	return NF_STOLEN;
-}
-
-/*
- * T1: a copy that is looped back to this host waits for another soft interrupt,
- * maybe of another processor. Its mark waits in the end of its control block,
- * behind IP's own part, sealed by a number that nobody else knows.
- */
-struct copy_mark {
-	u64	seal;
-	u32	rule;
-	u16	port;
-	u8	hook;
-} __packed;
-
-#define COPY_MARK(skb)	((struct copy_mark *)((skb)->cb + sizeof((skb)->cb) - 16))
-
-static u64 seal __read_mostly;
-
-void divert_mark_copy(struct sk_buff *skb, const struct divert_mark *mark)
-{
-	struct copy_mark *copied = COPY_MARK(skb);
-
-	BUILD_BUG_ON(sizeof(*copied) > 16);
-	BUILD_BUG_ON(sizeof(struct inet_skb_parm) > sizeof(skb->cb) - 16);
-	net_get_random_once(&seal, sizeof(seal));
-	copied->seal = seal;
-	copied->rule = mark->rule;
-	copied->port = mark->port;
-	copied->hook = mark->hook;
-}
-
-bool divert_mark_take(struct sk_buff *skb, struct divert_mark *mark)
-{
-	struct copy_mark *copied = COPY_MARK(skb);
-
-	if (likely(copied->seal != READ_ONCE(seal)) || !copied->seal)
-		return false;
-	mark->rule = copied->rule;
-	mark->port = copied->port;
-	mark->hook = copied->hook;
-	copied->seal = 0;
-	return true;
 }

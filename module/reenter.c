@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A packet that was taken re-enters the hook that it was taken from (T3), and goes on through the
+ * code behind that hook as what it was (I2).
+ *
+ * Its route, and its connection, are its own, unless a program has changed what they
+ * depend on; then they are looked for anew, with the keys that it had otherwise.
+ */
+#include <linux/icmp.h>
+#include <linux/inetdevice.h>
+#include <linux/netdevice.h>
+#include <net/dst_metadata.h>
+#include <net/icmp.h>
+#include <net/ip.h>
+#include <net/l3mdev.h>
+#include <net/route.h>
+#include <net/sock.h>
+#include <net/xfrm.h>
+
+#include "socket.h"
+
+struct reentry {
+	struct sock		*sk;		/* the divert socket */
+	const struct divert_pending *p;
+	bool			whole;		/* not of a stub */
+	bool			rerouted;	/* other addresses, or type of service */
+	bool			retracked;	/* other addresses, ports, or protocol */
+	struct nf_hook_state	state;
+	struct divert_mark	mark;
+};
+
+static void compare(struct reentry *r, const struct sk_buff *skb)
+{
+	const struct divert_pending *p = r->p;
+	const struct iphdr *iph = ip_hdr(skb);
+	bool elsewhere = iph->saddr != p->saddr || iph->daddr != p->daddr;
+
+	r->rerouted = elsewhere || iph->tos != p->tos;
+	r->retracked = elsewhere || iph->protocol != p->protocol || divert_ends(skb) != p->ends;
+}
+
+/*
+ * Our chains once more, then all that is behind them. What becomes of a packet that is not this host's
+ * own its sender does not learn; the program is told nothing of it either.
+ */
+static int go_on(struct reentry *r, struct sk_buff *skb)
+{
+	switch (divert_walk_again(skb, &r->state, r->p->hook, &r->mark)) {
+	case NF_ACCEPT:
+		break;
+	case NF_DROP:
+		kfree_skb(skb);
+		return -EPERM;
+	default:
+		return 0;			/* taken by the next program */
+	}
+	if (!divert_conntrack_again(skb, &r->state, r->retracked)) {
+		kfree_skb(skb);
+		return -EPERM;
+	}
+	return divert_go_on(skb, &r->state, &r->mark, r->p->place);
+}
+
+/* The interface that it came by. */
+static struct net_device *device_in(const struct reentry *r, int *err)
+{
+	struct net_device *dev = dev_get_by_index_rcu(sock_net(r->sk), r->p->in);
+
+	*err = !dev ? -ESTALE : !(dev->flags & IFF_UP) ? -ENETDOWN : 0;
+	return dev;
+}
+
+/* Input. */
+
+static int input(struct reentry *r, struct sk_buff *skb)
+{
+	struct divert_flight flight = { .way = DIVERT_WAY_IN };
+	struct net *net = sock_net(r->sk);
+	struct net_device *dev;
+	int err;
+
+	dev = device_in(r, &err);
+	if (err)
+		return err;
+	skb->dev = dev;
+	if (!r->whole) {
+		skb_orphan(skb);
+		skb_reset_mac_header(skb);
+	}
+	skb_reset_mac_len(skb);
+	/* A route that it came with: of the loopback, or of a copy of what this host sent. */
+	if (r->p->routed && (r->rerouted || !divert_has_route(skb))) {
+		skb_dst_drop(skb);
+		divert_route_looped(net, skb, dev);
+	}
+	r->state.in = dev;
+	if (ip_is_fragment(ip_hdr(skb))) {
+		if (divert_defrag(net)) {
+			if (divert_gather(net, skb, NF_INET_PRE_ROUTING, &r->mark, &r->mark))
+				return 0;
+		} else if (divert_conntrack_gathers(net)) {
+			divert_part_note(net, skb, DIVERT_BY_CONNTRACK,
+					 r->mark.port ? &r->mark : NULL);
+		}
+	}
+	flight.mark = r->mark;
+	flight.mark.hook = 0;
+	divert_flight_begin(&flight);
+	go_on(r, skb);
+	divert_flight_end(&flight);
+	return 0;
+}
+
+/* What is forwarded. */
+
+static bool too_big(const struct sk_buff *skb)
+{
+	return ip_hdr(skb)->frag_off & htons(IP_DF) && !skb->ignore_df &&
+	       skb->len > ip_dst_mtu_maybe_forward(skb_dst(skb), true);
+}
+
+static int set_route(struct reentry *r, struct sk_buff *skb, __be32 saddr, int oif)
+{
+	struct sock *sender = r->whole ? r->p->sender : r->sk;
+	struct rtable *rt;
+
+	rt = divert_route(sock_net(r->sk), skb, saddr, oif, RT_SCOPE_UNIVERSE, r->p->uid,
+			  sender && sk_fullsock(sender) ? sender : NULL);
+	if (IS_ERR(rt))
+		return PTR_ERR(rt) == -ENOBUFS ? -ENOBUFS : -ENETUNREACH;
+	skb_dst_drop(skb);
+	skb_dst_set(skb, &rt->dst);
+	return 0;
+}
+
+/* As come by its interface; but with a source that is this host's by its destination. */
+static int route_forwarded(struct reentry *r, struct sk_buff *skb, struct net_device *dev)
+{
+	if (r->p->mroute)
+		return set_route(r, skb, 0, r->p->out);
+	if (__ip_dev_find(sock_net(r->sk), ip_hdr(skb)->saddr, false) ||
+	    (r->rerouted && r->p->hook == DIVERT_OUTPUT))
+		return set_route(r, skb, 0, r->p->oif);
+	skb_dst_drop(skb);
+	if (divert_route_input(skb, dev))
+		return -ENETUNREACH;
+	skb_dst_force(skb);
+	if (skb_rtable(skb)->rt_type == RTN_UNICAST && !xfrm4_route_forward(skb))
+		return -ENETUNREACH;
+	return 0;
+}
+
+/*
+ * In a copy, for there can be an error when it is on its way already, after which everything is to be
+ * as before. It is its sender's, as it was.
+ */
+static int try_to_go_on(struct reentry *r, struct sk_buff *skb, struct divert_flight *flight,
+			struct sock *owner)
+{
+	struct sk_buff *copy = skb_clone(skb, GFP_ATOMIC | __GFP_NOWARN);
+	int err;
+
+	if (!copy)
+		return -ENOBUFS;
+	if (owner)
+		skb_set_owner_w(copy, owner);
+	flight->skb = copy;
+	err = go_on(r, copy);
+	if (err > 0)
+		err = net_xmit_errno(err);
+	if (err)
+		skb_shinfo(skb)->destructor_arg = NULL;	/* the copy's */
+	else
+		consume_skb(skb);
+	return err;
+}
+
+/* Taken on output, or by multicast routing: its sender is told what becomes of it. */
+static int forwarded_output(struct reentry *r, struct sk_buff *skb)
+{
+	struct divert_flight flight = { .way = DIVERT_WAY_FORWARD, .mark = r->mark };
+	int err;
+
+	divert_flight_begin(&flight);
+	err = try_to_go_on(r, skb, &flight, NULL);
+	divert_flight_end(&flight);
+	return err;
+}
+
+static int forwarded_on(struct reentry *r, struct sk_buff *skb)
+{
+	struct divert_flight flight = { .way = DIVERT_WAY_FORWARD, .mark = r->mark };
+
+	divert_flight_begin(&flight);
+	go_on(r, skb);
+	divert_flight_end(&flight);
+	return 0;
+}
+
+static int forwarded(struct reentry *r, struct sk_buff *skb)
+{
+	bool told = r->p->hook == DIVERT_OUTPUT || r->p->mroute;
+	struct net_device *dev;
+	int err;
+
+	dev = device_in(r, &err);
+	if (err && !(told && err == -ENETDOWN))
+		return err;
+	skb_orphan(skb);
+	skb->dev = dev;
+	if (r->rerouted || !divert_has_route(skb)) {
+		err = route_forwarded(r, skb, dev);
+		if (err)
+			goto drop;
+		IPCB(skb)->flags &= ~IPSKB_DOREDIRECT;
+		err = -ENETUNREACH;
+		if (told && skb_dst(skb)->error)
+			goto drop;
+		if (skb_rtable(skb)->rt_is_input && skb_rtable(skb)->rt_type != RTN_UNICAST) {
+			dst_input(skb);
+			return 0;
+		}
+	}
+	err = -EMSGSIZE;
+	if (too_big(skb)) {
+		icmp_send(skb, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED,
+			  htonl(ip_dst_mtu_maybe_forward(skb_dst(skb), true)));
+		goto drop;
+	}
+	IPCB(skb)->flags |= IPSKB_FORWARDED;
+	r->state.in = dev;
+	r->state.out = skb_dst(skb)->dev;
+	return told ? forwarded_output(r, skb) : forwarded_on(r, skb);
+
+drop:
+	if (told)
+		return err;
+	kfree_skb(skb);
+	return 0;
+}
+
+/* What this host sends. */
+
+/*
+ * By its destination, with the source that it has, whosever that is (I8); a group by the interface
+ * that it had.
+ */
+static int route_sent(struct reentry *r, struct sk_buff *skb)
+{
+	const struct iphdr *iph = ip_hdr(skb);
+	__be32 saddr = iph->saddr;
+	int oif = r->p->oif;
+
+	if (ipv4_is_multicast(iph->daddr) || ipv4_is_lbcast(iph->daddr))
+		oif = r->p->out;
+	if (ipv4_is_multicast(saddr) || ipv4_is_lbcast(saddr) || ipv4_is_zeronet(saddr))
+		saddr = 0;
+	return set_route(r, skb, saddr, oif);
+}
+
+static int sent(struct reentry *r, struct sk_buff *skb)
+{
+	struct divert_flight flight = { .way = DIVERT_WAY_OUT, .left = true, .mark = r->mark };
+	int err;
+
+	if (r->rerouted || !divert_has_route(skb)) {
+		err = route_sent(r, skb);
+		if (err)
+			return err;
+	}
+	skb->dev = skb_dst(skb)->dev;
+	if (skb->len > dst_mtu(skb_dst(skb)) && ip_hdr(skb)->frag_off & htons(IP_DF)) {
+		/* TCP waits for this, which is a packet of its own. */
+		icmp_send(skb, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED,
+			  htonl(dst_mtu(skb_dst(skb))));
+		return -EMSGSIZE;
+	}
+	skb->tstamp = 0;
+	r->state.out = skb->dev;
+	r->state.sk = r->whole ? r->p->sender : r->sk;
+	divert_flight_begin(&flight);
+	err = try_to_go_on(r, skb, &flight, r->whole ? r->p->owner : r->sk);
+	divert_flight_end(&flight);
+	return err;
+}
+
+/* Returns 0, or an error, and then skb is still there. Under RCU, with bottom halves off. */
+int divert_reenter(struct sock *sk, struct sk_buff *skb, const struct divert_pending *p,
+		   bool whole)
+{
+	struct reentry r = {
+		.sk = sk, .p = p, .whole = whole,
+		.mark = {
+			.rule = p->rule,
+			.port = ntohs(inet_sk(sk)->inet_sport),
+			.hook = p->hook,
+		},
+	};
+
+	nf_hook_state_init(&r.state, p->nf_hook, NFPROTO_IPV4, NULL, NULL, NULL,
+			   sock_net(sk), p->okfn);
+	compare(&r, skb);
+	switch (p->nf_hook) {
+	case NF_INET_PRE_ROUTING:
+		return input(&r, skb);
+	case NF_INET_FORWARD:
+		return forwarded(&r, skb);
+	default:
+		return sent(&r, skb);
+	}
+}
