@@ -52,29 +52,21 @@ static const struct nf_hook_ops spared = {
 	.priority	= NF_IP_PRI_FIRST,
 };
 
-static void __net_exit divert_bridge_net_exit(struct net *net)
+/* With the module's other hooks, and again when a bridge or br_netfilter has come. */
+void divert_bridge_hang(struct divert_ports *ports)
 {
-	struct divert_ports *ports = divert_ports(net);
-
-	if (ports->bridged)
-		nf_unregister_net_hook(net, &spared);
-	ports->bridged = false;
+	if (!ports->bridged)
+		return;
+	ports->spared = !nf_register_net_hook(ports->net, &spared);
+	if (!ports->spared)
+		pr_err("divert: no memory for the hook; what a bridge has shown to netfilter meets no input chain\n");
 }
 
-static struct pernet_operations divert_bridge_ops = {
-	.exit	= divert_bridge_net_exit,
-};
-
-/* Under RTNL. */
-static void come_first(struct net *net)
+void divert_bridge_unhang(struct divert_ports *ports)
 {
-	struct divert_ports *ports = divert_ports(net);
-
-	if (ports->bridged)
-		nf_unregister_net_hook(net, &spared);
-	ports->bridged = !nf_register_net_hook(net, &spared);
-	if (!ports->bridged)
-		pr_err("divert: no memory for the hook; what a bridge has shown to netfilter meets no input chain\n");
+	if (ports->spared)
+		nf_unregister_net_hook(ports->net, &spared);
+	ports->spared = false;
 }
 
 /*
@@ -86,7 +78,7 @@ static int device_event(struct notifier_block *block, unsigned long event, void 
 	struct net_device *dev = netdev_notifier_info_to_dev(data);
 
 	if (event == NETDEV_REGISTER && netif_is_bridge_master(dev))
-		come_first(dev_net(dev));
+		divert_hooks_bridge(dev_net(dev));
 	return NOTIFY_DONE;
 }
 
@@ -106,7 +98,7 @@ static int module_event(struct notifier_block *block, unsigned long event, void 
 		down_read(&net_rwsem);
 		for_each_net(net)
 			if (divert_ports(net)->bridged)
-				come_first(net);
+				divert_hooks_bridge(net);
 		up_read(&net_rwsem);
 		rtnl_unlock();
 	}
@@ -119,22 +111,13 @@ static struct notifier_block module_block = {
 
 int __init divert_bridge_init(void)
 {
-	int err = register_pernet_subsys(&divert_bridge_ops);
+	int err = register_netdevice_notifier(&device_block);
 
 	if (err)
 		return err;
-	err = register_netdevice_notifier(&device_block);
-	if (err)
-		goto no_device;
 	err = register_module_notifier(&module_block);
 	if (err)
-		goto no_module;
-	return 0;
-
-no_module:
-	unregister_netdevice_notifier(&device_block);
-no_device:
-	unregister_pernet_subsys(&divert_bridge_ops);
+		unregister_netdevice_notifier(&device_block);
 	return err;
 }
 
@@ -142,7 +125,6 @@ void divert_bridge_exit(void)
 {
 	unregister_module_notifier(&module_block);
 	unregister_netdevice_notifier(&device_block);
-	unregister_pernet_subsys(&divert_bridge_ops);
 }
 
 #endif /* CONFIG_BRIDGE_NETFILTER */

@@ -92,6 +92,20 @@ int fw_delete_chain(struct fw_table *table, const char *label)
 	return 0;
 }
 
+bool fw_in_use(const struct net *net)
+{
+	struct fw_table *table = fw_table(net);
+	struct fw_chain *chain;
+	bool used = false;
+
+	mutex_lock(&table->lock);
+	list_for_each_entry(chain, &table->chains, list)
+		used |= !list_empty(&chain->rules) ||
+			(fw_is_built_in(table, chain) && chain->policy != FW_ACCEPT);
+	mutex_unlock(&table->lock);
+	return used;
+}
+
 /* The table. */
 
 int fw_table_init(struct fw_table *table)

@@ -89,7 +89,12 @@ void divert_proc_exit(struct net *net);
 int divert_sock_init(void);
 void divert_sock_exit(void);
 
+/* chains.c: a rule, or a policy other than ACCEPT; in a process */
+bool fw_in_use(const struct net *net);
+
 /* hooks.c */
+int divert_hooks_need(struct net *net);
+void divert_hooks_release(struct net *net);
 int divert_hooks_init(void);
 void divert_hooks_exit(void);
 

@@ -40,21 +40,18 @@ struct divert_pending *divert_pending_new(void)
 }
 
 /* Who has sent it may have gone meanwhile, but for this. */
-static void release_senders(struct divert_pending *p)
+static void release(struct sock *sk)
 {
-	if (p->owner)
-		sock_gen_put(p->owner);
-	if (p->sender)
-		sock_gen_put(p->sender);
-	p->owner = NULL;
-	p->sender = NULL;
+	if (sk)
+		sock_gen_put(sk);
 }
 
 void divert_pending_put(struct divert_pending *p)
 {
 	if (!refcount_dec_and_test(&p->refs))
 		return;
-	release_senders(p);
+	release(p->owner);
+	release(p->sender);
 	kmem_cache_free(cache, p);
 }
 
@@ -114,6 +111,8 @@ static void forget(struct divert_ports *ports, struct divert_pending *p, struct 
 	confirmed(ports, p);
 	xa_erase(&ports->pending, (u32)p->id);
 	divert_uncharge(p->reader, p->charge);
+	if (p->skb)
+		DIVERT_CB(p->skb)->pending = NULL;	/* somebody may still peek at it */
 	p->state = PENDING_GONE;
 	p->reader = NULL;
 	list_add_tail(&p->of_socket, gone);
@@ -340,6 +339,7 @@ void divert_pending_settle(struct sock *sk, struct divert_pending *p, struct sk_
 			   bool claimed)
 {
 	struct divert_ports *ports = divert_ports(sock_net(sk));
+	struct sock *owner = NULL, *sender = NULL;
 	LIST_HEAD(gone);
 
 	if (claimed) {
@@ -350,12 +350,14 @@ void divert_pending_settle(struct sock *sk, struct divert_pending *p, struct sk_
 			p->skb = skb;
 			skb = NULL;
 		} else if (p->state == PENDING_READ) {
+			swap(owner, p->owner);
+			swap(sender, p->sender);
 			become_stub(ports, p);
 			keep_bounds(sock_net(sk), divert_sk(p->reader), &gone);
 		}
 		spin_unlock_bh(&ports->pending_lock);
-		if (!p->skb)
-			release_senders(p);	/* nobody else looks at them any more */
+		release(owner);
+		release(sender);
 	}
 	kfree_skb(skb);
 	dispose(&gone);

@@ -64,8 +64,10 @@ static int divert_init_sock(struct sock *sk)
 {
 	struct divert_sock *ds = divert_sk(sk);
 	const struct net *net = sock_net(sk);
+	int err;
 
 	INIT_HLIST_NODE(&ds->node);
+	ds->hooked = false;
 	ds->bytes = 0;
 	ds->closed = false;
 	divert_kept_init(ds);
@@ -81,7 +83,11 @@ static int divert_init_sock(struct sock *sk)
 	sock_set_flag(sk, SOCK_RCU_FREE);
 	/* M12: what the process gives up later does not matter. */
 	ds->admin = ns_capable_noaudit(net->user_ns, CAP_NET_ADMIN);
-	return divert_admits(net) ? 0 : -EPERM;
+	if (!divert_admits(net))
+		return -EPERM;
+	err = divert_hooks_need(sock_net(sk));
+	ds->hooked = !err;
+	return err;
 }
 
 /* S12: opened, a socket is in no table, the raw sockets' least of all. */
@@ -109,6 +115,8 @@ static void divert_close(struct sock *sk, long timeout)
 	skb_queue_purge(&sk->sk_receive_queue);
 	divert_kept_exit(sk);
 	divert_pending_sock_exit(sk);
+	if (divert_sk(sk)->hooked)
+		divert_hooks_release(sock_net(sk));
 	sk_common_release(sk);
 }
 

@@ -98,7 +98,13 @@ struct divert_ports {
 	struct hlist_head	table[1 << DIVERT_HASH_BITS];
 	u16			rover;		/* S4: where port 0 looks next */
 	atomic_t		nobody;		/* S11 */
-	bool			bridged;	/* bridge.c's hook is there: RTNL */
+
+	/* hooks.c; under its lock. */
+	unsigned int		users;		/* of the hooks: sockets, and calls that are under way */
+	bool			hooked;
+	bool			bridged;	/* there is a bridge, or was, */
+	bool			spared;		/* and its hook */
+	struct delayed_work	unhang;
 
 	/* pending.c; its lock comes before that of a socket's queue. */
 	spinlock_t		pending_lock;
@@ -125,6 +131,7 @@ struct divert_sock {
 	unsigned int		bytes;		/* these two, and the account of memory: */
 	bool			closed;		/* under the lock of sk_receive_queue */
 	bool			admin;		/* M12: might, when it was made */
+	bool			hooked;		/* needs the hooks */
 	u8			keep;		/* M8 */
 	u32			read;		/* these three under pending_lock */
 	struct list_head	kept;
@@ -234,9 +241,13 @@ void divert_uncharge(struct sock *sk, unsigned int memory);
 unsigned int divert_hook_in(void *priv, struct sk_buff *skb,
 			    const struct nf_hook_state *state);
 
+void divert_hooks_bridge(struct net *net);
+
 /* bridge.c */
 #if IS_ENABLED(CONFIG_BRIDGE_NETFILTER)
 bool divert_is_bridged(const struct sk_buff *skb, const struct nf_hook_state *state);
+void divert_bridge_hang(struct divert_ports *ports);
+void divert_bridge_unhang(struct divert_ports *ports);
 int divert_bridge_init(void);
 void divert_bridge_exit(void);
 #else
@@ -244,6 +255,14 @@ static inline bool divert_is_bridged(const struct sk_buff *skb,
 				     const struct nf_hook_state *state)
 {
 	return false;
+}
+
+static inline void divert_bridge_hang(struct divert_ports *ports)
+{
+}
+
+static inline void divert_bridge_unhang(struct divert_ports *ports)
+{
 }
 
 static inline int divert_bridge_init(void)

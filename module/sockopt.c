@@ -243,9 +243,14 @@ static int fw_set(struct sock *sk, int number, sockptr_t from, unsigned int len)
 	/* IP_FW_MASQ_TIMEOUTS has no call: there is no masquerading. */
 	if (!option->call || len != option->size)
 		return -EINVAL;
+	/* A rule holds from the moment that it is set. */
+	err = divert_hooks_need(sock_net(sk));
+	if (err)
+		return err;
 	mutex_lock(&table->lock);
 	err = call(table, option, &arg);
 	mutex_unlock(&table->lock);
+	divert_hooks_release(sock_net(sk));
 	return err;
 }
 

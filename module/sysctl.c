@@ -85,10 +85,17 @@ static int set_defrag(divert_ctl_table *table, int write, void *buffer, size_t *
 		      loff_t *ppos)
 {
 	struct divert_net *dn = container_of((u8 *)table->data, struct divert_net, defrag);
-	int err = proc_dou8vec_minmax(table, write, buffer, lenp, ppos);
+	int err;
 
-	if (!err && write)
+	if (!write)
+		return proc_dou8vec_minmax(table, write, buffer, lenp, ppos);
+	err = divert_hooks_need(dn->net);
+	if (err)
+		return err;
+	err = proc_dou8vec_minmax(table, write, buffer, lenp, ppos);
+	if (!err)
 		divert_header_update(&dn->defrag, &dn->large);
+	divert_hooks_release(dn->net);
 	return err;
 }
 

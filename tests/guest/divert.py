@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from scapy.layers.inet import IP
@@ -28,7 +28,7 @@ class Taken:
 
     data: bytes
     interface: str
-    address: str
+    address: str = field(compare=False)  # a tag is of one packet
 
 
 class DivertSocket:

@@ -449,7 +449,7 @@ static int divert_sendmsg(struct sock *sk, struct msghdr *msg, int len)
 
 	if (msg->msg_flags & MSG_OOB)
 		return -EOPNOTSUPP;
-	if (!sk->sport || len < (int)sizeof(struct iphdr))
+	if (len < (int)sizeof(struct iphdr))
 		return -EINVAL;
 	if (len > DIVERT_MAX_PACKET)
 		return -EMSGSIZE;
