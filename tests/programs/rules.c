@@ -209,14 +209,15 @@ static const char *reason(const struct rules_command *command, int error)
 {
 	bool sets = strchr("AIR", command->letter);
 
+	/* The options are ip_tables' too, and that answers whatever it likes. */
+	if (error != EPERM && !rules_are_there())
+		return RULES_ABSENT;
 	if (error == ENOENT && sets && strcmp(command->rule.target, "DIVERT") == 0)
 		return "No target by that name (Maybe this kernel doesn't support divert sockets?)";
 	if (error == ENOENT)
 		return sets ? "No target by that name" : "No chain by that name";
 	if (error == EINVAL)
 		return "bad rule (does a matching rule exist in that chain?)";
-	if (error == ENOPROTOOPT)
-		return "this kernel has no IP_FW_ options (is the module loaded?)";
 	return strerror(error);
 }
 
