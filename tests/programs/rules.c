@@ -226,8 +226,8 @@ int main(int count, char **words)
 	struct rules_command command;
 	int error;
 
-	if (count && strrchr(words[0], '/'))
-		me = strrchr(words[0], '/') + 1;
+	if (count && words[0][0])
+		me = strrchr(words[0], '/') ? strrchr(words[0], '/') + 1 : words[0];
 	rules_parse(words + 1, &command);
 	error = run(&command);
 	if (error)

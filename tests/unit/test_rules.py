@@ -65,6 +65,15 @@ def test_words_that_are_no_command(rules: Path, words: str, reason: str) -> None
     assert not done.stdout
 
 
+def test_it_has_the_name_that_it_was_called_by(
+    rules: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With its path or, as a shell does that has found it, without."""
+    monkeypatch.setenv("PATH", str(rules.parent))
+    for name in (rules, Path("ipchains")):
+        assert run(name, "-Q", status=2).stderr.startswith("ipchains: ")
+
+
 @pytest.mark.skipif(Path("/proc/net/ip_fwnames").exists(), reason="this host has the module")
 @pytest.mark.parametrize("words", ["-L", "-S", "-F", "-A input -j ACCEPT", "-P input ACCEPT"])
 def test_a_kernel_without_such_a_firewall(rules: Path, words: str) -> None:
