@@ -53,6 +53,14 @@ def build(name: str, output: Path, log: Path, linker: Sequence[str] = _LINKER) -
         seconds=COMPILE_SECONDS,
         into=output.parent,
     )
+    # Which compiler it was, as Debian's own programs do not tell.
+    command.run(
+        ["objcopy", "--remove-section=.comment", output],
+        what=f"the program {name}",
+        log=log,
+        seconds=_ASK_SECONDS,
+        into=output.parent,
+    )
 
 
 def _named(name: str) -> Program:

@@ -38,7 +38,7 @@ def test_packed_programs_are_hardened_and_for_this_machine(
     name: str, built: dict[str, Path]
 ) -> None:
     said = subprocess.run(
-        ["readelf", "-hldW", built[name]],
+        ["readelf", "-hldSW", built[name]],
         capture_output=True,
         text=True,
         check=True,
@@ -52,6 +52,8 @@ def test_packed_programs_are_hardened_and_for_this_machine(
         "libc.so.6",
     ):
         assert word in said
+    for word in (".comment", ".symtab", ".debug"):
+        assert word not in said
 
 
 def test_the_c_library_that_they_need(built: dict[str, Path]) -> None:
