@@ -56,10 +56,23 @@ refused() {
 	mkdir /lib/modules/$untried
 	ln -s "$(readlink -f /lib/modules/6.*/build)" /lib/modules/$untried/build
 	answers 77 BUILD_EXCLUSIVE dkms build "$module" -k $untried
-	# What APT runs for a kernel that it installs: it must not fail for our sake.
-	answers 0 '' /etc/kernel/postinst.d/dkms $untried
+	# What APT runs for a kernel that it installs. Debian 12's takes what is refused for what has failed.
+	known=0
+	dpkg --compare-versions "$(dpkg-query -W -f '${Version}' dkms)" gt 3.1 || known=11
+	answers $known '' /etc/kernel/postinst.d/dkms $untried
 	rm -r /lib/modules/$untried
 	dkms status | grep -q $untried && fail "something is left of it" || :
+}
+
+upgrade() {
+	sed -i "s/($version)/($version.1)/" packaging/changelog
+	sed -i "s/^PACKAGE_VERSION=.*/PACKAGE_VERSION=\"$version.1\"/" module/dkms.conf
+	./inv package --output /srv/newer
+	git checkout -q packaging module
+	apt-get install -y -q /srv/newer/*.deb
+	dkms status
+	[ "$(dkms status | sed 's/,.*: /: /' | sort -u)" = "$module.1: installed" ] || fail "not $module.1, and that alone"
+	[ "$(echo /usr/src/divert-*)" = "/usr/src/divert-$version.1" ] || fail "the old source is still there"
 }
 
 tools() {
