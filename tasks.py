@@ -292,6 +292,15 @@ def bench(
     )
 
 
+@task(help={"output": "the folder for the packages (default: build/packages)"})
+@reports_errors
+def package(_context: Context, output: str | None = None) -> None:
+    """Build Debian packages: the module for DKMS, headers for programs, the tools."""
+    from harness import package as package_module
+
+    package_module.package(output)
+
+
 @task(help={"everything": "also the cache of built things; downloads are never removed"})
 @reports_errors
 def clean(_context: Context, everything: bool = False) -> None:

@@ -34,6 +34,7 @@ _KEYS: Mapping[str, type] = {
     "environment": dict,
     "refused": str,
     "then": list,
+    "commands": str,
     "containerfile": bool,
     "check": bool,
 }
@@ -46,10 +47,10 @@ class Room:
     `packages` is what it has beside a minimal system; `user` who types the commands: root, a user
     with sudo, or a plain one; `network` "gone" runs each command once more without; `archives` is
     what of upstream's the user has put where README says. `then` are commands of ours that have to
-    pass afterwards. Where something is `refused`, the first command has to say that word and end
-    with status 3 before `environment` is set, as it then asks for. A `containerfile` is what
-    Containerfile makes of its release. `check` is the
-    one that `invoke check` runs on a host of this release.
+    pass afterwards, and `commands` names those that are typed instead of README's. Where something
+    is `refused`, the first command has to say that word and end with status 3 before `environment`
+    is set, as it then asks for. A `containerfile` is what Containerfile makes of its release.
+    `check` is the one that `invoke check` runs on a host of this release.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Room:
     environment: Mapping[str, str] = field(default_factory=dict)
     refused: str = ""
     then: tuple[str, ...] = ()
+    commands: str = ""
     containerfile: bool = False
     check: bool = False
 
@@ -100,6 +102,7 @@ class Room:
         words += [f"umask {self.umask}"] if self.umask != "022" else []
         words += [f"home {self.home}"] if self.home else []
         words += [f"in {self.checkout}"] if self.checkout else []
+        words += [f"commands: {self.commands}"] if self.commands else []
         words += [f"refused: {self.refused}; then"] if self.refused else []
         words += [f"{name}={value}" for name, value in self.environment.items()]
         return "by Containerfile" if self.containerfile else "; ".join(words)
@@ -109,13 +112,15 @@ class Room:
 class Plan:
     """All rooms by name, and how long a command may take in the full and in the short form.
 
-    `short` has the commands of the short form, by what archives there are.
+    `short` has the commands of the short form, by what archives there are; `commands` has those
+    that rows name.
     """
 
     rooms: Mapping[str, Room]
     short: Mapping[str, tuple[str, ...]]
     short_seconds: float
     full_seconds: float
+    commands: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def select(self, names: str | None) -> tuple[Room, ...]:
         """The rooms of these names, with commas between; all, without. Raises UserError."""
@@ -163,15 +168,17 @@ def load() -> Plan:
 def parse(data: Mapping[str, Any]) -> Plan:
     """The same of what is read already (pure)."""
     short = data["short"]
+    commands = {name: tuple(row) for name, row in data.get("commands", {}).items()}
     return Plan(
-        {name: _room(name, row) for name, row in data["room"].items()},
+        {name: _room(name, row, commands) for name, row in data["room"].items()},
         {kind: tuple(short[kind]) for kind in ARCHIVES},
         float(short["seconds"]),
         float(data["full"]["seconds"]),
+        commands,
     )
 
 
-def _room(name: str, row: Mapping[str, Any]) -> Room:
+def _room(name: str, row: Mapping[str, Any], commands: Iterable[str]) -> Room:
     for key, value in row.items():
         if key not in _KEYS:
             raise UserError(f"{FILE}: {name} has an unknown {key}", f"known: {', '.join(_KEYS)}")
@@ -186,6 +193,7 @@ def _room(name: str, row: Mapping[str, Any]) -> Room:
     _among(name, "user", room.user, USERS)
     _among(name, "network", room.network, NETWORKS)
     _among(name, "archives", room.archives, ARCHIVES)
+    _among(name, "commands", room.commands, ("", *commands))
     return room
 
 

@@ -43,7 +43,7 @@ class Visit:
     """All the commands in one room. It ends with the first that fails."""
 
     def __init__(self, place: Place, plan: Plan, short: bool, folder: Path) -> None:
-        """In the short form or in README's; outputs are kept in `folder`."""
+        """The row's own, else those of the short form or README's; outputs go to `folder`."""
         self._place = place
         self._row = place.row
         self._plan = plan
@@ -55,7 +55,9 @@ class Visit:
     def rows(self) -> Iterator[Row]:
         """Run them; a row each, as soon as it has ended."""
         commands: Sequence[str] = readme.commands(checkout.committed(README))
-        if self._short:
+        if self._row.commands:
+            commands = self._plan.commands[self._row.commands]
+        elif self._short:
             commands = self._plan.short_commands(self._row, self._place.archives)
         steps = self._container(commands) if self._row.containerfile else self._typed(commands)
         for row in steps:

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define NAMES	"/proc/net/ip_fwnames"
 #define RULES	"/proc/net/ip_fwchains"
@@ -23,11 +24,18 @@ static void *grown(void *rows, size_t count, size_t size)
 	return more;
 }
 
+bool rules_are_there(void)
+{
+	return access(NAMES, F_OK) == 0;
+}
+
 /* For writing is how the kernel is told to begin to count anew. */
 static FILE *opened(const char *path, const char *mode)
 {
 	FILE *file = fopen(path, mode);
 
+	if (!file && !rules_are_there())
+		rules_fail(RULES_REFUSED, "%s", RULES_ABSENT);
 	if (!file)
 		rules_fail(RULES_REFUSED, "%s: %s", path, strerror(errno));
 	return file;

@@ -209,14 +209,15 @@ static const char *reason(const struct rules_command *command, int error)
 {
 	bool sets = strchr("AIR", command->letter);
 
+	/* The options are ip_tables' too, and that answers whatever it likes. */
+	if (error != EPERM && !rules_are_there())
+		return RULES_ABSENT;
 	if (error == ENOENT && sets && strcmp(command->rule.target, "DIVERT") == 0)
 		return "No target by that name (Maybe this kernel doesn't support divert sockets?)";
 	if (error == ENOENT)
 		return sets ? "No target by that name" : "No chain by that name";
 	if (error == EINVAL)
 		return "bad rule (does a matching rule exist in that chain?)";
-	if (error == ENOPROTOOPT)
-		return "this kernel has no IP_FW_ options (is the module loaded?)";
 	return strerror(error);
 }
 
@@ -225,8 +226,8 @@ int main(int count, char **words)
 	struct rules_command command;
 	int error;
 
-	if (count && strrchr(words[0], '/'))
-		me = strrchr(words[0], '/') + 1;
+	if (count && words[0][0])
+		me = strrchr(words[0], '/') ? strrchr(words[0], '/') + 1 : words[0];
 	rules_parse(words + 1, &command);
 	error = run(&command);
 	if (error)

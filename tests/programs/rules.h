@@ -57,7 +57,11 @@ int rules_icmp_type(const char *name, struct firewall_match *match);
 /* The name of exactly these, or NULL. */
 const char *rules_icmp_name(const struct firewall_match *match);
 
-/* rules-table.c: all of them, in the kernel's order, ended by one without a name. */
+/* rules-table.c: whether this network namespace has such a firewall, and what to say where it has none. */
+bool rules_are_there(void);
+#define RULES_ABSENT	"no /proc/net/ip_fwnames, so there is no such firewall here (is the module divert loaded?)"
+
+/* All of them, in the kernel's order, ended by one without a name. */
 struct rules_chain *rules_chains(void);
 struct rules_row *rules_rows(bool zero);
 

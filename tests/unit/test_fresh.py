@@ -113,6 +113,16 @@ def test_short_form_has_commands_of_its_own(made: Rooms) -> None:
     assert [each.command for each in run(PLAN.rooms["one"], short=True)] == ["./inv short"]
 
 
+def test_a_room_with_commands_of_its_own(made: Rooms) -> None:
+    """In both forms; and what is to be seen afterwards is seen."""
+    row = replace(PLAN.rooms["one"], commands="own", then=("./inv e",))
+    plan = replace(PLAN, commands={"own": ("./inv c", "./inv d")})
+    for short in (False, True):
+        rows: list[visit.Row] = []
+        fresh.run(fresh.Request((row,), plan, short), rows)
+        assert [each.command for each in rows] == ["./inv c", "./inv d", "./inv e"]
+
+
 @pytest.mark.parametrize(
     ("status", "said", "result", "why"),
     [

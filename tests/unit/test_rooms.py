@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ def data(**row: Any) -> dict[str, Any]:
     return {
         "short": SHORT,
         "full": {"seconds": 2},
+        "commands": {"own": ["./inv d"]},
         "room": {"one": {"release": "bookworm"} | row, "two": {"release": "trixie"}},
     }
 
@@ -70,6 +72,32 @@ def test_short_form_names_the_kernel_of_the_release() -> None:
     assert rooms.distribution_kernel("no-such-release") in kernels.load()
 
 
+def test_commands_instead_of_readme_s() -> None:
+    plan = rooms.parse(data(commands="own"))
+    assert plan.rooms["one"].commands == "own"
+    assert plan.rooms["two"].commands == ""
+    assert plan.commands == {"own": ("./inv d",)}
+    assert "commands: own" in plan.rooms["one"].what
+    known = rooms.load()
+    assert {row.commands for row in known.rooms.values()} == {"", *known.commands}
+
+
+def test_steps_of_the_room_of_packages_are_those_of_its_script() -> None:
+    plan = rooms.load()
+    steps = re.findall(r"(?m)^([a-z]+)\(\) \{$", (paths.TESTS / "rooms/packages.sh").read_text())
+    assert steps[:2] == ["fail", "answers"]
+    typed = [
+        command.rpartition(" ")[2]
+        for row in plan.rooms.values()
+        if row.commands == "packages"
+        for command in (*plan.commands["packages"], *row.then)
+        if command.startswith("sh tests/rooms/packages.sh ")
+    ]
+    assert set(typed) == set(steps[2:])
+    # A step finds the packages where the first command has put them.
+    assert plan.commands["packages"][0] == "./inv package --output /srv/packages"
+
+
 def test_who_types_the_commands_and_where() -> None:
     root = rooms.parse(data()).rooms["one"]
     assert (root.account, root.home_folder) == ("root", "/root")
@@ -98,6 +126,7 @@ def test_where_a_user_puts_the_archives() -> None:
         ({"user": "wheel"}, "user of one is wheel"),
         ({"network": "slow"}, "network of one is slow"),
         ({"archives": "some"}, "archives of one is some"),
+        ({"commands": "others"}, "commands of one is others"),
     ],
 )
 def test_what_the_file_may_not_have(row: dict[str, Any], said: str) -> None:

@@ -6,6 +6,7 @@ What it sets and shows is tested where ipchains is not, in the guest.
 
 from __future__ import annotations
 
+import os
 import tomllib
 from pathlib import Path
 
@@ -62,6 +63,26 @@ def test_words_that_are_no_command(rules: Path, words: str, reason: str) -> None
     done = run(rules, *words.split(), status=2)
     assert done.stderr.startswith(f"ipchains: {reason}")
     assert not done.stdout
+
+
+def test_it_has_the_name_that_it_was_called_by(
+    rules: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With its path or, as a shell does that has found it, without."""
+    monkeypatch.setenv("PATH", str(rules.parent))
+    for name in (rules, Path("ipchains")):
+        assert run(name, "-Q", status=2).stderr.startswith("ipchains: ")
+
+
+@pytest.mark.skipif(Path("/proc/net/ip_fwnames").exists(), reason="this host has the module")
+@pytest.mark.parametrize("words", ["-L", "-S", "-F", "-A input -j ACCEPT", "-P input ACCEPT"])
+def test_a_kernel_without_such_a_firewall(rules: Path, words: str) -> None:
+    """Its socket options may be ip_tables', which answers in other words."""
+    if os.geteuid() != 0 and words not in {"-L", "-S", "-F"}:
+        pytest.skip("sets rules, for which it takes a raw socket")
+    done = run(rules, *words.split(), status=1)
+    assert "there is no such firewall here (is the module divert loaded?)" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_it_is_built_only_where_ipchains_is_not() -> None:
