@@ -20,7 +20,7 @@ struct rtable *divert_route(struct net *net, const struct sk_buff *skb,
 	const struct iphdr *iph = ip_hdr(skb);
 	struct flowi4 fl4;
 
-	flowi4_init_output(&fl4, oif, skb->mark, RT_TOS(iph->tos),
+	flowi4_init_output(&fl4, oif, skb->mark, divert_route_tos(iph->tos),
 			   scope, iph->protocol, FLOWI_FLAG_ANYSRC,
 			   iph->daddr, saddr, 0, 0, sock_net_uid(net, NULL));
 	return ip_route_output_key(net, &fl4);
@@ -82,7 +82,7 @@ int divert_forward(struct net *net, struct sk_buff *skb, struct net_device *dev)
 	skb->dev = dev;
 	skb->skb_iif = dev->ifindex;
 	skb->pkt_type = PACKET_HOST;
-	if (!routed && ip_route_input_noref(skb, iph->daddr, iph->saddr, iph->tos, dev)) {
+	if (!routed && divert_route_input(skb, iph, dev)) {
 		kfree_skb(skb);
 		return 0;
 	}

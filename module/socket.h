@@ -12,7 +12,6 @@
 #ifndef DIVERT_SOCKET_H
 #define DIVERT_SOCKET_H
 
-#include <linux/version.h>
 #include <linux/in.h>
 #include <linux/ip.h>
 #include <linux/netfilter.h>
@@ -23,6 +22,7 @@
 #include <net/inet_sock.h>
 #include <net/net_namespace.h>
 
+#include "compat.h"
 #include "divert.h"
 
 #define DIVERT_MAX_PACKET	65535
@@ -221,14 +221,5 @@ bool divert_mark_take(struct sk_buff *skb, struct divert_mark *mark);
 
 /* header.c */
 int divert_header_init(void);
-
-/* inet_sock's flags became bits of one word. */
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)
-#define divert_mc_loop(sk)	inet_test_bit(MC_LOOP, sk)
-#define divert_no_mc_loop(sk)	inet_clear_bit(MC_LOOP, sk)
-#else
-#define divert_mc_loop(sk)	(inet_sk(sk)->mc_loop)
-#define divert_no_mc_loop(sk)	(inet_sk(sk)->mc_loop = 0)
-#endif
 
 #endif /* DIVERT_SOCKET_H */

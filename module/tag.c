@@ -26,11 +26,6 @@
 #include <linux/siphash.h>
 
 #include "socket.h"
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0)
-#include <linux/unaligned.h>
-#else
-#include <asm/unaligned.h>
-#endif
 
 static u32 key __read_mostly;
 static siphash_key_t bound_key __read_mostly;
