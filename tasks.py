@@ -88,6 +88,15 @@ def build_kernel(
     )
 
 
+@task(help={"kernel": "only for kernels of these names, comma-separated: linux-7.3, linux-7.3-rt"})
+@reports_errors
+def modules(_context: Context, kernel: str | None = None) -> None:
+    """Build the module for all of Debian's kernels, those of other releases too."""
+    from harness import modules as modules_module
+
+    modules_module.report(kernel)
+
+
 @task(iterable=["source"], help={"jobs": _JOBS, "source": _SOURCE})
 @reports_errors
 def build_image(_context: Context, source: list[str], jobs: int = 0) -> None:

@@ -59,14 +59,30 @@ def for_32_bit() -> list[str]:
     return words
 
 
-def identity() -> str:
+def for_kernel(version: int) -> str | None:
+    """What to call for a module of a kernel that GCC of this major version has compiled.
+
+    That very one where it is in PATH, as kernels' headers ask for; else `name()`, unless that is
+    older: such a kernel's flags may be new to it. None: there is none. DIVERT_GCC is not judged.
+    """
+    exact = f"gcc-{version}"
+    if os.environ.get(VARIABLE):
+        return name()
+    if shutil.which(exact):
+        return exact
+    return name() if _version() >= version else None
+
+
+def identity(of: str = "") -> str:
     """Its name and the first line in which it says its version: part of every fingerprint.
 
-    Warns, once, of one that is newer or older than all that were tried. Raises InfrastructureError
-    if it cannot be run.
+    Of `name()`, or another compiler. Warns, once, of one that is newer or older than all that were
+    tried. Raises InfrastructureError if it cannot be run.
     """
-    identity = f"{name()}: {ask('--version')}"
-    _warn(identity)
+    called = of or name()
+    identity = f"{called}: {_ask(called, '--version')}"
+    if called == name():
+        _warn(identity)
     return identity
 
 

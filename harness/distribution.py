@@ -19,7 +19,7 @@ from harness.errors import InfrastructureError, UnavailableError
 from harness.kernels import Kernel
 
 # Counts up when what this module makes of its inputs changes.
-RECIPE = "4"
+RECIPE = "5"
 
 DISTRIBUTION = "debian"
 ARCHITECTURE = "amd64"
@@ -28,17 +28,33 @@ _FIELD_SECONDS = 20.0
 _UNPACK_SECONDS = 60.0
 _ZSTANDARD = b"\x28\xb5\x2f\xfd"
 _IMAGE = re.compile(r"linux-image-(?P<release>\d[^ ,]*-amd64)\b")
-_HEADERS = re.compile(r"\b(linux-(?:headers-\S+-common|kbuild-[\d.]+))\b")
+_HEADERS = re.compile(r"\b(linux-(?:headers-[^\s,]+-common(?:-rt)?|kbuild-[^\s,]+))")
+# The compiler's package has had three names.
+_COMPILER = re.compile(r"\b(?:linux-compiler-)?gcc-(?P<version>\d+)(?:-x86|-for-host)?\b")
+# Since 6.19 the image's package has nothing itself.
+_PARTS = re.compile(r"\b(linux-(?:base|binary|modules)-\d[^\s,]*-amd64)\b")
+_RELATIVE = "$(dir $(abspath $(lastword $(MAKEFILE_LIST))))"
 
 
 @dataclass(frozen=True)
 class Headers:
-    """What modules are compiled with: `path` is the folder for KDIR of module/Makefile."""
+    """What modules are compiled with: `path` is the folder for KDIR of module/Makefile.
+
+    `compiler` is the major version of GCC that the kernel was compiled with, 0 if that is the
+    host's, and `suite` the suite of Debian that has it. Links in `path` lead to what is in `root`.
+    """
 
     release: str
     path: Path
     fingerprint: str
     seconds: float
+    compiler: int = 0
+    suite: str = ""
+
+    @property
+    def root(self) -> Path:
+        """The folder in which the packages are unpacked."""
+        return self.path.parents[2]
 
 
 @dataclass(frozen=True)
@@ -65,20 +81,26 @@ def obtain(kernel: Kernel) -> Distributed:
     found = headers(kernel)
     release = found.release
     image = package(kernel, f"linux-image-{release}")
-    print_ = fingerprint.of_bytes(RECIPE, image.digest, *kernel.modules_kept)
+    parts = [package(kernel, name) for name in parts_in(_field(image, "Depends"))]
+    print_ = fingerprint.of_bytes(
+        RECIPE, *(each.digest for each in (image, *parts)), *kernel.modules_kept, *kernel.gone
+    )
 
     def make(folder: Path) -> None:
         work = folder / "work"
-        packages.unpack(image, work, command.log_of(kernel.name))
-        packed = work / "boot" / f"vmlinuz-{release}"
+        for each in (image, *parts):
+            packages.unpack(each, work, command.log_of(kernel.name))
+        # In newer releases all that was in /lib is in /usr/lib, and the kernel with its modules.
+        places = [work / top / "modules" / release for top in ("lib", "usr/lib")]
+        tree = next((place for place in places if place.is_dir()), places[0])
+        kernels = [work / "boot" / f"vmlinuz-{release}", tree / "vmlinuz"]
+        packed = next((path for path in kernels if path.is_file()), kernels[0])
         (folder / "vmlinux").write_bytes(unpacked(packed.read_bytes()))
         packed.rename(folder / "vmlinuz")
         (folder / "modules").mkdir()
-        # In newer releases all that was in /lib is in /usr/lib.
-        places = [work / top / "modules" / release for top in ("lib", "usr/lib")]
-        tree = next((place for place in places if place.is_dir()), places[0])
         built_in = (tree / "modules.builtin").read_text()
-        keep_modules(tree / "kernel", built_in, kernel.modules_kept, folder / "modules")
+        names = [name for name in kernel.modules_kept if name not in kernel.gone]
+        keep_modules(tree / "kernel", built_in, names, folder / "modules")
         shutil.rmtree(work)
 
     entry = store.obtain("distribution", print_, make, f"the package of {kernel.name}")
@@ -95,8 +117,8 @@ def headers(kernel: Kernel) -> Headers:
     require_host(kernel)
     release = _release(kernel)
     own = package(kernel, f"linux-headers-{release}")
-    wanted = dict.fromkeys(_HEADERS.findall(_field(own, "Depends")))
-    all_of_them = [own, *(package(kernel, name) for name in wanted)]
+    depends = _field(own, "Depends")
+    all_of_them = [own, *(package(kernel, name) for name in headers_in(depends))]
     print_ = fingerprint.of_bytes(RECIPE, *(each.digest for each in all_of_them))
 
     def make(folder: Path) -> None:
@@ -106,7 +128,8 @@ def headers(kernel: Kernel) -> Headers:
 
     entry = store.obtain("headers", print_, make, f"the headers of {kernel.name}")
     path = entry.path / "usr/src" / f"linux-headers-{release}"
-    return Headers(release, path, print_, entry.seconds)
+    suite = kernel.suite(packages.host_release().codename)
+    return Headers(release, path, print_, entry.seconds, compiler_in(depends), suite)
 
 
 def require_host(kernel: Kernel) -> None:
@@ -166,6 +189,22 @@ def release_in(depends: str) -> str | None:
     return match["release"] if match else None
 
 
+def headers_in(depends: str) -> list[str]:
+    """The packages that a package with headers needs besides itself, by its Depends (pure)."""
+    return list(dict.fromkeys(_HEADERS.findall(depends)))
+
+
+def parts_in(depends: str) -> list[str]:
+    """The packages that have what a package of a kernel has not itself, by its Depends (pure)."""
+    return list(dict.fromkeys(_PARTS.findall(depends)))
+
+
+def compiler_in(depends: str) -> int:
+    """The major version of GCC that they ask for; 0 if they ask for none (pure)."""
+    match = _COMPILER.search(depends)
+    return int(match["version"]) if match else 0
+
+
 def package(kernel: Kernel, name: str) -> packages.Package:
     """The package of this name, of the release that this host takes `kernel` from."""
     suite = kernel.suite(packages.host_release().codename)
@@ -174,7 +213,7 @@ def package(kernel: Kernel, name: str) -> packages.Package:
 
 def _release(kernel: Kernel) -> str:
     release = release_in(_field(package(kernel, kernel.package), "Depends"))
-    series = kernel.name.removeprefix("linux-")
+    series = kernel.series
     if release is None or not release.startswith(f"{series}."):
         raise UnavailableError(
             f"the package {kernel.package} of {kernel.release} has no kernel {series} "
@@ -221,6 +260,11 @@ def keep_modules(tree: Path, built_in: str, names: Sequence[str], to: Path) -> N
 
 
 def _make_relative(makefile: Path) -> None:
-    """Headers that are not installed are not where their Makefile looks for the common ones."""
+    """Headers that are not installed are not where their Makefile looks for the common ones.
+
+    Since 6.19 it says where it is itself, too.
+    """
     text = makefile.read_text()
-    makefile.write_text(re.sub(r"^include /usr/src/", "include ../", text, flags=re.MULTILINE))
+    text = re.sub(r"^include /usr/src/", "include ../", text, flags=re.MULTILINE)
+    own = re.compile(r"^KBUILD_OUTPUT *=.*", re.MULTILINE)
+    makefile.write_text(own.sub(f"KBUILD_OUTPUT := {_RELATIVE}", text))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness import paths
+from harness import kernels, paths
 from harness.events import (
     Event,
     ImageBuilt,
@@ -59,20 +59,31 @@ def figures(variants: Iterable[Variant], folder: Path | None = None) -> Figures:
     own = _read(_file(folder))
     scale = recorded["processors"] / here
     tests, builds = {}, {name: recorded["builds"][name] * scale for name in (IMAGE, PACKING)}
-    foreign = False
+    megabytes = dict(recorded["megabytes"])
+    foreign, known = False, kernels.load()
     for variant in variants:
         name, kernel = variant.name, variant.kernel
         foreign |= name not in own["tests"]
-        tests[name] = own["tests"].get(name, recorded["tests"][kernel])
-        builds[name] = recorded["builds"][kernel] * scale
+        tests[name] = own["tests"].get(name, _of_kernel(recorded["tests"], kernel, known))
+        builds[name] = _of_kernel(recorded["builds"], kernel, known) * scale
+        megabytes[kernel] = _of_kernel(megabytes, kernel, known)
     return Figures(
         processors=here,
         begin=recorded["begin"],
         tests=tests,
         builds={**builds, **own["builds"]},
-        megabytes=recorded["megabytes"],
+        megabytes=megabytes,
         where=f"by what it took elsewhere: {recorded['where']}" if foreign else "as before here",
     )
+
+
+def _of_kernel(
+    recorded: Mapping[str, float], name: str, known: Mapping[str, kernels.Kernel]
+) -> float:
+    """What is recorded of a kernel, or else of that which it is like."""
+    while name not in recorded:
+        name = known[name].like
+    return recorded[name]
 
 
 def sessions(known: Figures, tests: Mapping[str, int], jobs: int) -> dict[str, float]:

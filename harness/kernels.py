@@ -16,6 +16,9 @@ REFERENCE = "linux-2.2.12"
 
 FILE = "kernels.toml"
 
+# The table that is no kernel's (harness/suites.py).
+DEBIAN = "debian"
+
 # What a kernel's table in the file can have, and what its table `hardware` has to have.
 _KEYS: Mapping[str, type] = {
     "like": str,
@@ -28,6 +31,7 @@ _KEYS: Mapping[str, type] = {
     "optional": bool,
     "modules": list,
     "modules-at-hand": list,
+    "gone": list,
     "features": list,
     "module-features": list,
     "hardware": dict,
@@ -62,12 +66,14 @@ class Kernel:
 
     `sources` are names of upstream sources, without which it cannot be had; `package` is that of
     Debian's `release`, for a kernel that is not built here, `modules` what it needs of it to boot,
-    and `modules_at_hand` what is in the guest besides, not loaded; `features` is in the words of
+    and `modules_at_hand` what is in the guest besides, not loaded; of both, those that are `gone`
+    are in the kernel itself, which no longer says so; `features` is in the words of
     data/statements, and so is `module_features`: what comes with the module of module/. `suites`
     has where hosts of other releases take the package from, if not from `release`, and `hosts` the
     other releases on whose hosts it is meant where no kernel is named. One with a
     `source_package` is built from that, and only its modules' names are the package's. One that is
-    `optional` is tested only where it is named.
+    `optional` is tested only where it is named. What is not known of one is as of that which it is
+    `like`.
     """
 
     name: str
@@ -83,6 +89,13 @@ class Kernel:
     hosts: tuple[str, ...] = ()
     source_package: str = ""
     optional: bool = False
+    gone: tuple[str, ...] = ()
+    like: str = ""
+
+    @property
+    def series(self) -> str:
+        """What its releases begin with: 6.12 of linux-6.12-cloud."""
+        return self.name.split("-")[1]
 
     def suite(self, codename: str) -> str:
         """Where a host of this release takes the package from."""
@@ -96,19 +109,25 @@ class Kernel:
 
 def load() -> dict[str, Kernel]:
     """All kernels by name, the reference first. Raises UserError if the file is not as it says."""
-    path = paths.DATA / FILE
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"cannot use {path}: {error}") from error
     rows: dict[str, Mapping[str, Any]] = {}
-    for name, row in data.items():
+    for name, row in read().items():
+        if name == DEBIAN:
+            continue
         _check(name, row, _KEYS)
         like = row.get("like")
         if like is not None and like not in rows:
             raise UserError(f"{FILE}: {name} is like {like}, which is none above it")
         rows[name] = _like(rows.get(like, {}), row)
     return {name: _kernel(name, row) for name, row in rows.items()}
+
+
+def read() -> dict[str, Any]:
+    """The file as it stands. Raises UserError if there is none, or it is no TOML."""
+    path = paths.DATA / FILE
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot use {path}: {error}") from error
 
 
 def _like(above: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
@@ -150,6 +169,8 @@ def _kernel(name: str, row: Mapping[str, Any]) -> Kernel:
         tuple(row.get("hosts", ())),
         row.get("source-package", ""),
         row.get("optional", False),
+        tuple(row.get("gone", ())),
+        row.get("like", ""),
     )
 
 

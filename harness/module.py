@@ -7,7 +7,17 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import command, compiler, diskroom, fingerprint, parts, paths, store, terminal
+from harness import (
+    command,
+    compiler,
+    diskroom,
+    fingerprint,
+    parts,
+    paths,
+    store,
+    terminal,
+    toolchain,
+)
 from harness.distribution import Headers
 from harness.errors import InfrastructureError
 
@@ -43,11 +53,13 @@ def sources() -> list[Path]:
 def build(headers: Headers, *, jobs: int = 0) -> Module:
     """The module for the kernel with these headers, from the cache, or built in some seconds.
 
-    Raises InfrastructureError with the first errors and warnings if it does not build without any.
+    Raises InfrastructureError with the first errors and warnings if it does not build without any,
+    or if the compiler for it cannot be had.
     """
     files = sources()
+    tools = toolchain.of(headers)
     print_ = fingerprint.of_bytes(
-        RECIPE, headers.fingerprint, compiler.identity(), fingerprint.of_files(SOURCE, files)
+        RECIPE, headers.fingerprint, tools.identity, fingerprint.of_files(SOURCE, files)
     )
 
     def make(folder: Path) -> None:
@@ -58,10 +70,9 @@ def build(headers: Headers, *, jobs: int = 0) -> Module:
             target = work / path.relative_to(SOURCE)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)
-        argv = ["make", "-C", str(work), f"KDIR={headers.path}", "W=1"]
-        argv += [f"CC={compiler.name()}", f"-j{jobs or parts.processors()}"]
+        words = ["W=1", f"-j{jobs or parts.processors()}"]
         try:
-            command.run(argv, what="the module", log=log, seconds=BUILD_SECONDS, into=work)
+            tools.make(headers, work, words, log=log, seconds=BUILD_SECONDS)
         except diskroom.FullError:
             raise
         except InfrastructureError as error:

@@ -87,6 +87,25 @@ def binary(name: str, architecture: str, codename: str = "", *, elsewhere: bool 
     return _obtain(name, architecture, host_release().other(codename), elsewhere=elsewhere)
 
 
+def listed(name: str, architecture: str, codename: str = "") -> str:
+    """The version of a binary package in the lists of a release today; nothing of it is fetched.
+
+    Raises what `source` raises.
+    """
+    release = host_release().other(codename)
+    folder = _folder(name, architecture, release)
+    with store.disk_errors(folder), _locked(folder):
+        apt, what = _prepared(store.root(), architecture, release), f"looking for {name}"
+        try:
+            said = apt.run(["download", "--print-uris", name], what=what)
+        except AptError as error:
+            raise error.error(what) from error
+    versions = [version for word in said.split() if (version := _version(word))]
+    if not versions:
+        raise InfrastructureError(f"apt-get names no file of {name} of {release.name}: {said}")
+    return versions[0]
+
+
 def one_of(names: str, architecture: str) -> Package:
     """The first that the host's release has of `one|other`: one package by its names over time.
 

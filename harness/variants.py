@@ -16,6 +16,9 @@ from harness.kernels import Hardware
 # The fragment that makes a kernel one of the matrix: a kernel with divert sockets (SPEC.md O3).
 MATRIX_FRAGMENT = "divert"
 
+# In a variant's name: that of each kernel of a distribution.
+_EVERY = "*"
+
 
 @dataclass(frozen=True)
 class Variant:
@@ -57,9 +60,10 @@ def load() -> dict[str, Variant]:
     """All variants by name, in the order of harness/data/variants.toml."""
     with (paths.DATA / "variants.toml").open("rb") as stream:
         data = tomllib.load(stream)
+    distributed = [row.name for row in kernels.load().values() if row.package]
     rows = [
         Variant(
-            name.replace("*", kernel),
+            name.replace(_EVERY, kernel),
             tuple(row.get("series", ())),
             tuple(row.get("fragments", ())),
             frozenset(row["options"]),
@@ -71,7 +75,7 @@ def load() -> dict[str, Variant]:
             row.get("processors", 1),
         )
         for name, row in data.items()
-        for kernel in row.get("kernels", [kernels.REFERENCE])
+        for kernel in (distributed if _EVERY in name else [kernels.REFERENCE])
     ]
     # All of one kernel together.
     order = list(kernels.load())
@@ -93,7 +97,7 @@ def select(
     Raises UserError for an unknown or missing name; it says which there are and what is near.
     """
     every = load()
-    chosen = _kernels(kernel)
+    chosen = kernel_names(kernel)
     rows = {name: row for name, row in every.items() if row.kernel in chosen}
     if variant is None and matrix is None:
         return tuple(rows.values())
@@ -114,7 +118,11 @@ def named(name: str) -> Variant:
     return by_name[_known("variant", name.strip(), by_name)]
 
 
-def _kernels(text: str | None) -> list[str]:
+def kernel_names(text: str | None) -> list[str]:
+    """The kernels that a command line asks for; without a word, those that are usual here.
+
+    Raises UserError for an unknown or missing name.
+    """
     known = kernels.load()
     if text is None:
         return [row.name for row in kernels.usual(packages.host_release().codename)]

@@ -175,11 +175,7 @@ static bool update(struct sk_buff *skb, struct net *net)
 
 	if (!hook)
 		return true;
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 7, 0)
-	return hook->update(net, skb) == NF_ACCEPT;
-#else
-	return hook->update(net, skb) >= 0;
-#endif
+	return divert_ct_updated(hook->update(net, skb));
 }
 
 /* A packet is given back at this hook. False: connection tracking would have it dropped. */

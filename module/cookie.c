@@ -18,11 +18,6 @@
 #include <linux/siphash.h>
 
 #include "socket.h"
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0)
-#include <linux/unaligned.h>
-#else
-#include <asm/unaligned.h>
-#endif
 
 #define KIND_KEPT	0x04
 #define KIND_PENDING	0x08

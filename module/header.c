@@ -21,12 +21,6 @@
 
 #include "socket.h"
 
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)
-#define has_header(sk)	inet_test_bit(HDRINCL, sk)
-#else
-#define has_header(sk)	(inet_sk(sk)->hdrincl)
-#endif
-
 static struct proto *stock;
 static struct proto header_prot;
 static struct inet_protosw header_protosw = {
@@ -47,9 +41,9 @@ static struct rtable *route_of(struct sock *sk, __be32 daddr)
 		oif = oif ?: inet->mc_index;
 		saddr = saddr ?: inet->mc_addr;
 	}
-	flowi4_init_output(&fl4, oif, READ_ONCE(sk->sk_mark), RT_TOS(inet->tos),
+	flowi4_init_output(&fl4, oif, READ_ONCE(sk->sk_mark), divert_route_tos(inet->tos),
 			   RT_SCOPE_UNIVERSE, IPPROTO_RAW, FLOWI_FLAG_ANYSRC,
-			   daddr, saddr, 0, 0, sk->sk_uid);
+			   daddr, saddr, 0, 0, divert_uid(sk));
 	return ip_route_output_flow(sock_net(sk), &fl4, sk);
 }
 
@@ -112,7 +106,7 @@ static int header_sendmsg(struct sock *sk, struct msghdr *msg, size_t len)
 	struct rtable *rt;
 	int err;
 
-	if (!divert_defrag(sock_net(sk)) || !has_header(sk) || len > 65535 ||
+	if (!divert_defrag(sock_net(sk)) || !divert_has_header(sk) || len > 65535 ||
 	    !sin || msg->msg_namelen < sizeof(*sin) || msg->msg_controllen ||
 	    sin->sin_family != AF_INET || msg->msg_flags & MSG_OOB)
 		return stock->sendmsg(sk, msg, len);

@@ -36,8 +36,7 @@ static void reject(struct sk_buff *skb, const struct nf_hook_state *state)
 	switch (state->hook) {
 	case NF_INET_PRE_ROUTING:
 		if (!skb_valid_dst(skb) &&
-		    ip_route_input_noref(skb, iph->daddr, iph->saddr, iph->tos,
-					 skb->dev))
+		    divert_route_input(skb, iph, skb->dev))
 			break;
 		icmp_send(skb, ICMP_DEST_UNREACH, ICMP_PORT_UNREACH, 0);
 		break;

@@ -68,9 +68,7 @@ static const struct proto_ops divert_ops = {
 	.sendmsg	= inet_sendmsg,
 	.recvmsg	= inet_recvmsg,
 	.mmap		= sock_no_mmap,
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
-	.sendpage	= sock_no_sendpage,
-#endif
+	DIVERT_SENDPAGE
 };
 
 static struct inet_protosw divert_protosw = {

@@ -142,7 +142,7 @@ static int route_forwarded(struct reentry *r, struct sk_buff *skb, struct net_de
 	    (r->rerouted && r->p->hook == DIVERT_OUTPUT))
 		return set_route(r, skb, 0, r->p->oif);
 	skb_dst_drop(skb);
-	if (divert_route_input(skb, dev))
+	if (divert_route_input(skb, ip_hdr(skb), dev))
 		return -ENETUNREACH;
 	skb_dst_force(skb);
 	if (skb_rtable(skb)->rt_type == RTN_UNICAST && !xfrm4_route_forward(skb))

@@ -50,7 +50,7 @@ struct rtable *divert_route(struct net *net, const struct sk_buff *skb, __be32 s
 	struct flowi4 fl4;
 	struct rtable *rt;
 
-	flowi4_init_output(&fl4, oif, skb->mark, RT_TOS(iph->tos), scope, iph->protocol,
+	flowi4_init_output(&fl4, oif, skb->mark, divert_route_tos(iph->tos), scope, iph->protocol,
 			   FLOWI_FLAG_ANYSRC, iph->daddr, saddr, 0, 0, uid);
 	flow_ends(&fl4, skb);
 	rt = __ip_route_output_key(net, &fl4);
@@ -59,14 +59,6 @@ struct rtable *divert_route(struct net *net, const struct sk_buff *skb, __be32 s
 	fl4.flowi4_oif = rt->dst.dev->ifindex;
 	fl4.saddr = iph->saddr;
 	return (struct rtable *)xfrm_lookup_route(net, &rt->dst, flowi4_to_flowi(&fl4), sk, 0);
-}
-
-/* As come by this interface. Negative if there is no route. */
-int divert_route_input(struct sk_buff *skb, struct net_device *dev)
-{
-	const struct iphdr *iph = ip_hdr(skb);
-
-	return ip_route_input_noref(skb, iph->daddr, iph->saddr, iph->tos, dev);
 }
 
 /*
@@ -112,7 +104,7 @@ struct rtable *divert_route_out(struct sock *sk, const struct sk_buff *skb, int 
 	}
 	if (sock_flag(sk, SOCK_LOCALROUTE) || flags & MSG_DONTROUTE)
 		scope = RT_SCOPE_LINK;
-	return divert_route(sock_net(sk), skb, saddr, oif, scope, sk->sk_uid, sk);
+	return divert_route(sock_net(sk), skb, saddr, oif, scope, divert_uid(sk), sk);
 }
 
 /* The route that the packet had, if that holds still. */

@@ -121,7 +121,7 @@ static void divert_close(struct sock *sk, long timeout)
 }
 
 /* S3, S4: only family and port count. */
-static int divert_bind(struct sock *sk, struct sockaddr *uaddr, int addr_len)
+static int divert_bind(struct sock *sk, divert_sockaddr *uaddr, int addr_len)
 {
 	struct sockaddr_in *sin = (struct sockaddr_in *)uaddr;
 	struct net *net = sock_net(sk);
@@ -167,23 +167,12 @@ static int queued_or_sent(struct sock *sk, int cmd)
 	return -ENOIOCTLCMD;
 }
 
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 5, 0)
-static int divert_ioctl(struct sock *sk, int cmd, int *karg)
+static int divert_ioctl(struct sock *sk, int cmd, divert_ioctl_arg arg)
 {
 	int value = queued_or_sent(sk, cmd);
 
-	if (value >= 0)
-		*karg = value;
-	return value < 0 ? value : 0;
+	return value < 0 ? value : divert_ioctl_answer(arg, value);
 }
-#else
-static int divert_ioctl(struct sock *sk, int cmd, unsigned long arg)
-{
-	int value = queued_or_sent(sk, cmd);
-
-	return value < 0 ? value : put_user(value, (int __user *)arg);
-}
-#endif
 
 /*
  * I3: no address, or one that is all zero, means outbound. The family is not
@@ -224,7 +213,7 @@ static int divert_sendmsg(struct sock *sk, struct msghdr *msg, size_t len)
 }
 
 static int divert_recvmsg(struct sock *sk, struct msghdr *msg, size_t len,
-			  int flags, int *addr_len)
+			  int flags DIVERT_NAME_LENGTH)
 {
 	struct sockaddr_in *sin = msg->msg_name;
 	struct sk_buff *skb;
@@ -234,7 +223,7 @@ static int divert_recvmsg(struct sock *sk, struct msghdr *msg, size_t len,
 	if (flags & MSG_OOB)
 		return -EOPNOTSUPP;
 	if (flags & MSG_ERRQUEUE)
-		return inet_recv_error(sk, msg, len, addr_len);
+		return divert_recv_error(sk, msg, len);
 
 	if (READ_ONCE(divert_sk(sk)->keep) == DIVERT_READ && !(flags & MSG_PEEK))
 		divert_read_on(sk);
@@ -253,7 +242,7 @@ static int divert_recvmsg(struct sock *sk, struct msghdr *msg, size_t len,
 	err = flags & MSG_TRUNC ? skb->len : copied;
 	if (!sin)
 		goto free;
-	*addr_len = sizeof(*sin);
+	divert_set_name_length(msg, sizeof(*sin));
 	if (flags & MSG_PEEK) {
 		divert_pending_peeked(sk, skb, sin);
 		goto free;

@@ -12,7 +12,6 @@
 #ifndef DIVERT_SOCKET_H
 #define DIVERT_SOCKET_H
 
-#include <linux/version.h>
 #include <linux/in.h>
 #include <linux/ip.h>
 #include <linux/netfilter.h>
@@ -25,6 +24,7 @@
 #include <net/ip.h>
 #include <net/net_namespace.h>
 
+#include "compat.h"
 #include "divert.h"
 
 #define DIVERT_MAX_PACKET	65535
@@ -331,7 +331,6 @@ int divert_reenter(struct sock *sk, struct sk_buff *skb, const struct divert_pen
 /* route.c */
 struct rtable *divert_route(struct net *net, const struct sk_buff *skb, __be32 saddr,
 			    int oif, u8 scope, kuid_t uid, const struct sock *sk);
-int divert_route_input(struct sk_buff *skb, struct net_device *dev);
 void divert_route_looped(struct net *net, struct sk_buff *skb, struct net_device *dev);
 struct rtable *divert_route_out(struct sock *sk, const struct sk_buff *skb, int flags);
 bool divert_has_route(struct sk_buff *skb);

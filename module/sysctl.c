@@ -5,27 +5,12 @@
  */
 #include <linux/slab.h>
 #include <linux/sysctl.h>
-#include <linux/version.h>
 #include <net/net_namespace.h>
 
+#include "compat.h"
 #include "rules.h"
 
 #define PATH	"net/ipv4/divert"
-
-/* Tables have a length since 6.6; before, an empty entry ends them. */
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 6, 0)
-#define LAST		{ }
-#define register_table(net, table, count)	register_net_sysctl(net, PATH, table)
-#else
-#define LAST
-#define register_table(net, table, count)	register_net_sysctl_sz(net, PATH, table, count)
-#endif
-
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 11, 0)
-typedef struct ctl_table divert_ctl_table;
-#else
-typedef const struct ctl_table divert_ctl_table;
-#endif
 
 /* M12: rules that a packet is compared with in one walk. */
 static unsigned int walk_budget __read_mostly = 32768;
@@ -76,7 +61,7 @@ static struct ctl_table of_machine[] = {
 		.mode		= 0644,
 		.proc_handler	= proc_doulongvec_minmax,
 	},
-	LAST
+	DIVERT_LAST_SYSCTL
 };
 
 static struct ctl_table_header *machine;
@@ -130,7 +115,7 @@ static const struct ctl_table of_namespace[] = {
 	LIMIT("net_pending_packets", net_packets),
 	LIMIT("net_pending_bytes", net_bytes),
 	LIMIT("unconfirmed", unconfirmed),
-	LAST
+	DIVERT_LAST_SYSCTL
 };
 
 int divert_sysctl_net_init(struct net *net, struct divert_net *dn)
@@ -142,7 +127,7 @@ int divert_sysctl_net_init(struct net *net, struct divert_net *dn)
 		return -ENOMEM;
 	for (i = 0; i < OF_NAMESPACE; i++)
 		table[i].data = (u8 *)dn + (size_t)table[i].data;
-	dn->sysctl = register_table(net, table, OF_NAMESPACE);
+	dn->sysctl = divert_register_sysctl(net, PATH, table, OF_NAMESPACE);
 	if (dn->sysctl)
 		return 0;
 	kfree(table);
@@ -159,7 +144,7 @@ void divert_sysctl_net_exit(struct divert_net *dn)
 
 int __init divert_sysctl_init(void)
 {
-	machine = register_table(&init_net, of_machine, OF_MACHINE);
+	machine = divert_register_sysctl(&init_net, PATH, of_machine, OF_MACHINE);
 	return machine ? 0 : -ENOMEM;
 }
 

@@ -8,9 +8,6 @@
 #include <net/route.h>
 
 #include "socket.h"
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 5, 0)
-#include <net/gso.h>
-#endif
 
 /* Datagrams that nobody else puts together. */
 #define DIVERT_DEFRAG_USER	0x64760000

@@ -21,10 +21,12 @@ from harness import (
     packages,
     runner,
     session,
+    suites,
     variants,
     worker,
 )
 from harness.check_steps import Counts, Step, StepResult
+from harness.distribution import Headers
 from harness.errors import (
     GuestError,
     HarnessError,
@@ -256,29 +258,46 @@ def test_unknown_kernel_cannot_be_required() -> None:
 
 
 def module_built(monkeypatch: pytest.MonkeyPatch, lacking: dict[str, HarnessError]) -> None:
-    """Let the module build for all kernels but those named."""
+    """Let the module build for all kernels but those named, on bookworm."""
 
-    def headers(kernel: Kernel) -> Kernel:
+    def headers(kernel: Kernel) -> Headers:
         if kernel.name in lacking:
             raise lacking[kernel.name]
-        return kernel
+        return Headers(kernel.name, Path("/none"), "", 0.0)
 
+    monkeypatch.setattr(packages, "host_release", lambda: Release("debian", "12", "bookworm"))
     monkeypatch.setattr(distribution, "headers", headers)
     monkeypatch.setattr(module, "build", lambda _: None)
+    monkeypatch.setattr(packages, "listed", lambda *_: "6.1.176-1")
 
 
-def test_module_is_built_for_all_kernels_that_can_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_module_is_built_for_the_kernels_of_this_release(monkeypatch: pytest.MonkeyPatch) -> None:
     module_built(monkeypatch, {})
-    assert check.module_builds([], []).counts == Counts(passed=2)
+    assert check.module_builds([], []).counts == Counts(passed=6)
     module_built(monkeypatch, {"linux-6.12": UnavailableError("no network")})
     result = check.module_builds([], [])
-    assert result.counts == Counts(passed=1, skipped=1)
+    assert result.counts == Counts(passed=5, skipped=1)
     assert "linux-6.12 was NOT BUILT.\nno network" in result.note
-    assert check.module_builds([], ["linux-6.12"]).counts == Counts(passed=1, failed=1)
+    assert check.module_builds([], ["linux-6.12"]).counts == Counts(passed=5, failed=1)
+
+
+def test_newer_kernel_in_a_suite_of_this_release_is_told_of_and_no_failure(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    module_built(monkeypatch, {})
+    known = suites.load().suites
+    monkeypatch.setattr(packages, "listed", lambda _name, _kind, suite: known[suite])
+    assert check.module_builds([], []).note == ""
+    monkeypatch.setattr(packages, "listed", lambda *_: "9.9.1-1")
+    result = check.module_builds([], [])
+    assert result.counts == Counts(passed=6)
+    ours, backports = result.note.splitlines()
+    assert ours.startswith("bookworm has 9.9.1-1 today, and the data is of ")
+    assert backports.startswith("bookworm-backports has 9.9.1-1 today")
 
 
 def test_module_that_does_not_build_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     module_built(monkeypatch, {"linux-6.1": InfrastructureError("chains.c:1: error: x")})
     result = check.module_builds([], [])
-    assert result.counts == Counts(passed=1, failed=1)
+    assert result.counts == Counts(passed=5, failed=1)
     assert "chains.c:1" in result.output

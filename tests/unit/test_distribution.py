@@ -22,6 +22,11 @@ MODERN = kernels.named("linux-6.1")
 @pytest.mark.parametrize(
     ("depends", "release"),
     [
+        ("linux-image-6.1.0-50-cloud-amd64 (= 6.1.176-1)", "6.1.0-50-cloud-amd64"),
+        (
+            "linux-base-rt-amd64 (= 7.3.4-1~bpo13+1), linux-image-7.3.4+deb13-rt-amd64 (= 7.3.4)",
+            "7.3.4+deb13-rt-amd64",
+        ),
         ("linux-image-6.1.0-50-amd64 (= 6.1.176-1)", "6.1.0-50-amd64"),
         ("firmware, linux-image-6.12.57+deb13-amd64 (= 6.12.57-1)", "6.12.57+deb13-amd64"),
         ("linux-image-generic", None),
@@ -30,6 +35,70 @@ MODERN = kernels.named("linux-6.1")
 )
 def test_release_that_a_package_depends_on(depends: str, release: str | None) -> None:
     assert distribution.release_in(depends) == release
+
+
+@pytest.mark.parametrize(
+    ("depends", "headers", "compiler"),
+    [
+        (
+            "linux-headers-6.1.0-50-common-rt (= 6.1.176-1), linux-kbuild-6.1 (>= 6.1.176-1), "
+            "linux-compiler-gcc-12-x86",
+            ["linux-headers-6.1.0-50-common-rt", "linux-kbuild-6.1"],
+            12,
+        ),
+        (
+            "linux-base (>= 4.12~), linux-headers-6.12.95+deb12-common (= 6.12.95-1~bpo12+1), "
+            "linux-image-6.12.95+deb12-amd64 (= 6.12.95-1~bpo12+1), linux-kbuild-6.12.95+deb12, "
+            "gcc-12",
+            ["linux-headers-6.12.95+deb12-common", "linux-kbuild-6.12.95+deb12"],
+            12,
+        ),
+        (
+            "gcc-16-for-host, linux-base (>= 4.12~), linux-base-7.2.12+deb14-rt-amd64 (= 7.2.12-1),"
+            " linux-headers-7.2.12+deb14-common (= 7.2.12-1), linux-kbuild-7.2.12+deb14",
+            ["linux-headers-7.2.12+deb14-common", "linux-kbuild-7.2.12+deb14"],
+            16,
+        ),
+        ("", [], 0),
+    ],
+)
+def test_what_headers_need_besides_themselves(
+    depends: str, headers: list[str], compiler: int
+) -> None:
+    assert distribution.headers_in(depends) == headers
+    assert distribution.compiler_in(depends) == compiler
+
+
+def test_parts_that_a_package_of_a_kernel_leaves_to_others() -> None:
+    depends = (
+        "dracut | initramfs-tools (>= 0.120+deb8u2) | linux-initramfs-tool, kmod, "
+        "linux-base-7.3.4+deb13-rt-amd64 (= 7.3.4-1~bpo13+1), "
+        "linux-binary-7.3.4+deb13-rt-amd64 (= 7.3.4-1~bpo13+1), "
+        "linux-modules-7.3.4+deb13-rt-amd64 (= 7.3.4-1~bpo13+1)"
+    )
+    names = [f"linux-{part}-7.3.4+deb13-rt-amd64" for part in ("base", "binary", "modules")]
+    assert distribution.parts_in(depends) == names
+    older = "kmod, linux-base (>= 4.3~), initramfs-tools (>= 0.120+deb8u2) | linux-initramfs-tool"
+    assert distribution.parts_in(older) == []
+
+
+def test_headers_that_are_not_installed_find_each_other(tmp_path: Path) -> None:
+    own, common = (
+        tmp_path / "src/linux-headers-9.9-amd64",
+        tmp_path / "src/linux-headers-9.9-common",
+    )
+    own.mkdir(parents=True)
+    common.mkdir()
+    (own / "Makefile").write_text(
+        "KBUILD_OUTPUT=/usr/src/linux-headers-9.9-amd64\n"
+        "include /usr/src/linux-headers-9.9-common/Makefile\n"
+    )
+    # As the kernel's own Makefile: elsewhere when it is asked.
+    (common / "Makefile").write_text("all:\n\t@echo $(realpath $(KBUILD_OUTPUT))\n")
+    distribution._make_relative(own / "Makefile")
+    argv = ["make", "-s", "--no-print-directory", "-C", str(own)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(own)
 
 
 def test_kernel_of_another_series_is_not_taken_for_it(monkeypatch: pytest.MonkeyPatch) -> None:

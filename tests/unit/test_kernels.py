@@ -40,6 +40,7 @@ hardware = {{ memory-mib = 96, cpu = "max" }}
 [newest]
 like = "newer"
 release = "forky"
+gone = ["net/llc/llc"]
 optional = true
 source-package = "linux-source"
 """
@@ -87,6 +88,16 @@ def test_kernel_like_another_says_only_what_differs() -> None:
     assert (newest.release, newest.package) == ("forky", "linux-image")
     assert newest.suites == newer.suites
     assert (newest.source_package, newest.optional) == ("linux-source", True)
+    assert (new.like, newer.like, newest.like) == ("", "new", "newer")
+    assert (newer.gone, newest.gone) == ((), ("net/llc/llc",))
+
+
+@pytest.mark.parametrize(
+    ("name", "series"),
+    [("linux-6.1", "6.1"), ("linux-6.12-rt", "6.12"), ("linux-7.2-sid-cloud", "7.2")],
+)
+def test_series_of_a_kernel(name: str, series: str) -> None:
+    assert kernels.named(name).series == series
 
 
 @pytest.mark.usefixtures("file")
