@@ -141,18 +141,3 @@ def test_what_is_kept(
     for taken in kept[1:]:
         keeper.go_on(taken)
     assert left(guest, far) == [hop(other), hop(kept[1].data), hop(kept[2].data)]
-
-
-@statement("M12/guessed")
-def test_tags_are_not_tried_one_after_the_other(
-    poor: DivertSocket, calls: Calls, guest: Machine, chains: Chains, near: Wire, far: Wire
-) -> None:
-    """After a hundred wrong ones in a second the right one is refused, for a second."""
-    chains.append(f"input -i {NEAR.interface} -p UDP -j DIVERT {PORT}")
-    near.send(IP(datagram()))
-    taken = poor.take()
-    wrong = f"{taken.address[:-2]}{int(taken.address[-2:], 16) ^ 1:02x}"
-    row = calls("repeat", 2000, "sendto", poor.name, f"hex:{taken.data.hex()}", wrong)
-    assert row["errors"] == {"EPERM": 2000}
-    assert poor.refused(taken.data, taken.address) == "EPERM"
-    assert left(guest, far) == []

@@ -449,7 +449,7 @@ static int divert_reenter(struct sock *sk, struct sk_buff *skb, int flags,
 		dev = dev_get_by_index(tag->ifindex);
 		if (!dev || !(dev->flags & IFF_UP)) {
 			kfree_skb(skb);
-			return -ENETDOWN;
+			return dev ? -ENETDOWN : -ESTALE;
 		}
 	}
 	if (mroute)
