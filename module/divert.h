@@ -51,11 +51,11 @@ struct divert_walk {
 	u32			rule;	/* T3: place of the rule */
 };
 
-/* match.c: called under RCU, with bottom halves off */
+/* rules/match.c: called under RCU, with bottom halves off */
 int fw_walk(struct divert_walk *w, const struct iphdr *ip, unsigned int len);
 
-/* idle.c */
-bool fw_idle(const struct net *net, const struct sk_buff *skb, u8 first, u8 last);
+/* rules/fastpath.c */
+bool fw_fastpath(const struct net *net, const struct sk_buff *skb, u8 first, u8 last);
 
 /* S9, M11: of what has been read and not given back; sysctls of a network namespace. */
 struct divert_limits {
@@ -72,27 +72,27 @@ bool divert_admits(const struct net *net);		/* M12 */
 bool divert_passthrough(const struct net *net);		/* P2 */
 bool divert_defrag(const struct net *net);		/* F4, F5 */
 
-/* sock.c */
+/* socket/sock.c */
 extern long divert_mem[3];				/* S9: of all queues */
 void divert_mem_init(void);
 struct sock *divert_listener(struct net *net, u16 port);	/* under RCU */
 void divert_nobody(struct net *net);			/* S11: count one */
 
-/* header.c */
+/* socket/hdrincl.c */
 void divert_header_update(const u8 *defrag, bool *counted);
 
-/* proc.c */
+/* socket/proc.c */
 int divert_proc_init(struct net *net);
 void divert_proc_exit(struct net *net);
 
-/* proto.c */
+/* socket/proto.c */
 int divert_sock_init(void);
 void divert_sock_exit(void);
 
-/* chains.c: a rule, or a policy other than ACCEPT; in a process */
+/* rules/chains.c: a rule, or a policy other than ACCEPT; in a process */
 bool fw_in_use(const struct net *net);
 
-/* hooks.c */
+/* socket/hooks.c */
 int divert_hooks_need(struct net *net);
 void divert_hooks_release(struct net *net);
 int divert_hooks_init(void);

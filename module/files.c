@@ -7,7 +7,7 @@
 #include <linux/mutex.h>
 #include <net/net_namespace.h>
 
-#include "rules.h"
+#include "rules/rules.h"
 
 static LIST_HEAD(namespaces);
 static DEFINE_MUTEX(lock);		/* of the list, and of what is shown */

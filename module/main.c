@@ -10,7 +10,7 @@
 #include <net/net_namespace.h>
 #include <net/netns/generic.h>
 
-#include "rules.h"
+#include "rules/rules.h"
 
 /* What a build asks for (make PASSTHROUGH=1 DEFRAG=1). */
 #ifndef DIVERT_PASSTHROUGH

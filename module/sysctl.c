@@ -8,7 +8,7 @@
 #include <net/net_namespace.h>
 
 #include "compat.h"
-#include "rules.h"
+#include "rules/rules.h"
 
 #define PATH	"net/ipv4/divert"
 

@@ -14,7 +14,7 @@ from harness.shell import Shell
 from harness.wire import Wire
 from tests.guest.chains import Chains
 from tests.guest.conftest import Divert
-from tests.guest.divert import Taken, built, left
+from tests.guest.divert import built, left
 from tests.guest.groups import GROUP
 from tests.guest.netlink import Links
 from tests.guest.programs import Calls

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What has been read and not given back (S9, S10, I2, I6). As nf_queue does, the kernel keeps the
- * packet, with all that it knew of it, and finds it again by the tag.
+ * What has been read and not given back (S9, S10, I2, I6). As nf_queue does, the kernel keeps
+ * the packet, with all that it knew of it, and finds it again by the tag.
  *
- * A program that only looks and drops never says so. So what it has read is in an account of its own,
- * bounded for each socket and each network namespace; at the bound the oldest is forgotten, stubs
- * before what is whole. What was forgotten is ESTALE on sending. Nothing waits for a program: its
- * interface, connection tracking and the network namespace take along what needs them.
+ * A program that only looks and drops never says so. So what it has read is in an account of
+ * its own, bounded for each socket and each network namespace; at the bound the oldest is
+ * forgotten, stubs before what is whole. What was forgotten is ESTALE on sending. Nothing
+ * waits for a program: its interface, connection tracking and the network namespace take along
+ * what needs them.
  *
  * All of this is under the pending_lock of the network namespace, which comes before that of a
  * queue. What is to be freed is collected under it, and freed without.
@@ -293,8 +294,9 @@ static bool was_there(const struct net *net, const struct divert_ports *ports,
 }
 
 /*
- * The packet that this tag is of, for divert_pending_settle(); NULL if it is no tag; ESTALE if it was
- * one. *skb is the packet, if it is whole and nobody else is giving it back; else NULL: a stub.
+ * The packet that this tag is of, for divert_pending_settle(); NULL if it is no tag; ESTALE if
+ * it was one. *skb is the packet, if it is whole and nobody else is giving it back; else NULL:
+ * a stub.
  */
 struct divert_pending *divert_pending_claim(struct sock *sk, const struct divert_cookie *cookie,
 					    __be32 addr, struct sk_buff **skb)

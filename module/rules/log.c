@@ -46,18 +46,18 @@ static int add_options(char *line, int at, const struct iphdr *ip, unsigned int 
 	return at;
 }
 
-static int add_packet(char *line, int at, const struct fw_look *look,
+static int add_packet(char *line, int at, const struct fw_dissected *dissected,
 		      const struct iphdr *ip, unsigned int len)
 {
 	at += scnprintf(line + at, LINE - at,
 			"%s PROTO=%d %pI4:%u %pI4:%u L=%u S=0x%2.2X I=%u F=0x%4.4X T=%u",
-			look->ifname, ip->protocol, &ip->saddr, look->sport,
-			&ip->daddr, look->dport, ntohs(ip->tot_len), ip->tos,
+			dissected->ifname, ip->protocol, &ip->saddr, dissected->sport,
+			&ip->daddr, dissected->dport, ntohs(ip->tot_len), ip->tos,
 			ntohs(ip->id), ntohs(ip->frag_off), ip->ttl);
 	return add_options(line, at, ip, len);
 }
 
-void fw_log(const struct net *net, const struct fw_look *look, const struct iphdr *ip,
+void fw_log(const struct net *net, const struct fw_dissected *dissected, const struct iphdr *ip,
 	    unsigned int len, const struct fw_chain *chain, const struct fw_rule *rule,
 	    unsigned int number)
 {
@@ -70,32 +70,32 @@ void fw_log(const struct net *net, const struct fw_look *look, const struct iphd
 		       fw_target_name(rule->branch, rule->target));
 	if (!rule->branch && rule->target == FW_DIVERT)
 		at += scnprintf(line + at, LINE - at, "%u ", rule->fw.fw_redirpt);
-	add_packet(line, at, look, ip, len);
-	pr_info("Packet log: %s %s(#%u)\n", line, look->syn ? "SYN " : "", number);
+	add_packet(line, at, dissected, ip, len);
+	pr_info("Packet log: %s %s(#%u)\n", line, dissected->syn ? "SYN " : "", number);
 }
 
 /* M12: at most once a second, of all that is dropped for it. */
-void fw_log_over(const struct net *net, const struct fw_look *look, const struct iphdr *ip,
-		 unsigned int len)
+void fw_log_over(const struct net *net, const struct fw_dissected *dissected,
+		 const struct iphdr *ip, unsigned int len)
 {
 	static DEFINE_RATELIMIT_STATE(once, HZ, 1);
 	char line[LINE];
 
 	if (!may_log(net) || !__ratelimit(&once))
 		return;
-	add_packet(line, 0, look, ip, len);
+	add_packet(line, 0, dissected, ip, len);
 	pr_warn("divert: dropped, as its walk through the chains is longer than net.ipv4.divert.walk_budget: %s\n",
 		line);
 }
 
-void fw_log_suspect(const struct net *net, const struct fw_look *look,
+void fw_log_suspect(const struct net *net, const struct fw_dissected *dissected,
 		    const struct iphdr *ip, unsigned int len)
 {
 	char line[LINE];
 
 	if (!has_room(net))
 		return;
-	add_packet(line, 0, look, ip, len);
-	pr_warn("Suspect %s fragment.\n", look->suspect);
+	add_packet(line, 0, dissected, ip, len);
+	pr_warn("Suspect %s fragment.\n", dissected->suspect);
 	pr_warn("%s (#0)\n", line);
 }

@@ -23,9 +23,9 @@
 /* The mark of the packet at this hook, if it is the one that is on its way. */
 static struct divert_mark *mark_of(u8 way)
 {
-	struct divert_flight *flight = divert_flight_now();
+	struct divert_inject_ctx *ctx = divert_inject_now();
 
-	return flight && flight->way == way ? &flight->mark : NULL;
+	return ctx && ctx->way == way ? &ctx->mark : NULL;
 }
 
 /* As 2.2: who sent it is told by ICMP, but a sender of this host by EPERM. */
@@ -69,7 +69,7 @@ static unsigned int walk(struct sk_buff *skb, const struct nf_hook_state *state,
 	case FW_DIVERT:
 		if (!w.sk)
 			return NF_DROP;		/* P1: as by DENY */
-		divert_take(&w, state);
+		divert_enqueue(&w, state);
 		return NF_STOLEN;		/* S9: a success */
 	case FW_REJECT:
 		reject(skb, state);
@@ -121,15 +121,15 @@ static unsigned int walk_forward(struct sk_buff *skb, const struct nf_hook_state
 
 static unsigned int walk_out(struct sk_buff *skb, const struct nf_hook_state *state)
 {
-	struct divert_flight *flight = divert_flight_now();
+	struct divert_inject_ctx *ctx = divert_inject_now();
 	struct divert_mark carried, *mark = NULL;
 	unsigned int verdict;
 
-	if (flight && flight->way == DIVERT_WAY_OUT && !flight->left) {
-		flight->left = true;
-		verdict = walk(skb, state, DIVERT_OUTPUT, &flight->mark);
+	if (ctx && ctx->way == DIVERT_WAY_OUT && !ctx->left) {
+		ctx->left = true;
+		verdict = walk(skb, state, DIVERT_OUTPUT, &ctx->mark);
 		if (verdict == NF_ACCEPT)
-			divert_carry(skb, &flight->mark);
+			divert_carry(skb, &ctx->mark);
 		return verdict;
 	}
 	if (divert_carried(skb, &carried))
@@ -186,7 +186,7 @@ unsigned int divert_hook_in(void *priv, struct sk_buff *skb,
 			divert_part_note(state->net, skb, DIVERT_BY_CONNTRACK, mark);
 		}
 	}
-	if (!mark && fw_idle(state->net, skb, DIVERT_INPUT, DIVERT_INPUT))
+	if (!mark && fw_fastpath(state->net, skb, DIVERT_INPUT, DIVERT_INPUT))
 		goto out;
 	if (skb_is_gso(skb))
 		verdict = divert_split(skb, state, walk_in);
@@ -207,7 +207,7 @@ static unsigned int hook_forward(void *priv, struct sk_buff *skb,
 	if (!divert_admits(state->net) || divert_is_bridged(skb, state))
 		return NF_ACCEPT;
 	local_bh_disable();
-	if (fw_idle(state->net, skb, DIVERT_FORWARD, DIVERT_OUTPUT))
+	if (fw_fastpath(state->net, skb, DIVERT_FORWARD, DIVERT_OUTPUT))
 		goto out;
 	if (skb_is_gso(skb))
 		verdict = divert_split(skb, state, walk_forward);
@@ -227,9 +227,9 @@ static bool is_report(const struct sk_buff *skb, const struct nf_hook_state *sta
 
 static bool is_cut(const struct sk_buff *skb, const struct nf_hook_state *state)
 {
-	const struct divert_flight *flight = divert_flight_now();
+	const struct divert_inject_ctx *ctx = divert_inject_now();
 
-	if (flight && flight->way == DIVERT_WAY_OUT && flight->whole)
+	if (ctx && ctx->way == DIVERT_WAY_OUT && ctx->whole)
 		return false;
 	return !divert_defrag(state->net) && !(ip_hdr(skb)->frag_off & htons(IP_DF)) &&
 	       skb->len > ip_skb_dst_mtu(state->sk, skb);
@@ -247,7 +247,7 @@ static unsigned int hook_out(void *priv, struct sk_buff *skb,
 	if (is_report(skb, state))
 		goto out;
 	if (!mark_of(DIVERT_WAY_OUT) && (skb_is_gso(skb) || !is_cut(skb, state)) &&
-	    fw_idle(state->net, skb, DIVERT_OUTPUT, DIVERT_OUTPUT))
+	    fw_fastpath(state->net, skb, DIVERT_OUTPUT, DIVERT_OUTPUT))
 		goto out;
 	if (skb_is_gso(skb))
 		verdict = divert_split(skb, state, walk_out);
@@ -267,14 +267,14 @@ out:
 static unsigned int hook_copy(void *priv, struct sk_buff *skb,
 			      const struct nf_hook_state *state)
 {
-	const struct divert_flight *flight;
+	const struct divert_inject_ctx *ctx;
 	const struct rtable *rt = skb_rtable(skb);
 
 	local_bh_disable();
-	flight = divert_flight_now();
-	if (flight && flight->way == DIVERT_WAY_OUT && skb != flight->skb && rt &&
+	ctx = divert_inject_now();
+	if (ctx && ctx->way == DIVERT_WAY_OUT && skb != ctx->skb && rt &&
 	    rt->rt_flags & (RTCF_MULTICAST | RTCF_BROADCAST))
-		divert_loop_mark(skb, &flight->mark);
+		divert_loop_mark(skb, &ctx->mark);
 	local_bh_enable();
 	return NF_ACCEPT;
 }
@@ -307,11 +307,11 @@ static const struct nf_hook_ops divert_nf_ops[] = {
 };
 
 /*
- * The hooks are there where something uses them: a rule, a policy, a socket, always-defragment. An
- * idle module costs nothing and changes nothing.
+ * The hooks are there where something uses them: a rule, a policy, a socket, always-
+ * defragment. An idle module costs nothing and changes nothing.
  *
- * They go some time after the last of these, for their going empties netfilter's queues, other people's too; and
- * rules are often set anew by taking all of them away.
+ * They go some time after the last of these, for their going empties netfilter's queues, other
+ * people's too; and rules are often set anew by taking all of them away.
  */
 #define LINGER	HZ
 

@@ -2,7 +2,7 @@
 /*
  * The packets that are injected just now, each as long as its injector is busy with it: bottom
  * halves are off, and all that happens to it happens in the injector's call, until it waits
- * somewhere (carrier.c).
+ * somewhere (mark_carrier.c).
  *
  * They are told apart by the task, not by the processor alone: on a kernel that preempts soft
  * interrupts (PREEMPT_RT) two tasks can be in here at once.
@@ -12,39 +12,39 @@
 
 #include "socket.h"
 
-static DEFINE_PER_CPU(struct divert_flight *, flights);
+static DEFINE_PER_CPU(struct divert_inject_ctx *, contexts);
 
-void divert_flight_begin(struct divert_flight *flight)
+void divert_inject_begin(struct divert_inject_ctx *ctx)
 {
-	flight->task = current;
+	ctx->task = current;
 	preempt_disable();
-	flight->before = __this_cpu_read(flights);
-	__this_cpu_write(flights, flight);
+	ctx->before = __this_cpu_read(contexts);
+	__this_cpu_write(contexts, ctx);
 	preempt_enable();
 }
 
 /* In whatever order those of several tasks end. */
-void divert_flight_end(struct divert_flight *flight)
+void divert_inject_end(struct divert_inject_ctx *ctx)
 {
-	struct divert_flight **at;
+	struct divert_inject_ctx **at;
 
 	preempt_disable();
-	for (at = this_cpu_ptr(&flights); *at; at = &(*at)->before)
-		if (*at == flight) {
-			*at = flight->before;
+	for (at = this_cpu_ptr(&contexts); *at; at = &(*at)->before)
+		if (*at == ctx) {
+			*at = ctx->before;
 			break;
 		}
 	preempt_enable();
 }
 
-struct divert_flight *divert_flight_now(void)
+struct divert_inject_ctx *divert_inject_now(void)
 {
-	struct divert_flight *flight;
+	struct divert_inject_ctx *ctx;
 
 	preempt_disable();
-	flight = __this_cpu_read(flights);
-	while (flight && flight->task != current)
-		flight = flight->before;
+	ctx = __this_cpu_read(contexts);
+	while (ctx && ctx->task != current)
+		ctx = ctx->before;
 	preempt_enable();
-	return flight;
+	return ctx;
 }

@@ -41,7 +41,8 @@ static void flow_ends(struct flowi4 *fl4, const struct sk_buff *skb)
 
 /*
  * Of what leaves this host, with IPsec as its policies say for the packet's own source, which
- * may be anybody's (I8), whatever source it is looked up by; sk: whose policies hold before all others, or NULL.
+ * may be anybody's (I8), whatever source it is looked up by; sk: whose policies hold before
+ * all others, or NULL.
  */
 struct rtable *divert_route(struct net *net, const struct sk_buff *skb, __be32 saddr,
 			    int oif, u8 scope, kuid_t uid, const struct sock *sk)

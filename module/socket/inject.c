@@ -62,7 +62,7 @@ static void receive_from(struct sk_buff *skb, struct net_device *dev)
 
 /* F3: what this host sends is measured by its interface, as by hdrincl. */
 static int send_out(struct sock *sk, struct sk_buff *skb, int flags,
-		    struct divert_flight *flight)
+		    struct divert_inject_ctx *ctx)
 {
 	struct rtable *rt = divert_route_out(sk, skb, flags);
 	int err;
@@ -77,8 +77,8 @@ static int send_out(struct sock *sk, struct sk_buff *skb, int flags,
 	if (skb->len > READ_ONCE(rt->dst.dev->mtu) &&
 	    (ip_hdr(skb)->frag_off & htons(IP_DF) || !divert_defrag(sock_net(sk))))
 		goto drop;
-	flight->whole = true;
-	flight->skb = skb;
+	ctx->whole = true;
+	ctx->skb = skb;
 	err = ip_local_out(sock_net(sk), sk, skb);
 	return err > 0 ? net_xmit_errno(err) : err;
 
@@ -89,16 +89,16 @@ drop:
 
 /* M12: as received is for those who administrate the network. */
 static int untagged(struct sock *sk, struct sk_buff *skb, int flags, __be32 addr,
-		    struct divert_flight *flight)
+		    struct divert_inject_ctx *ctx)
 {
 	struct net_device *dev;
 	int err;
 
 	if (!addr) {
-		flight->way = DIVERT_WAY_OUT;
-		return send_out(sk, skb, flags, flight);
+		ctx->way = DIVERT_WAY_OUT;
+		return send_out(sk, skb, flags, ctx);
 	}
-	flight->way = DIVERT_WAY_IN;
+	ctx->way = DIVERT_WAY_IN;
 	dev = find_device(sock_net(sk), addr);
 	err = !divert_sk(sk)->admin ? -EPERM : !dev ? -EADDRNOTAVAIL :
 	      !(dev->flags & IFF_UP) ? -ENETDOWN : 0;
@@ -114,7 +114,7 @@ static int untagged(struct sock *sk, struct sk_buff *skb, int flags, __be32 addr
 /* What the program made. Returns 0 or a negative error (I6). */
 int divert_inject(struct sock *sk, struct msghdr *msg, size_t len, __be32 addr)
 {
-	struct divert_flight flight = { .mark.port = ntohs(inet_sk(sk)->inet_sport) };
+	struct divert_inject_ctx ctx = { .mark.port = ntohs(inet_sk(sk)->inet_sport) };
 	struct sk_buff *skb;
 	int err;
 
@@ -125,9 +125,9 @@ int divert_inject(struct sock *sk, struct msghdr *msg, size_t len, __be32 addr)
 		return PTR_ERR(skb);
 	local_bh_disable();
 	rcu_read_lock();
-	divert_flight_begin(&flight);
-	err = untagged(sk, skb, msg->msg_flags, addr, &flight);
-	divert_flight_end(&flight);
+	divert_inject_begin(&ctx);
+	err = untagged(sk, skb, msg->msg_flags, addr, &ctx);
+	divert_inject_end(&ctx);
 	rcu_read_unlock();
 	local_bh_enable();
 	return err;

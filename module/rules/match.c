@@ -139,7 +139,7 @@ static int walk(struct walk *w)
 		come_by(w);
 		if (is_passed_by(w))
 			continue;
-		if (!fw_matches(&w->rule->fw, &w->look, w->ip))
+		if (!fw_matches(&w->rule->fw, &w->dissected, w->ip))
 			continue;
 		if (w->packet && !fw_take_effect(w))
 			return FW_BLOCK;
@@ -164,10 +164,10 @@ static int begin(struct walk *w)
 
 	w->back = back;
 	w->budget = fw_walk_budget();
-	fw_look_at(&w->look, w->ip, w->len);
-	if (w->look.suspect) {			/* R1 */
+	fw_dissect(&w->dissected, w->ip, w->len);
+	if (w->dissected.suspect) {			/* R1 */
 		if (w->packet)
-			fw_log_suspect(w->packet->net, &w->look, w->ip, w->len);
+			fw_log_suspect(w->packet->net, &w->dissected, w->ip, w->len);
 		return FW_BLOCK;
 	}
 	return walk(w);
@@ -180,7 +180,7 @@ int fw_walk(struct divert_walk *packet, const struct iphdr *ip, unsigned int len
 		.packet		= packet,
 		.ip		= ip,
 		.len		= len,
-		.look.ifname	= packet->dev->name,
+		.dissected.ifname	= packet->dev->name,
 		.chain		= chain,
 	};
 	int verdict;
@@ -196,7 +196,7 @@ int fw_walk(struct divert_walk *packet, const struct iphdr *ip, unsigned int len
 	verdict = begin(&w);
 	if (unlikely(verdict == FW_OVER)) {	/* M12 */
 		atomic_inc(&divert_net(packet->net)->over);
-		fw_log_over(packet->net, &w.look, w.ip, w.len);
+		fw_log_over(packet->net, &w.dissected, w.ip, w.len);
 		return FW_BLOCK;
 	}
 	return verdict;
@@ -208,7 +208,7 @@ int fw_test(struct fw_chain *chain, const struct iphdr *ip, unsigned int len,
 	struct walk w = {
 		.ip		= ip,
 		.len		= len,
-		.look.ifname	= ifname,
+		.dissected.ifname	= ifname,
 		.chain		= chain,
 	};
 

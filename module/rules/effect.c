@@ -51,7 +51,7 @@ bool fw_take_effect(struct walk *w)
 		return true;
 	fw_count_add(w->rule->count, 1, ntohs(w->ip->tot_len));
 	if (fw->fw_flg & IP_FW_F_PRN)
-		fw_log(w->packet->net, &w->look, w->ip, w->len, w->chain, w->rule,
+		fw_log(w->packet->net, &w->dissected, w->ip, w->len, w->chain, w->rule,
 		       w->number);
 	if (!change_tos(w, fw))
 		return false;

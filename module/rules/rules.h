@@ -80,7 +80,7 @@ struct divert_net {
 	u8			passthrough;
 	u8			defrag;
 	struct divert_limits	limits;
-	bool			large;		/* raw sockets may send such: header.c */
+	bool			large;		/* raw sockets may send such: socket/hdrincl.c */
 	atomic_t		over;		/* M12: walks over their budget */
 	struct ratelimit_state	log;		/* M12: of packets */
 	struct ctl_table_header	*sysctl;
@@ -115,7 +115,7 @@ int fw_create_chain(struct fw_table *table, const char *label);
 int fw_delete_chain(struct fw_table *table, const char *label);
 u32 fw_new_id(struct fw_table *table);
 
-/* rules.c: the mutex is held */
+/* rule.c: the mutex is held */
 struct fw_rule *fw_make_rule(struct fw_table *table, const struct ip_fwuser *user);
 void fw_free_rule(struct fw_rule *rule);
 int fw_append(struct fw_table *table, struct fw_chain *chain, struct fw_rule *rule);
@@ -127,7 +127,7 @@ int fw_delete_number(struct fw_chain *chain, u32 number);
 int fw_delete_same(struct fw_chain *chain, const struct fw_rule *rule);
 void fw_flush(struct fw_chain *chain);
 
-/* target.c */
+/* targets.c */
 bool fw_find_target(const char *label, int *target);
 const char *fw_target_name(const struct fw_chain *branch, int target);
 
@@ -144,8 +144,8 @@ void fw_rule_zero(struct fw_rule *rule);
 int fw_test(struct fw_chain *chain, const struct iphdr *ip, unsigned int len,
 	    const char *ifname);
 
-/* look.c */
-struct fw_look {
+/* dissect.c */
+struct fw_dissected {
 	const char		*ifname;
 	u16			sport, dport;	/* 0xffff: none */
 	bool			fragment;	/* its ports cannot be seen */
@@ -153,18 +153,18 @@ struct fw_look {
 	const char		*suspect;	/* R1: why it is blocked at once */
 };
 
-void fw_look_at(struct fw_look *look, const struct iphdr *ip, unsigned int len);
-bool fw_matches(const struct ip_fw *fw, const struct fw_look *look,
+void fw_dissect(struct fw_dissected *dissected, const struct iphdr *ip, unsigned int len);
+bool fw_matches(const struct ip_fw *fw, const struct fw_dissected *dissected,
 		const struct iphdr *ip);
 
 /* log.c */
 void fw_log_init(struct divert_net *dn);
-void fw_log(const struct net *net, const struct fw_look *look, const struct iphdr *ip,
+void fw_log(const struct net *net, const struct fw_dissected *dissected, const struct iphdr *ip,
 	    unsigned int len, const struct fw_chain *chain, const struct fw_rule *rule,
 	    unsigned int number);
-void fw_log_over(const struct net *net, const struct fw_look *look, const struct iphdr *ip,
-		 unsigned int len);
-void fw_log_suspect(const struct net *net, const struct fw_look *look,
+void fw_log_over(const struct net *net, const struct fw_dissected *dissected,
+		 const struct iphdr *ip, unsigned int len);
+void fw_log_suspect(const struct net *net, const struct fw_dissected *dissected,
 		    const struct iphdr *ip, unsigned int len);
 
 /* netlink.c */
@@ -176,7 +176,7 @@ void fw_netlink_exit(struct net *net);
 int fw_sockopt_init(void);
 void fw_sockopt_exit(void);
 
-/* fwproc.c */
+/* proc.c */
 int fw_proc_init(struct net *net);
 void fw_proc_exit(struct net *net);
 

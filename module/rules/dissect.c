@@ -25,7 +25,7 @@ static unsigned int needed(u8 protocol)
 	return 0;
 }
 
-static void look_at_transport(struct fw_look *look, u8 protocol, const void *head)
+static void dissect_transport(struct fw_dissected *dissected, u8 protocol, const void *head)
 {
 	const struct tcphdr *tcp = head;
 	const struct udphdr *udp = head;
@@ -33,17 +33,17 @@ static void look_at_transport(struct fw_look *look, u8 protocol, const void *hea
 
 	switch (protocol) {
 	case IPPROTO_TCP:
-		look->sport = ntohs(tcp->source);
-		look->dport = ntohs(tcp->dest);
-		look->syn = tcp->syn && !tcp->ack && !tcp->rst;
+		dissected->sport = ntohs(tcp->source);
+		dissected->dport = ntohs(tcp->dest);
+		dissected->syn = tcp->syn && !tcp->ack && !tcp->rst;
 		break;
 	case IPPROTO_UDP:
-		look->sport = ntohs(udp->source);
-		look->dport = ntohs(udp->dest);
+		dissected->sport = ntohs(udp->source);
+		dissected->dport = ntohs(udp->dest);
 		break;
 	case IPPROTO_ICMP:
-		look->sport = icmp->type;
-		look->dport = icmp->code;
+		dissected->sport = icmp->type;
+		dissected->dport = icmp->code;
 		break;
 	}
 }
@@ -54,25 +54,25 @@ static void look_at_transport(struct fw_look *look, u8 protocol, const void *hea
  * short one, or with a TCP fragment 8 bytes in, ports and flags could be
  * overwritten behind the rules' back.
  */
-void fw_look_at(struct fw_look *look, const struct iphdr *ip, unsigned int len)
+void fw_dissect(struct fw_dissected *dissected, const struct iphdr *ip, unsigned int len)
 {
 	unsigned int offset = ntohs(ip->frag_off) & IP_OFFSET;
 	unsigned int end = ip->ihl * 4 + needed(ip->protocol);
 
-	look->sport = 0xffff;
-	look->dport = 0xffff;
-	look->syn = false;
-	look->suspect = NULL;
-	look->fragment = offset;
+	dissected->sport = 0xffff;
+	dissected->dport = 0xffff;
+	dissected->syn = false;
+	dissected->suspect = NULL;
+	dissected->fragment = offset;
 	if (offset == 1 && ip->protocol == IPPROTO_TCP)
-		look->suspect = "TCP";
+		dissected->suspect = "TCP";
 	if (offset)
 		return;
-	look->fragment = ntohs(ip->tot_len) < end || len < end;
-	if (!look->fragment)
-		look_at_transport(look, ip->protocol, (const u8 *)ip + ip->ihl * 4);
+	dissected->fragment = ntohs(ip->tot_len) < end || len < end;
+	if (!dissected->fragment)
+		dissect_transport(dissected, ip->protocol, (const u8 *)ip + ip->ihl * 4);
 	else if (ip->frag_off & htons(IP_MF))
-		look->suspect = "short first";
+		dissected->suspect = "short first";
 }
 
 static bool port_matches(const __u16 range[2], u16 port, bool fragment, bool invert)
@@ -91,7 +91,7 @@ static bool interface_matches(const struct ip_fw *fw, const char *ifname)
 	return !strncmp(ifname, fw->fw_vianame, n);
 }
 
-bool fw_matches(const struct ip_fw *fw, const struct fw_look *look,
+bool fw_matches(const struct ip_fw *fw, const struct fw_dissected *dissected,
 		const struct iphdr *ip)
 {
 	const u16 inv = fw->fw_invflg;
@@ -104,21 +104,21 @@ bool fw_matches(const struct ip_fw *fw, const struct fw_look *look,
 	if (((ip->daddr & fw->fw_dmsk.s_addr) == fw->fw_dst.s_addr) ==
 	    !!(inv & IP_FW_INV_DSTIP))
 		return false;
-	if (interface_matches(fw, look->ifname) == !!(inv & IP_FW_INV_VIA))
+	if (interface_matches(fw, dissected->ifname) == !!(inv & IP_FW_INV_VIA))
 		return false;
-	if ((!(flg & IP_FW_F_FRAG) || look->fragment) == !!(inv & IP_FW_INV_FRAG))
+	if ((!(flg & IP_FW_F_FRAG) || dissected->fragment) == !!(inv & IP_FW_INV_FRAG))
 		return false;
 	/* A fragment never passes a test of SYN, an inverted one neither. */
-	if ((!(flg & IP_FW_F_TCPSYN) || look->syn) == !!(inv & IP_FW_INV_SYN))
+	if ((!(flg & IP_FW_F_TCPSYN) || dissected->syn) == !!(inv & IP_FW_INV_SYN))
 		return false;
-	if (flg & IP_FW_F_TCPSYN && look->fragment)
+	if (flg & IP_FW_F_TCPSYN && dissected->fragment)
 		return false;
 	if (!fw->fw_proto)
 		return true;
 	if (other != !!(inv & IP_FW_INV_PROTO))
 		return false;
-	return port_matches(fw->fw_spts, look->sport, look->fragment,
+	return port_matches(fw->fw_spts, dissected->sport, dissected->fragment,
 			    inv & IP_FW_INV_SRCPT) &&
-	       port_matches(fw->fw_dpts, look->dport, look->fragment,
+	       port_matches(fw->fw_dpts, dissected->dport, dissected->fragment,
 			    inv & IP_FW_INV_DSTPT);
 }

@@ -78,8 +78,9 @@ static bool has_room(struct divert_ports *ports, struct list_head *bucket)
 }
 
 /*
- * This part is about to wait for the others; mark is NULL of one that was not injected. Called with bottom
- * halves off. Without memory for a note there is none, and the whole counts as not injected.
+ * This part is about to wait for the others; mark is NULL of one that was not injected. Called
+ * with bottom halves off. Without memory for a note there is none, and the whole counts as not
+ * injected.
  */
 void divert_part_note(struct net *net, const struct sk_buff *skb, u32 user,
 		      const struct divert_mark *mark)

@@ -118,7 +118,7 @@ struct divert_ports {
 	struct delayed_work	conntrack;	/* looks whether it is there still */
 	struct net		*net;
 
-	/* part.c */
+	/* mark_parts.c */
 	spinlock_t		parts_lock;
 	struct list_head	parts[1 << DIVERT_PART_BITS];
 	u32			part_seed;
@@ -162,11 +162,11 @@ struct divert_cookie {
 };
 
 /*
- * One packet on its way, for as long as its injector is busy with it: flight.c. Packets that the
- * stack makes meanwhile are told from it by their hook.
+ * One packet on its way, for as long as its injector is busy with it: inject_ctx.c. Packets
+ * that the stack makes meanwhile are told from it by their hook.
  */
-struct divert_flight {
-	struct divert_flight	*before;
+struct divert_inject_ctx {
+	struct divert_inject_ctx	*before;
 	const struct task_struct *task;
 	const struct sk_buff	*skb;		/* OUT: the packet itself */
 	struct divert_mark	mark;
@@ -179,10 +179,10 @@ struct divert_flight {
 	bool			left;		/* OUT: has met its chain */
 };
 
-/* flight.c */
-void divert_flight_begin(struct divert_flight *flight);
-void divert_flight_end(struct divert_flight *flight);
-struct divert_flight *divert_flight_now(void);
+/* inject_ctx.c */
+void divert_inject_begin(struct divert_inject_ctx *ctx);
+void divert_inject_end(struct divert_inject_ctx *ctx);
+struct divert_inject_ctx *divert_inject_now(void);
 
 /* sock.c */
 extern struct proto divert_prot;
@@ -218,7 +218,7 @@ void divert_pending_net_exit(struct net *net);
 int divert_pending_init(void);
 void divert_pending_exit(void);
 
-/* keep.c */
+/* kept.c */
 void divert_keep(struct sock *sk, struct sk_buff *skb, struct sockaddr_in *sin);
 void divert_read_on(struct sock *sk);
 int divert_send_kept(struct sock *sk, struct msghdr *msg, size_t len, u32 number);
@@ -233,7 +233,7 @@ int divert_getsockopt(struct sock *sk, int level, int name, char __user *value,
 		      int __user *len);
 
 /* enqueue.c */
-void divert_take(struct divert_walk *w, const struct nf_hook_state *state);
+void divert_enqueue(struct divert_walk *w, const struct nf_hook_state *state);
 void divert_leave_queue(struct sock *sk, unsigned int memory, unsigned int bytes);
 void divert_uncharge(struct sock *sk, unsigned int memory);
 
@@ -278,21 +278,21 @@ static inline void divert_bridge_exit(void)
 unsigned int divert_walk_again(struct sk_buff *skb, const struct nf_hook_state *state,
 			       u8 hook, struct divert_mark *mark);
 
-/* resume.c: what marks the module's functions among the others of a hook */
+/* hook_resume.c: what marks the module's functions among the others of a hook */
 #define DIVERT_PLACE		((void *)&divert_prot)
 #define DIVERT_PLACE_SPARED	((void *)&divert_prot.name)	/* bridge.c's */
 bool divert_is_last(const struct nf_hook_state *state);
 int divert_resume_at(struct sk_buff *skb, struct nf_hook_state *state);
 int divert_resume_behind(struct sk_buff *skb, struct nf_hook_state *state, const void *place);
 
-/* carrier.c: T1, where a packet leaves its injector's hands; consumes it, 0 or an error */
+/* mark_carrier.c: T1, where a packet leaves its injector's hands; consumes it, 0 or an error */
 int divert_go_on(struct sk_buff *skb, const struct nf_hook_state *state,
 		 const struct divert_mark *mark, const void *place);
 void divert_carry(struct sk_buff *skb, const struct divert_mark *mark);
 bool divert_carried(struct sk_buff *skb, struct divert_mark *mark);
 void divert_carriers_wait(void);
 
-/* part.c, loop.c: and where it is a datagram's part, or a copy for this host */
+/* mark_parts.c, mark_loop.c: and where it is a datagram's part, or a copy for this host */
 #define DIVERT_BY_CONNTRACK	U32_MAX	/* puts it together, not this module */
 void divert_part_note(struct net *net, const struct sk_buff *skb, u32 user,
 		      const struct divert_mark *mark);
@@ -324,7 +324,7 @@ int divert_inject_again(struct sock *sk, struct sk_buff *skb, const struct diver
 int divert_give_back(struct sock *sk, struct msghdr *msg, size_t len,
 		     struct divert_pending *p, struct sk_buff *skb);
 
-/* reenter.c: of a tagged packet; it is consumed if there is no error */
+/* reinject.c: of a tagged packet; it is consumed if there is no error */
 int divert_reenter(struct sock *sk, struct sk_buff *skb, const struct divert_pending *p,
 		   bool whole);
 
@@ -335,15 +335,17 @@ void divert_route_looped(struct net *net, struct sk_buff *skb, struct net_device
 struct rtable *divert_route_out(struct sock *sk, const struct sk_buff *skb, int flags);
 bool divert_has_route(struct sk_buff *skb);
 
-/* whole.c */
+/* defrag.c */
 int divert_gather(struct net *net, struct sk_buff *skb, u32 user,
 		  const struct divert_mark *mark, struct divert_mark *whole);
 unsigned int divert_cut(struct sk_buff *skb, const struct nf_hook_state *state);
+
+/* gso.c */
 unsigned int divert_split(struct sk_buff *skb, const struct nf_hook_state *state,
 			  unsigned int (*walk)(struct sk_buff *skb,
 					       const struct nf_hook_state *state));
 
-/* header.c */
+/* hdrincl.c */
 int divert_header_init(void);
 
 #endif /* DIVERT_SOCKET_H */

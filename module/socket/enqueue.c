@@ -293,7 +293,7 @@ static struct sk_buff *complete_packet(struct sk_buff *skb, const struct nf_hook
 }
 
 /* S9, P4: what finds no room is dropped, and it is no error. Consumes the packet. */
-void divert_take(struct divert_walk *w, const struct nf_hook_state *state)
+void divert_enqueue(struct divert_walk *w, const struct nf_hook_state *state)
 {
 	struct divert_sock *ds = divert_sk(w->sk);
 	struct divert_pending *p = divert_pending_new();

@@ -19,7 +19,7 @@ struct walk {
 	struct divert_walk	*packet;	/* NULL: IP_FW_CHECK's */
 	const struct iphdr	*ip;
 	unsigned int		len;
-	struct fw_look		look;
+	struct fw_dissected		dissected;
 	struct fw_chain		*chain;
 	struct fw_rule		*rule;		/* NULL: before the first */
 	unsigned int		number;		/* of that rule */

@@ -1,25 +1,31 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * T1, on a packet's way through this host. Which port it was last injected through has to be known at
- * each chain that it meets, and a module has no field of its own in an skb. What was chosen:
+ * T1, on a packet's way through this host. Which port it was last injected through has to be
+ * known at each chain that it meets, and a module has no field of its own in an skb. What was
+ * chosen:
  *
- *	- As long as its injector is busy with it, it is on the injector's stack (flight.c).
- *	- Where it may wait, in a netfilter queue behind PRE_ROUTING or in IPsec, for a cipher on another processor,
- *	  it has a destructor of ours, and the carrier is its destructor's argument, as af_packet
- *	  does it. The destructor it had is called behind it.
- *	- A copy that is looped back to this host waits for another soft interrupt, and loses its
- *	  destructor there; but it keeps its route, which is one of its own (loop.c).
- *	- Parts that wait for others lose all of this, and have notes in a table (part.c).
+ *	- As long as its injector is busy with it, it is on the injector's stack
+ *	  (inject_ctx.c).
+ *	- Where it may wait, in a netfilter queue behind PRE_ROUTING or in IPsec, for a
+ *	  cipher on another processor, it has a destructor of ours, and the carrier is its
+ *	  destructor's argument, as af_packet does it. The destructor it had is called
+ *	  behind it.
+ *	- A copy that is looped back to this host waits for another soft interrupt, and
+ *	  loses its destructor there; but it keeps its route, which is one of its own
+ *	  (mark_loop.c).
+ *	- Parts that wait for others lose all of this, and have notes in a table
+ *	  (mark_parts.c).
  *
- * Others were looked at: marks, secmark, napi_id, the end of cb, which are other people's fields; extensions, whose
- * kinds are fixed when a kernel is built; a table by the skb's address, which another packet can have
- * a moment later; a reserved destination (metadata_dst), which routing replaces.
+ * Others were looked at: marks, secmark, napi_id, the end of cb, which are other people's
+ * fields; extensions, whose kinds are fixed when a kernel is built; a table by the skb's
+ * address, which another packet can have a moment later; a reserved destination
+ * (metadata_dst), which routing replaces.
  *
  * It does not cover a packet that a netfilter queue's program makes longer than its buffer has
  * room for, which is another skb then: the port can take it once more.
  *
- * A carrier holds no module: when the hooks have gone, so have netfilter's queues been emptied, and
- * ciphers end.
+ * A carrier holds no module: when the hooks have gone, so have netfilter's queues been
+ * emptied, and ciphers end.
  */
 #include <linux/slab.h>
 #include <linux/wait_bit.h>
@@ -104,20 +110,20 @@ static void detach_carrier(struct sk_buff *skb)
 static int received(struct net *net, struct sock *sk, struct sk_buff *skb)
 {
 	struct carrier *carrier = carrier_of(skb);
-	struct divert_flight flight = { .way = DIVERT_WAY_IN };
+	struct divert_inject_ctx ctx = { .way = DIVERT_WAY_IN };
 	int (*okfn)(struct net *net, struct sock *sk, struct sk_buff *skb);
 	int ret;
 
 	if (!carrier)			/* another skb has taken its place */
 		return READ_ONCE(behind_input)(net, sk, skb);
 	atomic_inc(&carriers);
-	flight.mark = carrier->mark;
+	ctx.mark = carrier->mark;
 	okfn = carrier->okfn;
 	detach_carrier(skb);
 	local_bh_disable();
-	divert_flight_begin(&flight);
+	divert_inject_begin(&ctx);
 	ret = okfn(net, sk, skb);
-	divert_flight_end(&flight);
+	divert_inject_end(&ctx);
 	local_bh_enable();
 	one_less();
 	return ret;
@@ -144,7 +150,7 @@ void divert_carry(struct sk_buff *skb, const struct divert_mark *mark)
 
 /*
  * The packet has met the module's chains at this hook: on to the other functions there, and to
- * what comes behind the hook. In a flight of the same mark.
+ * what comes behind the hook. In a ctx of the same mark.
  */
 int divert_go_on(struct sk_buff *skb, const struct nf_hook_state *state,
 		 const struct divert_mark *mark, const void *place)
@@ -170,7 +176,7 @@ on:
 	return ret == 1 ? rest.okfn(rest.net, rest.sk, skb) : ret;
 }
 
-/* The mark that this packet has had on its way since; it is taken from it if this is its last hook. */
+/* The mark that this packet has had on its way; taken from it if this is its last hook. */
 bool divert_carried(struct sk_buff *skb, struct divert_mark *mark)
 {
 	struct carrier *carrier = carrier_of(skb);

@@ -40,8 +40,8 @@ static void compare(struct reentry *r, const struct sk_buff *skb)
 }
 
 /*
- * Our chains once more, then all that is behind them. What becomes of a packet that is not this host's
- * own its sender does not learn; the program is told nothing of it either.
+ * Our chains once more, then all that is behind them. What becomes of a packet that is not
+ * this host's own its sender does not learn; the program is told nothing of it either.
  */
 static int go_on(struct reentry *r, struct sk_buff *skb)
 {
@@ -74,7 +74,7 @@ static struct net_device *device_in(const struct reentry *r, int *err)
 
 static int input(struct reentry *r, struct sk_buff *skb)
 {
-	struct divert_flight flight = { .way = DIVERT_WAY_IN };
+	struct divert_inject_ctx ctx = { .way = DIVERT_WAY_IN };
 	struct net *net = sock_net(r->sk);
 	struct net_device *dev;
 	int err;
@@ -103,11 +103,11 @@ static int input(struct reentry *r, struct sk_buff *skb)
 					 r->mark.port ? &r->mark : NULL);
 		}
 	}
-	flight.mark = r->mark;
-	flight.mark.hook = 0;
-	divert_flight_begin(&flight);
+	ctx.mark = r->mark;
+	ctx.mark.hook = 0;
+	divert_inject_begin(&ctx);
 	go_on(r, skb);
-	divert_flight_end(&flight);
+	divert_inject_end(&ctx);
 	return 0;
 }
 
@@ -151,10 +151,10 @@ static int route_forwarded(struct reentry *r, struct sk_buff *skb, struct net_de
 }
 
 /*
- * In a copy, for there can be an error when it is on its way already, after which everything is to be
- * as before. It is its sender's, as it was.
+ * In a copy, for there can be an error when it is on its way already, after which everything
+ * is to be as before. It is its sender's, as it was.
  */
-static int try_to_go_on(struct reentry *r, struct sk_buff *skb, struct divert_flight *flight,
+static int try_to_go_on(struct reentry *r, struct sk_buff *skb, struct divert_inject_ctx *ctx,
 			struct sock *owner)
 {
 	struct sk_buff *copy = skb_clone(skb, GFP_ATOMIC | __GFP_NOWARN);
@@ -164,7 +164,7 @@ static int try_to_go_on(struct reentry *r, struct sk_buff *skb, struct divert_fl
 		return -ENOBUFS;
 	if (owner)
 		skb_set_owner_w(copy, owner);
-	flight->skb = copy;
+	ctx->skb = copy;
 	err = go_on(r, copy);
 	if (err > 0)
 		err = net_xmit_errno(err);
@@ -178,22 +178,22 @@ static int try_to_go_on(struct reentry *r, struct sk_buff *skb, struct divert_fl
 /* Taken on output, or by multicast routing: its sender is told what becomes of it. */
 static int forwarded_output(struct reentry *r, struct sk_buff *skb)
 {
-	struct divert_flight flight = { .way = DIVERT_WAY_FORWARD, .mark = r->mark };
+	struct divert_inject_ctx ctx = { .way = DIVERT_WAY_FORWARD, .mark = r->mark };
 	int err;
 
-	divert_flight_begin(&flight);
-	err = try_to_go_on(r, skb, &flight, NULL);
-	divert_flight_end(&flight);
+	divert_inject_begin(&ctx);
+	err = try_to_go_on(r, skb, &ctx, NULL);
+	divert_inject_end(&ctx);
 	return err;
 }
 
 static int forwarded_on(struct reentry *r, struct sk_buff *skb)
 {
-	struct divert_flight flight = { .way = DIVERT_WAY_FORWARD, .mark = r->mark };
+	struct divert_inject_ctx ctx = { .way = DIVERT_WAY_FORWARD, .mark = r->mark };
 
-	divert_flight_begin(&flight);
+	divert_inject_begin(&ctx);
 	go_on(r, skb);
-	divert_flight_end(&flight);
+	divert_inject_end(&ctx);
 	return 0;
 }
 
@@ -260,7 +260,7 @@ static int route_sent(struct reentry *r, struct sk_buff *skb)
 
 static int sent(struct reentry *r, struct sk_buff *skb)
 {
-	struct divert_flight flight = { .way = DIVERT_WAY_OUT, .left = true, .mark = r->mark };
+	struct divert_inject_ctx ctx = { .way = DIVERT_WAY_OUT, .left = true, .mark = r->mark };
 	int err;
 
 	if (r->rerouted || !divert_has_route(skb)) {
@@ -278,9 +278,9 @@ static int sent(struct reentry *r, struct sk_buff *skb)
 	skb->tstamp = 0;
 	r->state.out = skb->dev;
 	r->state.sk = r->whole ? r->p->sender : r->sk;
-	divert_flight_begin(&flight);
-	err = try_to_go_on(r, skb, &flight, r->whole ? r->p->owner : r->sk);
-	divert_flight_end(&flight);
+	divert_inject_begin(&ctx);
+	err = try_to_go_on(r, skb, &ctx, r->whole ? r->p->owner : r->sk);
+	divert_inject_end(&ctx);
 	return err;
 }
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * T1 of the copies of an injected multicast or broadcast that are looped back to this host. A copy
- * waits for another soft interrupt, maybe of another processor, and keeps nothing but its route. So it gets
- * one of its own; IP clones that once more on its way. What a clone has is all that can tell. There the path MTU
- * has a value that no path MTU can have, and that nobody looks at: it is one that has expired.
+ * T1 of the copies of an injected multicast or broadcast that are looped back to this host. A
+ * copy waits for another soft interrupt, maybe of another processor, and keeps nothing but its
+ * route. So it gets one of its own; IP clones that once more on its way. What a clone has is
+ * all that can tell. There the path MTU has a value that no path MTU can have, and that nobody
+ * looks at: it is one that has expired.
  */
 #include <net/dst_metadata.h>
 #include <net/ip.h>
