@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #define PARTS_MAX	8
+#define CONTROL_BYTES	512
 
 static const struct constant flags_table[] = {
 	{ "oob", 0x1 }, { "peek", 0x2 }, { "dontroute", 0x4 }, { "ctrunc", 0x8 }, { "trunc", 0x20 },
@@ -141,8 +142,11 @@ static void do_recvfrom(const struct call *call, struct reply *reply)
 	received_from(call, reply, &from);
 }
 
+/* With what options such as IP_PKTINFO add to what is received, as the kernel wrote it. */
 static void do_recvmsg(const struct call *call, struct reply *reply)
 {
+	static unsigned char control_room[CONTROL_BYTES];
+	static struct bytes control;
 	struct msghdr message;
 	struct iovec part;
 	struct address from;
@@ -157,12 +161,18 @@ static void do_recvmsg(const struct call *call, struct reply *reply)
 	message.msg_namelen = sizeof(from.bytes);
 	message.msg_iov = &part;
 	message.msg_iovlen = 1;
+	message.msg_control = control_room;
+	message.msg_controllen = sizeof(control_room);
 	received(call, reply, recvmsg(call->slot->fd, &message, flags_of(call, 3)));
 	from.length = message.msg_namelen;
 	received_from(call, reply, &from);
 	reply->flag_table = flags_table;
 	reply->flag_name = "flags";
 	reply->flags = reply->result < 0 ? 0 : message.msg_flags;
+	control.bytes = control_room;
+	control.length = message.msg_controllen;
+	if (reply->result >= 0 && control.length)
+		reply->control = &control;
 }
 
 /* FNV-1a over the stream, so that both ends can be compared without keeping it. */
