@@ -17,14 +17,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from scapy.layers.inet import IP, UDP
+from scapy.layers.inet import ICMP, IP, UDP
 from scapy.layers.l2 import Ether
 
 from harness.machine import Machine
 from harness.shell import Shell
 from tests.guest.chains import Chains
 from tests.guest.divert import DivertSocket, Taken, built
-from tests.guest.ipsec import ESP
+from tests.guest.ipsec import ESP, around
 from tests.guest.kept import Keeper
 from tests.guest.programs import Calls
 from tests.guest.scene import Scene
@@ -62,6 +62,7 @@ class Row:
     what: str
     path: str
     leaves: str
+    elsewhere: str = ""
     steps: tuple[str, ...] = ()
     to: str = ""
     other: str = ""
@@ -74,6 +75,10 @@ class Row:
     fragments: bool = False
     frame: str = ""
     answers: tuple[str, ...] = ()
+    protected: tuple[str, ...] = ()
+    length: int = 0
+    learned: int = 0
+    dont_fragment: bool = False
     but: tuple[str, ...] = ()
     places: tuple[str, ...] = ()
 
@@ -111,10 +116,16 @@ class Outcome:
     """What is known of a packet when its journey has ended."""
 
     said: str = ""
-    wires: dict[str, list[bytes]] = field(default_factory=dict)
+    wires: list[list[bytes]] = field(default_factory=list)
     received: list[dict[str, Any]] = field(default_factory=list)
     counts: dict[str, list[int]] = field(default_factory=dict)
     connections: list[str] = field(default_factory=list)
+
+    def arrived(self, where: str) -> bool:
+        """Whether it came there: near, far or here."""
+        if where == "here":
+            return bool(self.received)
+        return bool(self.wires[("near", "far").index(where)])
 
     def differences(self, other: Outcome) -> list[str]:
         """In what this one is not as the other."""
@@ -132,6 +143,11 @@ def _shown(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _shown(each) for key, each in value.items()}
     return [_shown(each) for each in value] if isinstance(value, list) else value
+
+
+def ip_packet(frame: bytes) -> bytes:
+    """The IP packet in a frame, without what pads it."""
+    return frame[14 : 14 + int.from_bytes(frame[16:18], "big")]
 
 
 def same(packet: bytes) -> bytes:
@@ -186,7 +202,7 @@ class Journey:
     def without(self, doing: str) -> Outcome:
         """Nobody takes it: it is sent as a program would have changed it."""
         to = self._other if doing == "address" else self._to
-        return self._gone(to, _CHANGED if "payload" in doing else _BODY, lambda: None)
+        return self._gone(to, self._body(_CHANGED if "payload" in doing else _BODY), lambda: None)
 
     def with_rules(self, place: str, doing: str) -> Outcome:
         """It is taken at the hooks of a place."""
@@ -207,7 +223,7 @@ class Journey:
                 assert each.rest() == [], f"taken again by the program on {each.port}"
 
         try:
-            return self._gone(self._to, _BODY, take)
+            return self._gone(self._to, self._body(_BODY), take)
         finally:
             self._chains.flush()
             for each in sockets:
@@ -216,21 +232,20 @@ class Journey:
     def _gone(self, to: str, body: bytes, take: Any) -> Outcome:
         self._scene.forget()
         before = self._scene.counts()
+        if self.row.learned:
+            self._teach(self._to)
+            self._teach(self._other)
+        self._guest.barrier()
         for wire in self._guest.wires:
             wire.clear()
         outcome = Outcome(said=self._send(to, body))
         self._guest.barrier()
         take()
         self._guest.barrier()
-        outcome.wires = {
-            wire.name: [
-                frame.data[:14]
-                + same(frame.data[14 : 14 + int.from_bytes(frame.data[16:18], "big")])
-                for frame in wire.captured()
-                if frame.data[12:14] == b"\x08\x00"
-            ]
-            for wire in self._guest.wires
-        }
+        outcome.wires = [
+            [data[:14] + same(ip_packet(data)) for data in frames if data[12:14] == b"\x08\x00"]
+            for frames in ([frame.data for frame in wire.captured()] for wire in self._guest.wires)
+        ]
         outcome.received = list(self._received())
         after = self._scene.counts()
         for name, values in after.items():
@@ -242,17 +257,29 @@ class Journey:
         outcome.connections = self._scene.connections()
         return outcome
 
+    def _body(self, begin: bytes) -> bytes:
+        return begin + bytes(max(0, self.row.length - len(begin)))
+
     def _send(self, to: str, body: bytes) -> str:
         if self.row.path in ("out", "lo"):
             row = self._sender("sendto", "sender", f"hex:{body.hex()}", f"in:{to}:{UDP_PORT}")
             return str(row.get("error", ""))
         header = IP(src=self._source, dst=to, id=0x77, ttl=9)
+        header.flags = "DF" if self.row.dont_fragment else ""
         datagram = IP(built(header / UDP(sport=SOURCE_PORT, dport=UDP_PORT) / body))
+        if self.row.protected:
+            datagram = IP(around(bytes(datagram), *self.row.protected))
         wire = self._guest.wires[0]
         for part in datagram.fragment(_PART) if self.row.fragments else [datagram]:
             ether = Ether(src=wire.host_mac, dst=self.row.frame or wire.guest_mac)
             wire.send(bytes(ether / part))
         return ""
+
+    def _teach(self, to: str) -> None:
+        """Tell the guest that what is longer than this does not come through to there."""
+        inner = IP(src=FAR.guest_ip, dst=to, flags="DF", len=1500) / ICMP(type=0)
+        error = ICMP(type=3, code=4, nexthopmtu=self.row.learned) / inner
+        self._guest.wires[1].send(IP(built(IP(src=FAR.host_ip, dst=FAR.guest_ip) / error)))
 
     def _act(self, each: DivertSocket, taken: Taken, doing: str, *, first: bool) -> None:
         if first and doing in ("payload", "kept-payload"):

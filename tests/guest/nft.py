@@ -109,6 +109,7 @@ def set_ct(key: str, value: int) -> bytes:
 
 COUNTER = _expression("counter")
 DROP = _expression("immediate", _number(1, _VERDICT), nested(2, nested(2, _number(1, 0))))
+NOTRACK = _expression("notrack")
 MASQUERADE = _expression("masq")
 
 

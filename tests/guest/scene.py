@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from harness.shell import Shell
-from tests.guest import nft, stack
+from tests.guest import ipsec, nft, stack
+from tests.guest.ipsec import ANY, Ipsec, Selected
 from tests.guest.netlink import ACK, NETFILTER, Links, Netlink, message
 from tests.guest.nft import Nft
 from tests.guest.policy import Policy
@@ -22,6 +23,7 @@ _TOGETHER = {
     "NAT": (*stack.NAT, "nft_ct", "nf_conntrack_netlink"),
     "VLAN": stack.VLAN,
     "BRIDGE": stack.BRIDGE,
+    "IPSEC": ipsec.MODULES,
 }
 _TRACKED = ("udp", "unknown")
 _CONNTRACK_DELETE = 1 << 8 | 2
@@ -38,6 +40,7 @@ _EXPRESSIONS: dict[str, tuple[int, Callable[..., bytes]]] = {
     "meta": (2, nft.meta),
     "mark-set": (1, lambda word: nft.set_mark(int(word, 0))),
     "ct": (2, nft.ct),
+    "notrack": (0, lambda: nft.NOTRACK),
     "ct-set": (2, lambda key, word: nft.set_ct(key, int(word, 0))),
 }
 
@@ -74,6 +77,8 @@ class Scene:
                 self._links.vlan(words[0], words[1], int(words[2]))
             case "vrf":
                 self._links.vrf(words[0], int(words[1]), *words[2:])
+            case "ipsec":
+                self._protect(*words)
             case "tunnel":
                 self._links.tunnel(*words)
             case _:
@@ -104,6 +109,16 @@ class Scene:
                 message(_CONNTRACK_DELETE, ACK, bytes(4))
             )
 
+    def _protect(self, how: str, *words: str) -> None:
+        given = dict(zip(words[::2], words[1::2], strict=True))
+        ends = given["begin"], given["end"]
+        port = int(given.get("dport", 0))
+        selected = Selected(given["from"], given["to"], NUMBERS["udp"] if port else ANY, port)
+        if how == "transport":
+            self._ipsec.between(selected, *ends)
+        else:
+            self._ipsec.through(selected, *ends, inbound=how == "inbound")
+
     def _match(self, chain: str, *words: str) -> None:
         rest, expressions = list(words), []
         while rest:
@@ -120,6 +135,11 @@ class Scene:
     @property
     def _nft(self) -> Nft:
         made: Nft = self._once("nft", lambda: Nft(self._calls))
+        return made
+
+    @property
+    def _ipsec(self) -> Ipsec:
+        made: Ipsec = self._once("ipsec", lambda: Ipsec(self._calls))
         return made
 
     @property

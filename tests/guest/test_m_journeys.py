@@ -29,12 +29,8 @@ def test_journey(row: Row, place: str, guest: Machine, shell: Shell, calls: Call
     wrong: list[str] = []
     for doing in row.doings(place):
         expected = journey.without(doing)
-        arrived = {
-            "near": expected.wires["wire0"],
-            "far": expected.wires["wire1"],
-            "here": expected.received,
-        }
-        assert arrived[row.leaves], f"it does not leave there without a rule either: {expected}"
+        where = row.elsewhere if doing == "address" and row.elsewhere else row.leaves
+        assert expected.arrived(where), f"without a rule neither: {expected}"
         try:
             found = journey.with_rules(place, doing).differences(expected)
         except AssertionError as error:
