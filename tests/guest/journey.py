@@ -164,7 +164,7 @@ def same(packet: bytes) -> bytes:
     return bytes(data)
 
 
-def _about(control: str) -> Iterator[tuple[int, int, str]]:
+def about(control: str) -> Iterator[tuple[int, int, str]]:
     """What options have added to a datagram: level, type, value."""
     data = bytes.fromhex(control)
     while len(data) >= 12:
@@ -298,7 +298,7 @@ class Journey:
             yield {
                 "data": row["hex"],
                 "from": f"{row['from']['ip']}:{row['from']['port']}",
-                "about": list(_about(row.get("control", ""))),
+                "about": list(about(row.get("control", ""))),
             }
 
     def _open(self, calls: Calls, name: str, address: str, options: tuple[str, ...]) -> None:

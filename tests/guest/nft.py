@@ -28,6 +28,7 @@ from tests.guest.programs import Calls
 HOOKS = {"prerouting": 0, "input": 1, "forward": 2, "output": 3, "postrouting": 4}
 _TABLES = 10 << 8
 _TABLE, _CHAIN, _RULE, _DUMP_RULES = _TABLES | 0, _TABLES | 3, _TABLES | 6, _TABLES | 7
+_DELETE_TABLE = _TABLES | 2
 _BEGIN, _END = 0x10, 0x11
 _IPV4 = 2
 _NAME = "beside"
@@ -113,6 +114,11 @@ NOTRACK = _expression("notrack")
 MASQUERADE = _expression("masq")
 
 
+def queue(number: int) -> bytes:
+    """queue to NUMBER"""
+    return _expression("queue", attribute(1, struct.pack("!H", number)))
+
+
 def dnat(address: str) -> bytes:
     """dnat to ADDRESS"""
     value = nested(2, attribute(1, socket.inet_aton(address)))
@@ -137,6 +143,10 @@ class Nft:
         """Append a rule."""
         where = (attribute(1, _NAME), attribute(2, chain))
         self._batch(_RULE, CREATE | APPEND, *where, nested(4, *expressions))
+
+    def remove(self) -> None:
+        """Remove it with all that is in it."""
+        self._batch(_DELETE_TABLE, 0, attribute(1, _NAME))
 
     def counts(self, chain: str) -> list[int]:
         """How many packets each COUNTER of a chain has seen, in the order of the rules."""
