@@ -58,6 +58,10 @@ class DivertSocket:
         row = self._calls.ok("sendto", self.name, f"hex:{data.hex()}", address)
         assert row["result"] == len(data)
 
+    def send(self, data: bytes, address: str) -> dict[str, Any]:
+        """Inject a packet, whatever becomes of it; the call's answer."""
+        return self._calls("sendto", self.name, f"hex:{data.hex()}", address)
+
     def refused(self, data: bytes, address: str = "none") -> str:
         """Inject a packet that the kernel has to refuse; errno's name."""
         return self._calls.error("sendto", self.name, f"hex:{data.hex()}", address)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 import struct
+from dataclasses import dataclass
 
 from scapy.layers.inet import IP
 
@@ -22,17 +23,39 @@ _FAMILY, _VERSION = 15, 2
 _ADD, _ADD_POLICY = 3, 14
 _ESP, _NULL_CIPHER, _MATURE = 3, 11, 1
 _SA, _SOURCE, _DESTINATION, _KEY, _POLICY, _SA2 = 1, 5, 6, 9, 18, 19
-_TUNNEL, _REQUIRE, _IPSEC, _OUTBOUND, _ANY = 2, 2, 2, 2, 255
+_TRANSPORT, _TUNNEL = 1, 2
+_REQUIRE, _IPSEC = 2, 2
+ANY = 255
+_INBOUND, _OUTBOUND = 1, 2
 # ESP: SPI and number in front; behind padding, its length, the protocol inside.
 _HEAD, _TAIL = 8, 2
 
 
-def _inet(address: str) -> bytes:
-    return struct.pack("=H2x4s8x", socket.AF_INET, socket.inet_aton(address))
+def _inet(address: str, port: int = 0) -> bytes:
+    return struct.pack("=H", socket.AF_INET) + struct.pack("!H", port) + _padded(address)
 
 
-def _address(kind: int, address: str, prefix: int) -> bytes:
-    return struct.pack("=HHBB2x", 3, kind, _ANY, prefix) + _inet(address)
+def _padded(address: str) -> bytes:
+    return socket.inet_aton(address) + bytes(8)
+
+
+@dataclass(frozen=True)
+class Selected:
+    """What a policy is for: two networks, a protocol or any, and a port that it goes to or any."""
+
+    source: str = "0.0.0.0/0"
+    to: str = "0.0.0.0/0"
+    protocol: int = ANY
+    port: int = 0
+
+    def addresses(self) -> bytes:
+        """As a message has it."""
+        found = b""
+        for kind, net, port in ((_SOURCE, self.source, 0), (_DESTINATION, self.to, self.port)):
+            address, _, prefix = net.partition("/")
+            head = struct.pack("=HHBB2x", 3, kind, self.protocol, int(prefix or 32))
+            found += head + _inet(address, port)
+        return found
 
 
 class Ipsec:
@@ -44,21 +67,36 @@ class Ipsec:
 
     def tunnel(self, to: str, begin: str, end: str) -> None:
         """What goes to this address goes through a tunnel of ESP between two others."""
+        self.through(Selected(to=f"{to}/32"), begin, end)
+
+    def through(self, selected: Selected, begin: str, end: str, *, inbound: bool = False) -> None:
+        """What is selected goes, or has to have come, through a tunnel of ESP."""
+        self._associate(_TUNNEL, begin, end)
+        request = struct.pack("=HHBB2xII", 48, ESP, _TUNNEL, _REQUIRE, 0, 0)
+        ends = _inet(begin) + _inet(end)
+        self._policy(selected, request + ends, _INBOUND if inbound else _OUTBOUND)
+
+    def between(self, selected: Selected, begin: str, end: str) -> None:
+        """What is selected, of what goes from one host to another, is protected by ESP."""
+        self._associate(_TRANSPORT, begin, end)
+        request = struct.pack("=HHBB2xII", 16, ESP, _TRANSPORT, _REQUIRE, 0, 0)
+        self._policy(selected, request, _OUTBOUND)
+
+    def _associate(self, mode: int, begin: str, end: str) -> None:
         self._ask(
             *(_ADD, _ESP),
             struct.pack("=HHIBBBBI", 2, _SA, socket.htonl(SPI), 0, _MATURE, 0, _NULL_CIPHER, 0),
-            struct.pack("=HHB3xII", 2, _SA2, _TUNNEL, 0, 0),
+            struct.pack("=HHB3xII", 2, _SA2, mode, 0, 0),
             struct.pack("=HHH2x", 1, _KEY, 0),
-            _address(_SOURCE, begin, 32),
-            _address(_DESTINATION, end, 32),
+            Selected(f"{begin}/32", f"{end}/32").addresses(),
         )
-        request = struct.pack("=HHBB2xII", 48, ESP, _TUNNEL, _REQUIRE, 0, 0)
+
+    def _policy(self, selected: Selected, request: bytes, direction: int) -> None:
+        length = (16 + len(request)) // 8
         self._ask(
             *(_ADD_POLICY, 0),
-            struct.pack("=HHHBxII", 8, _POLICY, _IPSEC, _OUTBOUND, 0, 0)
-            + (request + _inet(begin) + _inet(end)),
-            _address(_SOURCE, "0.0.0.0", 0),
-            _address(_DESTINATION, to, 32),
+            struct.pack("=HHHBxII", length, _POLICY, _IPSEC, direction, 0, 0) + request,
+            selected.addresses(),
         )
 
     def _ask(self, kind: int, protocol: int, *extensions: bytes) -> None:
@@ -68,6 +106,14 @@ class Ipsec:
         self._calls.ok("send", "key", f"hex:{message.hex()}")
         answer = bytes.fromhex(self._calls.ok("recv", "key", 4096)["hex"])
         assert answer[1:3] == bytes((kind, 0)), f"PF_KEY answers with error {answer[2]}"
+
+
+def around(packet: bytes, begin: str, end: str) -> bytes:
+    """A packet in one of ESP, from one end of `Ipsec.through` to the other."""
+    padding = -(len(packet) + _TAIL) % 4
+    tail = bytes(range(1, padding + 1)) + bytes((padding, socket.IPPROTO_IPIP))
+    head = struct.pack("!II", SPI, 1)
+    return bytes(IP(src=begin, dst=end, proto=ESP, id=0x78, ttl=9) / (head + packet + tail))
 
 
 def inside(packet: bytes) -> bytes:

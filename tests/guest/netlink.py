@@ -45,9 +45,9 @@ def attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
 class Netlink:
     """A netlink socket of the program `calls`, in the network namespace of that."""
 
-    def __init__(self, calls: Calls, protocol: int) -> None:
+    def __init__(self, calls: Calls, protocol: int, name: str = "") -> None:
         self._calls = calls
-        self._name = f"netlink-{protocol}"
+        self._name = name or f"netlink-{protocol}"
         calls.ok("socket", self._name, "netlink", "raw", protocol)
         calls.ok("bind", self._name, "nl:0:0")
 
@@ -123,6 +123,12 @@ class Links:
         self._new(name, "bridge", b"")
         for port in ports:
             self._change(port, attribute(self._MASTER, self.index(name)))
+
+    def vrf(self, name: str, table: int, *slaves: str) -> None:
+        """Make an interface whose slaves are routed by a table of their own."""
+        self._new(name, "vrf", attribute(1, table))
+        for slave in slaves:
+            self._change(slave, attribute(self._MASTER, self.index(name)))
 
     def delete(self, name: str) -> None:
         """Remove an interface."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 import struct
+from collections.abc import Callable
 
 from tests.guest.netlink import (
     ACK,
@@ -27,6 +28,7 @@ from tests.guest.programs import Calls
 HOOKS = {"prerouting": 0, "input": 1, "forward": 2, "output": 3, "postrouting": 4}
 _TABLES = 10 << 8
 _TABLE, _CHAIN, _RULE, _DUMP_RULES = _TABLES | 0, _TABLES | 3, _TABLES | 6, _TABLES | 7
+_DELETE_TABLE = _TABLES | 2
 _BEGIN, _END = 0x10, 0x11
 _IPV4 = 2
 _NAME = "beside"
@@ -56,9 +58,65 @@ def destination(address: str) -> bytes:
     return _expression("payload", *place) + _compared(socket.inet_aton(address))
 
 
+PACKET_TYPES = ("host", "broadcast", "multicast", "other")
+# Keys of `meta`, by the names of nft(8), and how what they are compared with is written.
+_META: dict[str, tuple[int, Callable[[str], bytes]]] = {
+    "mark": (3, lambda word: struct.pack("=I", int(word, 0))),
+    "iifname": (6, lambda word: word.encode().ljust(16, b"\0")),
+    "oifname": (7, lambda word: word.encode().ljust(16, b"\0")),
+    "skuid": (10, lambda word: struct.pack("=I", int(word))),
+    "pkttype": (19, lambda word: bytes([PACKET_TYPES.index(word)])),
+}
+
+
+def meta(key: str, value: str) -> bytes:
+    """meta KEY VALUE"""
+    number, written = _META[key]
+    return _expression("meta", _number(1, _REGISTER), _number(2, number)) + _compared(
+        written(value)
+    )
+
+
+def set_mark(value: int) -> bytes:
+    """meta mark set VALUE"""
+    data = nested(2, attribute(1, struct.pack("=I", value)))
+    put = _expression("immediate", _number(1, _REGISTER), data)
+    return put + _expression("meta", _number(2, _META["mark"][0]), _number(3, _REGISTER))
+
+
+def ether_source(address: str) -> bytes:
+    """ether saddr ADDRESS"""
+    place = (_number(1, _REGISTER), _number(2, 0), _number(3, 6), _number(4, 6))
+    return _expression("payload", *place) + _compared(bytes.fromhex(address.replace(":", "")))
+
+
+# Keys of `ct`, by the names of nft(8).
+_CT = {"state": 0, "mark": 3, "zone": 17}
+
+
+def ct(key: str, value: str) -> bytes:
+    """ct KEY VALUE, of a key that is a number"""
+    written = struct.pack("=H" if key == "zone" else "=I", int(value, 0))
+    loaded = _expression("ct", _number(1, _REGISTER), _number(2, _CT[key]))
+    return loaded + _compared(written)
+
+
+def set_ct(key: str, value: int) -> bytes:
+    """ct KEY set VALUE"""
+    written = struct.pack("=H" if key == "zone" else "=I", value)
+    put = _expression("immediate", _number(1, _REGISTER), nested(2, attribute(1, written)))
+    return put + _expression("ct", _number(2, _CT[key]), _number(4, _REGISTER))
+
+
 COUNTER = _expression("counter")
 DROP = _expression("immediate", _number(1, _VERDICT), nested(2, nested(2, _number(1, 0))))
+NOTRACK = _expression("notrack")
 MASQUERADE = _expression("masq")
+
+
+def queue(number: int) -> bytes:
+    """queue to NUMBER"""
+    return _expression("queue", attribute(1, struct.pack("!H", number)))
 
 
 def dnat(address: str) -> bytes:
@@ -85,6 +143,10 @@ class Nft:
         """Append a rule."""
         where = (attribute(1, _NAME), attribute(2, chain))
         self._batch(_RULE, CREATE | APPEND, *where, nested(4, *expressions))
+
+    def remove(self) -> None:
+        """Remove it with all that is in it."""
+        self._batch(_DELETE_TABLE, 0, attribute(1, _NAME))
 
     def counts(self, chain: str) -> list[int]:
         """How many packets each COUNTER of a chain has seen, in the order of the rules."""

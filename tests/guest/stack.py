@@ -37,11 +37,11 @@ def is_loaded(shell: Shell, name: str = MODULE) -> bool:
     return any(line.split()[0] == name for line in shell.check("cat /proc/modules").splitlines())
 
 
-def unload(shell: Shell) -> None:
-    """Remove it. Sockets that have just been closed hold it until the kernel has freed them."""
-    deadline = Deadline(30, f"end of the module {MODULE}")
-    while (result := shell.run(f"rmmod {MODULE}", seconds=30)).status != 0:
-        assert result.stderr.strip() == f"rmmod: {MODULE}: Try again"
+def unload(shell: Shell, name: str = MODULE) -> None:
+    """Remove a module. Sockets that have just been closed hold ours until they are freed."""
+    deadline = Deadline(30, f"end of the module {name}")
+    while (result := shell.run(f"rmmod {name}", seconds=30)).status != 0:
+        assert result.stderr.strip() == f"rmmod: {name}: Try again"
         deadline.check()
 
 

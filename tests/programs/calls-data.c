@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #define PARTS_MAX	8
+#define CONTROL_BYTES	512
 
 static const struct constant flags_table[] = {
 	{ "oob", 0x1 }, { "peek", 0x2 }, { "dontroute", 0x4 }, { "ctrunc", 0x8 }, { "trunc", 0x20 },
@@ -141,8 +142,11 @@ static void do_recvfrom(const struct call *call, struct reply *reply)
 	received_from(call, reply, &from);
 }
 
+/* With what options such as IP_PKTINFO add to what is received, as the kernel wrote it. */
 static void do_recvmsg(const struct call *call, struct reply *reply)
 {
+	static unsigned char control_room[CONTROL_BYTES];
+	static struct bytes control;
 	struct msghdr message;
 	struct iovec part;
 	struct address from;
@@ -157,12 +161,80 @@ static void do_recvmsg(const struct call *call, struct reply *reply)
 	message.msg_namelen = sizeof(from.bytes);
 	message.msg_iov = &part;
 	message.msg_iovlen = 1;
+	message.msg_control = control_room;
+	message.msg_controllen = sizeof(control_room);
 	received(call, reply, recvmsg(call->slot->fd, &message, flags_of(call, 3)));
 	from.length = message.msg_namelen;
 	received_from(call, reply, &from);
 	reply->flag_table = flags_table;
 	reply->flag_name = "flags";
 	reply->flags = reply->result < 0 ? 0 : message.msg_flags;
+	control.bytes = control_room;
+	control.length = message.msg_controllen;
+	if (reply->result >= 0 && control.length)
+		reply->control = &control;
+}
+
+/* Packets that are read and not yet sent back, of all sockets together, in order. */
+struct held {
+	struct held *next;
+	struct address from;
+	size_t length;
+	unsigned char bytes[];
+};
+
+static struct held *first_held, **end_of_held = &first_held;
+
+static void do_hold(const struct call *call, struct reply *reply)
+{
+	static unsigned char room[65536];
+	long left = number_of(call->words[2], 1, 1000000), count = 0, got;
+	struct address from;
+	struct held *held;
+
+	memset(&from, 0, sizeof(from));
+	for (; count < left; count++) {
+		from.length = sizeof(from.bytes);
+		got = recvfrom(call->slot->fd, room, sizeof(room), MSG_DONTWAIT,
+			       (void *)from.bytes, &from.length);
+		if (got < 0)
+			break;
+		held = malloc(sizeof(*held) + (size_t)got);
+		if (!held)
+			script_error("no memory for", call->words[0]);
+		held->next = NULL;
+		held->from = from;
+		held->length = (size_t)got;
+		memcpy(held->bytes, room, held->length);
+		*end_of_held = held;
+		end_of_held = &held->next;
+	}
+	answer(reply, count);
+}
+
+/* Sends all that is held through a socket: how many went, and as value how many were stale. */
+static void do_release(const struct call *call, struct reply *reply)
+{
+	long count = 0, stale = 0;
+	struct held *held;
+	int error = 0;
+
+	while ((held = first_held) != NULL) {
+		first_held = held->next;
+		if (sendto(call->slot->fd, held->bytes, held->length, 0, (void *)held->from.bytes,
+			   held->from.length) >= 0)
+			count++;
+		else if (errno == ESTALE)
+			stale++;
+		else
+			error = errno;
+		free(held);
+	}
+	end_of_held = &first_held;
+	errno = error;
+	answer(reply, error ? -1 : count);
+	reply->has_value = 1;
+	reply->value = stale;
 }
 
 /* FNV-1a over the stream, so that both ends can be compared without keeping it. */
@@ -226,6 +298,10 @@ const struct command data_commands[] = {
 	{ "read", "SOCKET SIZE", OLD_SLOT, 3, 3, do_read },
 	{ "recvfrom", "SOCKET SIZE [FLAGS]", OLD_SLOT, 3, 4, do_recvfrom },
 	{ "recvmsg", "SOCKET SIZE [FLAGS]", OLD_SLOT, 3, 4, do_recvmsg },
+	{ "hold", "SOCKET COUNT (reads so many packets, or all that there are, and holds them)", OLD_SLOT, 3, 3,
+	  do_hold },
+	{ "release", "SOCKET (sends back all that are held; value: how many are stale)", OLD_SLOT, 2, 2,
+	  do_release },
 	{ "pump", "SOCKET COUNT (writes COUNT bytes; value is their hash)", OLD_SLOT, 3, 3, do_pump },
 	{ "drain", "SOCKET (reads to the end; value is the hash)", OLD_SLOT, 2, 2, do_drain },
 	{ NULL, NULL, NO_SLOT, 0, 0, NULL },

@@ -121,6 +121,11 @@ static void show(const struct call *call, const struct reply *reply)
 		hex_write(stdout, reply->data->bytes, reply->data->length);
 		printf("\"");
 	}
+	if (reply->control) {
+		printf(",\"control\":\"");
+		hex_write(stdout, reply->control->bytes, reply->control->length);
+		printf("\"");
+	}
 	printf("}\n");
 	fflush(stdout);
 }

@@ -27,6 +27,7 @@ struct reply {
 	long result;
 	int error;
 	const struct bytes *data;
+	const struct bytes *control;
 	const struct address *address;
 	const char *address_name;
 	const struct constant *flag_table;
