@@ -146,10 +146,26 @@ unsigned int divert_walk_again(struct sk_buff *skb, const struct nf_hook_state *
 	return walk(skb, state, hook, mark);
 }
 
-/* IP calls this hook once more for the VRF that the interface is in. */
-static bool is_second_pass(const struct sk_buff *skb, const struct nf_hook_state *state)
+/*
+ * IP calls this hook for the VRF, too, that the interface is in: after the interface's own when a
+ * packet is received, before it when one is sent. The chains are met at the interface.
+ */
+static bool is_received_by_vrf(const struct sk_buff *skb, const struct nf_hook_state *state)
 {
 	return netif_is_l3_master(state->in) && ipv4_l3mdev_skb(IPCB(skb)->flags);
+}
+
+/* What is injected may wait in the VRF's queue before it comes to the interface. */
+static bool is_sent_by_vrf(struct sk_buff *skb, const struct nf_hook_state *state)
+{
+	const struct divert_mark *mark;
+
+	if (!netif_is_l3_master(state->out))
+		return false;
+	mark = mark_of(DIVERT_WAY_OUT);
+	if (mark)
+		divert_carry(skb, mark);
+	return true;
 }
 
 /*
@@ -170,7 +186,7 @@ unsigned int divert_hook_in(void *priv, struct sk_buff *skb,
 	struct divert_mark whole, *mark;
 
 	if (!divert_admits(state->net) || divert_is_bridged(skb, state) ||
-	    is_second_pass(skb, state))
+	    is_received_by_vrf(skb, state))
 		return NF_ACCEPT;
 	local_bh_disable();
 	mark = mark_of(DIVERT_WAY_IN);
@@ -244,7 +260,7 @@ static unsigned int hook_out(void *priv, struct sk_buff *skb,
 	if (skb->len < sizeof(struct iphdr) || !divert_admits(state->net))
 		return NF_ACCEPT;
 	local_bh_disable();
-	if (is_report(skb, state))
+	if (is_report(skb, state) || is_sent_by_vrf(skb, state))
 		goto out;
 	if (!mark_of(DIVERT_WAY_OUT) && (skb_is_gso(skb) || !is_cut(skb, state)) &&
 	    fw_fastpath(state->net, skb, DIVERT_OUTPUT, DIVERT_OUTPUT))

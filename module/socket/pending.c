@@ -419,7 +419,8 @@ static void forget_if(struct divert_ports *ports,
 
 static bool is_of_device(const struct divert_pending *p, struct sk_buff *skb, int ifindex)
 {
-	return p->in == ifindex || (p->mroute && p->out == ifindex) || p->bridge_in == ifindex;
+	return p->in == ifindex || p->bridge_in == ifindex ||
+	       ((p->mroute || p->nf_hook == NF_INET_LOCAL_OUT) && p->out == ifindex);
 }
 
 static bool is_tracked(const struct divert_pending *p, struct sk_buff *skb, int ifindex)

@@ -40,25 +40,28 @@ static void compare(struct reentry *r, const struct sk_buff *skb)
 }
 
 /*
- * Our chains once more, then all that is behind them. What becomes of a packet that is not
- * this host's own its sender does not learn; the program is told nothing of it either.
+ * Our chains once more, then all that is behind them. Changed, it is tracked anew first: another
+ * program may take it at the next rule, and its connection is what that one is given.
  */
 static int go_on(struct reentry *r, struct sk_buff *skb)
 {
+	if (r->retracked && !divert_conntrack_again(skb, &r->state, true))
+		goto drop;
 	switch (divert_walk_again(skb, &r->state, r->p->hook, &r->mark)) {
 	case NF_ACCEPT:
 		break;
 	case NF_DROP:
-		kfree_skb(skb);
-		return -EPERM;
+		goto drop;
 	default:
 		return 0;			/* taken by the next program */
 	}
-	if (!divert_conntrack_again(skb, &r->state, r->retracked)) {
-		kfree_skb(skb);
-		return -EPERM;
-	}
+	if (!divert_conntrack_again(skb, &r->state, false))
+		goto drop;
 	return divert_go_on(skb, &r->state, &r->mark, r->p->place);
+
+drop:
+	kfree_skb(skb);
+	return -EPERM;
 }
 
 /* The interface that it came by. */
