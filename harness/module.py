@@ -29,7 +29,7 @@ MODULE = "divert.ko"
 
 BUILD_SECONDS = 300.0
 _STRIP_SECONDS = 30.0
-_ERRORS = ("error:", "warning:", "Error ")
+_ERRORS = ("error:", "ERROR:", "warning:", "Error ")
 _ERROR_LINES = 5
 
 

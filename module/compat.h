@@ -18,6 +18,7 @@
 #include <net/inet_common.h>
 #include <net/inet_dscp.h>
 #include <net/inet_sock.h>
+#include <net/lwtunnel.h>
 #include <net/route.h>
 #include <net/sock.h>
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 5, 0)
@@ -112,6 +113,32 @@ static inline int divert_route_input(struct sk_buff *skb, const struct iphdr *ip
 	return ip_route_input_noref(skb, iph->daddr, iph->saddr,
 				    inet_dsfield_to_dscp(iph->tos), dev);
 #endif
+}
+
+/*
+ * A route as another is, to be changed. The kernel's own rt_dst_clone() is no
+ * longer for modules (6.12 has it, 7.2 has not); what it is made of is.
+ */
+static inline struct rtable *divert_route_copy(const struct rtable *rt)
+{
+	struct rtable *copy = rt_dst_alloc(rt->dst.dev, rt->rt_flags, rt->rt_type,
+					   rt->dst.flags & DST_NOXFRM);
+
+	if (!copy)
+		return NULL;
+	copy->dst.flags |= rt->dst.flags & DST_NOPOLICY;
+	copy->dst.input = rt->dst.input;
+	copy->dst.output = rt->dst.output;
+	copy->dst.error = rt->dst.error;
+	copy->dst.lwtstate = lwtstate_get(rt->dst.lwtstate);
+	copy->rt_is_input = rt->rt_is_input;
+	copy->rt_uses_gateway = rt->rt_uses_gateway;
+	copy->rt_iif = rt->rt_iif;
+	copy->rt_gw_family = rt->rt_gw_family;
+	copy->rt_gw6 = rt->rt_gw6;	/* the larger of the two */
+	copy->rt_mtu_locked = rt->rt_mtu_locked;
+	copy->rt_pmtu = rt->rt_pmtu;
+	return copy;
 }
 
 /* It may change under whoever reads it. */

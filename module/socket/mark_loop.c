@@ -21,7 +21,7 @@ void divert_loop_mark(struct sk_buff *skb, const struct divert_mark *mark)
 
 	if (!mark->port)
 		return;
-	rt = rt_dst_clone(skb_dst(skb)->dev, skb_rtable(skb));
+	rt = divert_route_copy(skb_rtable(skb));
 	if (!rt)
 		return;
 	rt->rt_pmtu = MARKED | mark->port;
