@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import package, package_recipe
+from harness import package, package_recipe, package_tree
 from harness.errors import InfrastructureError, UserError
 from harness.package import Packed
 from harness.package_recipe import Recipe, Release
@@ -65,6 +65,15 @@ def test_the_same_bytes_each_time(
 ) -> None:
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1")
     monkeypatch.setenv("DPKG_DEB_COMPRESSOR_TYPE", "gzip")
+    settle = package_tree.settle
+
+    def owned_by_somebody(root: Path, release: Release) -> None:
+        settle(root, release)
+        if os.geteuid() == 0:
+            for path in [root, *root.rglob("*")]:
+                os.chown(path, 4711, 4711)
+
+    monkeypatch.setattr(package_tree, "settle", owned_by_somebody)
     before = os.umask(0o077)
     try:
         again = package.build(tmp_path)
@@ -72,6 +81,7 @@ def test_the_same_bytes_each_time(
         os.umask(before)
     for each in again:
         assert each.path.read_bytes() == made[each.recipe.name].path.read_bytes()
+        assert each.path.stat().st_mode & 0o7777 == 0o644
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
         each.path.name for each in again
     ), "and nothing else is left there"
