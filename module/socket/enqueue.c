@@ -42,6 +42,8 @@ static void record_sender(struct divert_pending *p, const struct sk_buff *skb,
 	if (sk && !sk_fullsock(sk))
 		sk = NULL;
 	p->uid = sock_net_uid(state->net, sk);
+	if (state->hook == NF_INET_FORWARD)
+		p->oif = l3mdev_master_ifindex_rcu(state->in);
 	if (state->hook != NF_INET_LOCAL_OUT)
 		return;
 	if (sk)

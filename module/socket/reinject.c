@@ -136,16 +136,24 @@ static int set_route(struct reentry *r, struct sk_buff *skb, __be32 saddr, int o
 	return 0;
 }
 
-/* As come by its interface; but with a source that is this host's by its destination. */
+/*
+ * As come by its interface; but with a source that is this host's by destination, and so what was
+ * taken on output and would not be let in like that (I8).
+ */
 static int route_forwarded(struct reentry *r, struct sk_buff *skb, struct net_device *dev)
 {
+	bool anyhow = r->rerouted && r->p->hook == DIVERT_OUTPUT;
+	int err;
+
 	if (r->p->mroute)
 		return set_route(r, skb, 0, r->p->out);
-	if (__ip_dev_find(sock_net(r->sk), ip_hdr(skb)->saddr, false) ||
-	    (r->rerouted && r->p->hook == DIVERT_OUTPUT))
+	if (__ip_dev_find(sock_net(r->sk), ip_hdr(skb)->saddr, false))
 		return set_route(r, skb, 0, r->p->oif);
 	skb_dst_drop(skb);
-	if (divert_route_input(skb, ip_hdr(skb), dev))
+	err = divert_route_input(skb, ip_hdr(skb), dev);
+	if (anyhow && (err || skb_rtable(skb)->rt_type != RTN_UNICAST))
+		return set_route(r, skb, 0, r->p->oif);
+	if (err)
 		return -ENETUNREACH;
 	skb_dst_force(skb);
 	if (skb_rtable(skb)->rt_type == RTN_UNICAST && !xfrm4_route_forward(skb))
