@@ -481,7 +481,7 @@ void divert_pending_net_init(struct net *net)
 
 	ports->net = net;
 	spin_lock_init(&ports->pending_lock);
-	xa_init(&ports->pending);
+	xa_init_flags(&ports->pending, XA_FLAGS_ACCOUNT);	/* to who reads */
 	account_init(&ports->account);
 	INIT_LIST_HEAD(&ports->unconfirmed);
 	INIT_DELAYED_WORK(&ports->conntrack, look_for_conntrack);
