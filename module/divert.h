@@ -92,7 +92,7 @@ void divert_sock_exit(void);
 /* rules/chains.c: a rule, or a policy other than ACCEPT; in a process */
 bool fw_in_use(const struct net *net);
 
-/* socket/hooks.c */
+/* socket/hook_register.c */
 int divert_hooks_need(struct net *net);
 void divert_hooks_release(struct net *net);
 int divert_hooks_init(void);
