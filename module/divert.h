@@ -70,6 +70,7 @@ struct divert_limits {
 const struct divert_limits *divert_limits(const struct net *net);
 bool divert_admits(const struct net *net);		/* M12 */
 bool divert_passthrough(const struct net *net);		/* P2 */
+bool divert_defrag_is_set(const struct net *net);
 bool divert_defrag(const struct net *net);		/* F4, F5 */
 
 /* socket/sock.c */

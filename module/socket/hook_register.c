@@ -1,18 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The hooks are there where something uses them: a rule, a policy, a socket, always-
- * defragment. An idle module costs nothing and changes nothing.
- *
- * They go some time after the last of these, for their going empties netfilter's queues, other
- * people's too; and rules are often set anew by taking all of them away.
+ * The hooks come where something first uses them: a rule, a policy, a socket, always-defragment. Where
+ * nothing has, the module costs nothing. When the last of these has gone they let all pass at once,
+ * uncounted. They stay until the network namespace or the module goes: whoever takes a hook
+ * away empties netfilter's queues, and loses the packets that other programs have there.
  */
 #include <linux/mutex.h>
 #include <linux/netfilter_ipv4.h>
 #include <net/net_namespace.h>
 
 #include "socket.h"
-
-#define LINGER	HZ
 
 static const struct nf_hook_ops divert_nf_ops[] = {
 	{
@@ -43,9 +40,10 @@ static const struct nf_hook_ops divert_nf_ops[] = {
 
 static DEFINE_MUTEX(hooks_lock);	/* of what is registered, in all network namespaces */
 
-static bool is_used(struct divert_ports *ports)
+/* Whether anything is to be done at all; for each packet. */
+bool divert_is_used(const struct net *net)
 {
-	return ports->users || divert_defrag(ports->net) || fw_in_use(ports->net);
+	return READ_ONCE(divert_ports(net)->used) && divert_admits(net);
 }
 
 static int hang(struct divert_ports *ports)
@@ -78,8 +76,10 @@ int divert_hooks_need(struct net *net)
 
 	mutex_lock(&hooks_lock);
 	err = hang(ports);
-	if (!err)
+	if (!err) {
 		ports->users++;
+		WRITE_ONCE(ports->used, true);
+	}
 	mutex_unlock(&hooks_lock);
 	return err;
 }
@@ -90,18 +90,7 @@ void divert_hooks_release(struct net *net)
 
 	mutex_lock(&hooks_lock);
 	if (!--ports->users)
-		schedule_delayed_work(&ports->unhang, LINGER);
-	mutex_unlock(&hooks_lock);
-}
-
-static void unhang_unused(struct work_struct *work)
-{
-	struct divert_ports *ports = container_of(to_delayed_work(work), struct divert_ports,
-						  unhang);
-
-	mutex_lock(&hooks_lock);
-	if (!is_used(ports))
-		unhang(ports);
+		WRITE_ONCE(ports->used, divert_defrag_is_set(net) || fw_in_use(net));
 	mutex_unlock(&hooks_lock);
 }
 
@@ -121,24 +110,20 @@ void divert_hooks_bridge(struct net *net)
 
 static int __net_init divert_hooks_net_init(struct net *net)
 {
-	struct divert_ports *ports = divert_ports(net);
-	int err = 0;
+	int err;
 
-	INIT_DELAYED_WORK(&ports->unhang, unhang_unused);
-	mutex_lock(&hooks_lock);
-	if (divert_defrag(net))
-		err = hang(ports);
-	mutex_unlock(&hooks_lock);
+	if (!divert_defrag_is_set(net))
+		return 0;
+	err = divert_hooks_need(net);
+	if (!err)
+		divert_hooks_release(net);
 	return err;
 }
 
 static void __net_exit divert_hooks_net_exit(struct net *net)
 {
-	struct divert_ports *ports = divert_ports(net);
-
-	cancel_delayed_work_sync(&ports->unhang);
 	mutex_lock(&hooks_lock);
-	unhang(ports);
+	unhang(divert_ports(net));
 	mutex_unlock(&hooks_lock);
 }
 

@@ -185,7 +185,7 @@ unsigned int divert_hook_in(void *priv, struct sk_buff *skb,
 	unsigned int verdict = NF_ACCEPT;
 	struct divert_mark whole, *mark;
 
-	if (!divert_admits(state->net) || divert_is_bridged(skb, state) ||
+	if (!divert_is_used(state->net) || divert_is_bridged(skb, state) ||
 	    is_received_by_vrf(skb, state))
 		return NF_ACCEPT;
 	local_bh_disable();
@@ -220,7 +220,7 @@ unsigned int divert_hook_forward(void *priv, struct sk_buff *skb,
 {
 	unsigned int verdict = NF_ACCEPT;
 
-	if (!divert_admits(state->net) || divert_is_bridged(skb, state))
+	if (!divert_is_used(state->net) || divert_is_bridged(skb, state))
 		return NF_ACCEPT;
 	local_bh_disable();
 	if (fw_fastpath(state->net, skb, DIVERT_FORWARD, DIVERT_OUTPUT))
@@ -257,7 +257,7 @@ unsigned int divert_hook_out(void *priv, struct sk_buff *skb,
 	unsigned int verdict = NF_ACCEPT;
 
 	/* What a raw socket sends may be shorter than a header. */
-	if (skb->len < sizeof(struct iphdr) || !divert_admits(state->net))
+	if (skb->len < sizeof(struct iphdr) || !divert_is_used(state->net))
 		return NF_ACCEPT;
 	local_bh_disable();
 	if (is_report(skb, state) || is_sent_by_vrf(skb, state))

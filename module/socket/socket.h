@@ -45,7 +45,7 @@ struct divert_ports {
 	bool			hooked;
 	bool			bridged;	/* there is a bridge, or was, */
 	bool			spared;		/* and its hook */
-	struct delayed_work	unhang;
+	bool			used;		/* else they let all pass; read without the lock */
 
 	/* pending.c; its lock comes before that of a socket's queue. */
 	spinlock_t		pending_lock;
@@ -156,6 +156,7 @@ unsigned int divert_hook_copy(void *priv, struct sk_buff *skb,
 
 
 /* hook_register.c */
+bool divert_is_used(const struct net *net);
 void divert_hooks_bridge(struct net *net);
 
 /* bridge.c */

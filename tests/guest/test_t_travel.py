@@ -157,3 +157,29 @@ def test_ipsec_that_is_done_by_another_task(
     assert inside(bytes(protected[IP])) == taken.data
     assert socket.rest() == []
     assert len(left(guest, far)) == 1
+
+
+@statement("M11/beside")
+def test_what_another_holds_is_there_still_when_the_last_rule_has_gone(
+    held: tuple[Queue, int],
+    guest: Machine,
+    calls: Calls,
+    near: Wire,
+    far: Wire,
+    chains: Chains,
+) -> None:
+    """Taking a netfilter hook away empties the queues of all who hold packets."""
+    queued, _ = held
+    chains.append(f"input -p UDP -d {FAR.host_ip}")
+    near.send(IP(datagram(1)))
+    number = queued.take()
+    chains.flush()
+    calls.ok("socket", "brief", "inet", "raw", 254)
+    calls.ok("close", "brief")
+    near.send(IP(datagram(2)))
+    other = queued.take()
+    chains.append(f"input -p UDP -d {FAR.host_ip}")
+    for each in (number, other):
+        queued.accept(each)
+    assert left(guest, far) == [hop(datagram(1)), hop(datagram(2))]
+    assert chains.counts("input") == [0]
