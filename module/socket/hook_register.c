@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The hooks come where something first uses them: a rule, a policy, a socket, always-defragment. Where
- * nothing has, the module costs nothing. When the last of these has gone they let all pass at once,
- * uncounted. They stay until the network namespace or the module goes: whoever takes a hook
- * away empties netfilter's queues, and loses the packets that other programs have there.
+ * The hooks come where something first uses them: a rule, a policy, a socket, always-
+ * defragment. Where nothing has, the module costs nothing. When the last of these has gone
+ * they let all pass at once, uncounted. They stay until the network namespace or the module
+ * goes: whoever takes a hook away empties netfilter's queues, and loses the packets that other
+ * programs have there.
  */
 #include <linux/mutex.h>
 #include <linux/netfilter_ipv4.h>

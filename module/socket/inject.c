@@ -198,8 +198,10 @@ int divert_give_back(struct sock *sk, struct msghdr *msg, size_t len,
 
 	if (whole) {
 		sent = alone(sk, skb);
-		if (sent)
+		if (sent) {
 			skb = sent;
+			skb->priority = p->priority;	/* another send may have failed */
+		}
 		err = sent ? divert_packet_replace(sk, skb, msg, len) : -ENOBUFS;
 	} else {
 		sent = of_stub(sk, p, msg, len);

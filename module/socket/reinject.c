@@ -54,27 +54,23 @@ drop:
 	return -EPERM;
 }
 
-/* The interface that it came by. */
-struct net_device *divert_reentry_device(const struct divert_reentry *r, int *err)
+/* The interface that it came by. What was taken on output needs it no more to be up. */
+static int find_device(struct divert_reentry *r)
 {
-	struct net_device *dev = dev_get_by_index_rcu(sock_net(r->sk), r->p->in);
-
-	*err = !dev ? -ESTALE : !(dev->flags & IFF_UP) ? -ENETDOWN : 0;
-	return dev;
+	r->dev = dev_get_by_index_rcu(sock_net(r->sk), r->p->in);
+	if (!r->dev)
+		return -ESTALE;
+	return r->dev->flags & IFF_UP || r->told ? 0 : -ENETDOWN;
 }
 
 /* Input. */
 
-static int input(struct divert_reentry *r, struct sk_buff *skb)
+static void input(struct divert_reentry *r, struct sk_buff *skb)
 {
 	struct divert_inject_ctx ctx = { .way = DIVERT_WAY_IN };
 	struct net *net = sock_net(r->sk);
-	struct net_device *dev;
-	int err;
+	struct net_device *dev = r->dev;
 
-	dev = divert_reentry_device(r, &err);
-	if (err)
-		return err;
 	skb->dev = dev;
 	if (!r->whole) {
 		skb_orphan(skb);
@@ -90,7 +86,7 @@ static int input(struct divert_reentry *r, struct sk_buff *skb)
 	if (ip_is_fragment(ip_hdr(skb))) {
 		if (divert_defrag(net)) {
 			if (divert_gather(net, skb, NF_INET_PRE_ROUTING, &r->mark, &r->mark))
-				return 0;
+				return;
 		} else if (divert_conntrack_gathers(net)) {
 			divert_part_note(net, skb, DIVERT_BY_CONNTRACK,
 					 r->mark.port ? &r->mark : NULL);
@@ -101,32 +97,6 @@ static int input(struct divert_reentry *r, struct sk_buff *skb)
 	divert_inject_begin(&ctx);
 	divert_reentry_go_on(r, skb);
 	divert_inject_end(&ctx);
-	return 0;
-}
-
-/*
- * In a copy, for there can be an error when it is on its way already, after which everything
- * is to be as before. It is its sender's, as it was.
- */
-int divert_reentry_try(struct divert_reentry *r, struct sk_buff *skb,
-		       struct divert_inject_ctx *ctx, struct sock *owner)
-{
-	struct sk_buff *copy = skb_clone(skb, GFP_ATOMIC | __GFP_NOWARN);
-	int err;
-
-	if (!copy)
-		return -ENOBUFS;
-	if (owner)
-		skb_set_owner_w(copy, owner);
-	ctx->skb = copy;
-	err = divert_reentry_go_on(r, copy);
-	if (err > 0)
-		err = net_xmit_errno(err);
-	if (err)
-		skb_shinfo(skb)->destructor_arg = NULL;	/* the copy's */
-	else
-		consume_skb(skb);
-	return err;
 }
 
 int divert_reentry_route(struct divert_reentry *r, struct sk_buff *skb, __be32 saddr, int oif)
@@ -164,52 +134,87 @@ static int route_sent(struct divert_reentry *r, struct sk_buff *skb)
 
 static int sent(struct divert_reentry *r, struct sk_buff *skb)
 {
-	struct divert_inject_ctx ctx = { .way = DIVERT_WAY_OUT, .left = true, .mark = r->mark };
+	struct divert_inject_ctx ctx = {
+		.way = DIVERT_WAY_OUT, .left = true, .mark = r->mark, .skb = skb,
+	};
 	int err;
 
 	if (r->rerouted || !divert_has_route(skb)) {
 		err = route_sent(r, skb);
 		if (err)
-			return err;
+			goto drop;
 	}
 	skb->dev = skb_dst(skb)->dev;
+	err = -EMSGSIZE;
 	if (skb->len > dst_mtu(skb_dst(skb)) && ip_hdr(skb)->frag_off & htons(IP_DF)) {
 		/* TCP waits for this, which is a packet of its own. */
 		icmp_send(skb, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED,
 			  htonl(dst_mtu(skb_dst(skb))));
-		return -EMSGSIZE;
+		goto drop;
 	}
 	skb->tstamp = 0;
 	r->state.out = skb->dev;
 	r->state.sk = r->whole ? r->p->sender : r->sk;
 	divert_inject_begin(&ctx);
-	err = divert_reentry_try(r, skb, &ctx, r->whole ? r->p->owner : r->sk);
+	err = divert_reentry_go_on(r, skb);
 	divert_inject_end(&ctx);
+	return err;
+
+drop:
+	kfree_skb(skb);
 	return err;
 }
 
-/* Returns 0, or an error, and then skb is still there. Under RCU, with bottom halves off. */
+/*
+ * Whose sender is told what becomes of it, goes in a copy: its route, too, and all that it has
+ * may be others by the time that there is an error, after which everything is to be as before.
+ */
+static int try(struct divert_reentry *r, struct sk_buff *skb)
+{
+	struct sk_buff *copy = skb_clone(skb, GFP_ATOMIC | __GFP_NOWARN);
+	bool own = r->p->nf_hook == NF_INET_LOCAL_OUT;
+	struct sock *owner = r->whole ? r->p->owner : r->sk;
+	int err;
+
+	if (!copy)
+		return -ENOBUFS;
+	if (own && owner)
+		skb_set_owner_w(copy, owner);
+	err = own ? sent(r, copy) : divert_reinject_forward(r, copy);
+	if (err > 0)
+		err = net_xmit_errno(err);
+	if (err)
+		skb_shinfo(skb)->destructor_arg = NULL;	/* the copy's */
+	else
+		consume_skb(skb);
+	return err;
+}
+
+/* Returns 0, or an error, and then skb is as it was. Under RCU, with bottom halves off. */
 int divert_reenter(struct sock *sk, struct sk_buff *skb, const struct divert_pending *p,
 		   bool whole)
 {
 	struct divert_reentry r = {
 		.sk = sk, .p = p, .whole = whole,
+		.told = p->hook == DIVERT_OUTPUT || p->mroute,
 		.mark = {
 			.rule = p->rule,
 			.port = ntohs(inet_sk(sk)->inet_sport),
 			.hook = p->hook,
 		},
 	};
+	int err = p->nf_hook == NF_INET_LOCAL_OUT ? 0 : find_device(&r);
 
+	if (err)
+		return err;
 	nf_hook_state_init(&r.state, p->nf_hook, NFPROTO_IPV4, NULL, NULL, NULL,
 			   sock_net(sk), p->okfn);
 	compare(&r, skb);
-	switch (p->nf_hook) {
-	case NF_INET_PRE_ROUTING:
-		return input(&r, skb);
-	case NF_INET_FORWARD:
-		return divert_reinject_forward(&r, skb);
-	default:
-		return sent(&r, skb);
-	}
+	if (r.told)
+		return try(&r, skb);
+	if (p->nf_hook == NF_INET_PRE_ROUTING)
+		input(&r, skb);
+	else
+		divert_reinject_forward(&r, skb);
+	return 0;
 }

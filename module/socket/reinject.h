@@ -10,7 +10,9 @@
 struct divert_reentry {
 	struct sock		*sk;		/* the divert socket */
 	const struct divert_pending *p;
+	struct net_device	*dev;		/* that it came by */
 	bool			whole;		/* not of a stub */
+	bool			told;		/* its sender learns what becomes of it */
 	bool			rerouted;	/* other addresses, or type of service */
 	bool			retracked;	/* other addresses, ports, or protocol */
 	struct nf_hook_state	state;
@@ -19,12 +21,9 @@ struct divert_reentry {
 
 /* reinject.c; under RCU, with bottom halves off */
 int divert_reentry_go_on(struct divert_reentry *r, struct sk_buff *skb);
-int divert_reentry_try(struct divert_reentry *r, struct sk_buff *skb,
-		       struct divert_inject_ctx *ctx, struct sock *owner);
-struct net_device *divert_reentry_device(const struct divert_reentry *r, int *err);
 int divert_reentry_route(struct divert_reentry *r, struct sk_buff *skb, __be32 saddr, int oif);
 
-/* reinject_forward.c */
+/* reinject_forward.c; consumes it, 0 or an error */
 int divert_reinject_forward(struct divert_reentry *r, struct sk_buff *skb);
 
 #endif /* DIVERT_REINJECT_H */

@@ -44,46 +44,20 @@ static int route_forwarded(struct divert_reentry *r, struct sk_buff *skb, struct
 	return 0;
 }
 
-/* Taken on output, or by multicast routing: its sender is told what becomes of it. */
-static int forwarded_output(struct divert_reentry *r, struct sk_buff *skb)
-{
-	struct divert_inject_ctx ctx = { .way = DIVERT_WAY_FORWARD, .mark = r->mark };
-	int err;
-
-	divert_inject_begin(&ctx);
-	err = divert_reentry_try(r, skb, &ctx, NULL);
-	divert_inject_end(&ctx);
-	return err;
-}
-
-static int forwarded_on(struct divert_reentry *r, struct sk_buff *skb)
-{
-	struct divert_inject_ctx ctx = { .way = DIVERT_WAY_FORWARD, .mark = r->mark };
-
-	divert_inject_begin(&ctx);
-	divert_reentry_go_on(r, skb);
-	divert_inject_end(&ctx);
-	return 0;
-}
-
 int divert_reinject_forward(struct divert_reentry *r, struct sk_buff *skb)
 {
-	bool told = r->p->hook == DIVERT_OUTPUT || r->p->mroute;
-	struct net_device *dev;
+	struct divert_inject_ctx ctx = { .way = DIVERT_WAY_FORWARD, .mark = r->mark };
 	int err;
 
-	dev = divert_reentry_device(r, &err);
-	if (err && !(told && err == -ENETDOWN))
-		return err;
 	skb_orphan(skb);
-	skb->dev = dev;
+	skb->dev = r->dev;
 	if (r->rerouted || !divert_has_route(skb)) {
-		err = route_forwarded(r, skb, dev);
+		err = route_forwarded(r, skb, r->dev);
 		if (err)
 			goto drop;
 		IPCB(skb)->flags &= ~IPSKB_DOREDIRECT;
 		err = -ENETUNREACH;
-		if (told && skb_dst(skb)->error)
+		if (r->told && skb_dst(skb)->error)
 			goto drop;
 		if (skb_rtable(skb)->rt_is_input && skb_rtable(skb)->rt_type != RTN_UNICAST) {
 			dst_input(skb);
@@ -97,13 +71,14 @@ int divert_reinject_forward(struct divert_reentry *r, struct sk_buff *skb)
 		goto drop;
 	}
 	IPCB(skb)->flags |= IPSKB_FORWARDED;
-	r->state.in = dev;
+	r->state.in = r->dev;
 	r->state.out = skb_dst(skb)->dev;
-	return told ? forwarded_output(r, skb) : forwarded_on(r, skb);
+	divert_inject_begin(&ctx);
+	err = divert_reentry_go_on(r, skb);
+	divert_inject_end(&ctx);
+	return err;
 
 drop:
-	if (told)
-		return err;
 	kfree_skb(skb);
-	return 0;
+	return err;
 }

@@ -113,6 +113,26 @@ def test_second_packet_with_a_tag_has_its_interface(
 
 
 @statement("I2/refused")
+def test_way_of_a_packet_that_was_refused_for_elsewhere(
+    guest: Machine, near: Wire, far: Wire, divert: Divert, chains: Chains
+) -> None:
+    """Changed, it had found another way before a rule refused it."""
+    socket = divert(PORT)
+    chains.append(
+        f"output -i {FAR.interface} -p UDP -j DIVERT {PORT}", f"output -d {NEAR.host_ip} -j DENY"
+    )
+    near.send(IP(datagram()))
+    taken = socket.take()
+    back = IP(taken.data)
+    back.dst, back.src = NEAR.host_ip, FAR.host_ip
+    del back.chksum, back[UDP].chksum
+    assert socket.refused(built(back), taken.address) == "EPERM"
+    socket.give_back(taken)
+    assert left(guest, far) == [taken.data]
+    assert left(guest, near) == []
+
+
+@statement("I2/refused")
 @places
 def test_nothing_is_lost_by_an_error(
     place: Place, traffic: Traffic, divert: Divert, chains: Chains
