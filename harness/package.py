@@ -12,8 +12,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import command, package_programs, package_recipe, package_tree, paths, store, terminal
-from harness.errors import UserError
+from harness import (
+    command,
+    diskroom,
+    package_programs,
+    package_recipe,
+    package_tree,
+    paths,
+    store,
+    terminal,
+)
+from harness.errors import InfrastructureError, UserError
 from harness.package_recipe import Recipe, Release
 
 FOLDER = paths.BUILD / "packages"
@@ -51,9 +60,16 @@ def package(output: str | None = None) -> None:
 def build(folder: Path) -> list[Packed]:
     """All packages, in `folder`, which is made if it is not there. Raises InfrastructureError."""
     release = package_recipe.release()
-    with store.disk_errors(folder):
+    try:
         folder.mkdir(parents=True, exist_ok=True)
         return [_built(recipe, release, folder) for recipe in package_recipe.load()]
+    except OSError as error:
+        if error.errno in diskroom.ERRNOS:
+            raise store.unwritten(error, folder) from error
+        raise InfrastructureError(
+            f"cannot write {error.filename or folder}: {error.strerror or error}",
+            "name another folder for the packages: --output DIR",
+        ) from error
 
 
 def _built(recipe: Recipe, release: Release, folder: Path) -> Packed:

@@ -34,21 +34,35 @@ _LIBC = "libc.so.6"
 def build(name: str, output: Path, log: Path, linker: Sequence[str] = _LINKER) -> None:
     """Compile the program that programs.toml calls `name`; with STATIC, for where no libc is.
 
-    Raises UserError if there is none, InfrastructureError if it does not compile without warnings,
-    or the compiler makes programs for another machine.
+    Raises UserError if there is none, and what `compile_c` raises.
     """
     program = _named(name)
+    sources = [programs.FOLDER / source for source in program.sources]
+    compile_c(sources, program.flags, output, log, linker)
+
+
+def compile_c(
+    sources: Sequence[Path],
+    flags: Sequence[str],
+    output: Path,
+    log: Path,
+    linker: Sequence[str] = _LINKER,
+) -> None:
+    """Compile C files into the program `output`.
+
+    Raises InfrastructureError if they do not compile without warnings, or the compiler makes
+    programs for another machine.
+    """
     machine = compiler.ask("-print-multiarch")
     if machine != TRIPLET:
         raise InfrastructureError(
-            f"{compiler.name()} compiles for {machine or 'an unknown machine'}, and {name} is "
-            f"packed for {ARCHITECTURE}",
+            f"{compiler.name()} compiles for {machine or 'an unknown machine'}, and {output.name} "
+            f"is packed for {ARCHITECTURE}",
             f"name a compiler for {TRIPLET}: {compiler.VARIABLE}=gcc",
         )
-    sources = [str(programs.FOLDER / source) for source in program.sources]
     command.run(
-        [compiler.name(), *_FLAGS, *program.flags, "-Werror", *sources, "-o", output, *linker],
-        what=f"the program {name}",
+        [compiler.name(), *_FLAGS, *flags, "-Werror", *sources, "-o", output, *linker],
+        what=f"the program {output.name}",
         log=log,
         seconds=COMPILE_SECONDS,
         into=output.parent,
@@ -56,7 +70,7 @@ def build(name: str, output: Path, log: Path, linker: Sequence[str] = _LINKER) -
     # Which compiler it was, as Debian's own programs do not tell.
     command.run(
         ["objcopy", "--remove-section=.comment", output],
-        what=f"the program {name}",
+        what=f"the program {output.name}",
         log=log,
         seconds=_ASK_SECONDS,
         into=output.parent,

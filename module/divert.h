@@ -70,6 +70,7 @@ struct divert_limits {
 const struct divert_limits *divert_limits(const struct net *net);
 bool divert_admits(const struct net *net);		/* M12 */
 bool divert_passthrough(const struct net *net);		/* P2 */
+bool divert_defrag_is_set(const struct net *net);
 bool divert_defrag(const struct net *net);		/* F4, F5 */
 
 /* socket/sock.c */
@@ -92,7 +93,7 @@ void divert_sock_exit(void);
 /* rules/chains.c: a rule, or a policy other than ACCEPT; in a process */
 bool fw_in_use(const struct net *net);
 
-/* socket/hooks.c */
+/* socket/hook_register.c */
 int divert_hooks_need(struct net *net);
 void divert_hooks_release(struct net *net);
 int divert_hooks_init(void);

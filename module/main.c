@@ -63,9 +63,15 @@ bool divert_passthrough(const struct net *net)
 	return READ_ONCE(divert_net(net)->passthrough);
 }
 
+/* Whoever may have it. */
+bool divert_defrag_is_set(const struct net *net)
+{
+	return READ_ONCE(divert_net(net)->defrag);
+}
+
 bool divert_defrag(const struct net *net)
 {
-	return READ_ONCE(divert_net(net)->defrag) && divert_admits(net);
+	return divert_defrag_is_set(net) && divert_admits(net);
 }
 
 /* Some queues of programs that look at packets for a while: docs say how to have more. */

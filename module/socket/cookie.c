@@ -3,10 +3,10 @@
  * The tag (S6): which packet it is, in the ten bytes that IP leaves free in a sockaddr_in. What
  * the kernel knew of it stays in the kernel (pending.c).
  *
- * Its check value has 40 bits and a secret, so that nobody can make one up. It covers the address, so that
- * "given back with the address it was received with" is part of it, the network namespace, and all
- * of the packet's id, of which the tag has the lower half: an old tag is not taken for a new one
- * when that comes round.
+ * Its check value has 40 bits and a secret, so that nobody can make one up. It covers the
+ * address, so that "given back with the address it was received with" is part of it, the
+ * network namespace, and all of the packet's id, of which the tag has the lower half: an old
+ * tag is not taken for a new one when that comes round.
  *
  *	sin_port	check, upper 16 of 40 bits
  *	sin_zero[0]	kind, never 0

@@ -146,10 +146,26 @@ unsigned int divert_walk_again(struct sk_buff *skb, const struct nf_hook_state *
 	return walk(skb, state, hook, mark);
 }
 
-/* IP calls this hook once more for the VRF that the interface is in. */
-static bool is_second_pass(const struct sk_buff *skb, const struct nf_hook_state *state)
+/*
+ * IP calls this hook for the VRF, too, that the interface is in: after the interface's own when a
+ * packet is received, before it when one is sent. The chains are met at the interface.
+ */
+static bool is_received_by_vrf(const struct sk_buff *skb, const struct nf_hook_state *state)
 {
 	return netif_is_l3_master(state->in) && ipv4_l3mdev_skb(IPCB(skb)->flags);
+}
+
+/* What is injected may wait in the VRF's queue before it comes to the interface. */
+static bool is_sent_by_vrf(struct sk_buff *skb, const struct nf_hook_state *state)
+{
+	const struct divert_mark *mark;
+
+	if (!netif_is_l3_master(state->out))
+		return false;
+	mark = mark_of(DIVERT_WAY_OUT);
+	if (mark)
+		divert_carry(skb, mark);
+	return true;
 }
 
 /*
@@ -169,8 +185,8 @@ unsigned int divert_hook_in(void *priv, struct sk_buff *skb,
 	unsigned int verdict = NF_ACCEPT;
 	struct divert_mark whole, *mark;
 
-	if (!divert_admits(state->net) || divert_is_bridged(skb, state) ||
-	    is_second_pass(skb, state))
+	if (!divert_is_used(state->net) || divert_is_bridged(skb, state) ||
+	    is_received_by_vrf(skb, state))
 		return NF_ACCEPT;
 	local_bh_disable();
 	mark = mark_of(DIVERT_WAY_IN);
@@ -199,12 +215,12 @@ out:
 	return verdict;
 }
 
-static unsigned int hook_forward(void *priv, struct sk_buff *skb,
+unsigned int divert_hook_forward(void *priv, struct sk_buff *skb,
 				 const struct nf_hook_state *state)
 {
 	unsigned int verdict = NF_ACCEPT;
 
-	if (!divert_admits(state->net) || divert_is_bridged(skb, state))
+	if (!divert_is_used(state->net) || divert_is_bridged(skb, state))
 		return NF_ACCEPT;
 	local_bh_disable();
 	if (fw_fastpath(state->net, skb, DIVERT_FORWARD, DIVERT_OUTPUT))
@@ -235,16 +251,16 @@ static bool is_cut(const struct sk_buff *skb, const struct nf_hook_state *state)
 	       skb->len > ip_skb_dst_mtu(state->sk, skb);
 }
 
-static unsigned int hook_out(void *priv, struct sk_buff *skb,
+unsigned int divert_hook_out(void *priv, struct sk_buff *skb,
 			     const struct nf_hook_state *state)
 {
 	unsigned int verdict = NF_ACCEPT;
 
 	/* What a raw socket sends may be shorter than a header. */
-	if (skb->len < sizeof(struct iphdr) || !divert_admits(state->net))
+	if (skb->len < sizeof(struct iphdr) || !divert_is_used(state->net))
 		return NF_ACCEPT;
 	local_bh_disable();
-	if (is_report(skb, state))
+	if (is_report(skb, state) || is_sent_by_vrf(skb, state))
 		goto out;
 	if (!mark_of(DIVERT_WAY_OUT) && (skb_is_gso(skb) || !is_cut(skb, state)) &&
 	    fw_fastpath(state->net, skb, DIVERT_OUTPUT, DIVERT_OUTPUT))
@@ -264,7 +280,7 @@ out:
  * T1: the copy of an injected packet that is looped back to this host comes in later, with the
  * port of its injection.
  */
-static unsigned int hook_copy(void *priv, struct sk_buff *skb,
+unsigned int divert_hook_copy(void *priv, struct sk_buff *skb,
 			      const struct nf_hook_state *state)
 {
 	const struct divert_inject_ctx *ctx;
@@ -277,164 +293,4 @@ static unsigned int hook_copy(void *priv, struct sk_buff *skb,
 		divert_loop_mark(skb, &ctx->mark);
 	local_bh_enable();
 	return NF_ACCEPT;
-}
-
-static const struct nf_hook_ops divert_nf_ops[] = {
-	{
-		.hook		= divert_hook_in,
-		.priv		= DIVERT_PLACE,
-		.pf		= NFPROTO_IPV4,
-		.hooknum	= NF_INET_PRE_ROUTING,
-		.priority	= NF_IP_PRI_CONNTRACK_DEFRAG - 10,
-	}, {
-		.hook		= hook_forward,
-		.priv		= DIVERT_PLACE,
-		.pf		= NFPROTO_IPV4,
-		.hooknum	= NF_INET_FORWARD,
-		.priority	= NF_IP_PRI_CONNTRACK_DEFRAG - 10,
-	}, {
-		.hook		= hook_out,
-		.priv		= DIVERT_PLACE,
-		.pf		= NFPROTO_IPV4,
-		.hooknum	= NF_INET_LOCAL_OUT,
-		.priority	= NF_IP_PRI_CONNTRACK_DEFRAG - 10,
-	}, {
-		.hook		= hook_copy,
-		.pf		= NFPROTO_IPV4,
-		.hooknum	= NF_INET_POST_ROUTING,
-		.priority	= NF_IP_PRI_LAST,
-	},
-};
-
-/*
- * The hooks are there where something uses them: a rule, a policy, a socket, always-
- * defragment. An idle module costs nothing and changes nothing.
- *
- * They go some time after the last of these, for their going empties netfilter's queues, other
- * people's too; and rules are often set anew by taking all of them away.
- */
-#define LINGER	HZ
-
-static DEFINE_MUTEX(hooks_lock);	/* of what is registered, in all network namespaces */
-
-static bool is_used(struct divert_ports *ports)
-{
-	return ports->users || divert_defrag(ports->net) || fw_in_use(ports->net);
-}
-
-static int hang(struct divert_ports *ports)
-{
-	int err;
-
-	if (ports->hooked)
-		return 0;
-	err = nf_register_net_hooks(ports->net, divert_nf_ops, ARRAY_SIZE(divert_nf_ops));
-	ports->hooked = !err;
-	if (!err)
-		divert_bridge_hang(ports);
-	return err;
-}
-
-static void unhang(struct divert_ports *ports)
-{
-	if (!ports->hooked)
-		return;
-	divert_bridge_unhang(ports);
-	nf_unregister_net_hooks(ports->net, divert_nf_ops, ARRAY_SIZE(divert_nf_ops));
-	ports->hooked = false;
-}
-
-/* From now on, until divert_hooks_release(). In a process. */
-int divert_hooks_need(struct net *net)
-{
-	struct divert_ports *ports = divert_ports(net);
-	int err;
-
-	mutex_lock(&hooks_lock);
-	err = hang(ports);
-	if (!err)
-		ports->users++;
-	mutex_unlock(&hooks_lock);
-	return err;
-}
-
-void divert_hooks_release(struct net *net)
-{
-	struct divert_ports *ports = divert_ports(net);
-
-	mutex_lock(&hooks_lock);
-	if (!--ports->users)
-		schedule_delayed_work(&ports->unhang, LINGER);
-	mutex_unlock(&hooks_lock);
-}
-
-static void unhang_unused(struct work_struct *work)
-{
-	struct divert_ports *ports = container_of(to_delayed_work(work), struct divert_ports,
-						  unhang);
-
-	mutex_lock(&hooks_lock);
-	if (!is_used(ports))
-		unhang(ports);
-	mutex_unlock(&hooks_lock);
-}
-
-/* bridge.c: something has come or gone there, under RTNL. */
-void divert_hooks_bridge(struct net *net)
-{
-	struct divert_ports *ports = divert_ports(net);
-
-	mutex_lock(&hooks_lock);
-	ports->bridged = true;
-	if (ports->hooked) {
-		divert_bridge_unhang(ports);
-		divert_bridge_hang(ports);
-	}
-	mutex_unlock(&hooks_lock);
-}
-
-static int __net_init divert_hooks_net_init(struct net *net)
-{
-	struct divert_ports *ports = divert_ports(net);
-	int err = 0;
-
-	INIT_DELAYED_WORK(&ports->unhang, unhang_unused);
-	mutex_lock(&hooks_lock);
-	if (divert_defrag(net))
-		err = hang(ports);
-	mutex_unlock(&hooks_lock);
-	return err;
-}
-
-static void __net_exit divert_hooks_net_exit(struct net *net)
-{
-	struct divert_ports *ports = divert_ports(net);
-
-	cancel_delayed_work_sync(&ports->unhang);
-	mutex_lock(&hooks_lock);
-	unhang(ports);
-	mutex_unlock(&hooks_lock);
-}
-
-static struct pernet_operations divert_hooks_ops = {
-	.init	= divert_hooks_net_init,
-	.exit	= divert_hooks_net_exit,
-};
-
-int __init divert_hooks_init(void)
-{
-	int err = register_pernet_subsys(&divert_hooks_ops);
-
-	if (err)
-		return err;
-	err = divert_bridge_init();
-	if (err)
-		unregister_pernet_subsys(&divert_hooks_ops);
-	return err;
-}
-
-void divert_hooks_exit(void)
-{
-	divert_bridge_exit();
-	unregister_pernet_subsys(&divert_hooks_ops);
 }

@@ -196,7 +196,7 @@ static int give_all_back(struct sock *sk, struct list_head *taken)
 }
 
 /* All of them are dealt with. Returns the first error there was; -ENOENT if there are none. */
-static int settle(struct sock *sk, const struct divert_verdict *verdict)
+int divert_settle_kept(struct sock *sk, const struct divert_verdict *verdict)
 {
 	int err, first_err = 0;
 	bool any = false;
@@ -228,7 +228,7 @@ void divert_read_on(struct sock *sk)
 	};
 
 	if (!list_empty(&divert_sk(sk)->kept))
-		settle(sk, &verdict);
+		divert_settle_kept(sk, &verdict);
 }
 
 /*
@@ -246,7 +246,7 @@ int divert_send_kept(struct sock *sk, struct msghdr *msg, size_t len, u32 number
 	int err;
 
 	if (!len)
-		return settle(sk, &verdict);
+		return divert_settle_kept(sk, &verdict);
 	if (len < sizeof(struct iphdr))
 		return -EINVAL;
 	if (len > DIVERT_MAX_PACKET)
@@ -268,65 +268,4 @@ int divert_send_kept(struct sock *sk, struct msghdr *msg, size_t len, u32 number
 	}
 	divert_pending_put(p);
 	return err ?: len;
-}
-
-static int set_keep(struct sock *sk, sockptr_t value, unsigned int len)
-{
-	int keep;
-
-	if (len < sizeof(keep))
-		return -EINVAL;
-	if (copy_from_sockptr(&keep, value, sizeof(keep)))
-		return -EFAULT;
-	if (keep < 0 || keep > DIVERT_READ)
-		return -EINVAL;
-	WRITE_ONCE(divert_sk(sk)->keep, keep);
-	if (!keep)
-		divert_kept_exit(sk);
-	return 0;
-}
-
-static int set_verdict(struct sock *sk, sockptr_t value, unsigned int len)
-{
-	struct divert_verdict verdict;
-
-	if (len != sizeof(verdict))
-		return -EINVAL;
-	if (copy_from_sockptr(&verdict, value, sizeof(verdict)))
-		return -EFAULT;
-	if (verdict.verdict > DIVERT_ACCEPT || is_before(verdict.last, verdict.first))
-		return -EINVAL;
-	return settle(sk, &verdict);
-}
-
-int divert_setsockopt(struct sock *sk, int level, int name, sockptr_t value,
-		      unsigned int len)
-{
-	if (level != SOL_DIVERT)
-		return ip_setsockopt(sk, level, name, value, len);
-	switch (name) {
-	case DIVERT_KEEP:
-		return set_keep(sk, value, len);
-	case DIVERT_VERDICT:
-		return set_verdict(sk, value, len);
-	}
-	return -ENOPROTOOPT;
-}
-
-int divert_getsockopt(struct sock *sk, int level, int name, char __user *value,
-		      int __user *len)
-{
-	int room, keep = READ_ONCE(divert_sk(sk)->keep);
-
-	if (level != SOL_DIVERT)
-		return ip_getsockopt(sk, level, name, value, len);
-	if (name != DIVERT_KEEP)
-		return -ENOPROTOOPT;
-	if (get_user(room, len))
-		return -EFAULT;
-	if (room < (int)sizeof(keep))
-		return -EINVAL;
-	if (put_user((int)sizeof(keep), len) || put_user(keep, (int __user *)value))
-		return -EFAULT;
-	return 0;
 }

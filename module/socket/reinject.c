@@ -17,19 +17,9 @@
 #include <net/sock.h>
 #include <net/xfrm.h>
 
-#include "socket.h"
+#include "reinject.h"
 
-struct reentry {
-	struct sock		*sk;		/* the divert socket */
-	const struct divert_pending *p;
-	bool			whole;		/* not of a stub */
-	bool			rerouted;	/* other addresses, or type of service */
-	bool			retracked;	/* other addresses, ports, or protocol */
-	struct nf_hook_state	state;
-	struct divert_mark	mark;
-};
-
-static void compare(struct reentry *r, const struct sk_buff *skb)
+static void compare(struct divert_reentry *r, const struct sk_buff *skb)
 {
 	const struct divert_pending *p = r->p;
 	const struct iphdr *iph = ip_hdr(skb);
@@ -40,29 +30,32 @@ static void compare(struct reentry *r, const struct sk_buff *skb)
 }
 
 /*
- * Our chains once more, then all that is behind them. What becomes of a packet that is not
- * this host's own its sender does not learn; the program is told nothing of it either.
+ * Our chains once more, then all that is behind them. Changed, it is tracked anew first: another
+ * program may take it at the next rule, and its connection is what that one is given.
  */
-static int go_on(struct reentry *r, struct sk_buff *skb)
+int divert_reentry_go_on(struct divert_reentry *r, struct sk_buff *skb)
 {
+	if (r->retracked && !divert_conntrack_again(skb, &r->state, true))
+		goto drop;
 	switch (divert_walk_again(skb, &r->state, r->p->hook, &r->mark)) {
 	case NF_ACCEPT:
 		break;
 	case NF_DROP:
-		kfree_skb(skb);
-		return -EPERM;
+		goto drop;
 	default:
 		return 0;			/* taken by the next program */
 	}
-	if (!divert_conntrack_again(skb, &r->state, r->retracked)) {
-		kfree_skb(skb);
-		return -EPERM;
-	}
+	if (!divert_conntrack_again(skb, &r->state, false))
+		goto drop;
 	return divert_go_on(skb, &r->state, &r->mark, r->p->place);
+
+drop:
+	kfree_skb(skb);
+	return -EPERM;
 }
 
 /* The interface that it came by. */
-static struct net_device *device_in(const struct reentry *r, int *err)
+struct net_device *divert_reentry_device(const struct divert_reentry *r, int *err)
 {
 	struct net_device *dev = dev_get_by_index_rcu(sock_net(r->sk), r->p->in);
 
@@ -72,14 +65,14 @@ static struct net_device *device_in(const struct reentry *r, int *err)
 
 /* Input. */
 
-static int input(struct reentry *r, struct sk_buff *skb)
+static int input(struct divert_reentry *r, struct sk_buff *skb)
 {
 	struct divert_inject_ctx ctx = { .way = DIVERT_WAY_IN };
 	struct net *net = sock_net(r->sk);
 	struct net_device *dev;
 	int err;
 
-	dev = device_in(r, &err);
+	dev = divert_reentry_device(r, &err);
 	if (err)
 		return err;
 	skb->dev = dev;
@@ -106,20 +99,37 @@ static int input(struct reentry *r, struct sk_buff *skb)
 	ctx.mark = r->mark;
 	ctx.mark.hook = 0;
 	divert_inject_begin(&ctx);
-	go_on(r, skb);
+	divert_reentry_go_on(r, skb);
 	divert_inject_end(&ctx);
 	return 0;
 }
 
-/* What is forwarded. */
-
-static bool too_big(const struct sk_buff *skb)
+/*
+ * In a copy, for there can be an error when it is on its way already, after which everything
+ * is to be as before. It is its sender's, as it was.
+ */
+int divert_reentry_try(struct divert_reentry *r, struct sk_buff *skb,
+		       struct divert_inject_ctx *ctx, struct sock *owner)
 {
-	return ip_hdr(skb)->frag_off & htons(IP_DF) && !skb->ignore_df &&
-	       skb->len > ip_dst_mtu_maybe_forward(skb_dst(skb), true);
+	struct sk_buff *copy = skb_clone(skb, GFP_ATOMIC | __GFP_NOWARN);
+	int err;
+
+	if (!copy)
+		return -ENOBUFS;
+	if (owner)
+		skb_set_owner_w(copy, owner);
+	ctx->skb = copy;
+	err = divert_reentry_go_on(r, copy);
+	if (err > 0)
+		err = net_xmit_errno(err);
+	if (err)
+		skb_shinfo(skb)->destructor_arg = NULL;	/* the copy's */
+	else
+		consume_skb(skb);
+	return err;
 }
 
-static int set_route(struct reentry *r, struct sk_buff *skb, __be32 saddr, int oif)
+int divert_reentry_route(struct divert_reentry *r, struct sk_buff *skb, __be32 saddr, int oif)
 {
 	struct sock *sender = r->whole ? r->p->sender : r->sk;
 	struct rtable *rt;
@@ -133,119 +143,13 @@ static int set_route(struct reentry *r, struct sk_buff *skb, __be32 saddr, int o
 	return 0;
 }
 
-/* As come by its interface; but with a source that is this host's by its destination. */
-static int route_forwarded(struct reentry *r, struct sk_buff *skb, struct net_device *dev)
-{
-	if (r->p->mroute)
-		return set_route(r, skb, 0, r->p->out);
-	if (__ip_dev_find(sock_net(r->sk), ip_hdr(skb)->saddr, false) ||
-	    (r->rerouted && r->p->hook == DIVERT_OUTPUT))
-		return set_route(r, skb, 0, r->p->oif);
-	skb_dst_drop(skb);
-	if (divert_route_input(skb, ip_hdr(skb), dev))
-		return -ENETUNREACH;
-	skb_dst_force(skb);
-	if (skb_rtable(skb)->rt_type == RTN_UNICAST && !xfrm4_route_forward(skb))
-		return -ENETUNREACH;
-	return 0;
-}
-
-/*
- * In a copy, for there can be an error when it is on its way already, after which everything
- * is to be as before. It is its sender's, as it was.
- */
-static int try_to_go_on(struct reentry *r, struct sk_buff *skb, struct divert_inject_ctx *ctx,
-			struct sock *owner)
-{
-	struct sk_buff *copy = skb_clone(skb, GFP_ATOMIC | __GFP_NOWARN);
-	int err;
-
-	if (!copy)
-		return -ENOBUFS;
-	if (owner)
-		skb_set_owner_w(copy, owner);
-	ctx->skb = copy;
-	err = go_on(r, copy);
-	if (err > 0)
-		err = net_xmit_errno(err);
-	if (err)
-		skb_shinfo(skb)->destructor_arg = NULL;	/* the copy's */
-	else
-		consume_skb(skb);
-	return err;
-}
-
-/* Taken on output, or by multicast routing: its sender is told what becomes of it. */
-static int forwarded_output(struct reentry *r, struct sk_buff *skb)
-{
-	struct divert_inject_ctx ctx = { .way = DIVERT_WAY_FORWARD, .mark = r->mark };
-	int err;
-
-	divert_inject_begin(&ctx);
-	err = try_to_go_on(r, skb, &ctx, NULL);
-	divert_inject_end(&ctx);
-	return err;
-}
-
-static int forwarded_on(struct reentry *r, struct sk_buff *skb)
-{
-	struct divert_inject_ctx ctx = { .way = DIVERT_WAY_FORWARD, .mark = r->mark };
-
-	divert_inject_begin(&ctx);
-	go_on(r, skb);
-	divert_inject_end(&ctx);
-	return 0;
-}
-
-static int forwarded(struct reentry *r, struct sk_buff *skb)
-{
-	bool told = r->p->hook == DIVERT_OUTPUT || r->p->mroute;
-	struct net_device *dev;
-	int err;
-
-	dev = device_in(r, &err);
-	if (err && !(told && err == -ENETDOWN))
-		return err;
-	skb_orphan(skb);
-	skb->dev = dev;
-	if (r->rerouted || !divert_has_route(skb)) {
-		err = route_forwarded(r, skb, dev);
-		if (err)
-			goto drop;
-		IPCB(skb)->flags &= ~IPSKB_DOREDIRECT;
-		err = -ENETUNREACH;
-		if (told && skb_dst(skb)->error)
-			goto drop;
-		if (skb_rtable(skb)->rt_is_input && skb_rtable(skb)->rt_type != RTN_UNICAST) {
-			dst_input(skb);
-			return 0;
-		}
-	}
-	err = -EMSGSIZE;
-	if (too_big(skb)) {
-		icmp_send(skb, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED,
-			  htonl(ip_dst_mtu_maybe_forward(skb_dst(skb), true)));
-		goto drop;
-	}
-	IPCB(skb)->flags |= IPSKB_FORWARDED;
-	r->state.in = dev;
-	r->state.out = skb_dst(skb)->dev;
-	return told ? forwarded_output(r, skb) : forwarded_on(r, skb);
-
-drop:
-	if (told)
-		return err;
-	kfree_skb(skb);
-	return 0;
-}
-
 /* What this host sends. */
 
 /*
  * By its destination, with the source that it has, whosever that is (I8); a group by the interface
  * that it had.
  */
-static int route_sent(struct reentry *r, struct sk_buff *skb)
+static int route_sent(struct divert_reentry *r, struct sk_buff *skb)
 {
 	const struct iphdr *iph = ip_hdr(skb);
 	__be32 saddr = iph->saddr;
@@ -255,10 +159,10 @@ static int route_sent(struct reentry *r, struct sk_buff *skb)
 		oif = r->p->out;
 	if (ipv4_is_multicast(saddr) || ipv4_is_lbcast(saddr) || ipv4_is_zeronet(saddr))
 		saddr = 0;
-	return set_route(r, skb, saddr, oif);
+	return divert_reentry_route(r, skb, saddr, oif);
 }
 
-static int sent(struct reentry *r, struct sk_buff *skb)
+static int sent(struct divert_reentry *r, struct sk_buff *skb)
 {
 	struct divert_inject_ctx ctx = { .way = DIVERT_WAY_OUT, .left = true, .mark = r->mark };
 	int err;
@@ -279,7 +183,7 @@ static int sent(struct reentry *r, struct sk_buff *skb)
 	r->state.out = skb->dev;
 	r->state.sk = r->whole ? r->p->sender : r->sk;
 	divert_inject_begin(&ctx);
-	err = try_to_go_on(r, skb, &ctx, r->whole ? r->p->owner : r->sk);
+	err = divert_reentry_try(r, skb, &ctx, r->whole ? r->p->owner : r->sk);
 	divert_inject_end(&ctx);
 	return err;
 }
@@ -288,7 +192,7 @@ static int sent(struct reentry *r, struct sk_buff *skb)
 int divert_reenter(struct sock *sk, struct sk_buff *skb, const struct divert_pending *p,
 		   bool whole)
 {
-	struct reentry r = {
+	struct divert_reentry r = {
 		.sk = sk, .p = p, .whole = whole,
 		.mark = {
 			.rule = p->rule,
@@ -304,7 +208,7 @@ int divert_reenter(struct sock *sk, struct sk_buff *skb, const struct divert_pen
 	case NF_INET_PRE_ROUTING:
 		return input(&r, skb);
 	case NF_INET_FORWARD:
-		return forwarded(&r, skb);
+		return divert_reinject_forward(&r, skb);
 	default:
 		return sent(&r, skb);
 	}

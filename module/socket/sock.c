@@ -71,7 +71,7 @@ static int divert_init_sock(struct sock *sk)
 	ds->bytes = 0;
 	ds->closed = false;
 	divert_kept_init(ds);
-	divert_pending_sock_init(ds);
+	divert_account_init(&ds->account);
 	atomic_set(&ds->delivered, 0);
 	atomic_set(&ds->dropped, 0);
 	atomic_set(&ds->injected, 0);

@@ -32,6 +32,8 @@ int main(int argc, char **argv)
 		perror("bind");
 		return 1;
 	}
+	printf("listening on divert port %d\n", port);
+	fflush(stdout);
 	for (;;) {
 		struct sockaddr_in from;
 		socklen_t size = sizeof(from);

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 
 from scapy.layers.inet import IP
 
+from harness.shell import Shell
 from tests.guest.programs import Calls
+from tests.guest.stack import load
 
 # Of harness/data/kernels.toml, in the order of loading.
 MODULES = ("crypto_null", "ecb", "authenc", "xfrm_algo", "esp4", "af_key")
@@ -20,6 +22,7 @@ MODULES = ("crypto_null", "ecb", "authenc", "xfrm_algo", "esp4", "af_key")
 ESP = 50
 SPI = 0x1234
 _FAMILY, _VERSION = 15, 2
+_AF_ALG, _SEQPACKET = 38, 5
 _ADD, _ADD_POLICY = 3, 14
 _ESP, _NULL_CIPHER, _MATURE = 3, 11, 1
 _SA, _SOURCE, _DESTINATION, _KEY, _POLICY, _SA2 = 1, 5, 6, 9, 18, 19
@@ -106,6 +109,17 @@ class Ipsec:
         self._calls.ok("send", "key", f"hex:{message.hex()}")
         answer = bytes.fromhex(self._calls.ok("recv", "key", 4096)["hex"])
         assert answer[1:3] == bytes((kind, 0)), f"PF_KEY answers with error {answer[2]}"
+
+
+def later(shell: Shell, calls: Calls) -> None:
+    """Have what ESP does to packets done by another task, by and by; before there is any of it.
+
+    AF_ALG (linux/if_alg.h) asks for the algorithm with cryptd around, which is then preferred.
+    """
+    load(shell, "crypto_null", "cryptd", "af_alg", "algif_skcipher")
+    calls.ok("socket", "algorithm", _AF_ALG, _SEQPACKET, 0)
+    name = struct.pack("=H14sII64s", _AF_ALG, b"skcipher", 0, 0, b"cryptd(ecb-cipher_null)")
+    calls.ok("bind", "algorithm", f"hex:{name.hex()}")
 
 
 def around(packet: bytes, begin: str, end: str) -> bytes:

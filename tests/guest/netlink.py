@@ -54,7 +54,7 @@ class Netlink:
     def ask(self, *messages: bytes) -> None:
         """Send messages together, the last of which asks for an ACK; all have to succeed."""
         self._send(*messages)
-        for kind, data in self._receive():
+        for kind, data in self.receive():
             assert kind == _ERROR, f"netlink answers with {kind}"
             error = struct.unpack_from("=i", data)[0]
             assert error == 0, f"netlink answers with error {error}"
@@ -64,7 +64,7 @@ class Netlink:
         self._send(message)
         found: list[bytes] = []
         while True:
-            for kind, data in self._receive():
+            for kind, data in self.receive():
                 if kind == _DONE:
                     return found
                 assert kind != _ERROR, (
@@ -75,7 +75,8 @@ class Netlink:
     def _send(self, *messages: bytes) -> None:
         self._calls.ok("sendto", self._name, f"hex:{b''.join(messages).hex()}", "nl:0:0")
 
-    def _receive(self) -> Iterator[tuple[int, bytes]]:
+    def receive(self) -> Iterator[tuple[int, bytes]]:
+        """The messages of one answer: each its kind, and what is behind netlink's head."""
         data = bytes.fromhex(self._calls.ok("recv", self._name, 65536)["hex"])
         while len(data) >= _HEAD.size:
             length, kind, *_ = _HEAD.unpack_from(data)

@@ -52,6 +52,11 @@ def table(shell: Shell) -> str:
     return f"{rules}{chains}"
 
 
+def uptime(shell: Shell) -> float:
+    """Seconds, by the guest's own clock."""
+    return float(shell.check("cat /proc/uptime").split()[0])
+
+
 def over_budget(shell: Shell) -> int:
     """How many packets were dropped for it."""
     name, count = shell.check("cat /proc/net/divert_stat").split()
@@ -164,13 +169,14 @@ def test_packets_in_an_exponential_set(
 ) -> None:
     exponential(control)
     assert control("fw_append", rule(chain, "x0", 0)) == ""
+    begun = uptime(shell)
     for number in range(1, 101):
         near.send(IP(packet(number)))
     assert left(guest, far) == []
     assert over_budget(shell) == 100
-    # Milliseconds each, so they are logged once, or twice if the second is over.
+    # Milliseconds each, on a machine that has nothing else to do; logged once a second.
     logged = re.findall(r"divert: dropped, .*walk_budget: (\S+) PROTO=17", shell.check("dmesg"))
-    assert len(logged) in (1, 2, 3), logged
+    assert 1 <= len(logged) <= uptime(shell) - begun + 2, logged
     assert logged[0] == (NEAR.interface if chain == "input" else FAR.interface)
     assert control("fw_flush", label(chain)) == ""
     near.send(IP(packet(200)))

@@ -112,8 +112,10 @@ def test_interface_goes_while_its_packets_are_pending(
     # The third is still queued. What waits for an interface's last user is not answered.
     links.delete("veth0")
     assert "veth0" not in shell.check("cat /proc/net/dev")
+    # What was leaving may be routed anew, and there is no way any more.
+    known = {gone(reader), "ENETUNREACH"} if chain == "output" else {gone(reader)}
     for each in taken:
-        assert reader.refused(each.data, each.address) == gone(reader)
+        assert reader.refused(each.data, each.address) in known
 
 
 @statement("M11/namespace")

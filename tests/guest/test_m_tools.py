@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from scapy.layers.inet import ICMP, IP
 
-from harness import package_programs, package_recipe, package_tree
+from harness import module, package_programs, package_recipe, package_tree
 from harness.machine import Machine
 from harness.shell import Shell
 from harness.wire import Wire
@@ -32,12 +32,17 @@ ECHO = built(IP(src=NEAR.host_ip, dst=NEAR.guest_ip, id=7) / ICMP(id=7) / b"tool
 
 @pytest.fixture(name="programs", scope="module")
 def _programs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The package's programs by name."""
+    """The package's programs by name, and the example of divert-dev."""
     folder = tmp_path_factory.mktemp("tools")
     (recipe,) = (each for each in package_recipe.load() if each.name == "divert-tools")
     for name, source in recipe.programs:
         package_programs.build(source, folder / name, folder / "log", package_programs.STATIC)
-    found = {name: folder / name for name, _ in recipe.programs}
+    example = package_recipe.FOLDER / "examples" / "reinject.c"
+    flags = ["-Wall", "-Wextra", f"-I{module.SOURCE / 'include'}"]
+    package_programs.compile_c(
+        [example], flags, folder / "reinject", folder / "log", package_programs.STATIC
+    )
+    found = {name: folder / name for name in (*dict(recipe.programs), "reinject")}
     return found | {name: package_recipe.FOLDER / name for name in recipe.commands}
 
 
@@ -117,6 +122,16 @@ def test_what_they_set_takes_and_what_they_show_was_taken(
     place = said.index("sockets: 1")
     assert said[place + 1 :] == shell.check("cat /proc/net/divert").splitlines()[:2]
     assert said[place + 2].split() == [str(PORT), "0", "1", "0", "1"]
+
+
+@statement("X2/wide")
+def test_the_example_gives_back_what_it_reads(shell: Shell, chains: Chains, near: Wire) -> None:
+    chains(f"-A input -p ICMP -j DIVERT {PORT}")
+    process = shell.start(f"reinject {PORT}", ready="listening on divert port .*\n")
+    near.send(IP(ECHO))
+    process.expect(rf"^{len(ECHO)} bytes of protocol 1\n", 5)
+    answer = near.expect(lambda packet: ICMP in packet and packet[ICMP].type == 0)
+    assert bytes(answer[ICMP].payload) == b"tools"
 
 
 @statement("S11/status")

@@ -221,6 +221,18 @@ static const char *reason(const struct rules_command *command, int error)
 	return strerror(error);
 }
 
+static void help(void)
+{
+	printf("usage: %s -A|-D|-C CHAIN RULE\n"
+	       "       %s -I CHAIN [NUMBER] RULE, -R CHAIN NUMBER RULE, -D CHAIN NUMBER\n"
+	       "       %s -L|-F|-Z|-X|-S [CHAIN] [-n] [-v] [-x]\n"
+	       "       %s -N CHAIN, -P CHAIN TARGET\n"
+	       "rule:  -p PROTOCOL, -s and -d ADDRESS[/MASK] [PORT[:PORT]], -i INTERFACE,\n"
+	       "       --icmp-type TYPE, -y, -f, -b, -l, -o [SIZE], -m MARK, -t AND XOR,\n"
+	       "       -j TARGET; ! before a value turns it round\n"
+	       "target: ACCEPT, DENY, REJECT, RETURN, DIVERT PORT, or a chain\n", me, me, me, me);
+}
+
 int main(int count, char **words)
 {
 	struct rules_command command;
@@ -228,6 +240,10 @@ int main(int count, char **words)
 
 	if (count && words[0][0])
 		me = strrchr(words[0], '/') ? strrchr(words[0], '/') + 1 : words[0];
+	if (count == 2 && (strcmp(words[1], "--help") == 0 || strcmp(words[1], "-h") == 0)) {
+		help();
+		return RULES_DONE;
+	}
 	rules_parse(words + 1, &command);
 	error = run(&command);
 	if (error)

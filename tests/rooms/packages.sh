@@ -54,7 +54,10 @@ built() {
 
 refused() {
 	mkdir /lib/modules/$untried
-	ln -s "$(readlink -f /lib/modules/6.*/build)" /lib/modules/$untried/build
+	for build in /lib/modules/*/build; do
+		ln -s "$(readlink -f "$build")" /lib/modules/$untried/build
+		break
+	done
 	answers 77 BUILD_EXCLUSIVE dkms build "$module" -k $untried
 	# What APT runs for a kernel that it installs. Debian 12's takes what is refused for what has failed.
 	known=0

@@ -24,19 +24,24 @@ PROGRAMS = paths.TESTS / "programs"
 
 
 def test_every_source_is_built() -> None:
-    lines = re.findall(r"^divert-y [:+]= (.*)$", (MODULE / "Kbuild").read_text(), re.MULTILINE)
-    units = [MODULE / f"{Path(name).stem}.c" for name in " ".join(lines).split()]
-    assert units
-    parts = [
-        name
-        for unit in units
-        for name in re.findall(r'^#include "(\w+\.c)"$', unit.read_text(), re.MULTILINE)
-    ]
-    built = [unit.name for unit in units] + parts
-    assert sorted(built) == sorted(path.name for path in MODULE.glob("*.c"))
+    kbuild = (MODULE / "Kbuild").read_text()
+    lines = re.findall(r"^divert-.+? [:+]= (.*)$", kbuild, re.MULTILINE)
+    built = [f"{name.removesuffix('.o')}.c" for name in " ".join(lines).split()]
+    assert sorted(built) == sorted(str(path.relative_to(MODULE)) for path in MODULE.rglob("*.c"))
 
 
-@pytest.mark.parametrize("path", [path.name for path in sorted(MODULE.iterdir())])
+def test_one_circle_knows_the_other_by_divert_h_alone() -> None:
+    for folder, other in (("rules", "socket"), ("socket", "rules")):
+        own = {path.name for path in (MODULE / folder).iterdir()}
+        for path in (MODULE / folder).glob("*.[ch]"):
+            included = set(re.findall(r'^#include "(.*)"$', path.read_text(), re.MULTILINE))
+            assert included <= own | {"divert.h", "compat.h"}, path
+            assert not [name for name in included if name.startswith(other)], path
+
+
+@pytest.mark.parametrize(
+    "path", [str(path.relative_to(MODULE)) for path in sorted(MODULE.rglob("*"))]
+)
 def test_files_say_their_licence_and_are_short(path: str) -> None:
     if not (MODULE / path).is_file() or path.endswith(".md"):
         return

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from harness import package, package_recipe
+from harness import diskroom, package, package_recipe, package_tree
 from harness.errors import InfrastructureError, UserError
 from harness.package import Packed
 from harness.package_recipe import Recipe, Release
@@ -65,6 +66,15 @@ def test_the_same_bytes_each_time(
 ) -> None:
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1")
     monkeypatch.setenv("DPKG_DEB_COMPRESSOR_TYPE", "gzip")
+    settle = package_tree.settle
+
+    def owned_by_somebody(root: Path, release: Release) -> None:
+        settle(root, release)
+        if os.geteuid() == 0:
+            for path in [root, *root.rglob("*")]:
+                os.chown(path, 4711, 4711)
+
+    monkeypatch.setattr(package_tree, "settle", owned_by_somebody)
     before = os.umask(0o077)
     try:
         again = package.build(tmp_path)
@@ -72,6 +82,7 @@ def test_the_same_bytes_each_time(
         os.umask(before)
     for each in again:
         assert each.path.read_bytes() == made[each.recipe.name].path.read_bytes()
+        assert each.path.stat().st_mode & 0o7777 == 0o644
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
         each.path.name for each in again
     ), "and nothing else is left there"
@@ -123,6 +134,23 @@ def test_output_that_is_no_folder(tmp_path: Path) -> None:
     file.touch()
     with pytest.raises(UserError, match="is no folder"):
         package.package(str(file))
+
+
+def test_output_that_cannot_be_written(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    with pytest.raises(InfrastructureError, match=r"(?s)cannot write .*: --output DIR$"):
+        package.build(file / "below")
+
+
+def test_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "x"))
+
+    monkeypatch.setattr(package_tree, "lay_out", full)
+    with pytest.raises(diskroom.FullError):
+        package.build(tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_table_of_what_was_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

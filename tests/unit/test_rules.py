@@ -65,6 +65,14 @@ def test_words_that_are_no_command(rules: Path, words: str, reason: str) -> None
     assert not done.stdout
 
 
+@pytest.mark.parametrize("word", ["-h", "--help"])
+def test_it_helps(rules: Path, word: str) -> None:
+    lines = run(rules, word).stdout.splitlines()
+    assert lines[0] == "usage: ipchains -A|-D|-C CHAIN RULE"
+    assert "DIVERT PORT" in lines[-1]
+    assert all(len(line) <= 80 for line in lines)
+
+
 def test_it_has_the_name_that_it_was_called_by(
     rules: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

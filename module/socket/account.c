@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The accounts of what has been read and not given back (S9): of each socket, and of the
+ * network namespace. At a bound the oldest is forgotten, stubs before what is whole.
+ */
+#include <linux/skbuff.h>
+#include <linux/slab.h>
+#include <net/sock.h>
+
+#include "socket.h"
+
+/* Stubs of one socket: some hundred bytes each, for programs that send a packet twice. */
+#define MOST_STUBS	1024
+
+void divert_account_init(struct divert_account *account)
+{
+	memset(account, 0, sizeof(*account));
+	INIT_LIST_HEAD(&account->whole);
+	INIT_LIST_HEAD(&account->stubs);
+}
+
+static void account_add(struct divert_account *account, struct list_head *node,
+			const struct divert_pending *p)
+{
+	bool stub = p->state == PENDING_STUB;
+
+	list_add_tail(node, stub ? &account->stubs : &account->whole);
+	account->packets++;
+	account->stub_count += stub;
+	account->bytes += p->charge;
+}
+
+static void account_remove(struct divert_account *account, struct list_head *node,
+			   const struct divert_pending *p)
+{
+	list_del_init(node);
+	account->packets--;
+	account->stub_count -= p->state == PENDING_STUB;
+	account->bytes -= p->charge;
+}
+
+void divert_pending_add(struct divert_ports *ports, struct divert_pending *p)
+{
+	account_add(&divert_sk(p->reader)->account, &p->of_socket, p);
+	account_add(&ports->account, &p->of_net, p);
+}
+
+static void remove(struct divert_ports *ports, struct divert_pending *p)
+{
+	account_remove(&divert_sk(p->reader)->account, &p->of_socket, p);
+	account_remove(&ports->account, &p->of_net, p);
+}
+
+static void confirmed(struct divert_ports *ports, struct divert_pending *p)
+{
+	if (list_empty(&p->of_unconfirmed))
+		return;
+	list_del_init(&p->of_unconfirmed);
+	ports->unconfirmed_count--;
+}
+
+/* Its tag leads nowhere from now on. It is for divert_pending_dispose(), without the lock. */
+void divert_pending_forget(struct divert_ports *ports, struct divert_pending *p,
+			   struct list_head *gone)
+{
+	remove(ports, p);
+	confirmed(ports, p);
+	xa_erase(&ports->pending, (u32)p->id);
+	divert_uncharge(p->reader, p->charge);
+	if (p->skb)
+		DIVERT_CB(p->skb)->pending = NULL;	/* somebody may still peek at it */
+	p->state = PENDING_GONE;
+	p->reader = NULL;
+	list_add_tail(&p->of_socket, gone);
+}
+
+void divert_pending_dispose(struct list_head *gone)
+{
+	struct divert_pending *p, *next;
+
+	list_for_each_entry_safe(p, next, gone, of_socket) {
+		list_del_init(&p->of_socket);
+		kfree_skb(p->skb);
+		p->skb = NULL;
+		divert_pending_put(p);
+	}
+}
+
+static struct divert_pending *oldest_of_socket(struct divert_account *account)
+{
+	return list_first_entry_or_null(list_empty(&account->stubs) ? &account->whole :
+					&account->stubs, struct divert_pending, of_socket);
+}
+
+static struct divert_pending *oldest_of_net(struct divert_account *account)
+{
+	return list_first_entry_or_null(list_empty(&account->stubs) ? &account->whole :
+					&account->stubs, struct divert_pending, of_net);
+}
+
+void divert_pending_keep_bounds(struct net *net, struct divert_sock *ds, struct list_head *gone)
+{
+	struct divert_ports *ports = divert_ports(net);
+	const struct divert_limits *limits = divert_limits(net);
+	unsigned int most;
+
+	while (ds->account.stub_count > MOST_STUBS ||
+	       (ds->account.packets && (ds->account.packets > READ_ONCE(limits->packets) ||
+					ds->account.bytes > READ_ONCE(limits->bytes))))
+		divert_pending_forget(ports, oldest_of_socket(&ds->account), gone);
+	while (ports->account.packets &&
+	       (ports->account.packets > READ_ONCE(limits->net_packets) ||
+		ports->account.bytes > READ_ONCE(limits->net_bytes)))
+		divert_pending_forget(ports, oldest_of_net(&ports->account), gone);
+	most = READ_ONCE(limits->unconfirmed) ?: ports->most_unconfirmed;
+	while (ports->unconfirmed_count > most)
+		divert_pending_forget(ports, list_first_entry(&ports->unconfirmed, struct divert_pending,
+					       of_unconfirmed), gone);
+}
+
+/* The queue wants memory: the oldest that its socket has read is forgotten, if there is any. */
+bool divert_pending_make_room(struct sock *sk)
+{
+	struct divert_ports *ports = divert_ports(sock_net(sk));
+	struct divert_pending *p;
+	LIST_HEAD(gone);
+
+	spin_lock_bh(&ports->pending_lock);
+	p = oldest_of_socket(&divert_sk(sk)->account);
+	if (p)
+		divert_pending_forget(ports, p, &gone);
+	spin_unlock_bh(&ports->pending_lock);
+	divert_pending_dispose(&gone);
+	return p;
+}
+
+/* All but what is left for those who send it once more. */
+void divert_pending_become_stub(struct divert_ports *ports, struct divert_pending *p)
+{
+	remove(ports, p);
+	confirmed(ports, p);
+	divert_uncharge(p->reader, p->charge - sizeof(*p));
+	p->charge = sizeof(*p);
+	p->state = PENDING_STUB;
+	divert_pending_add(ports, p);
+}
+
+/* S10: with the socket goes what it has read. */
+void divert_pending_sock_exit(struct sock *sk)
+{
+	struct divert_ports *ports = divert_ports(sock_net(sk));
+	struct divert_account *account = &divert_sk(sk)->account;
+	struct divert_pending *p;
+	LIST_HEAD(gone);
+
+	spin_lock_bh(&ports->pending_lock);
+	while ((p = oldest_of_socket(account)))
+		divert_pending_forget(ports, p, &gone);
+	spin_unlock_bh(&ports->pending_lock);
+	divert_pending_dispose(&gone);
+}
