@@ -32,6 +32,7 @@ _KEYS: Mapping[str, type] = {
     "modules": list,
     "modules-at-hand": list,
     "gone": list,
+    "lacks": list,
     "features": list,
     "module-features": list,
     "hardware": dict,
@@ -147,6 +148,7 @@ def _kernel(name: str, row: Mapping[str, Any]) -> Kernel:
     _check(name, row, _KEYS, needed=("features", "hardware"))
     hardware = row["hardware"]
     _check(f"{name}.hardware", hardware, _HARDWARE, needed=_HARDWARE_NEEDED)
+    lacks = frozenset(row.get("lacks", ()))
     if not row.get("sources") and not (row.get("package") and row.get("release")):
         raise UserError(f"{FILE}: {name} has neither sources nor the package of a release")
     return Kernel(
@@ -160,10 +162,10 @@ def _kernel(name: str, row: Mapping[str, Any]) -> Kernel:
         ),
         tuple(row.get("sources", ())),
         row.get("package", ""),
-        tuple(row.get("modules", ())),
-        tuple(row.get("modules-at-hand", ())),
-        frozenset(row["features"]),
-        frozenset(row.get("module-features", ())),
+        tuple(each for each in row.get("modules", ()) if each not in lacks),
+        tuple(each for each in row.get("modules-at-hand", ()) if each not in lacks),
+        frozenset(row["features"]) - lacks,
+        frozenset(row.get("module-features", ())) - lacks,
         row.get("release", ""),
         row.get("suites", {}),
         tuple(row.get("hosts", ())),

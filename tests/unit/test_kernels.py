@@ -41,6 +41,7 @@ hardware = {{ memory-mib = 96, cpu = "max" }}
 like = "newer"
 release = "forky"
 gone = ["net/llc/llc"]
+lacks = ["net/802/stp", "nfqueue", "never"]
 optional = true
 source-package = "linux-source"
 """
@@ -89,6 +90,9 @@ def test_kernel_like_another_says_only_what_differs() -> None:
     assert newest.suites == newer.suites
     assert (newest.source_package, newest.optional) == ("linux-source", True)
     assert (new.like, newer.like, newest.like) == ("", "new", "newer")
+    # But it may lack something.
+    assert newest.features == {"mmsg", "keep"}
+    assert newest.modules_at_hand == ("net/llc/llc",)
     assert (newer.gone, newest.gone) == ((), ("net/llc/llc",))
 
 
@@ -102,8 +106,8 @@ def test_series_of_a_kernel(name: str, series: str) -> None:
 
 @pytest.mark.usefixtures("file")
 def test_kernel_like_another_adds_to_its_lists_and_tables() -> None:
-    new, newer, newest = (kernels.named(name) for name in ("new", "newer", "newest"))
-    assert newer.features == newest.features == {"mmsg", "nfqueue", "keep"}
+    new, newer = kernels.named("new"), kernels.named("newer")
+    assert newer.features == {"mmsg", "nfqueue", "keep"}
     assert newer.modules_at_hand == ("net/llc/llc", "net/802/stp")
     assert newer.hardware == replace(new.hardware, memory_mib=96, cpu="max")
     assert new.features == {"mmsg", "nfqueue"}
