@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness import paths
+from harness import paths, tables
 from harness.errors import UserError
 
 # The implementation that all others are measured by.
@@ -114,7 +114,7 @@ def load() -> dict[str, Kernel]:
     for name, row in read().items():
         if name == DEBIAN:
             continue
-        _check(name, row, _KEYS)
+        tables.check(FILE, name, row, _KEYS)
         like = row.get("like")
         if like is not None and like not in rows:
             raise UserError(f"{FILE}: {name} is like {like}, which is none above it")
@@ -145,9 +145,9 @@ def _like(above: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _kernel(name: str, row: Mapping[str, Any]) -> Kernel:
-    _check(name, row, _KEYS, needed=("features", "hardware"))
+    tables.check(FILE, name, row, _KEYS, needed=("features", "hardware"))
     hardware = row["hardware"]
-    _check(f"{name}.hardware", hardware, _HARDWARE, needed=_HARDWARE_NEEDED)
+    tables.check(FILE, f"{name}.hardware", hardware, _HARDWARE, needed=_HARDWARE_NEEDED)
     lacks = frozenset(row.get("lacks", ()))
     if not row.get("sources") and not (row.get("package") and row.get("release")):
         raise UserError(f"{FILE}: {name} has neither sources nor the package of a release")
@@ -174,22 +174,6 @@ def _kernel(name: str, row: Mapping[str, Any]) -> Kernel:
         tuple(row.get("gone", ())),
         row.get("like", ""),
     )
-
-
-def _check(where: str, row: object, keys: Mapping[str, type], needed: Iterable[str] = ()) -> None:
-    """Raise UserError if a table of the file has another key, a value of another type, or lacks
-    what is needed.
-    """
-    if not isinstance(row, dict):
-        raise UserError(f"{FILE}: {where} is no table")
-    for key, value in row.items():
-        if key not in keys:
-            raise UserError(f"{FILE}: {where} has an unknown {key}", f"known: {', '.join(keys)}")
-        if not isinstance(value, keys[key]):
-            raise UserError(f"{FILE}: the {key} of {where} is no {keys[key].__name__}")
-    for key in needed:
-        if key not in row:
-            raise UserError(f"{FILE}: {where} lacks {key}")
 
 
 def usual(codename: str) -> list[Kernel]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness import paths
+from harness import paths, tables
 from harness.errors import UserError
 
 FOLDER = paths.ROOT / "packaging"
@@ -103,14 +103,7 @@ def parse(data: Mapping[str, Any]) -> tuple[Recipe, ...]:
 
 
 def _recipe(name: str, row: Mapping[str, Any], maintainer: str) -> Recipe:
-    for key, value in row.items():
-        if key not in _KEYS:
-            raise UserError(f"{FILE}: {name} has an unknown {key}", f"known: {', '.join(_KEYS)}")
-        if not isinstance(value, _KEYS[key]):
-            raise UserError(f"{FILE}: the {key} of {name} is no {_KEYS[key].__name__}")
-    for key in _NEEDED:
-        if key not in row:
-            raise UserError(f"{FILE}: {name} lacks {key}")
+    tables.check(FILE, name, row, _KEYS, needed=_NEEDED)
     relations = ("depends", "recommends", "suggests")
     return Recipe(
         name,

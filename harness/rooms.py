@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness import kernels, paths
+from harness import kernels, paths, tables
 from harness.errors import UserError
 
 FILE = "rooms.toml"
@@ -179,13 +179,7 @@ def parse(data: Mapping[str, Any]) -> Plan:
 
 
 def _room(name: str, row: Mapping[str, Any], commands: Iterable[str]) -> Room:
-    for key, value in row.items():
-        if key not in _KEYS:
-            raise UserError(f"{FILE}: {name} has an unknown {key}", f"known: {', '.join(_KEYS)}")
-        if not isinstance(value, _KEYS[key]):
-            raise UserError(f"{FILE}: the {key} of {name} is no {_KEYS[key].__name__}")
-    if "release" not in row:
-        raise UserError(f"{FILE}: {name} lacks release")
+    tables.check(FILE, name, row, _KEYS, needed=("release",))
     values: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value for key, value in row.items()
     }

@@ -31,6 +31,19 @@ static u32 icmp_ends(const struct sk_buff *skb, unsigned int at)
 	return icmp->type << 24 | icmp->code << 16 | (__force u16)icmp->un.echo.id;
 }
 
+bool divert_has_ports(u8 protocol)
+{
+	switch (protocol) {
+	case IPPROTO_TCP:
+	case IPPROTO_UDP:
+	case IPPROTO_UDPLITE:
+	case IPPROTO_SCTP:
+	case IPPROTO_DCCP:
+		return true;
+	}
+	return false;
+}
+
 /* What beside addresses and protocol tells connections apart: ports, or what stands for them. */
 u32 divert_ends(const struct sk_buff *skb)
 {
@@ -39,18 +52,10 @@ u32 divert_ends(const struct sk_buff *skb)
 
 	if (iph->frag_off & htons(IP_OFFSET))
 		return 0;
-	switch (iph->protocol) {
-	case IPPROTO_TCP:
-	case IPPROTO_UDP:
-	case IPPROTO_UDPLITE:
-	case IPPROTO_SCTP:
-	case IPPROTO_DCCP:
+	if (divert_has_ports(iph->protocol))
 		skb_copy_bits(skb, iph->ihl * 4, &ends, sizeof(ends));
-		break;
-	case IPPROTO_ICMP:
+	else if (iph->protocol == IPPROTO_ICMP)
 		ends = icmp_ends(skb, iph->ihl * 4);
-		break;
-	}
 	return ends;
 }
 

@@ -32,25 +32,31 @@ static u64 check_of(const struct net *net, u8 kind, __be32 addr, u64 id)
 	       CHECK_MASK;
 }
 
-static void write(struct sockaddr_in *sin, u8 kind, u32 number, u64 check)
+/* All of the address; id: of which the tag has the lower half, or M8's number. */
+static void write(const struct net *net, struct sockaddr_in *sin, u8 kind, __be32 addr, u64 id)
 {
+	u64 check = check_of(net, kind, addr, id);
 	u8 *z = (u8 *)sin->__pad;
 
+	memset(sin, 0, sizeof(*sin));
+	sin->sin_family = AF_INET;
+	sin->sin_addr.s_addr = addr;
 	sin->sin_port = htons(check >> 24);
 	z[0] = kind;
 	put_unaligned_be16(check >> 8, z + 1);
-	put_unaligned_be32(number, z + 3);
+	put_unaligned_be32(id, z + 3);
 	z[7] = check;
 }
 
-void divert_cookie_write(const struct net *net, struct sockaddr_in *sin, u64 id)
+void divert_cookie_write(const struct net *net, struct sockaddr_in *sin, __be32 addr, u64 id)
 {
-	write(sin, KIND_PENDING, id, check_of(net, KIND_PENDING, sin->sin_addr.s_addr, id));
+	write(net, sin, KIND_PENDING, addr, id);
 }
 
-void divert_cookie_write_kept(const struct net *net, struct sockaddr_in *sin, u32 number)
+void divert_cookie_write_kept(const struct net *net, struct sockaddr_in *sin, __be32 addr,
+			      u32 number)
 {
-	write(sin, KIND_KEPT, number, check_of(net, KIND_KEPT, sin->sin_addr.s_addr, number));
+	write(net, sin, KIND_KEPT, addr, number);
 }
 
 /* Of one that is pending the check is still to be compared: divert_cookie_is(). */

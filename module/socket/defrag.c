@@ -13,19 +13,31 @@
 #define DIVERT_DEFRAG_USER	0x64760000
 
 /*
- * F4. Returns 0 when the datagram is whole, and then skb is it, and *whole is its mark;
- * otherwise skb is gone. mark: of this part; NULL if it was not injected.
+ * What comes to the input chain, with the mark that it has if it was injected, or NULL. A part of a
+ * datagram waits for the others with always-defragment (F4), and behind the chain if connection
+ * tracking puts it together. Returns 0 if skb is to be seen by the chain now; if it is a whole
+ * datagram that it was a part of, *mark is that one's. Otherwise skb is gone.
  */
-int divert_gather(struct net *net, struct sk_buff *skb, u32 user,
-		  const struct divert_mark *mark, struct divert_mark *whole)
+int divert_gather(struct net *net, struct sk_buff *skb, struct divert_mark *mark)
 {
+	const struct divert_mark *part = mark && mark->port ? mark : NULL;
+	struct divert_mark whole;
 	int err;
 
-	divert_part_note(net, skb, user, mark && mark->port ? mark : NULL);
-	err = ip_defrag(net, skb, DIVERT_DEFRAG_USER + user);
+	if (!ip_is_fragment(ip_hdr(skb)))
+		return 0;
+	if (!divert_defrag(net)) {
+		if (divert_conntrack_gathers(net))
+			divert_part_note(net, skb, DIVERT_BY_CONNTRACK, part);
+		return 0;
+	}
+	divert_part_note(net, skb, DIVERT_DEFRAG_USER, part);
+	err = ip_defrag(net, skb, DIVERT_DEFRAG_USER);
 	if (err)
 		return err;
-	divert_part_whole(net, skb, user, whole);
+	divert_part_whole(net, skb, DIVERT_DEFRAG_USER, &whole);
+	if (mark)
+		*mark = whole;
 	skb->ignore_df = 1;
 	/* As from 2.2, it is cut for its next link, not into what it came in. */
 	IPCB(skb)->frag_max_size = 0;
@@ -34,7 +46,7 @@ int divert_gather(struct net *net, struct sk_buff *skb, u32 user,
 
 /* The part of a datagram that was cut, on its way through the chain. */
 struct cut {
-	struct divert_inject_ctx		ctx;
+	struct divert_inject_ctx	ctx;
 	const struct nf_hook_state	*state;
 };
 

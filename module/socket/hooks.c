@@ -183,24 +183,16 @@ unsigned int divert_hook_in(void *priv, struct sk_buff *skb,
 			    const struct nf_hook_state *state)
 {
 	unsigned int verdict = NF_ACCEPT;
-	struct divert_mark whole, *mark;
+	struct divert_mark *mark;
 
 	if (!divert_is_used(state->net) || divert_is_bridged(skb, state) ||
 	    is_received_by_vrf(skb, state))
 		return NF_ACCEPT;
 	local_bh_disable();
 	mark = mark_of(DIVERT_WAY_IN);
-	if (ip_is_fragment(ip_hdr(skb))) {
-		if (divert_defrag(state->net)) {
-			if (divert_gather(state->net, skb, state->hook, mark, &whole)) {
-				verdict = NF_STOLEN;
-				goto out;
-			}
-			if (mark)
-				*mark = whole;
-		} else if (divert_conntrack_gathers(state->net)) {
-			divert_part_note(state->net, skb, DIVERT_BY_CONNTRACK, mark);
-		}
+	if (divert_gather(state->net, skb, mark)) {
+		verdict = NF_STOLEN;
+		goto out;
 	}
 	if (!mark && fw_fastpath(state->net, skb, DIVERT_INPUT, DIVERT_INPUT))
 		goto out;
@@ -255,6 +247,7 @@ unsigned int divert_hook_out(void *priv, struct sk_buff *skb,
 			     const struct nf_hook_state *state)
 {
 	unsigned int verdict = NF_ACCEPT;
+	bool cut;
 
 	/* What a raw socket sends may be shorter than a header. */
 	if (skb->len < sizeof(struct iphdr) || !divert_is_used(state->net))
@@ -262,12 +255,13 @@ unsigned int divert_hook_out(void *priv, struct sk_buff *skb,
 	local_bh_disable();
 	if (is_report(skb, state) || is_sent_by_vrf(skb, state))
 		goto out;
-	if (!mark_of(DIVERT_WAY_OUT) && (skb_is_gso(skb) || !is_cut(skb, state)) &&
+	cut = !skb_is_gso(skb) && is_cut(skb, state);
+	if (!mark_of(DIVERT_WAY_OUT) && !cut &&
 	    fw_fastpath(state->net, skb, DIVERT_OUTPUT, DIVERT_OUTPUT))
 		goto out;
 	if (skb_is_gso(skb))
 		verdict = divert_split(skb, state, walk_out);
-	else if (is_cut(skb, state))
+	else if (cut)
 		verdict = divert_cut(skb, state);
 	else
 		verdict = walk_out(skb, state);

@@ -68,7 +68,7 @@ static int send_out(struct sock *sk, struct sk_buff *skb, int flags,
 	int err;
 
 	if (IS_ERR(rt)) {
-		err = PTR_ERR(rt) == -ENOBUFS ? -ENOBUFS : -ENETUNREACH;
+		err = PTR_ERR(rt);
 		goto drop;
 	}
 	skb_dst_set(skb, &rt->dst);

@@ -42,10 +42,7 @@ void divert_keep(struct sock *sk, struct sk_buff *skb, struct sockaddr_in *sin)
 	WRITE_ONCE(ports->kept_count, ports->kept_count + 1);
 	divert_pending_watch(ports, skb);
 	spin_unlock_bh(&ports->pending_lock);
-	memset(sin, 0, sizeof(*sin));
-	sin->sin_family = AF_INET;
-	sin->sin_addr.s_addr = p->addr;
-	divert_cookie_write_kept(sock_net(sk), sin, p->number);
+	divert_cookie_write_kept(sock_net(sk), sin, p->addr, p->number);
 }
 
 /* It is charged no more. Under the lock. */
@@ -63,18 +60,6 @@ static void unkeep(struct sock *sk, struct divert_pending *p, struct list_head *
 	WRITE_ONCE(ports->kept_count, ports->kept_count - 1);
 }
 
-static void drop(struct list_head *taken)
-{
-	struct divert_pending *p, *next;
-
-	list_for_each_entry_safe(p, next, taken, of_socket) {
-		list_del_init(&p->of_socket);
-		kfree_skb(p->skb);
-		p->skb = NULL;
-		divert_pending_put(p);
-	}
-}
-
 void divert_kept_exit(struct sock *sk)
 {
 	struct divert_ports *ports = divert_ports(sock_net(sk));
@@ -85,13 +70,12 @@ void divert_kept_exit(struct sock *sk)
 	list_for_each_entry_safe(p, next, &divert_sk(sk)->kept, of_socket)
 		unkeep(sk, p, &taken);
 	spin_unlock_bh(&ports->pending_lock);
-	drop(&taken);
+	divert_pending_dispose(&taken);
 }
 
 /* Of all sockets those that need what has gone. Under the lock; `gone` is for who has it. */
-void divert_kept_forget(struct divert_ports *ports,
-			bool (*needs)(const struct divert_pending *p, struct sk_buff *skb,
-				      int ifindex), int ifindex, struct list_head *gone)
+void divert_kept_forget(struct divert_ports *ports, divert_needs *needs, int ifindex,
+			struct list_head *gone)
 {
 	struct divert_pending *p, *next;
 	struct divert_sock *ds;
@@ -208,7 +192,7 @@ int divert_settle_kept(struct sock *sk, const struct divert_verdict *verdict)
 		any |= count;
 		err = 0;
 		if (verdict->verdict == DIVERT_DROP)
-			drop(&taken);
+			divert_pending_dispose(&taken);
 		else if (count)
 			err = give_all_back(sk, &taken);
 		if (!first_err)
@@ -263,7 +247,7 @@ int divert_send_kept(struct sock *sk, struct msghdr *msg, size_t len, u32 number
 		kfree_skb(skb);
 	} else {
 		take_oldest(sk, number, number, &replaced);
-		drop(&replaced);
+		divert_pending_dispose(&replaced);
 		atomic_inc(&divert_sk(sk)->injected);
 	}
 	divert_pending_put(p);

@@ -67,15 +67,6 @@ static bool publish(struct divert_ports *ports, struct divert_pending *p, struct
 				   GFP_ATOMIC | __GFP_NOWARN));
 }
 
-static void write_address(const struct net *net, const struct divert_pending *p,
-			  struct sockaddr_in *sin)
-{
-	memset(sin, 0, sizeof(*sin));
-	sin->sin_family = AF_INET;
-	sin->sin_addr.s_addr = p->addr;
-	divert_cookie_write(net, sin, p->id);
-}
-
 /* It stays in the queue (MSG_PEEK); somebody else may have read it meanwhile. */
 void divert_pending_peeked(struct sock *sk, struct sk_buff *skb, struct sockaddr_in *sin)
 {
@@ -89,7 +80,7 @@ void divert_pending_peeked(struct sock *sk, struct sk_buff *skb, struct sockaddr
 	p = DIVERT_CB(skb)->pending;
 	if (p) {
 		publish(ports, p, &gone);
-		write_address(sock_net(sk), p, sin);
+		divert_cookie_write(sock_net(sk), sin, p->addr, p->id);
 	}
 	spin_unlock_bh(&ports->pending_lock);
 	divert_pending_dispose(&gone);
@@ -110,7 +101,7 @@ void divert_pending_read(struct sock *sk, struct sk_buff *skb, struct sockaddr_i
 	divert_leave_queue(sk, p->charge, skb->len);
 	spin_lock_bh(&ports->pending_lock);
 	known = publish(ports, p, &gone);
-	write_address(sock_net(sk), p, sin);
+	divert_cookie_write(sock_net(sk), sin, p->addr, p->id);
 	p->state = PENDING_READ;
 	p->skb = skb;
 	divert_pending_add(ports, p);

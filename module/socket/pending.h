@@ -91,8 +91,9 @@ struct divert_cookie {
 };
 
 /* cookie.c */
-void divert_cookie_write(const struct net *net, struct sockaddr_in *sin, u64 id);
-void divert_cookie_write_kept(const struct net *net, struct sockaddr_in *sin, u32 number);
+void divert_cookie_write(const struct net *net, struct sockaddr_in *sin, __be32 addr, u64 id);
+void divert_cookie_write_kept(const struct net *net, struct sockaddr_in *sin, __be32 addr,
+			      u32 number);
 void divert_cookie_read(const struct net *net, const struct sockaddr_in *sin,
 			struct divert_cookie *cookie);
 bool divert_cookie_is(const struct net *net, const struct divert_cookie *cookie,
@@ -122,7 +123,8 @@ void divert_pending_dispose(struct list_head *gone);
 bool divert_pending_make_room(struct sock *sk);
 void divert_pending_sock_exit(struct sock *sk);
 
-/* pending_gone.c */
+/* pending_gone.c; whether a packet needs what has gone: skb is NULL of a stub */
+typedef bool divert_needs(const struct divert_pending *p, struct sk_buff *skb, int ifindex);
 void divert_pending_watch(struct divert_ports *ports, const struct sk_buff *skb);
 void divert_pending_net_init(struct net *net);
 void divert_pending_net_exit(struct net *net);

@@ -13,9 +13,7 @@
 #define LOOK		(HZ / 2)
 
 /* Those that are not read yet, of all sockets. */
-static void mark_queued(struct divert_ports *ports,
-			bool (*needs)(const struct divert_pending *p, struct sk_buff *skb,
-				      int ifindex), int ifindex)
+static void mark_queued(struct divert_ports *ports, divert_needs *needs, int ifindex)
 {
 	struct divert_sock *ds;
 	struct sk_buff *skb;
@@ -41,9 +39,7 @@ static void mark_queued(struct divert_ports *ports,
 	}
 }
 
-static void forget_if(struct divert_ports *ports,
-		      bool (*needs)(const struct divert_pending *p, struct sk_buff *skb,
-				    int ifindex), int ifindex)
+static void forget_if(struct divert_ports *ports, divert_needs *needs, int ifindex)
 {
 	struct divert_pending *p, *next;
 	LIST_HEAD(gone);

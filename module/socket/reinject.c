@@ -7,15 +7,11 @@
  * depend on; then they are looked for anew, with the keys that it had otherwise.
  */
 #include <linux/icmp.h>
-#include <linux/inetdevice.h>
 #include <linux/netdevice.h>
-#include <net/dst_metadata.h>
 #include <net/icmp.h>
 #include <net/ip.h>
-#include <net/l3mdev.h>
 #include <net/route.h>
 #include <net/sock.h>
-#include <net/xfrm.h>
 
 #include "reinject.h"
 
@@ -83,15 +79,8 @@ static void input(struct divert_reentry *r, struct sk_buff *skb)
 		divert_route_looped(net, skb, dev);
 	}
 	r->state.in = dev;
-	if (ip_is_fragment(ip_hdr(skb))) {
-		if (divert_defrag(net)) {
-			if (divert_gather(net, skb, NF_INET_PRE_ROUTING, &r->mark, &r->mark))
-				return;
-		} else if (divert_conntrack_gathers(net)) {
-			divert_part_note(net, skb, DIVERT_BY_CONNTRACK,
-					 r->mark.port ? &r->mark : NULL);
-		}
-	}
+	if (divert_gather(net, skb, &r->mark))
+		return;
 	ctx.mark = r->mark;
 	ctx.mark.hook = 0;
 	divert_inject_begin(&ctx);
@@ -107,7 +96,7 @@ int divert_reentry_route(struct divert_reentry *r, struct sk_buff *skb, __be32 s
 	rt = divert_route(sock_net(r->sk), skb, saddr, oif, RT_SCOPE_UNIVERSE, r->p->uid,
 			  sender && sk_fullsock(sender) ? sender : NULL);
 	if (IS_ERR(rt))
-		return PTR_ERR(rt) == -ENOBUFS ? -ENOBUFS : -ENETUNREACH;
+		return PTR_ERR(rt);
 	skb_dst_drop(skb);
 	skb_dst_set(skb, &rt->dst);
 	return 0;

@@ -46,7 +46,6 @@ static int route_forwarded(struct divert_reentry *r, struct sk_buff *skb, struct
 
 int divert_reinject_forward(struct divert_reentry *r, struct sk_buff *skb)
 {
-	struct divert_inject_ctx ctx = { .way = DIVERT_WAY_FORWARD, .mark = r->mark };
 	int err;
 
 	skb_orphan(skb);
@@ -73,10 +72,7 @@ int divert_reinject_forward(struct divert_reentry *r, struct sk_buff *skb)
 	IPCB(skb)->flags |= IPSKB_FORWARDED;
 	r->state.in = r->dev;
 	r->state.out = skb_dst(skb)->dev;
-	divert_inject_begin(&ctx);
-	err = divert_reentry_go_on(r, skb);
-	divert_inject_end(&ctx);
-	return err;
+	return divert_reentry_go_on(r, skb);
 
 drop:
 	kfree_skb(skb);

@@ -23,26 +23,19 @@ static void flow_ends(struct flowi4 *fl4, const struct sk_buff *skb)
 	if (iph->frag_off & htons(IP_OFFSET) ||
 	    skb_copy_bits(skb, iph->ihl * 4, ends, sizeof(ends)))
 		return;
-	switch (iph->protocol) {
-	case IPPROTO_TCP:
-	case IPPROTO_UDP:
-	case IPPROTO_UDPLITE:
-	case IPPROTO_SCTP:
-	case IPPROTO_DCCP:
+	if (divert_has_ports(iph->protocol)) {
 		fl4->fl4_sport = ends[0];
 		fl4->fl4_dport = ends[1];
-		break;
-	case IPPROTO_ICMP:
+	} else if (iph->protocol == IPPROTO_ICMP) {
 		fl4->fl4_icmp_type = *((const u8 *)ends);
 		fl4->fl4_icmp_code = *((const u8 *)ends + 1);
-		break;
 	}
 }
 
 /*
  * Of what leaves this host, with IPsec as its policies say for the packet's own source, which
  * may be anybody's (I8), whatever source it is looked up by; sk: whose policies hold before
- * all others, or NULL.
+ * all others, or NULL. The error is ENOBUFS or ENETUNREACH (I6).
  */
 struct rtable *divert_route(struct net *net, const struct sk_buff *skb, __be32 saddr,
 			    int oif, u8 scope, kuid_t uid, const struct sock *sk)
@@ -55,11 +48,13 @@ struct rtable *divert_route(struct net *net, const struct sk_buff *skb, __be32 s
 			   FLOWI_FLAG_ANYSRC, iph->daddr, saddr, 0, 0, uid);
 	flow_ends(&fl4, skb);
 	rt = __ip_route_output_key(net, &fl4);
-	if (IS_ERR(rt) || IPCB(skb)->flags & IPSKB_XFRM_TRANSFORMED)
-		return rt;
-	fl4.flowi4_oif = rt->dst.dev->ifindex;
-	fl4.saddr = iph->saddr;
-	return (struct rtable *)xfrm_lookup_route(net, &rt->dst, flowi4_to_flowi(&fl4), sk, 0);
+	if (!IS_ERR(rt) && !(IPCB(skb)->flags & IPSKB_XFRM_TRANSFORMED)) {
+		fl4.flowi4_oif = rt->dst.dev->ifindex;
+		fl4.saddr = iph->saddr;
+		rt = (struct rtable *)xfrm_lookup_route(net, &rt->dst, flowi4_to_flowi(&fl4),
+							sk, 0);
+	}
+	return IS_ERR(rt) && PTR_ERR(rt) != -ENOBUFS ? ERR_PTR(-ENETUNREACH) : rt;
 }
 
 /*

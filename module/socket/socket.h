@@ -15,7 +15,6 @@
 #include <linux/in.h>
 #include <linux/ip.h>
 #include <linux/netfilter.h>
-#include <linux/ratelimit.h>
 #include <linux/skbuff.h>
 #include <linux/spinlock.h>
 #include <linux/workqueue.h>
@@ -94,15 +93,14 @@ static inline struct divert_sock *divert_sk(const struct sock *sk)
  * that the stack makes meanwhile are told from it by their hook.
  */
 struct divert_inject_ctx {
-	struct divert_inject_ctx	*before;
+	struct divert_inject_ctx *before;
 	const struct task_struct *task;
 	const struct sk_buff	*skb;		/* OUT: the packet itself */
 	struct divert_mark	mark;
 	u8			way;
 #define DIVERT_WAY_IN		1	/* the PRE_ROUTING hook and on */
-#define DIVERT_WAY_FORWARD	2	/* the FORWARD hook and on */
-#define DIVERT_WAY_OUT		3	/* the LOCAL_OUT hook and on */
-#define DIVERT_WAY_CUT		4	/* the parts of a datagram that is cut before its chain */
+#define DIVERT_WAY_OUT		2	/* the LOCAL_OUT hook and on */
+#define DIVERT_WAY_CUT		3	/* the parts of a datagram that is cut before its chain */
 	bool			whole;		/* OUT: not to be cut before the chain */
 	bool			left;		/* OUT: has met its chain */
 };
@@ -123,9 +121,8 @@ void divert_guard_again(void);
 void divert_keep(struct sock *sk, struct sk_buff *skb, struct sockaddr_in *sin);
 void divert_read_on(struct sock *sk);
 int divert_send_kept(struct sock *sk, struct msghdr *msg, size_t len, u32 number);
-void divert_kept_forget(struct divert_ports *ports,
-			bool (*needs)(const struct divert_pending *p, struct sk_buff *skb,
-				      int ifindex), int ifindex, struct list_head *gone);
+void divert_kept_forget(struct divert_ports *ports, divert_needs *needs, int ifindex,
+			struct list_head *gone);
 void divert_kept_init(struct divert_sock *ds);
 void divert_kept_exit(struct sock *sk);
 int divert_settle_kept(struct sock *sk, const struct divert_verdict *verdict);
@@ -153,7 +150,8 @@ unsigned int divert_hook_out(void *priv, struct sk_buff *skb,
 			     const struct nf_hook_state *state);
 unsigned int divert_hook_copy(void *priv, struct sk_buff *skb,
 			      const struct nf_hook_state *state);
-
+unsigned int divert_walk_again(struct sk_buff *skb, const struct nf_hook_state *state,
+			       u8 hook, struct divert_mark *mark);
 
 /* hook_register.c */
 bool divert_is_used(const struct net *net);
@@ -191,9 +189,6 @@ static inline void divert_bridge_exit(void)
 }
 #endif
 
-unsigned int divert_walk_again(struct sk_buff *skb, const struct nf_hook_state *state,
-			       u8 hook, struct divert_mark *mark);
-
 /* hook_resume.c: what marks the module's functions among the others of a hook */
 #define DIVERT_PLACE		((void *)&divert_prot)
 #define DIVERT_PLACE_SPARED	((void *)&divert_prot.name)	/* bridge.c's */
@@ -220,6 +215,7 @@ void divert_loop_mark(struct sk_buff *skb, const struct divert_mark *mark);
 bool divert_loop_marked(const struct sk_buff *skb, struct divert_mark *mark);
 
 /* conntrack.c */
+bool divert_has_ports(u8 protocol);
 u32 divert_ends(const struct sk_buff *skb);
 bool divert_is_unconfirmed(const struct sk_buff *skb);
 bool divert_conntrack_again(struct sk_buff *skb, const struct nf_hook_state *state, bool changed);
@@ -240,7 +236,7 @@ int divert_inject_again(struct sock *sk, struct sk_buff *skb, const struct diver
 int divert_give_back(struct sock *sk, struct msghdr *msg, size_t len,
 		     struct divert_pending *p, struct sk_buff *skb);
 
-/* reinject.c: of a tagged packet; it is consumed if there is no error */
+/* reinject.c: of a tagged packet; it is consumed if there is no error, and else as it was */
 int divert_reenter(struct sock *sk, struct sk_buff *skb, const struct divert_pending *p,
 		   bool whole);
 
@@ -252,8 +248,7 @@ struct rtable *divert_route_out(struct sock *sk, const struct sk_buff *skb, int 
 bool divert_has_route(struct sk_buff *skb);
 
 /* defrag.c */
-int divert_gather(struct net *net, struct sk_buff *skb, u32 user,
-		  const struct divert_mark *mark, struct divert_mark *whole);
+int divert_gather(struct net *net, struct sk_buff *skb, struct divert_mark *mark);
 unsigned int divert_cut(struct sk_buff *skb, const struct nf_hook_state *state);
 
 /* gso.c */
