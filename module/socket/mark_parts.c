@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * T1 where datagrams are put together: the whole has been injected only if all of its parts were,
- * through one port. While they wait in the stack's queue of fragments they lose all that could say
- * so; here are notes, by what that queue goes by. A note that is older than its queue makes no
- * harm: it can only have a datagram taken that would have been spared.
+ * T1 where datagrams are put together: the whole has been injected only if all of its parts
+ * were, through one port. While they wait in the stack's queue of fragments they lose all that
+ * could say so; here are notes of injected parts, by what that queue goes by.
+ *
+ * A whole is spared only if they are all of its bytes, each once. So whatever a note does not
+ * know of (parts of the wire that came before it, or while there was no room for it) has the
+ * datagram taken.
  */
 #include <linux/jhash.h>
 #include <linux/random.h>
@@ -13,7 +16,6 @@
 #include "socket.h"
 
 #define MOST	4096
-#define OLD	(30 * HZ)		/* as the stack's queues */
 
 struct part_key {
 	__be32	saddr;
@@ -28,6 +30,7 @@ struct part_note {
 	struct list_head	list;		/* the newest first */
 	struct part_key		key;
 	struct divert_mark	mark;		/* port 0: not all of them, or not by one port */
+	unsigned int		bytes;		/* of data, in all parts */
 	unsigned long		since;		/* jiffies */
 };
 
@@ -55,21 +58,46 @@ static void remove(struct divert_ports *ports, struct part_note *note)
 	kfree(note);
 }
 
-/* What is too old is removed on the way. */
 static struct part_note *find(struct divert_ports *ports, const struct part_key *key)
 {
-	struct part_note *note, *next, *found = NULL;
+	struct part_note *note;
 
-	list_for_each_entry_safe(note, next, bucket_of(ports, key), list) {
-		if (time_after(jiffies, note->since + OLD))
-			remove(ports, note);
-		else if (!memcmp(&note->key, key, sizeof(*key)))
-			found = note;
-	}
-	return found;
+	list_for_each_entry(note, bucket_of(ports, key), list)
+		if (!memcmp(&note->key, key, sizeof(*key)))
+			return note;
+	return NULL;
 }
 
-/* Room for one more; those of another bucket have to get old. */
+/* As long as the stack's queues of fragments. */
+static unsigned long lifetime(const struct divert_ports *ports)
+{
+	return READ_ONCE(ports->net->ipv4.fqdir->timeout);
+}
+
+static void remove_old(struct work_struct *work)
+{
+	struct divert_ports *ports = container_of(to_delayed_work(work), struct divert_ports,
+						  parts_old);
+	unsigned long age = lifetime(ports);
+	struct part_note *note, *next;
+	int i;
+
+	spin_lock_bh(&ports->parts_lock);
+	for (i = 0; i < 1 << DIVERT_PART_BITS; i++)
+		list_for_each_entry_safe(note, next, &ports->parts[i], list)
+			if (!time_before(jiffies, note->since + age))
+				remove(ports, note);
+	if (ports->part_count)
+		schedule_delayed_work(&ports->parts_old, age);
+	spin_unlock_bh(&ports->parts_lock);
+}
+
+static unsigned int data_of(const struct sk_buff *skb)
+{
+	return ntohs(ip_hdr(skb)->tot_len) - ip_hdrlen(skb);
+}
+
+/* Room for one more, maybe in the place of another; those of another bucket have to get old. */
 static bool has_room(struct divert_ports *ports, struct list_head *bucket)
 {
 	if (ports->part_count >= MOST && !list_empty(bucket))
@@ -77,10 +105,28 @@ static bool has_room(struct divert_ports *ports, struct list_head *bucket)
 	return ports->part_count < MOST;
 }
 
+static struct part_note *add(struct divert_ports *ports, const struct part_key *key,
+			     const struct divert_mark *mark)
+{
+	struct part_note *note = NULL;
+
+	if (has_room(ports, bucket_of(ports, key)))
+		note = kmalloc(sizeof(*note), GFP_ATOMIC | __GFP_NOWARN);
+	if (!note)
+		return NULL;
+	note->key = *key;
+	note->since = jiffies;
+	note->mark = *mark;
+	note->bytes = 0;
+	list_add(&note->list, bucket_of(ports, key));
+	ports->part_count++;
+	schedule_delayed_work(&ports->parts_old, lifetime(ports));
+	return note;
+}
+
 /*
  * This part is about to wait for the others; mark is NULL of one that was not injected. Called
- * with bottom halves off. Without memory for a note there is none, and the whole counts as not
- * injected.
+ * with bottom halves off.
  */
 void divert_part_note(struct net *net, const struct sk_buff *skb, u32 user,
 		      const struct divert_mark *mark)
@@ -89,28 +135,24 @@ void divert_part_note(struct net *net, const struct sk_buff *skb, u32 user,
 	struct part_key key = key_of(skb, user);
 	struct part_note *note;
 
+	if (!mark && !READ_ONCE(ports->part_count))
+		return;
 	spin_lock(&ports->parts_lock);
 	note = find(ports, &key);
-	if (!note) {
-		if (has_room(ports, bucket_of(ports, &key)))
-			note = kmalloc(sizeof(*note), GFP_ATOMIC | __GFP_NOWARN);
-		if (!note)
-			goto out;
-		note->key = key;
-		note->since = jiffies;
-		note->mark = mark ? *mark : (struct divert_mark){ 0 };
-		list_add(&note->list, bucket_of(ports, &key));
-		ports->part_count++;
-	} else if (!mark || mark->port != note->mark.port) {
+	if (!note && mark)
+		note = add(ports, &key, mark);
+	if (!note)
+		goto out;
+	note->bytes += data_of(skb);
+	if (!mark || mark->port != note->mark.port)
 		note->mark = (struct divert_mark){ 0 };
-	} else if (mark->hook != note->mark.hook || mark->rule != note->mark.rule) {
+	else if (mark->hook != note->mark.hook || mark->rule != note->mark.rule)
 		note->mark.hook = 0;
-	}
 out:
 	spin_unlock(&ports->parts_lock);
 }
 
-/* The datagram is whole; false if it was not injected as such. */
+/* The datagram is whole; false, and no mark, if it was not injected as such. */
 bool divert_part_whole(struct net *net, const struct sk_buff *skb, u32 user,
 		       struct divert_mark *mark)
 {
@@ -119,10 +161,13 @@ bool divert_part_whole(struct net *net, const struct sk_buff *skb, u32 user,
 	struct part_note *note;
 
 	*mark = (struct divert_mark){ 0 };
+	if (!READ_ONCE(ports->part_count))
+		return false;
 	spin_lock(&ports->parts_lock);
 	note = find(ports, &key);
 	if (note) {
-		*mark = note->mark;
+		if (note->bytes == data_of(skb))
+			*mark = note->mark;
 		remove(ports, note);
 	}
 	spin_unlock(&ports->parts_lock);
@@ -134,6 +179,7 @@ void divert_parts_init(struct divert_ports *ports)
 	int i;
 
 	spin_lock_init(&ports->parts_lock);
+	INIT_DELAYED_WORK(&ports->parts_old, remove_old);
 	ports->part_seed = get_random_u32();
 	for (i = 0; i < 1 << DIVERT_PART_BITS; i++)
 		INIT_LIST_HEAD(&ports->parts[i]);
@@ -145,6 +191,7 @@ void divert_parts_exit(struct divert_ports *ports)
 	struct part_note *note, *next;
 	int i;
 
+	cancel_delayed_work_sync(&ports->parts_old);
 	for (i = 0; i < 1 << DIVERT_PART_BITS; i++)
 		list_for_each_entry_safe(note, next, &ports->parts[i], list)
 			remove(ports, note);

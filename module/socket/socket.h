@@ -63,6 +63,7 @@ struct divert_ports {
 	struct list_head	parts[1 << DIVERT_PART_BITS];
 	u32			part_seed;
 	unsigned int		part_count;
+	struct delayed_work	parts_old;	/* removes what waits no longer */
 };
 
 struct divert_verdict;

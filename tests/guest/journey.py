@@ -179,6 +179,7 @@ class Journey:
     def __init__(self, row: Row, guest: Machine, shell: Shell, calls: Calls) -> None:
         self.row = row
         self._guest = guest
+        self._shell = shell
         self._calls = calls
         self._chains = Chains(shell)
         self._scene = Scene(shell, calls)
@@ -207,6 +208,9 @@ class Journey:
     def with_rules(self, place: str, doing: str) -> Outcome:
         """It is taken at the hooks of a place."""
         hooks = [] if place == NOTHING else place.split()
+        # What comes in parts is taken as a whole then (F4).
+        gathers = self._shell.check("cat /proc/sys/net/ipv4/divert/defrag").strip() == "1"
+        packets = 1 if gathers else self.row.packets
         kind = Keeper if doing.startswith("kept") else DivertSocket
         sockets = [kind(self._calls, PORT + number) for number in range(len(hooks))]
         for hook, each in zip(hooks, sockets, strict=True):
@@ -217,7 +221,7 @@ class Journey:
 
         def take() -> None:
             for number, each in enumerate(sockets):
-                for taken in [each.take() for _ in range(self.row.packets)]:
+                for taken in [each.take() for _ in range(packets)]:
                     self._act(each, taken, doing, first=number == 0)
             for each in sockets:
                 assert each.rest() == [], f"taken again by the program on {each.port}"
