@@ -65,7 +65,6 @@ static void carried_away(struct sk_buff *skb)
 	void (*destructor)(struct sk_buff *skb) = carrier->destructor;
 
 	skb->destructor = destructor;
-	skb_shinfo(skb)->destructor_arg = NULL;
 	release(carrier);
 	if (destructor)
 		destructor(skb);
@@ -76,22 +75,29 @@ static struct carrier *carrier_of(const struct sk_buff *skb)
 	return skb->destructor == carried_away ? skb_shinfo(skb)->destructor_arg : NULL;
 }
 
-/* Without memory it goes on without: better taken twice than lost. */
+/*
+ * Without memory it goes on without: better taken twice than lost. The argument says nothing of
+ * whether it is in use: a new skb does not have it initialized. In what the module injects it is
+ * nobody's, but for memory of a program's (zerocopy).
+ */
 static struct carrier *attach(struct sk_buff *skb, const struct divert_mark *mark)
 {
-	struct carrier *carrier;
+	struct carrier *carrier = carrier_of(skb);
 
-	if (skb_shinfo(skb)->destructor_arg)
+	if (carrier)
+		goto mark;
+	if (skb_zcopy(skb))
 		return NULL;
 	carrier = kmalloc(sizeof(*carrier), GFP_ATOMIC | __GFP_NOWARN);
 	if (!carrier)
 		return NULL;
 	atomic_inc(&carriers);
-	carrier->mark = *mark;
-	carrier->mark.hook = 0;
 	carrier->destructor = skb->destructor;
 	skb->destructor = carried_away;
 	skb_shinfo(skb)->destructor_arg = carrier;
+mark:
+	carrier->mark = *mark;
+	carrier->mark.hook = 0;
 	return carrier;
 }
 
@@ -102,7 +108,6 @@ static void detach_carrier(struct sk_buff *skb)
 	if (!carrier)
 		return;
 	skb->destructor = carrier->destructor;
-	skb_shinfo(skb)->destructor_arg = NULL;
 	release(carrier);
 }
 

@@ -172,9 +172,7 @@ static int try(struct divert_reentry *r, struct sk_buff *skb)
 	err = own ? sent(r, copy) : divert_reinject_forward(r, copy);
 	if (err > 0)
 		err = net_xmit_errno(err);
-	if (err)
-		skb_shinfo(skb)->destructor_arg = NULL;	/* the copy's */
-	else
+	if (!err)
 		consume_skb(skb);
 	return err;
 }
