@@ -45,8 +45,9 @@ KINDS = (
         _KEY,
         InfrastructureError,
     ),
+    # APT 3 has no better word for a wrong digest of what it copies from a disk.
     Kind(
-        r"Hash Sum mismatch|has unexpected size",
+        r"Hash Sum mismatch|has unexpected size|copy:\S+\s+Undetermined Error",
         "what came is not what the archive's signed list says (a wrong digest or size)",
         _TAMPERED,
         InfrastructureError,

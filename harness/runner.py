@@ -193,12 +193,12 @@ def check_required(require: Sequence[str], chosen: Sequence[Variant]) -> None:
     which no variant is `chosen`: what is required has to run.
     """
     known = [*kernels.load(), *releases.load()]
+    if wrong := [name for name in require if name not in known]:
+        raise UserError(
+            f"--require {wrong[0]}: there is no such kernel",
+            f"known: {', '.join(dict.fromkeys(known))}",
+        )
     for name in require:
-        if name not in known:
-            raise UserError(
-                f"--require {name}: there is no such kernel",
-                f"known: {', '.join(dict.fromkeys(known))}",
-            )
         if name in kernels.load() and name not in {row.kernel for row in chosen}:
             raise UserError(
                 f"--require {name}: none of its variants is among those to be tested",

@@ -54,6 +54,12 @@ DIGEST = """\
 E: Failed to fetch http://deb.example/x.deb  Hash Sum mismatch
    Hashes of expected file:
 """
+COPIED = """\
+Err:1 copy:/srv/debian bookworm/main toy 1.3-1 (tar)
+  Undetermined Error
+E: Failed to fetch copy:/srv/debian/pool/toy_1.3.orig.tar.gz  Undetermined Error
+E: Failed to fetch some archives.
+"""
 SILENT = "W: Failed to fetch http://deb.example/InRelease  Could not connect to deb.example:80 \
 (192.0.2.80), connection timed out\n"
 CERTIFICATE = "W: Failed to fetch https://deb.example/InRelease  Certificate verification failed: \
@@ -73,6 +79,7 @@ ABSENT = "E: Unable to find a source package for dietlibc\n"
         (NO_RELEASE, "the mirror has not got it", AbsentError),
         (REFUSED, "the mirror refuses it", UnavailableError),
         (DIGEST, "what came is not what the archive's signed list says", InfrastructureError),
+        (COPIED, "what came is not what the archive's signed list says", InfrastructureError),
         (SILENT, "the mirror, or the way to it, does not answer", UnavailableError),
         (CERTIFICATE, "the mirror's certificate is not accepted", UnavailableError),
         (ABSENT, "the release has no such package", AbsentError),

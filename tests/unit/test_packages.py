@@ -253,7 +253,9 @@ def test_package_that_no_release_has(host: Host) -> None:
         packages.binary("absent", "i386")
 
 
-def test_tampered_file_is_an_error_whatever_other_releases_have(host: Host) -> None:
+@pytest.mark.parametrize("scheme", ["copy", "file"])
+def test_tampered_file_is_an_error_whatever_other_releases_have(scheme: str, host: Host) -> None:
+    host.lists(f"deb [trusted=yes] {host.archive.uri(scheme)} bookworm main\n")
     tarball = host.archive.source("bookworm", "toy", "1.3")
     tarball.write_bytes(tarball.read_bytes()[:-1] + b"x")
     host.archive.release("trixie")
