@@ -310,6 +310,18 @@ def package(_context: Context, output: str | None = None) -> None:
     package_module.package(output)
 
 
+@task(
+    iterable=["source"],
+    help={"output": "the folder to write to (default: build/export)", "source": _SOURCE},
+)
+@reports_errors
+def export(_context: Context, source: list[str], output: str | None = None) -> None:
+    """Write what a user of 2.2.12 takes home: patches, patched sources, INSTALL, digests."""
+    from harness import export as export_module
+
+    export_module.export(output, given=source)
+
+
 @task(help={"everything": "also the cache of built things; downloads are never removed"})
 @reports_errors
 def clean(_context: Context, everything: bool = False) -> None:
