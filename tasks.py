@@ -183,7 +183,7 @@ def check(_context: Context, source: list[str], require: list[str]) -> None:
     positional=["program"],
     iterable=["flags", "source"],
     help={
-        "program": "the C source file",
+        "program": "the source file, of C, or of C++ (.cc, .cpp, .cxx)",
         "flags": "one more compiler flag, as in --flags=-DREINJECT (repeatable)",
         "output": "the executable to write (default: the source's name without .c)",
         "source": _SOURCE,
@@ -197,7 +197,7 @@ def cc(
     source: list[str],
     output: str | None = None,
 ) -> None:
-    """Compile a C program, of the year 2000 or of today, for the guest."""
+    """Compile a C or C++ program, of the year 2000 or of today, for the guest."""
     from harness import sysroot
 
     sysroot.compile_for_user(program, flags=flags, output=output, given=source)
