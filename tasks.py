@@ -322,6 +322,18 @@ def export(_context: Context, source: list[str], output: str | None = None) -> N
     export_module.export(output, given=source)
 
 
+@task(
+    iterable=["source"],
+    help={"check": "write nothing, and fail if a patch is not in its form", "source": _SOURCE},
+)
+@reports_errors
+def refresh_patches(_context: Context, source: list[str], check: bool = False) -> None:
+    """Make every patch anew, as diff -p -U3 does, after what it changes has changed."""
+    from harness import refresh
+
+    refresh.refresh(check=check, given=source)
+
+
 @task(help={"everything": "also the cache of built things; downloads are never removed"})
 @reports_errors
 def clean(_context: Context, everything: bool = False) -> None:
