@@ -18,6 +18,9 @@ _NO_REASON = re.compile(
     r"(?m)^(SPDX-|diff |index |new file |deleted file |From|Date:|Subject:|Index:).*$"
 )
 
+# The paragraphs of a head, behind its title: what was there, what is there now, and why there.
+PARTS = ("Was:", "Now:", "Here:")
+
 
 @dataclass(frozen=True)
 class Hunk:
@@ -125,8 +128,10 @@ def _name(line: str) -> str | None:
 
 
 def faults(patch: Patch) -> list[str]:
-    """What is wrong with a patch by this project's rules: no reason in its head, or too little
-    context for a reader to know the place.
+    """What is wrong with a patch by this project's rules.
+
+    That its head does not say what was there, what is there now and why there; or that there is too
+    little context for a reader to know the place.
 
     Around each change are three lines, as `diff -p -U3` has them, but at the ends of a file. What
     begins the function stands behind the @@, where there is one: only with the source can be told
@@ -134,8 +139,11 @@ def faults(patch: Patch) -> list[str]:
     """
     found: list[str] = []
     name = shown(patch.path)
-    if not _NO_REASON.sub("", patch.head).strip():
+    reason = _NO_REASON.sub("", patch.head).strip()
+    if not reason:
         found.append(f"{name}: the head does not say why")
+    else:
+        found += [f"{name}: no paragraph {part}" for part in PARTS if f"\n\n{part} " not in reason]
     for change in patch.changes:
         for hunk in change.hunks:
             kinds = "".join(line[0] for line in hunk.lines).replace("\\", "")

@@ -58,7 +58,13 @@ def test_a_hunk_cut_short(tmp_path: Path) -> None:
 
 # A patch in the form of this project: three lines around, and the function.
 GOOD = """\
-The tenth line is wrong; here it is mended.
+The tenth line is mended
+
+Was: a line that is wrong.
+
+Now: one that is right.
+
+Here: it is the tenth.
 
 --- a/net/core.c
 +++ b/net/core.c
@@ -72,6 +78,7 @@ The tenth line is wrong; here it is mended.
  int core12;
  int core13;
 """
+HEAD = GOOD.partition("--- a/")[0]
 
 
 def test_a_good_patch_has_no_faults(tmp_path: Path) -> None:
@@ -79,19 +86,20 @@ def test_a_good_patch_has_no_faults(tmp_path: Path) -> None:
 
 
 def test_at_the_ends_of_a_file_there_is_less_around(tmp_path: Path) -> None:
-    first = "Why.\n--- a/x\n+++ b/x\n@@ -1,3 +1,3 @@\n one\n-two\n+deux\n three\n"
-    assert patchfile.faults(_parse(tmp_path, first)) == []
+    first = "--- a/x\n+++ b/x\n@@ -1,3 +1,3 @@\n one\n-two\n+deux\n three\n"
+    assert patchfile.faults(_parse(tmp_path, HEAD + first)) == []
 
 
 @pytest.mark.parametrize(
     ("old", "new", "fault"),
     [
-        ("The tenth line is wrong; here it is mended.\n", "", "does not say why"),
+        (HEAD, "", "does not say why"),
         (
-            "The tenth line is wrong; here it is mended.",
-            "SPDX-License-Identifier: GPL-2.0-only\n\ndiff --git a/net/core.c b/net/core.c",
+            HEAD,
+            "SPDX-License-Identifier: GPL-2.0-only\n\ndiff --git a/net/core.c b/net/core.c\n",
             "does not say why",
         ),
+        ("Here: it is", "It is", "no paragraph Here:"),
         ("-7,7 +7,7", "-6,8 +6,8", "more than 3 lines of context"),
         ("-7,7 +7,7 @@ int core(void)\n int core7;\n", "-8,6 +8,6 @@\n", "fewer than 3 lines"),
         (" int core13;\n", " int core13;\n int core14;\n", "more than 3 lines of context"),
