@@ -266,7 +266,7 @@ void fuzz_firewall_ladder(int fd, unsigned int chains)
 		strcpy(change.chain, label);
 	}
 	strcpy(change.chain, builtin[below(3)]);
-	strcpy(change.rule.target, "la");
+	change.rule.target[1] = (char)('a' + below(chains));
 	set(fd, FIREWALL_APPEND, &change, sizeof(change));
 }
 
