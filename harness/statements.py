@@ -59,7 +59,9 @@ def features(variant: Variant) -> frozenset[str]:
         has |= {"divert"}
     if variant.processors > 1:
         has |= {"smp"}
-    return frozenset(has)
+    if variant.changes:
+        has |= {"configuration"}
+    return frozenset(has - variant.lacks)
 
 
 def load(folder: Path = paths.DATA / "statements") -> dict[str, Statement]:
