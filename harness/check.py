@@ -59,7 +59,8 @@ def check(given: Sequence[str] = (), require: Sequence[str] = ()) -> None:
             result = run_step(step)
         _say(result)
         results.append(result)
-    for rest in _RESTS:
+    rests = (fresh_room, module_builds, benchmark, other_configurations, guest_samples, guest_tests)
+    for rest in rests:
         results.append(rest(given, require))
         _say(results[-1])
     total = sum((result.counts for result in results), Counts())
@@ -226,16 +227,6 @@ def _guests(
     except HarnessError as error:
         counts, output = Counts(failed=1), f"the {name} could not run: {error}"
     return StepResult(Step(name, ()), counts, time.monotonic() - begin, output, note)
-
-
-_RESTS = (
-    fresh_room,
-    module_builds,
-    benchmark,
-    other_configurations,
-    guest_samples,
-    guest_tests,
-)
 
 
 def _lacking(verdict: Verdict, require: Sequence[str], chosen: Sequence[Variant]) -> list[str]:

@@ -58,7 +58,8 @@ class Fault:
 class Data:
     """All that harness/data/configurations.toml says; `named` has whole rows, with their words.
 
-    `boots`: how many are made to be booted. `check_builds`: how many `invoke check` builds, and
+    `boots`: how many are made to be booted. `wide` are the choices on which most of the kernel
+    depends. `check_builds`: how many `invoke check` builds, and
     `check_sample` what it tests on one of them, as pytest's -k.
     """
 
@@ -67,6 +68,7 @@ class Data:
     guest: Mapping[str, str]
     boots: int
     named: Mapping[str, tuple[str, Row]]
+    wide: tuple[str, ...]
     check_builds: int
     check_sample: str
 
@@ -149,6 +151,7 @@ def load() -> Data:
             name: (row["what"], _base(choices) | row["options"])
             for name, row in data["named"].items()
         },
+        tuple(data["wide"]),
         data["check"]["builds"],
         data["check"]["sample"],
     )

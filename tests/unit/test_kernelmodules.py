@@ -28,7 +28,10 @@ def compiled(target: Path, text: str) -> None:
 
 
 def test_what_is_exported_can_be_needed(tree: Path) -> None:
-    compiled(tree / "modules/two.o", "extern int wide, deep; int *at[] = { &wide, &deep };")
+    compiled(
+        tree / "modules/two.o",
+        "extern int wide, deep, __this_module;int *at[] = { &wide, &deep, &__this_module };",
+    )
     kernelmodules.check(tree, tree / "log", "kernel x")
 
 
