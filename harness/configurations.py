@@ -129,12 +129,16 @@ class Configuration:
         )
 
     @property
-    def lacks(self) -> frozenset[str]:
-        """The features that a kernel has by an option which this one has not."""
-        given = frozenset[str]().union(
+    def gives(self) -> frozenset[str]:
+        """The features that the kernel has by its options."""
+        return frozenset[str]().union(
             *(choice.gives for name, choice in self.choices.items() if self.has(name))
         )
-        return frozenset[str]().union(*(row.gives for row in self.choices.values())) - given
+
+    @property
+    def lacks(self) -> frozenset[str]:
+        """The features that others have by their options, and this one has not."""
+        return frozenset[str]().union(*(row.gives for row in self.choices.values())) - self.gives
 
 
 def load() -> Data:

@@ -29,7 +29,8 @@ class Variant:
     Of a kernel to which divert sockets come by the module, only whether that is loaded. `checked`:
     whether `invoke check` tests it; of one that is not, `sample` selects tests that it does run
     there, as pytest's -k. `processors`: of its machine. `changes` are laid over the fragments,
-    `make` is what its make is told besides, and `lacks` what other variants of the kernel have.
+    `make` is what its make is told besides; `lacks` and `gives` are the features in which it
+    differs from other variants of the kernel.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Variant:
     changes: tuple[Option, ...] = ()
     make: tuple[str, ...] = ()
     lacks: frozenset[str] = frozenset()
+    gives: frozenset[str] = frozenset()
 
     @property
     def hardware(self) -> Hardware:
@@ -108,6 +110,7 @@ def of_configuration(row: Configuration) -> Variant:
         changes=row.options,
         make=row.make,
         lacks=row.lacks,
+        gives=row.gives,
     )
 
 

@@ -20,6 +20,7 @@ from tests.guest.programs import Calls
 from tests.guest.traffic import FAR, NEAR, PLACES, Traffic, hop
 
 statement = pytest.mark.statement
+needs = pytest.mark.needs
 INPUT, INPUT_THROUGH, FORWARD, OUTPUT_THROUGH, OUTPUT = PLACES
 
 PORT = 1234
@@ -159,6 +160,7 @@ INNER = built(
 
 
 @statement("R2/tunnel")
+@needs("tunnels", "rtnetlink")
 def test_outer_packet_of_a_tunnel_meets_no_output_chain(
     guest: Machine,
     near: Wire,
@@ -182,6 +184,7 @@ def test_outer_packet_of_a_tunnel_meets_no_output_chain(
 
 @statement("R2/tunnel-divert", "R2/hooks")
 @pytest.mark.parametrize("chain", CHAINS)
+@needs("tunnels", "rtnetlink")
 def test_what_is_diverted_before_a_tunnel_goes_through_it(
     chain: str,
     guest: Machine,
@@ -229,6 +232,7 @@ def test_what_is_diverted_before_a_tunnel_goes_through_it(
         pytest.param({"dst": FAR.guest_ip}, "input", None, False, id="other-address"),
     ],
 )
+@needs("aliases")
 def test_hooks_that_a_packet_meets(
     fields: dict[str, Any],
     hooks: str,
