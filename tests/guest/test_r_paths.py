@@ -99,6 +99,7 @@ REPORT, LEAVE = 0x16, 0x17
 
 
 @statement("R2/igmp")
+@needs("multicast")
 def test_igmp_meets_no_output_chain(
     guest: Machine, near: Wire, shell: Shell, calls: Calls, chains: Chains
 ) -> None:
