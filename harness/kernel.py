@@ -192,14 +192,20 @@ def compile_image(tree: Path, log: Path, *, what: str, jobs: int, more: Sequence
     `more` is what make is told besides. Raises InfrastructureError with the first errors of the
     compiler or the linker.
     """
+    compile_target("bzImage", tree, log, what=what, jobs=jobs, more=more)
+
+
+def compile_target(
+    target: str, tree: Path, log: Path, *, what: str, jobs: int = 1, more: Sequence[str] = ()
+) -> None:
+    """The same for another target of the tree's Makefile."""
     with _explained(what, log):
-        _run(make_command(*more, "bzImage", jobs=jobs), BUILD_SECONDS, tree, log)
+        _run(make_command(*more, target, jobs=jobs), BUILD_SECONDS, tree, log)
 
 
 def _compile_modules(tree: Path, log: Path, *, what: str, jobs: int, more: Sequence[str]) -> None:
     kernelmodules.forget(tree)
-    with _explained(what, log):
-        _run(make_command(*more, "modules", jobs=jobs), BUILD_SECONDS, tree, log)
+    compile_target("modules", tree, log, what=what, jobs=jobs, more=more)
     kernelmodules.check(tree, log, what)
 
 

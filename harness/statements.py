@@ -21,7 +21,7 @@ UNFIT = f"{NOT_APPLICABLE}it needs a kernel with "
 # What other configurations have than the variants' (SPEC.md O4).
 CONFIGURATION = "configuration"
 # The chapters of SPEC.md, in its order.
-CHAPTERS = "SRPITFOCXM"
+CHAPTERS = "SRPITFOGCXM"
 
 
 @dataclass(frozen=True)
