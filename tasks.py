@@ -168,6 +168,34 @@ def report(_context: Context, run: str | None = None) -> None:
 
 
 @task(
+    iterable=["source"],
+    help={
+        "only": "configurations by name, comma-separated: 07, no-proc (default: all)",
+        "boot": "run the guest tests on the first so many of them that a guest can have",
+        "list": "name them, build nothing",
+        "jobs": "how many compilers to run at once (default: the number of processors)",
+        "source": _SOURCE,
+    },
+)
+@reports_errors
+def configurations(
+    _context: Context,
+    source: list[str],
+    only: str | None = None,
+    boot: int = 0,
+    list_: bool = False,
+    jobs: int = 0,
+) -> None:
+    """Compile and link the reference in all configurations that differ, and boot some."""
+    from harness import configurationrun
+
+    if list_:
+        configurationrun.show_list()
+        return
+    configurationrun.run(only=only, boot=boot, jobs=jobs, given=source)
+
+
+@task(
     iterable=["source", "require"],
     help={"source": _SOURCE, "require": _REQUIRE},
 )

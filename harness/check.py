@@ -11,6 +11,8 @@ from dataclasses import replace
 from harness import (
     bench,
     bench_plan,
+    configurationrun,
+    configurations,
     fresh,
     kernels,
     modules,
@@ -57,7 +59,8 @@ def check(given: Sequence[str] = (), require: Sequence[str] = ()) -> None:
             result = run_step(step)
         _say(result)
         results.append(result)
-    for rest in (fresh_room, module_builds, benchmark, guest_samples, guest_tests):
+    rests = (fresh_room, module_builds, benchmark, other_configurations, guest_samples, guest_tests)
+    for rest in rests:
         results.append(rest(given, require))
         _say(results[-1])
     total = sum((result.counts for result in results), Counts())
@@ -156,6 +159,34 @@ def guest_samples(given: Sequence[str], require: Sequence[str]) -> StepResult:
     result = _guests("guest samples", rows, expression, given, require)
     # What cannot be had, `guest_tests` tells.
     return replace(result, note="")
+
+
+def other_configurations(given: Sequence[str], _require: Sequence[str]) -> StepResult:
+    """Some of the reference's other configurations, drawn anew each time, compiled and linked; and
+    some guest tests on one of them (SPEC.md O4).
+
+    Skipped if the source cannot be had, which `guest_tests` tells.
+    """
+    name, begin = "configurations", time.monotonic()
+    rows = configurationrun.draw(secrets.randbelow(10**6))
+    counts, output, boots = Counts(), [], []
+    try:
+        for result in configurationrun.build(rows, given=given):
+            if result.built is None:
+                counts += Counts(unbuilt=1)
+                output.append(result.words)
+            else:
+                counts += Counts(passed=1)
+                boots += [result.row] if result.row == rows[0] else []
+    except UnavailableError:
+        counts += Counts(skipped=len(rows) - counts.passed - counts.unbuilt)
+    if boots:
+        chosen = [variants.of_configuration(row) for row in boots]
+        tested = _guests(name, chosen, configurations.load().check_sample, given, ())
+        counts += tested.counts
+        output += filter(None, [tested.output])
+    seconds = time.monotonic() - begin
+    return StepResult(Step(name, ()), counts, seconds, "\n".join(output))
 
 
 def _guests(

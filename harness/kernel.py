@@ -19,6 +19,7 @@ from harness import (
     complaints,
     fingerprint,
     kernelconfig,
+    kernelmodules,
     patches,
     sources,
     store,
@@ -26,6 +27,7 @@ from harness import (
     worktree,
 )
 from harness.errors import InfrastructureError, UserError
+from harness.kerneltrees import Trees
 from harness.variants import Variant
 
 SOURCE = "linux-2.2.12"
@@ -37,12 +39,13 @@ DEP_SECONDS = 300.0
 # Half a minute on two idle cores; a machine that does much else takes many times that.
 BUILD_SECONDS = 900.0
 
+_VMLINUX = "vmlinux"
 # Kept of a build, beside net/ipv4's objects: name there, name in the tree.
 _KEPT = {
     "bzImage": "arch/i386/boot/bzImage",
     "System.map": "System.map",
     "config": ".config",
-    "vmlinux": "vmlinux",
+    _VMLINUX: _VMLINUX,
 }
 _OBJECTS = "net/ipv4"
 
@@ -73,33 +76,18 @@ def build(
     *,
     jobs: int = 0,
     given: Sequence[str] = (),
-    changes: Sequence[kernelconfig.Option] = (),
-    flags: Sequence[str] = (),
+    trees: Trees | None = None,
 ) -> Kernel:
     """The kernel `variant`, from the cache or built with `jobs` compilers (0: one a processor).
 
     `given` is the NAME=PATH strings of --source. Says in one line what was built in how long.
-    `changes` are laid over the variant's options, and `flags` are for the compiler.
+    `trees` are compiled before, for other kernels of the same source.
 
     Raises MissingSourceError without the source, InfrastructureError if a patch does not apply, an
     option does not take effect, or the compiler fails: with its first errors and the whole log;
     UserError for a negative number of compilers.
     """
-    if jobs < 0:
-        raise UserError(f"{jobs} jobs cannot be", "give the number of compilers to run at once")
-    source = sources.obtain(SOURCE, given)
-    series = patches.load_parts(SOURCE, variant.series)
-    options = kernelconfig.overlaid(kernelconfig.compose(variant.fragments), changes)
-    key = fingerprint.of_bytes(
-        RECIPE,
-        source.content,
-        *(part.fingerprint for part in series),
-        kernelconfig.dump(options),
-        tool_versions(),
-        *flags,
-    )
-    jobs = jobs or len(os.sched_getaffinity(0))
-    recipe = _Recipe(variant, source, series, options, jobs, tuple(flags))
+    key, recipe = _recipe(variant, jobs, given, trees)
     entry = store.obtain("kernel", key, recipe.make, f"kernel {variant.name}")
     if not entry.cached:
         terminal.say(f"kernel {variant.name}: built in {entry.seconds:.1f} s")
@@ -115,6 +103,34 @@ def build(
     )
 
 
+def build_apart(variant: Variant, folder: Path, *, given: Sequence[str] = ()) -> Path:
+    """The same from nothing, in `folder` instead of the cache; its vmlinux. Raises the same."""
+    _, recipe = _recipe(variant, 0, given, None)
+    recipe.make(folder)
+    return folder / _VMLINUX
+
+
+def _recipe(
+    variant: Variant, jobs: int, given: Sequence[str], trees: Trees | None
+) -> tuple[str, _Recipe]:
+    """How a kernel is built, and its fingerprint."""
+    if jobs < 0:
+        raise UserError(f"{jobs} jobs cannot be", "give the number of compilers to run at once")
+    source = sources.obtain(SOURCE, given)
+    series = patches.load_parts(SOURCE, variant.series)
+    options = kernelconfig.overlaid(kernelconfig.compose(variant.fragments), variant.changes)
+    key = fingerprint.of_bytes(
+        RECIPE,
+        source.content,
+        *(part.fingerprint for part in series),
+        kernelconfig.dump(options),
+        tool_versions(),
+        *variant.make,
+    )
+    jobs = jobs or len(os.sched_getaffinity(0))
+    return key, _Recipe(variant, source, series, options, jobs, trees)
+
+
 @dataclass(frozen=True)
 class _Recipe:
     """All that one build needs; `make` is what the store calls."""
@@ -124,21 +140,32 @@ class _Recipe:
     series: tuple[patches.Series, ...]
     options: tuple[kernelconfig.Option, ...]
     jobs: int
-    flags: tuple[str, ...]
+    trees: Trees | None
 
     def make(self, folder: Path) -> None:
         # In the checkout while the build runs, so that it is still there after one that failed.
         log = command.new_log(f"kernel-{self.variant.name}")
         terminal.say(f"kernel {self.variant.name}: building")
-        tree = folder / "tree"
-        prepare(self.source, self.series, tree, log)
         what = f"kernel {self.variant.name}"
+        tree = folder / "tree"
+        if self.trees:
+            tree = self.trees.of(self.source, self.series, self.options)
+        fresh = not tree.exists()
+        if fresh:
+            laid = folder / "laid"
+            prepare(self.source, self.series, laid, log)
+            shutil.move(laid, tree)
         configure(self.options, tree, log, what=what)
-        compile_image(tree, log, what=what, jobs=self.jobs, flags=self.flags)
+        if fresh and self.trees:
+            worktree.even(tree)
+        compile_image(tree, log, what=what, jobs=self.jobs, more=self.variant.make)
+        if any((row.symbol, row.value) == ("CONFIG_MODULES", "y") for row in self.options):
+            _compile_modules(tree, log, what=what, jobs=self.jobs, more=self.variant.make)
         worktree.check_pristine(self.source)
         keep(tree, folder)
         shutil.copyfile(log, folder / "build.log")
-        shutil.rmtree(tree)
+        if not self.trees:
+            shutil.rmtree(tree)
 
 
 def prepare(
@@ -159,23 +186,27 @@ def configure(options: Sequence[kernelconfig.Option], tree: Path, log: Path, *, 
         _run(make_command("dep"), DEP_SECONDS, tree, log)
 
 
-def compile_image(
-    tree: Path, log: Path, *, what: str, jobs: int, flags: Sequence[str] = ()
-) -> None:
+def compile_image(tree: Path, log: Path, *, what: str, jobs: int, more: Sequence[str] = ()) -> None:
     """Compile a configured tree as far as it has changed since it was compiled last.
 
-    Raises InfrastructureError with the first errors of the compiler or the linker.
+    `more` is what make is told besides. Raises InfrastructureError with the first errors of the
+    compiler or the linker.
     """
-    compile_target("bzImage", tree, log, what=what, jobs=jobs, flags=flags)
+    compile_target("bzImage", tree, log, what=what, jobs=jobs, more=more)
 
 
 def compile_target(
-    target: str, tree: Path, log: Path, *, what: str, jobs: int = 1, flags: Sequence[str] = ()
+    target: str, tree: Path, log: Path, *, what: str, jobs: int = 1, more: Sequence[str] = ()
 ) -> None:
-    """The same for another target of the tree's Makefile; `flags` are for the compiler."""
+    """The same for another target of the tree's Makefile."""
     with _explained(what, log):
-        more = [f"KCFLAGS={shlex.join(flags)}"] if flags else []
         _run(make_command(*more, target, jobs=jobs), BUILD_SECONDS, tree, log)
+
+
+def _compile_modules(tree: Path, log: Path, *, what: str, jobs: int, more: Sequence[str]) -> None:
+    kernelmodules.forget(tree)
+    compile_target("modules", tree, log, what=what, jobs=jobs, more=more)
+    kernelmodules.check(tree, log, what)
 
 
 def keep(tree: Path, folder: Path) -> None:

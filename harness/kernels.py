@@ -44,14 +44,15 @@ _HARDWARE_NEEDED: Mapping[str, type] = {
     "memory-mib": int,
     "append": str,
 }
-_HARDWARE: Mapping[str, type] = {**_HARDWARE_NEEDED, "cpu": str}
+_HARDWARE: Mapping[str, type] = {**_HARDWARE_NEEDED, "cpu": str, "append-several": str}
 
 
 @dataclass(frozen=True)
 class Hardware:
     """The machine that QEMU is to be for a kernel: its program, cards, memory, command line.
 
-    `cpu` is the model with what is added to it, or "" for QEMU's own; `processors` are a variant's.
+    `cpu` is the model with what is added to it, or "" for QEMU's own; `processors` are a variant's,
+    and `append_several` is for the command line if they are several.
     """
 
     program: str
@@ -60,6 +61,7 @@ class Hardware:
     append: tuple[str, ...]
     processors: int = 1
     cpu: str = ""
+    append_several: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -161,6 +163,7 @@ def _kernel(name: str, row: Mapping[str, Any]) -> Kernel:
             hardware["memory-mib"],
             tuple(hardware["append"].split()),
             cpu=hardware.get("cpu", ""),
+            append_several=tuple(hardware.get("append-several", "").split()),
         ),
         tuple(row.get("sources", ())),
         row.get("package", ""),

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from harness import archive, image, kernel, kernelconfig, patches, paths, sources, terminal
+from harness import image, kernel, kernelconfig, patches, paths, sources, terminal, worktree
 from harness.errors import InfrastructureError
 from harness.image import Image
 from harness.kernel import Kernel
@@ -63,11 +63,7 @@ class Tree:
         kernel.prepare(sources.obtain(kernel.SOURCE, given), series, self._tree, self._log)
         options = kernelconfig.compose(variant.fragments)
         kernel.configure(options, self._tree, self._log, what=self._what)
-        # 2.2.12's make touches a header whose own headers are younger, and compiles all that
-        # depends on it anew; so let all be of one age.
-        for path in self._tree.rglob("*.h"):
-            if not path.is_symlink() and path.stat().st_mtime != archive.FILE_TIME:
-                os.utime(path, (archive.FILE_TIME, archive.FILE_TIME))
+        worktree.even(self._tree)
         self._compile(self._what)
         if not self._is_control():
             raise InfrastructureError(

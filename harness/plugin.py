@@ -22,6 +22,7 @@ from harness.guestsession import GuestSession
 from harness.worker import WorkerSpec
 
 MARK = "statement"
+NEEDS = "needs"
 _WHY_SKIPPED = pytest.StashKey[str]()
 _SESSION = pytest.StashKey["GuestSession"]()
 
@@ -33,6 +34,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", f"{MARK}(*names): the statements of SPEC.md that it proves")
+    config.addinivalue_line("markers", f"{NEEDS}(*features): what else the test needs of a kernel")
     file = config.getoption("--divert-worker")
     if file is not None:
         try:
@@ -56,10 +58,18 @@ def proves(item: pytest.Item) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
+def needs(item: pytest.Item) -> tuple[str, ...]:
+    """What a test needs for itself, as the `needs` of a statement has it."""
+    return tuple(str(word) for mark in item.iter_markers(NEEDS) for word in mark.args)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    known = statements.load()
+    known, words = statements.load(), statements.words()
     for item in items:
         names = proves(item)
+        for word in needs(item):
+            if word.removeprefix(statements.NOT) not in words:
+                raise pytest.UsageError(f"{item.nodeid} needs {word}, which no kernel can have")
         if not names:
             raise pytest.UsageError(f"{item.nodeid} is not marked with a statement of SPEC.md")
         for name in names:
@@ -107,7 +117,9 @@ class _Reporter:
         names = proves(item)
         self.session.record(item.nodeid).statements = names
         spec = self.session.spec
-        reason = statements.why_skipped(names, self.session.has, self.known, spec.lacks)
+        has = self.session.has
+        reason = statements.why_skipped(names, has, self.known, spec.lacks)
+        reason = reason or statements.why_unfit(needs(item), has)
         if reason is not None:
             item.stash[_WHY_SKIPPED] = reason
             pytest.skip(reason)

@@ -87,11 +87,14 @@ def _processors(hardware: Hardware) -> tuple[str, ...]:
     """
     count = hardware.processors
     most = max(count, 2) if hardware.card.startswith("virtio") else count
-    return ("-smp", f"{count},maxcpus={most}") if most > 1 else ()
+    # The table by which 2.2.12 finds processors has one of each socket.
+    return ("-smp", f"{count},sockets={most},maxcpus={most}") if most > 1 else ()
 
 
 def _append(spec: QemuSpec) -> str:
-    return " ".join([*spec.hardware.append, *spec.append.split()])
+    hardware = spec.hardware
+    several = hardware.append_several if hardware.processors > 1 else ()
+    return " ".join([*hardware.append, *several, *spec.append.split()])
 
 
 def _management(card: str) -> list[str]:

@@ -145,7 +145,15 @@ def _part(
         return replace(blank, standing=NOT_APPLICABLE, reason=f"needs a kernel with {unmet}")
     if passed:
         return replace(blank, standing=PROVED, reason="", tests=tuple(passed))
+    if finished and all(_unfit(test) for test in finished):
+        reason = finished[0].message.removeprefix(statements.NOT_APPLICABLE)
+        return replace(blank, standing=NOT_APPLICABLE, reason=reason)
     return replace(blank, reason=finished[0].message) if finished else blank
+
+
+def _unfit(test: TestFinished) -> bool:
+    """Whether a test had nothing to say about the kernel, which its statement had not told."""
+    return test.outcome == "skipped" and test.message.startswith(statements.UNFIT)
 
 
 def blanks(cells: Iterable[Cell]) -> list[str]:

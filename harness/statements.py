@@ -9,11 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness import kernels, paths
+from harness import configurations, kernels, paths
 from harness.errors import UserError
 from harness.variants import Variant
 
 NOT = "no "
+# What is said of a test that has nothing to say about a kernel.
+NOT_APPLICABLE = "not applicable: "
+# ... whatever its statements say.
+UNFIT = f"{NOT_APPLICABLE}it needs a kernel with "
+# What other configurations have than the variants' (SPEC.md O4).
+CONFIGURATION = "configuration"
 # The chapters of SPEC.md, in its order.
 CHAPTERS = "SRPITFOGCXM"
 
@@ -59,7 +65,17 @@ def features(variant: Variant) -> frozenset[str]:
         has |= {"divert"}
     if variant.processors > 1:
         has |= {"smp"}
-    return frozenset(has)
+    if variant.changes:
+        has |= {CONFIGURATION} | variant.gives
+    return frozenset(has - variant.lacks)
+
+
+def words() -> frozenset[str]:
+    """All features that a kernel can have."""
+    known = frozenset({"patched", "divert", "passthrough", "defrag", "smp", CONFIGURATION})
+    kernel = (row.features | row.module_features for row in kernels.load().values())
+    choice = (row.gives for row in configurations.load().choices.values())
+    return known.union(*kernel, *choice)
 
 
 def load(folder: Path = paths.DATA / "statements") -> dict[str, Statement]:
@@ -137,8 +153,14 @@ def why_skipped(
             return f"not run: {name} needs {lacking[0]}, and {lacking[1]} is missing"
         need = unmet(wanted, has)
         if need is not None:
-            return f"not applicable: {name} needs a kernel with {need}"
+            return f"{NOT_APPLICABLE}{name} needs a kernel with {need}"
     return None
+
+
+def why_unfit(wanted: Iterable[str], has: frozenset[str]) -> str | None:
+    """The same of what a test needs for itself, whatever its statements do."""
+    need = unmet(wanted, has)
+    return None if need is None else f"{UNFIT}{need}"
 
 
 def difference(

@@ -9,8 +9,10 @@ import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from harness import kernels, packages, paths
+from harness import configurations, kernels, packages, paths
+from harness.configurations import Configuration
 from harness.errors import UserError
+from harness.kernelconfig import Option
 from harness.kernels import Hardware
 
 # The fragment that makes a kernel one of the matrix: a kernel with divert sockets (SPEC.md O3).
@@ -26,7 +28,9 @@ class Variant:
 
     Of a kernel to which divert sockets come by the module, only whether that is loaded. `checked`:
     whether `invoke check` tests it; of one that is not, `sample` selects tests that it does run
-    there, as pytest's -k. `processors`: of its machine.
+    there, as pytest's -k. `processors`: of its machine. `changes` are laid over the fragments,
+    `make` is what its make is told besides; `lacks` and `gives` are the features in which it
+    differs from other variants of the kernel.
     """
 
     name: str
@@ -39,6 +43,10 @@ class Variant:
     checked: bool = True
     sample: str = ""
     processors: int = 1
+    changes: tuple[Option, ...] = ()
+    make: tuple[str, ...] = ()
+    lacks: frozenset[str] = frozenset()
+    gives: frozenset[str] = frozenset()
 
     @property
     def hardware(self) -> Hardware:
@@ -83,6 +91,29 @@ def load() -> dict[str, Variant]:
     return {row.name: row for row in rows}
 
 
+def of_configuration(row: Configuration) -> Variant:
+    """The reference in another configuration, which is a variant only where it is named.
+
+    Its machine has two processors if it can use them.
+    """
+    has = row.has
+    options = {"passthrough": "IP_DIVERT_PASSTHROUGH", "defrag": "IP_ALWAYS_DEFRAG"}
+    diverts = has("IP_DIVERT")
+    return Variant(
+        row.name,
+        ("toolchain", MATRIX_FRAGMENT),
+        ((MATRIX_FRAGMENT,) if diverts else ()) + (configurations.FRAGMENT,),
+        frozenset(name for name, symbol in options.items() if has(symbol)),
+        row.what,
+        checked=False,
+        processors=2 if has("SMP") else 1,
+        changes=row.options,
+        make=row.make,
+        lacks=row.lacks,
+        gives=row.gives,
+    )
+
+
 def select(
     variant: str | None = None, matrix: str | None = None, kernel: str | None = None
 ) -> tuple[Variant, ...]:
@@ -96,7 +127,7 @@ def select(
 
     Raises UserError for an unknown or missing name; it says which there are and what is near.
     """
-    every = load()
+    every = _with_configurations(load(), variant)
     chosen = kernel_names(kernel)
     rows = {name: row for name, row in every.items() if row.kernel in chosen}
     if variant is None and matrix is None:
@@ -114,8 +145,15 @@ def select(
 
 def named(name: str) -> Variant:
     """The one variant with this name, the reference's by its short one. Raises UserError."""
-    by_name = load()
+    by_name = _with_configurations(load(), name)
     return by_name[_known("variant", name.strip(), by_name)]
+
+
+def _with_configurations(every: dict[str, Variant], names: str | None) -> dict[str, Variant]:
+    """The configurations too, where one is named: they take a second to find."""
+    if names is None or configurations.PREFIX not in names:
+        return every
+    return every | {name: of_configuration(row) for name, row in configurations.rows().items()}
 
 
 def kernel_names(text: str | None) -> list[str]:

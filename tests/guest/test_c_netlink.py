@@ -24,6 +24,7 @@ from tests.guest.programs import Calls
 from tests.guest.traffic import NEAR, NUMBERS, OTHER, Traffic, is_of
 
 statement = pytest.mark.statement
+needs = pytest.mark.needs
 
 DEVICE = "/dev/fwmonitor"
 PORT = 1234
@@ -98,6 +99,7 @@ def test_device_admits_one_reader(calls: Calls, chains: Chains, traffic: Traffic
 
 
 @statement("C4/disjoint", "R6/disjoint")
+@needs("netlink-firewall")
 def test_divert_ports_see_disjoint_sets(
     calls: Calls, chains: Chains, traffic: Traffic, divert: Divert
 ) -> None:
@@ -143,6 +145,7 @@ def test_three_mechanisms_that_copy_see_the_same_packet(
 
 
 @statement("C1/stops", "C1/unseen", "C3/input", "C4/disjoint", "T4")
+@needs("netlink-firewall")
 def test_four_mechanisms_side_by_side(
     guest: Machine, near: Wire, calls: Calls, chains: Chains, traffic: Traffic, divert: Divert
 ) -> None:

@@ -23,6 +23,7 @@ from tests.guest.programs import Calls, ProcDivert
 from tests.guest.traffic import FAR, NEAR, UDP_PORT, hop, ip_packets
 
 statement = pytest.mark.statement
+needs = pytest.mark.needs
 
 PORT = 1234
 FAR_DEVICE = f"hex:{FAR.interface.encode().hex()}00"
@@ -42,6 +43,7 @@ def receiver(calls: Calls) -> None:
 
 @statement("I3/inbound", "I6/down")
 @pytest.mark.parametrize("down", [NEAR, FAR], ids=lambda link: link.interface)
+@needs("aliases")
 def test_of_two_interfaces_with_the_address_the_one_that_is_up(
     down: Any, inject: Injector, calls: Calls, shell: Shell, chains: Chains
 ) -> None:
@@ -152,6 +154,7 @@ def test_local_packet_goes_another_way_when_its_interface_is_down(
 
 
 @statement("I6/down", "I2/interface")
+@needs("multicast-routing", "tunnels")
 def test_interface_that_is_gone_meanwhile(
     guest: Machine, calls: Calls, divert: Divert, chains: Chains, near: Wire, far: Wire
 ) -> None:

@@ -20,6 +20,7 @@ from tests.guest.programs import Calls
 from tests.guest.traffic import NEAR, PLACES, header_is_right
 
 statement = pytest.mark.statement
+needs = pytest.mark.needs
 OUTPUT = PLACES[4]
 
 PORT = 1234
@@ -117,6 +118,7 @@ def test_echo_reply_with_options_arrives(guest: Machine, near: Wire) -> None:
 
 
 @statement("F4/header", "F4/local-udp")
+@needs("netlink-firewall")
 def test_whole_datagram_has_its_checksum_when_the_chain_sees_it(
     guest: Machine, near: Wire, calls: Calls, chains: Chains
 ) -> None:

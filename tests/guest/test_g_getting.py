@@ -90,10 +90,11 @@ def test_it_is_in_the_language_of_the_time(source: Verified, tmp_path: Path) -> 
     kernel.prepare(source, patches.load_parts(kernel.SOURCE, variant.series), tree, log)
     kernel.configure(kernelconfig.compose(variant.fragments), tree, log, what="the language")
     (series,) = patches.load_parts(kernel.SOURCE, ("divert",))
+    flags = f"KCFLAGS={' '.join(OF_A_LATER_LANGUAGE)}"
     for name in series.touched():
         if name.endswith(".c"):
             target = name.removesuffix("c") + "o"
-            kernel.compile_target(target, tree, log, what=name, flags=OF_A_LATER_LANGUAGE)
+            kernel.compile_target(target, tree, log, what=name, more=[flags])
     for name, data in series.overlay.items():
         assert _LATER.findall(data.decode("latin-1")) == [], name
 

@@ -19,6 +19,7 @@ from tests.guest.programs import Calls
 from tests.guest.traffic import FAR, NEAR, UDP_PORT, header_is_right, hop
 
 statement = pytest.mark.statement
+needs = pytest.mark.needs
 at_each = pytest.mark.parametrize("chain", ["input", "forward", "output"])
 
 PORT = 1234
@@ -53,6 +54,7 @@ def routed(guest: Machine, wire: Wire) -> list[bytes]:
 @statement("I2/bytes", "T1/copies", "T4")
 @at_each
 @pytest.mark.parametrize("member", [False, True], ids=["no-member", "member"])
+@needs("multicast-routing")
 def test_given_back_it_is_routed_once(
     chain: str,
     member: bool,
@@ -87,6 +89,7 @@ def test_given_back_it_is_routed_once(
 
 
 @statement("T2", "T3/hooks", "T4")
+@needs("multicast-routing")
 def test_two_ports_on_forward_and_output(
     guest: Machine,
     calls: Calls,
@@ -132,6 +135,7 @@ def test_two_ports_on_forward_and_output(
     ("taken_on", "refused_on"),
     [("forward", "forward"), ("forward", "output"), ("output", "output")],
 )
+@needs("multicast-routing")
 def test_verdict_behind_the_rule_holds(
     taken_on: str,
     refused_on: str,
@@ -155,6 +159,7 @@ def test_verdict_behind_the_rule_holds(
 
 @statement("I2/type", "I2/interface")
 @at_each
+@needs("multicast-routing")
 def test_it_is_not_looped_back_to_this_host(
     chain: str,
     guest: Machine,
@@ -176,6 +181,7 @@ def test_it_is_not_looped_back_to_this_host(
 
 
 @statement("I2/changed", "T1/copies")
+@needs("multicast-routing")
 def test_copy_for_this_host_of_what_was_routed_is_not_routed_again(
     guest: Machine,
     calls: Calls,

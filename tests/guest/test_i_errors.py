@@ -18,6 +18,7 @@ from tests.guest.programs import Calls, ProcDivert
 from tests.guest.traffic import FAR, NEAR, PLACES, Place, Traffic, hop
 
 statement = pytest.mark.statement
+needs = pytest.mark.needs
 
 PORT = 1234
 # All that I6 knows. EBADRQC, whose meaning is lost, is not among them.
@@ -156,6 +157,7 @@ def test_address_of_no_local_interface(judge: Judge) -> None:
 
 
 @statement("I6/down")
+@needs("tunnels")
 def test_inbound_interface_that_is_down(judge: Judge, shell: Shell, dummy: str) -> None:
     # An interface of its own, with an address, that is not up.
     shell.check(f"ifconfig {dummy} 203.0.113.1 netmask 255.255.255.0 up && ifconfig {dummy} down")

@@ -11,11 +11,13 @@ from harness.worker import WorkerSpec
 from tests.guest.conftest import Bench
 
 statement = pytest.mark.statement
+needs = pytest.mark.needs
 
 SECONDS = 10
 
 
 @statement("I6/fuzz", "S6/invalid", "S10/under-way")
+@needs("no firewall-checks")
 def test_random_calls_do_no_harm(guest: Bench, shell: Shell, worker_spec: WorkerSpec) -> None:
     a_round = fuzz.Round(worker_spec.variant, worker_spec.seed, calls=1_000_000, seconds=SECONDS)
     outcome = fuzz.run(shell, guest.console, a_round)

@@ -19,6 +19,7 @@ from tests.guest.programs import Calls
 from tests.guest.traffic import FAR, NEAR, PLACES, hop
 
 statement = pytest.mark.statement
+needs = pytest.mark.needs
 places = pytest.mark.parametrize("place", PLACES, ids=lambda place: place.name)
 
 PORT = 1234
@@ -171,7 +172,10 @@ def test_inbound_broadcast_is_no_packet_to_this_host_alone(
 
 
 @statement("I3/inbound", "I3/table-inbound")
-@pytest.mark.parametrize("destination", [NEAR.guest_ip, "192.0.2.255", "224.0.0.1"])
+@pytest.mark.parametrize(
+    "destination",
+    [NEAR.guest_ip, "192.0.2.255", pytest.param("224.0.0.1", marks=needs("multicast"))],
+)
 def test_injected_inbound_is_as_received(
     inject: Injector, near: Wire, divert: Divert, chains: Chains, destination: str
 ) -> None:

@@ -17,6 +17,7 @@ from tests.guest.programs import Calls
 from tests.guest.traffic import FAR, NEAR, PLACES, UDP_PORT, Place, Traffic, hop
 
 statement = pytest.mark.statement
+needs = pytest.mark.needs
 INPUT, INPUT_THROUGH, FORWARD, OUTPUT_THROUGH, OUTPUT = PLACES
 through = pytest.mark.parametrize("place", PLACES[1:4], ids=lambda place: place.name)
 
@@ -44,6 +45,7 @@ def test_given_back_it_has_the_interface_it_came_in_on(
 
 
 @statement("I2/interface", "S5/primary")
+@needs("aliases")
 def test_interface_with_an_alias(
     guest: Machine, near: Wire, shell: Shell, calls: Calls, divert: Divert, chains: Chains
 ) -> None:
@@ -87,7 +89,11 @@ TO_ALL, TO_A_GROUP = "ff:ff:ff:ff:ff:ff", "01:00:5e:00:00:01"
 
 
 @statement("I2/type", "T4")
-@pytest.mark.parametrize("mac", [TO_ALL, TO_A_GROUP], ids=["broadcast", "multicast"])
+@pytest.mark.parametrize(
+    "mac",
+    [TO_ALL, pytest.param(TO_A_GROUP, marks=needs("multicast"))],
+    ids=["broadcast", "multicast"],
+)
 def test_what_came_to_all_cards_is_neither_forwarded_nor_answered(
     mac: str, guest: Machine, near: Wire, far: Wire, divert: Divert, chains: Chains
 ) -> None:

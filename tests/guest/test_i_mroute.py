@@ -22,6 +22,7 @@ from tests.guest.programs import Calls
 from tests.guest.traffic import FAR, NEAR, UDP_PORT, hop
 
 statement = pytest.mark.statement
+pytestmark = pytest.mark.needs("multicast-routing")
 
 PORT = 1234
 GROUP = "239.1.2.3"

@@ -15,6 +15,7 @@ from tests.guest.programs import Calls
 from tests.guest.traffic import Traffic
 
 statement = pytest.mark.statement
+needs = pytest.mark.needs
 
 # In the other byte order it is 513, on which somebody else listens.
 PORT, SWAPPED = 0x0102, 0x0201
@@ -143,6 +144,7 @@ def test_not_a_policy(calls: Calls, chains: Chains) -> None:
 
 
 @statement("R4/append")
+@needs("no firewall-checks")
 def test_labels_that_are_nearly_it(calls: Calls, chains: Chains) -> None:
     control = firewall(calls)
     for label in ("divert", "DIVER", "DIVERTS", " DIVERT"):

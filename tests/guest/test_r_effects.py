@@ -19,6 +19,7 @@ from tests.guest.sockets import hexed
 from tests.guest.traffic import FAR, NEAR, PLACES, Place, Traffic, header_is_right, hop
 
 statement = pytest.mark.statement
+needs = pytest.mark.needs
 INPUT, INPUT_THROUGH, FORWARD, OUTPUT_THROUGH, OUTPUT = PLACES
 places = pytest.mark.parametrize("place", PLACES, ids=lambda place: place.name)
 
@@ -50,6 +51,7 @@ def test_what_is_read_has_the_tos_of_the_rule(
 
 @statement("R1/mark", "R1/netlink")
 @places
+@needs("netlink-firewall")
 def test_netlink_copy_has_packet_mark_and_interface(
     place: Place, traffic: Traffic, divert: Divert, calls: Calls, chains: Chains
 ) -> None:

@@ -16,6 +16,7 @@ from tests.guest.programs import Calls, ProcDivert
 from tests.guest.traffic import NEAR, Traffic
 
 statement = pytest.mark.statement
+needs = pytest.mark.needs
 
 PORT = 1234
 
@@ -151,6 +152,7 @@ def test_save_takes_no_match(words: str, chains: Chains) -> None:
         ("-M -S 7200 input", 2, "-S requires 3 timeout values"),
     ],
 )
+@needs("no masquerading")
 def test_timeouts_of_masquerading_are_set_as_before(
     words: str, status: int, told: str, chains: Chains
 ) -> None:

@@ -20,6 +20,7 @@ from tests.guest.programs import Calls
 from tests.guest.traffic import FAR, NEAR, PLACES, Traffic, hop
 
 statement = pytest.mark.statement
+needs = pytest.mark.needs
 INPUT, INPUT_THROUGH, FORWARD, OUTPUT_THROUGH, OUTPUT = PLACES
 
 PORT = 1234
@@ -98,6 +99,7 @@ REPORT, LEAVE = 0x16, 0x17
 
 
 @statement("R2/igmp")
+@needs("multicast")
 def test_igmp_meets_no_output_chain(
     guest: Machine, near: Wire, shell: Shell, calls: Calls, chains: Chains
 ) -> None:
@@ -159,6 +161,7 @@ INNER = built(
 
 
 @statement("R2/tunnel")
+@needs("tunnels", "rtnetlink")
 def test_outer_packet_of_a_tunnel_meets_no_output_chain(
     guest: Machine,
     near: Wire,
@@ -182,6 +185,7 @@ def test_outer_packet_of_a_tunnel_meets_no_output_chain(
 
 @statement("R2/tunnel-divert", "R2/hooks")
 @pytest.mark.parametrize("chain", CHAINS)
+@needs("tunnels", "rtnetlink")
 def test_what_is_diverted_before_a_tunnel_goes_through_it(
     chain: str,
     guest: Machine,
@@ -229,6 +233,7 @@ def test_what_is_diverted_before_a_tunnel_goes_through_it(
         pytest.param({"dst": FAR.guest_ip}, "input", None, False, id="other-address"),
     ],
 )
+@needs("aliases")
 def test_hooks_that_a_packet_meets(
     fields: dict[str, Any],
     hooks: str,

@@ -18,6 +18,7 @@ from tests.guest.sockets import bound, hexed, ipv4, received, transport_is_right
 from tests.guest.traffic import FAR, NEAR, PLACES, Place, header_is_right, hop, ip_packets
 
 statement = pytest.mark.statement
+needs = pytest.mark.needs
 Trigger = Callable[[Machine, Calls], None]
 
 PORT = 1234
@@ -254,6 +255,7 @@ def test_forwarded_options_have_this_routers_entry(
 
 @statement("S7/multicast-routing")
 @pytest.mark.parametrize("chain", ["input -i eth1", "forward -i eth2", "output -i eth2"])
+@needs("multicast-routing")
 def test_packet_to_a_group_is_taken_as_it_would_have_left(
     chain: str, guest: Machine, calls: Calls, near: Wire, far: Wire, chains: Chains
 ) -> None:

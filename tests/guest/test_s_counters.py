@@ -27,6 +27,7 @@ from tests.guest.sockets import (
 from tests.guest.traffic import FAR, NEAR, PLACES, Place, Traffic, hop, ip_packets
 
 statement = pytest.mark.statement
+needs = pytest.mark.needs
 Proc = Callable[[], ProcDivert]
 
 PORT = 1234
@@ -34,6 +35,7 @@ DIVERT = 254
 
 
 @statement("S11/filter")
+@needs("socket-filters")
 def test_what_a_socket_filter_refuses_is_not_dropped_for_a_full_queue(
     guest: Machine, calls: Calls, near: Wire, chains: Chains, proc_divert: Proc
 ) -> None:

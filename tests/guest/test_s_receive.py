@@ -16,6 +16,7 @@ from tests.guest.sockets import bound, hexed, ipv4, received
 from tests.guest.traffic import FAR, NEAR, PLACES, PROTOCOLS, Place, Traffic, header_is_right, hop
 
 statement = pytest.mark.statement
+needs = pytest.mark.needs
 
 PORT = 1234
 
@@ -55,6 +56,7 @@ def test_address_is_that_of_the_receiving_interface(
 
 
 @statement("S5/primary")
+@needs("aliases")
 def test_address_is_the_primary_one_for_a_packet_to_an_alias(
     guest: Machine, shell: Shell, calls: Calls, near: Wire, chains: Chains
 ) -> None:

@@ -17,6 +17,7 @@ from tests.guest.programs import Calls
 from tests.guest.traffic import NEAR, PLACES, PROTOCOLS, UDP_PORT, Place, Traffic, ip_packets
 
 statement = pytest.mark.statement
+needs = pytest.mark.needs
 places = pytest.mark.parametrize("place", PLACES, ids=lambda place: place.name)
 # One on each hook, where the paths through it do not differ.
 hooks = pytest.mark.parametrize(
@@ -185,6 +186,7 @@ def test_each_rule_logs_a_packet_once(
 
 @statement("T3/copy")
 @hooks
+@needs("netlink-firewall")
 def test_each_rule_copies_a_packet_to_the_netlink_once(
     place: Place, traffic: Traffic, divert: Divert, calls: Calls, chains: Chains
 ) -> None:
@@ -240,6 +242,7 @@ def test_type_of_service_is_changed_by_a_rule_behind(
 
 @statement("I2/mark")
 @hooks
+@needs("netlink-firewall")
 def test_mark_is_set_as_before(
     place: Place, traffic: Traffic, divert: Divert, calls: Calls, chains: Chains
 ) -> None:

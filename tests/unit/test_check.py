@@ -45,6 +45,9 @@ from tests.unit.test_verdict import GOOD
 
 MODULE = Step("module", ())
 
+# Those before the guest tests that are functions of check.
+STEPS = ("fresh_room", "module_builds", "benchmark", "other_configurations", "guest_samples")
+
 
 def python(script: str) -> tuple[str, ...]:
     return (sys.executable, "-c", script)
@@ -167,7 +170,7 @@ def test_what_could_not_be_built_is_counted_and_told_at_the_end(
 
 def only_guests(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of all steps, one tool that passes, and the guest tests."""
-    for name in ("fresh_room", "module_builds", "benchmark", "guest_samples"):
+    for name in STEPS:
         monkeypatch.setattr(check, name, lambda *_: StepResult(MODULE, Counts(), 0.0, ""))
     monkeypatch.setattr(check, "steps", lambda _: (Step("one", python("")),))
 

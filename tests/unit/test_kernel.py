@@ -4,15 +4,19 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from harness import (
+    archive,
     bootable,
     compiler,
     kernel,
     kernelconfig,
+    kernelmodules,
+    kerneltrees,
     manifest,
     patches,
     paths,
@@ -21,6 +25,7 @@ from harness import (
     worktree,
 )
 from harness.errors import HarnessError, InfrastructureError, MissingSourceError, UserError
+from harness.variants import Variant
 from tests.unit.toy import write_tree
 
 MAKEFILE = """\
@@ -40,6 +45,9 @@ bzImage:
 \tcat .config net/ipv4/core.c >arch/i386/boot/bzImage
 \techo map >System.map
 \techo vmlinux >vmlinux
+modules:
+\tmkdir -p modules
+\techo module >modules/toy.o
 symlinks:
 \tln -sf asm-i386 include/asm
 include/linux/version.h: .config
@@ -105,15 +113,79 @@ def test_built_and_kept(given: list[str]) -> None:
     assert not (built.folder / "tree").exists()
 
 
-def test_other_options_and_flags_make_another_kernel(given: list[str]) -> None:
-    plain = kernel.build(variants.named("base"), given=given)
+def test_changes_and_words_for_make_make_another_kernel(given: list[str]) -> None:
+    base = variants.named("base")
+    plain = kernel.build(base, given=given)
     assert "flags:\n" in (plain.folder / "build.log").read_text()
-    changes = [kernelconfig.Option("CONFIG_NET", "n", "other.toml")]
-    changed = kernel.build(variants.named("base"), given=given, changes=changes)
+    changes = (kernelconfig.Option("CONFIG_NET", "n", "other.toml"),)
+    changed = kernel.build(replace(base, changes=changes), given=given)
     assert kernelconfig.parse(changed.config.read_text())["CONFIG_NET"] == "n"
-    flagged = kernel.build(variants.named("base"), given=given, flags=["-DX", "-DY"])
-    assert "flags:-DX -DY\n" in (flagged.folder / "build.log").read_text()
-    assert len({plain.folder, changed.folder, flagged.folder}) == 3
+    told = kernel.build(replace(base, make=("KCFLAGS=-DX -DY",)), given=given)
+    assert "flags:-DX -DY\n" in (told.folder / "build.log").read_text()
+    assert len({plain.folder, changed.folder, told.folder}) == 3
+
+
+def test_tree_of_the_kernel_before_serves_where_source_series_and_processors_are_the_same(
+    given: list[str], tmp_path: Path
+) -> None:
+    base = variants.named("base")
+
+    def changed(**values: str) -> Variant:
+        changes = (
+            kernelconfig.Option(f"CONFIG_{name}", value, "") for name, value in values.items()
+        )
+        return replace(base, changes=tuple(changes))
+
+    with kerneltrees.trees(tmp_path) as trees:
+        built = kernel.build(changed(MORE="y"), given=given, trees=trees)
+        (folder,) = tmp_path.glob("trees-*")
+        (tree,) = folder.iterdir()
+        # All headers are of one age before anything is compiled.
+        assert (tree / "include/linux/ip_fw.h").stat().st_mtime == archive.FILE_TIME
+        (tree / "mark").touch()
+        again = kernel.build(changed(MORE="n"), given=given, trees=trees)
+        assert (tree / "mark").exists()
+        kernel.build(changed(SMP="y"), given=given, trees=trees)
+        kernel.build(variants.named("stock"), given=given, trees=trees)
+        assert len(list(folder.iterdir())) == 3
+    assert list(tmp_path.glob("trees-*")) == []
+    assert b"CONFIG_MORE=y" in built.bzimage.read_bytes()
+    assert b"CONFIG_MORE=y" not in again.bzimage.read_bytes()
+
+
+def test_tree_that_was_not_laid_out_is_not_used(given: list[str], tmp_path: Path) -> None:
+    broken = paths.PATCHES / kernel.SOURCE / "toolchain" / "0002-broken.patch"
+    broken.write_text(PATCH.format("net/ipv4/core.c", "no such line", "int none;"))
+    with kerneltrees.trees(tmp_path) as trees:
+        with pytest.raises(InfrastructureError, match="0002-broken"):
+            kernel.build(variants.named("base"), given=given, trees=trees)
+        (folder,) = tmp_path.glob("trees-*")
+        assert list(folder.iterdir()) == []
+
+
+def test_built_apart_is_no_part_of_the_cache(given: list[str], tmp_path: Path) -> None:
+    folder = tmp_path / "apart"
+    folder.mkdir()
+    made = kernel.build_apart(variants.named("base"), folder, given=given)
+    assert made.read_text() == "vmlinux\n"
+    assert not (paths.cache_dir() / "kernel").exists()
+
+
+def test_modules_are_compiled_and_checked(
+    given: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+
+    def check(tree: Path, _log: Path, what: str) -> None:
+        seen.append(f"{what}: {[path.name for path in kernelmodules.of(tree)]}")
+
+    monkeypatch.setattr(kernelmodules, "check", check)
+    base = variants.named("base")
+    kernel.build(base, given=given)
+    assert seen == []
+    changes = (kernelconfig.Option("CONFIG_MODULES", "y", ""),)
+    kernel.build(replace(base, changes=changes), given=given)
+    assert seen == ["kernel base: ['toy.o']"]
 
 
 def test_from_the_cache(given: list[str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -26,6 +26,15 @@ def test_does_not_apply(guest):
     raise AssertionError("must not run")
 
 @S1
+@pytest.mark.needs("divert", "smp")
+def test_needs_more(guest):
+    raise AssertionError("must not run")
+
+@S1
+@pytest.mark.needs("divert", "no smp")
+def test_has_what_it_needs(guest): pass
+
+@S1
 def test_skips_by_itself(guest):
     pytest.skip("no time today")
 
@@ -65,6 +74,8 @@ def test_outcomes(heard: Heard) -> None:
         "test_passes": "passed",
         "test_fails": "failed",
         "test_does_not_apply": "skipped",
+        "test_needs_more": "skipped",
+        "test_has_what_it_needs": "passed",
         "test_skips_by_itself": "failed",
         "test_expected_to_fail": "failed",
         "test_expected_to_fail_and_passes": "failed",
@@ -91,6 +102,7 @@ def test_messages_say_why(heard: Heard) -> None:
     assert tests["test_does_not_apply"].message == (
         "not applicable: S2/plain needs a kernel with no divert"
     )
+    assert tests["test_needs_more"].message == "not applicable: it needs a kernel with smp"
     assert "no time today" in tests["test_skips_by_itself"].message
     assert tests["test_passes"].message == ""
 
@@ -140,6 +152,10 @@ def test_guest_that_does_not_boot_ends_the_session_early(tmp_path: Path) -> None
         ("def test_bare(): pass", "test_bare is not marked with a statement"),
         ("@pytest.mark.statement('S99')\ndef test_odd(): pass", "there is no statement S99"),
         ("@pytest.mark.statement('S1/x')\ndef test_odd(): pass", "S1 has no case x"),
+        (
+            "@S1\n@pytest.mark.needs('tunels')\ndef test_odd(): pass",
+            "needs tunels, which no kernel",
+        ),
     ],
 )
 def test_unmarked_test_is_an_error(tmp_path: Path, test: str, complaint: str) -> None:

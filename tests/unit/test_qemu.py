@@ -63,7 +63,7 @@ def test_machine_with_virtio_cards_has_memory_barriers() -> None:
     """TCG has them only where there may be two processors; another thread serves the cards."""
     virtio = replace(SPEC, hardware=replace(SPEC.hardware, card="virtio-net-pci,romfile="))
     words = arguments(virtio)
-    assert options(words, "-smp") == ["1,maxcpus=2"]
+    assert options(words, "-smp") == ["1,sockets=2,maxcpus=2"]
     assert options(words, "-accel") == ["tcg,thread=multi,tb-size=64"]
 
 
@@ -110,6 +110,12 @@ def test_nothing_of_the_host_s_configuration_is_read() -> None:
 
 def test_two_processors_have_a_thread_each() -> None:
     words = arguments(replace(SPEC, hardware=replace(SPEC.hardware, processors=2)))
-    assert options(words, "-smp") == ["2,maxcpus=2"]
+    assert options(words, "-smp") == ["2,sockets=2,maxcpus=2"]
     assert options(words, "-accel") == ["tcg,thread=multi,tb-size=64"]
     assert "-smp" not in arguments(SPEC)
+
+
+def test_command_line_for_several_processors() -> None:
+    assert "noapic" not in options(arguments(SPEC), "-append")[0].split()
+    two = replace(SPEC, hardware=replace(SPEC.hardware, processors=2))
+    assert "noapic" in options(arguments(two), "-append")[0].split()

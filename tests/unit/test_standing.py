@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from harness import standing
@@ -64,6 +66,20 @@ def test_skipped_is_not_run() -> None:
     found = cell(outcome_of("S8/peek", "skipped"))
     assert (found.standing, found.reason) == ("not run", "S8/peek: not applicable: T1")
     assert standing.blanks([found]) == ["S8/peek on base"]
+
+
+def test_not_applicable_where_all_its_tests_need_more_than_it_does() -> None:
+    unfit = replace(
+        outcome_of("S8/peek", "skipped"),
+        message="not applicable: it needs a kernel with tunnels",
+    )
+    found = cell(unfit)
+    assert found.standing == "not applicable"
+    assert found.reason.startswith("it needs a kernel with tunnels; ")
+    assert standing.blanks([found]) == []
+    # One that ran proves it; one that did not for another reason leaves it blank.
+    assert cell(unfit, outcome_of("S8/peek")).standing == "proved"
+    assert cell(unfit, outcome_of("S8/peek", "skipped")).standing == "not run"
 
 
 def test_not_applicable_says_why() -> None:

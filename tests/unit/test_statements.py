@@ -13,7 +13,9 @@ from harness.statements import Case, Statement
 
 KNOWN = statements.load()
 OPTIONS = {"patched", "divert", "passthrough", "defrag"}
-WORDS = OPTIONS.union(*(statements.features(row) for row in variants.load().values()))
+WORDS = OPTIONS.union(
+    {"configuration"}, *(statements.features(row) for row in variants.load().values())
+)
 
 # Statements of the tests' own: those of SPEC.md get cases as they get tests.
 TOY = {
