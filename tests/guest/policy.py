@@ -55,7 +55,9 @@ class Policy:
             *(socket.AF_INET, length, 0, 0),
             *(0 if table > 255 else table, _STATIC, scope, _UNICAST, 0),
         )
-        body += attribute(_TO, address) + attribute(_TABLE, table)
+        body += attribute(_TO, address)
+        if table > 255:
+            body += attribute(_TABLE, table)
         if "via" in given:
             body += attribute(_GATEWAY, socket.inet_aton(given["via"]))
         if "dev" in given:
