@@ -251,6 +251,7 @@ def console(_context: Context, source: list[str], variant: str | None = None) ->
         "calls": "instead: one round of so many calls, as a find's command line has it",
         "seed": "what the calls depend on (default: a new one, which is printed)",
         "trace": "write the last calls of a round to the console, and show it",
+        "as-user": "by an ordinary user, in namespaces of his own (not on 2.2.12)",
         "source": _SOURCE,
     },
 )
@@ -263,12 +264,19 @@ def fuzz(
     calls: int = 0,
     seed: str | None = None,
     trace: bool = False,
+    as_user: bool = False,
 ) -> None:
     """Make random calls to divert sockets and the firewall, and say what does not survive them."""
     from harness import fuzz as fuzz_module
 
     fuzz_module.fuzz(
-        variant=variant, seconds=seconds, calls=calls, seed=seed, trace=trace, given=source
+        variant=variant,
+        seconds=seconds,
+        calls=calls,
+        seed=seed,
+        trace=trace,
+        given=source,
+        as_user=as_user,
     )
 
 

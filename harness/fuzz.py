@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness import bootable, memory, session, terminal, variants
+from harness import bootable, initramfs, memory, session, terminal, variants
 from harness.console import Console
 from harness.deadline import Deadline
 from harness.errors import (
@@ -33,6 +33,8 @@ from harness.shell import Shell
 
 # A round begins in a guest as it was after its boot, so that a find needs no long history.
 ROUND_CALLS = 20_000
+# A user's rules are made to be expensive.
+USER_ROUND_CALLS = 2_000
 # How often the program tells the console how far it is (CONSOLE_EVERY in fuzz.c).
 PROGRESS_CALLS = 256
 SEEDS = 2**32
@@ -45,6 +47,14 @@ _ROUND_SECONDS = 120.0
 _SETTLE_SECONDS = 30.0
 # Fragments time out soon, and rules that log write to the kernel's log but not to the console.
 _PREPARE = "echo 1 >/proc/sys/net/ipv4/ipfrag_time && dmesg -n 6"
+# What an ordinary user has of memory here. It has to do for the program itself.
+_GROUPS = "/root/cgroup"
+_GROUP = f"{_GROUPS}/user"
+_PREPARE_USER = f"""\
+grep -qxF veth /{initramfs.BUILT_IN} || insmod /lib/modules/veth.ko
+mkdir {_GROUPS} && mount -t cgroup2 none {_GROUPS}
+echo +memory >{_GROUPS}/cgroup.subtree_control
+mkdir {_GROUP} && echo {24 << 20} >{_GROUP}/memory.max"""
 # Neighbours and routes are no loss: they are kept for a minute and more, and go with the interface.
 _LOOK = f"""\
 echo 0 >/proc/sys/net/ipv4/route/flush
@@ -58,17 +68,22 @@ _PROGRESS = re.compile(r"fuzz: seed \d+, call (\d+)")
 
 @dataclass(frozen=True)
 class Round:
-    """So many calls of a seed, or as many as can be made in `seconds` if that is not 0."""
+    """So many calls of a seed, or as many as can be made in `seconds` if that is not 0.
+
+    `as_user`: made by an ordinary user, in namespaces of his own.
+    """
 
     variant: str
     seed: int
     calls: int = ROUND_CALLS
     seconds: int = 0
+    as_user: bool = False
 
     def again(self, calls: int) -> str:
         """The command line that makes the first `calls` calls again, and shows the last of them."""
         words = ("--variant", self.variant, "--seed", str(self.seed), "--calls", str(calls))
-        return shlex.join(["./inv", "fuzz", *words, "--trace"])
+        user = ["--as-user"] if self.as_user else []
+        return shlex.join(["./inv", "fuzz", *words, *user, "--trace"])
 
 
 @dataclass(frozen=True)
@@ -105,7 +120,11 @@ def _run(shell: Shell, a_round: Round, trace: bool) -> Outcome:
     if trace:
         words.append(max(0, a_round.calls - 2 * PROGRESS_CALLS))
     # The rules may stop every packet, those of this connection too: nothing is said meanwhile.
-    command = f"fuzz {' '.join(map(str, words))} >{_LOG} 2>&1"
+    user = "as-user " if a_round.as_user else ""
+    command = f"fuzz {user}{' '.join(map(str, words))} >{_LOG} 2>&1"
+    if a_round.as_user:
+        shell.check(_PREPARE_USER)
+        command = f"echo $$ >{_GROUP}/cgroup.procs && exec {command}"
     result = shell.run(command, seconds=_ROUND_SECONDS + a_round.seconds)
     rows = [json.loads(line) for line in shell.check(f"cat {_LOG}").splitlines()]
     outcome = _judged(a_round, rows)
@@ -145,6 +164,7 @@ def fuzz(
     seed: str | None,
     trace: bool,
     given: Sequence[str],
+    as_user: bool = False,
 ) -> None:
     """Fuzz each variant that has divert sockets, or the named ones, for so many seconds.
 
@@ -159,9 +179,14 @@ def fuzz(
         chosen = variants.select(variant)
     if not all(row.diverts for row in chosen):
         raise UserError("only a kernel with divert sockets can be fuzzed", "as in: --variant base")
+    if as_user and not all(row.module for row in chosen):
+        raise UserError(
+            "--as-user: 2.2.12 has no user namespaces", "as in: --variant linux-6.1:base --as-user"
+        )
     if (seconds > 0) == (calls > 0) or min(seconds, calls) < 0:
         raise UserError("give either --seconds or --calls", "as in: ./inv fuzz --seconds 60")
-    plan = _Plan(_first_seed(seed), seconds, calls or ROUND_CALLS, trace)
+    each = USER_ROUND_CALLS if as_user else ROUND_CALLS
+    plan = _Plan(_first_seed(seed), seconds, calls or each, trace, as_user)
     absent = []
     for row in chosen:
         try:
@@ -185,6 +210,7 @@ class _Plan:
     seconds: int
     calls: int
     trace: bool
+    as_user: bool
 
 
 def _first_seed(text: str | None) -> int:
@@ -203,7 +229,8 @@ def _fuzz_guest(machine: Machine, name: str, plan: _Plan) -> None:
     outcomes: list[Outcome] = []
     while not outcomes or time.monotonic() - begin < plan.seconds:
         machine.restore(_SNAPSHOT)
-        a_round = Round(name, (plan.first + len(outcomes)) % SEEDS, plan.calls)
+        seed = (plan.first + len(outcomes)) % SEEDS
+        a_round = Round(name, seed, plan.calls, as_user=plan.as_user)
         outcomes.append(run(machine.ssh, machine.console, a_round, trace=plan.trace))
         machine.check()
     terminal.say(

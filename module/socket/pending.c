@@ -52,6 +52,16 @@ void divert_pending_put(struct divert_pending *p)
 
 /* Reading. */
 
+/* Its number is wanted for another. What is in no account is still queued, or kept (M8). */
+static void withdraw(struct divert_ports *ports, struct divert_pending *old,
+		     struct list_head *gone)
+{
+	if (old->state == PENDING_READ || old->state == PENDING_STUB)
+		divert_pending_forget(ports, old, gone);
+	else
+		old->id = 0;
+}
+
 /* From now on a program can know its tag. False: there is no memory to find it by. */
 static bool publish(struct divert_ports *ports, struct divert_pending *p, struct list_head *gone)
 {
@@ -62,7 +72,7 @@ static bool publish(struct divert_ports *ports, struct divert_pending *p, struct
 	p->id = ++ports->last_id;
 	old = xa_load(&ports->pending, (u32)p->id);
 	if (unlikely(old))			/* of four thousand million packets ago */
-		divert_pending_forget(ports, old, gone);
+		withdraw(ports, old, gone);
 	return !xa_is_err(xa_store(&ports->pending, (u32)p->id, p,
 				   GFP_ATOMIC | __GFP_NOWARN));
 }

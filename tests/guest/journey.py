@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from scapy.layers.inet import ICMP, IP, UDP
-from scapy.layers.l2 import Ether
+from scapy.layers.inet import ICMP, IP, TCP, UDP
+from scapy.layers.l2 import Dot1Q, Ether
 
 from harness.machine import Machine
 from harness.shell import Shell
@@ -42,6 +42,7 @@ _ENDS = {
     "in": (NEAR.host_ip, NEAR.guest_ip, FAR.guest_ip),
     "lo": ("127.0.0.1", "127.0.0.1", "127.0.0.9"),
 }
+_TRANSPORTS = {"udp": UDP, "tcp": TCP}
 NOTHING = "-"
 # Of no packet here.
 _NO_PROTOCOL = 200
@@ -50,6 +51,7 @@ _BODY, _CHANGED = b"as it was sent  ", b"as it is changed"
 # SO_RCVMARK.
 _TELL = (("ip", 8), ("ip", 12), ("ip", 13), ("ip", 20), ("socket", 75))
 _PART = 16
+_OF_IP, _OF_VLAN = b"\x08\x00", b"\x81\x00"
 DOINGS = ("given-back", "kept", "payload", "kept-payload", "address")
 
 
@@ -75,6 +77,9 @@ class Row:
     fragments: bool = False
     frame: str = ""
     answers: tuple[str, ...] = ()
+    protocol: str = "udp"
+    vlan: int = 0
+    tunnelled: tuple[str, ...] = ()
     protected: tuple[str, ...] = ()
     length: int = 0
     learned: int = 0
@@ -139,15 +144,23 @@ class Outcome:
 
 def _shown(value: Any) -> Any:
     if isinstance(value, bytes):
-        return f"{value[:14].hex()} {IP(value[14:]).summary()} {value[14:].hex()}"
+        return f"{Ether(value).summary()} {value.hex()}"
     if isinstance(value, Mapping):
         return {key: _shown(each) for key, each in value.items()}
     return [_shown(each) for each in value] if isinstance(value, list) else value
 
 
-def ip_packet(frame: bytes) -> bytes:
-    """The IP packet in a frame, without what pads it."""
-    return frame[14 : 14 + int.from_bytes(frame[16:18], "big")]
+def told(frame: bytes) -> bytes | None:
+    """A frame's link header, VLAN included, and its packet as `same` has it; None: it is not IP.
+
+    Nor is an IGMP report counted: whoever joins a group sends some again, when it likes.
+    """
+    begin = 18 if frame[12:14] == _OF_VLAN else 14
+    packet = frame[begin:]
+    if frame[begin - 2 : begin] != _OF_IP or packet[9] == socket.IPPROTO_IGMP:
+        return None
+    # Without what pads it.
+    return frame[:begin] + same(packet[: int.from_bytes(packet[2:4], "big")])
 
 
 def same(packet: bytes) -> bytes:
@@ -246,14 +259,9 @@ class Journey:
         self._guest.barrier()
         take()
         self._guest.barrier()
-        # But for IGMP's reports: whoever joins a group sends some again, when it likes.
         outcome.wires = [
-            [
-                data[:14] + same(ip_packet(data))
-                for data in frames
-                if data[12:14] == b"\x08\x00" and data[23] != socket.IPPROTO_IGMP
-            ]
-            for frames in ([frame.data for frame in wire.captured()] for wire in self._guest.wires)
+            [packet for frame in wire.captured() if (packet := told(frame.data)) is not None]
+            for wire in self._guest.wires
         ]
         outcome.received = list(self._received())
         after = self._scene.counts()
@@ -275,13 +283,19 @@ class Journey:
             return str(row.get("error", ""))
         header = IP(src=self._source, dst=to, id=0x77, ttl=9)
         header.flags = "DF" if self.row.dont_fragment else ""
-        datagram = IP(built(header / UDP(sport=SOURCE_PORT, dport=UDP_PORT) / body))
+        transport = _TRANSPORTS[self.row.protocol](sport=SOURCE_PORT, dport=UDP_PORT)
+        datagram = IP(built(header / transport / body))
+        if self.row.tunnelled:
+            begin, end = self.row.tunnelled
+            datagram = IP(built(IP(src=begin, dst=end, id=0x78, ttl=9) / datagram))
         if self.row.protected:
             datagram = IP(around(bytes(datagram), *self.row.protected))
         wire = self._guest.wires[0]
         for part in datagram.fragment(_PART) if self.row.fragments else [datagram]:
-            ether = Ether(src=wire.host_mac, dst=self.row.frame or wire.guest_mac)
-            wire.send(bytes(ether / part))
+            link = Ether(src=wire.host_mac, dst=self.row.frame or wire.guest_mac)
+            if self.row.vlan:
+                link /= Dot1Q(vlan=self.row.vlan)
+            wire.send(bytes(link / part))
         return ""
 
     def _teach(self, to: str) -> None:
@@ -324,15 +338,17 @@ def _word(word: str) -> str:
 
 
 def changed(data: bytes, old: bytes, new: bytes) -> bytes:
-    """A datagram with other data, and right sums."""
-    packet = IP(data.replace(old, new))
-    del packet.chksum, packet[UDP].chksum
-    return bytes(packet)
+    """A packet with other data, and right sums."""
+    return _summed(IP(data.replace(old, new)))
 
 
 def readdressed(data: bytes, to: str) -> bytes:
-    """A datagram to another host, with right sums."""
+    """A packet to another host, with right sums."""
     packet = IP(data)
     packet.dst = to
-    del packet.chksum, packet[UDP].chksum
+    return _summed(packet)
+
+
+def _summed(packet: IP) -> bytes:
+    del packet.chksum, packet.payload.chksum
     return bytes(packet)

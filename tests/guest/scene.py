@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Callable
 from typing import Any
 
+from harness import agent
 from harness.shell import Shell
 from tests.guest import ipsec, nft, stack
 from tests.guest.ipsec import ANY, Ipsec, Selected
@@ -25,7 +26,8 @@ _TOGETHER = {
     "BRIDGE": stack.BRIDGE,
     "IPSEC": ipsec.MODULES,
 }
-_TRACKED = ("udp", "unknown")
+_TRACKED = ("udp", "tcp", "unknown")
+_OF_AGENT = f"dport={agent.PORT}"
 _CONNTRACK_DELETE = 1 << 8 | 2
 
 # What a rule of nftables is made of, by the word that begins it, and how many words follow.
@@ -73,16 +75,23 @@ class Scene:
                 self._chains.append(name)
             case "match":
                 self._match(*words)
-            case "vlan":
-                self._links.vlan(words[0], words[1], int(words[2]))
-            case "vrf":
-                self._links.vrf(words[0], int(words[1]), *words[2:])
             case "ipsec":
                 self._protect(*words)
+            case _:
+                self._link(verb, words)
+
+    def _link(self, verb: str, words: list[str]) -> None:
+        match verb:
+            case "vlan":
+                self._links.vlan(words[0], words[1], int(words[2]))
+            case "bridge":
+                self._links.bridge(*words)
+            case "vrf":
+                self._links.vrf(words[0], int(words[1]), *words[2:])
             case "tunnel":
                 self._links.tunnel(*words)
             case _:
-                raise ValueError(f"no step begins so: {line}")
+                raise ValueError(f"no step begins so: {verb}")
 
     def counts(self) -> dict[str, list[int]]:
         """What the counters of nftables, and IPsec's, have counted."""
@@ -97,7 +106,7 @@ class Scene:
         return sorted(
             " ".join(word for word in [row[2], *row[5:]] if not word.startswith("use="))
             for row in rows
-            if row[2] in _TRACKED
+            if row[2] in _TRACKED and _OF_AGENT not in row
         )
 
     def forget(self) -> None:

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Options and controls of a socket, and of the interfaces through one. */
 #include "calls.h"
+#include "interfaces.h"
 
 #include <errno.h>
-#include <net/if.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/time.h>
@@ -103,10 +102,8 @@ static void do_stamp(const struct call *call, struct reply *reply)
 
 static void named(struct ifreq *request, const char *interface)
 {
-	memset(request, 0, sizeof(*request));
-	if (strlen(interface) >= sizeof(request->ifr_name))
+	if (interface_request(request, interface) < 0)
 		script_error("not an interface", interface);
-	strcpy(request->ifr_name, interface);
 }
 
 static void do_ifindex(const struct call *call, struct reply *reply)
@@ -124,13 +121,8 @@ static void set_flag(const struct call *call, struct reply *reply, int flag)
 	struct ifreq request;
 
 	named(&request, call->words[2]);
-	answer(reply, ioctl(call->slot->fd, SIOCGIFFLAGS, &request));
-	if (reply->result < 0)
-		return;
-	request.ifr_flags = (short)(request.ifr_flags & ~flag);
-	if (constant_of(call->words[3], switches))
-		request.ifr_flags = (short)(request.ifr_flags | flag);
-	answer(reply, ioctl(call->slot->fd, SIOCSIFFLAGS, &request));
+	answer(reply, interface_flag(call->slot->fd, call->words[2], flag,
+				     constant_of(call->words[3], switches)));
 }
 
 static void do_promiscuous(const struct call *call, struct reply *reply)
@@ -143,73 +135,14 @@ static void do_up(const struct call *call, struct reply *reply)
 	set_flag(call, reply, IFF_UP);
 }
 
-/* linux/ethtool.h, as far as it is needed here: the guest's headers may be older. */
-#define SIOCETHTOOL_	0x8946
-#define GET_NAMES	0x1b
-#define GET_COUNT	0x37
-#define SET_FEATURES	0x3b
-#define OF_FEATURES	4
-#define NAME_BYTES	32
-
-struct names {
-	uint32_t command, set, count;
-	char name[][NAME_BYTES];
-};
-
-static int ethtool(const struct call *call, void *data)
-{
-	struct ifreq request;
-
-	named(&request, call->words[2]);
-	request.ifr_data = data;
-	return ioctl(call->slot->fd, SIOCETHTOOL_, &request);
-}
-
-/* The features of interfaces by their names, whose numbers differ from kernel to kernel. */
-static struct names *feature_names(const struct call *call)
-{
-	struct { uint32_t command, reserved; uint64_t sets; uint32_t count; } info = {
-		GET_COUNT, 0, 1 << OF_FEATURES, 0,
-	};
-	struct names *names;
-
-	if (ethtool(call, &info) < 0)
-		return NULL;
-	names = calloc(1, sizeof(*names) + (size_t)info.count * NAME_BYTES);
-	if (!names)
-		return NULL;
-	names->command = GET_NAMES;
-	names->set = OF_FEATURES;
-	names->count = info.count;
-	if (ethtool(call, names) >= 0)
-		return names;
-	free(names);
-	return NULL;
-}
-
 static void do_feature(const struct call *call, struct reply *reply)
 {
-	struct { uint32_t command, words; struct { uint32_t valid, wanted; } word[8]; } change;
-	struct names *names = feature_names(call);
-	uint32_t i;
+	int result = interface_feature(call->slot->fd, call->words[2], call->words[3],
+				       constant_of(call->words[4], switches));
 
-	if (!names) {
-		answer(reply, -1);
-		return;
-	}
-	for (i = 0; i < names->count; i++)
-		if (strncmp(names->name[i], call->words[3], NAME_BYTES) == 0)
-			break;
-	if (i == names->count || i >= 32 * 8)
+	if (result < 0 && errno == ENOENT)
 		script_error("no such feature", call->words[3]);
-	memset(&change, 0, sizeof(change));
-	change.command = SET_FEATURES;
-	change.words = (names->count + 31) / 32;
-	change.word[i / 32].valid = (uint32_t)1 << i % 32;
-	if (constant_of(call->words[4], switches))
-		change.word[i / 32].wanted = (uint32_t)1 << i % 32;
-	free(names);
-	answer(reply, ethtool(call, &change));
+	answer(reply, result);
 }
 
 const struct command option_commands[] = {

@@ -143,6 +143,8 @@ static int set(int fd, int option, const void *value, socklen_t length)
 	tally("firewall", error);
 	if (trace)
 		fprintf(trace, ": %s", error ? errno_name(error) : "done");
+	if (!fuzz_is_admitted && error != ENOPROTOOPT)
+		find("a rule where the machine's owner does not want any", error);
 	return error;
 }
 
@@ -240,6 +242,32 @@ void fuzz_firewall(int fd)
 		flush(fd);
 		divert_all(fd);
 	}
+}
+
+/* What is made once is used by the next, wherever others are in the way. */
+void fuzz_firewall_ladder(int fd, unsigned int chains)
+{
+	struct firewall_change change;
+	unsigned int i, turn;
+
+	memset(&change, 0, sizeof(change));
+	change.rule.match.source_ports[1] = change.rule.match.destination_ports[1] = 0xffff;
+	change.rule.match.tos_and = 0xff;
+	for (i = 0; i < chains; i++) {
+		char label[] = "l?";
+
+		label[1] = (char)('a' + i);
+		if (made_count < CHAINS_MAX && set_label(fd, FIREWALL_CREATE_CHAIN, label) == 0)
+			keep_label(label);
+		strcpy(change.rule.target, label);
+		if (i)
+			for (turn = 0; turn < 10; turn++)
+				set(fd, FIREWALL_APPEND, &change, sizeof(change));
+		strcpy(change.chain, label);
+	}
+	strcpy(change.chain, builtin[below(3)]);
+	strcpy(change.rule.target, "la");
+	set(fd, FIREWALL_APPEND, &change, sizeof(change));
 }
 
 int fuzz_firewall_reset(int fd)

@@ -5,7 +5,7 @@
  * as number N depends on the seed and N alone, and so does all that came before it: a find is had
  * again by the same seed and number of calls, in a guest as fresh.
  *
- *	fuzz SEED CALLS SECONDS [TRACE]
+ *	fuzz [as-user] SEED CALLS SECONDS [TRACE]
  *
  * ends after so many calls, or so many seconds if that is sooner and not 0; then all that it has set
  * is undone. It says nothing by network before that, as its rules may stop it: how far it is, it
@@ -32,6 +32,7 @@
 struct kept kept[FUZZ_KEPT];
 unsigned int kept_count;
 FILE *trace;
+int fuzz_is_admitted = 1;
 
 static struct {
 	const char *call;
@@ -104,14 +105,14 @@ void tally(const char *call, int error)
 	tallies[i].count++;
 }
 
-static void fatal(const char *what)
+void fatal(const char *what)
 {
 	printf("{\"event\":\"failed\",\"call\":%lu,\"what\":\"%s\",\"error\":\"%s\"}\n", number, what,
 	       errno_name(errno));
 	exit(2);
 }
 
-static void find(const char *what, int error)
+void find(const char *what, int error)
 {
 	printf("{\"event\":\"find\",\"call\":%lu,\"what\":\"%s\",\"error\":\"%s\"}\n", number, what,
 	       error ? errno_name(error) : "");
@@ -134,7 +135,13 @@ static void open_divert(unsigned int which)
 	memset(&port, 0, sizeof(port));
 	port.sin_family = AF_INET;
 	port.sin_port = htons((uint16_t)(FUZZ_PORT + which));
-	divert[which] = open_socket(SOCK_RAW, IPPROTO_DIVERT);
+	divert[which] = socket(AF_INET, SOCK_RAW, IPPROTO_DIVERT);
+	if (!fuzz_is_admitted && (divert[which] >= 0 || errno != EPERM))
+		find("a divert socket where the machine's owner does not want any", errno);
+	if (!fuzz_is_admitted)
+		return;
+	if (divert[which] < 0)
+		fatal("socket");
 	if (bind(divert[which], (struct sockaddr *)&port, sizeof(port)) < 0)
 		fatal("bind");
 }
@@ -151,7 +158,8 @@ static int may_be_answered(int error)
 	for (i = 0; i < sizeof(errors) / sizeof(errors[0]); i++)
 		if (errors[i] == error)
 			return 1;
-	return error == ENOENT && fuzz_keeps;
+	/* The last: of a socket that the machine's owner did not let it have. */
+	return (error == ENOENT && fuzz_keeps) || (error == EBADF && fuzz_as_user);
 }
 
 static void inject(void)
@@ -281,7 +289,7 @@ static void reopen(void)
 {
 	unsigned int which = below(FUZZ_SOCKETS);
 
-	if (is_busy(divert[which])) {
+	if (divert[which] >= 0 && is_busy(divert[which])) {
 		tally("reopen", EBUSY);
 		return;
 	}
@@ -308,7 +316,7 @@ static void look(void)
 
 static void call(void)
 {
-	unsigned int kind = below(100);
+	unsigned int kind = below(fuzz_as_user ? 130 : 100);
 
 	if (trace)
 		fprintf(trace, "fuzz %lu:", number);
@@ -326,8 +334,10 @@ static void call(void)
 		set_option();
 	else if (kind < 98)
 		reopen();
-	else
+	else if (kind < 100)
 		look();
+	else
+		fuzz_user_call(firewall);
 	if (trace) {
 		fputc('\n', trace);
 		fflush(trace);
@@ -345,9 +355,11 @@ static void end(void)
 	time_t begin = time(NULL);
 	unsigned int i;
 
+	if (fuzz_as_user)
+		fuzz_owner("userns", 1);
 	/* A fragment that waits for others, or a packet for its neighbour, does so for 3 s at most. */
 	for (i = 0; i < FUZZ_SOCKETS; i++) {
-		while (is_busy(divert[i]) && time(NULL) - begin < DRAIN_SECONDS)
+		while (divert[i] >= 0 && is_busy(divert[i]) && time(NULL) - begin < DRAIN_SECONDS)
 			poll(NULL, 0, 20);
 		close(divert[i]);
 	}
@@ -368,17 +380,22 @@ int main(int argc, char **argv)
 	unsigned long seed, calls, seconds, from = 0xffffffff;
 	unsigned int i;
 	time_t begin;
+	int as_user = argc > 1 && strcmp(argv[1], "as-user") == 0;
 
+	argc -= as_user;
+	argv += as_user;
 	if ((argc != 4 && argc != 5) || number_read(argv[1], 0, 0xffffffff, &seed) < 0
 	    || number_read(argv[2], 1, 0xffffffff, &calls) < 0
 	    || number_read(argv[3], 0, 1000000, &seconds) < 0
 	    || (argc == 5 && number_read(argv[4], 0, 0xffffffff, &from) < 0)) {
-		fprintf(stderr, "usage: fuzz SEED CALLS SECONDS [TRACE]\n");
+		fprintf(stderr, "usage: fuzz [as-user] SEED CALLS SECONDS [TRACE]\n");
 		return 2;
 	}
 	console = fopen("/dev/console", "w");
 	if (!console)
 		fatal("/dev/console");
+	if (as_user)
+		fuzz_user_begin();
 	for (i = 0; i < FUZZ_SOCKETS; i++)
 		open_divert(i);
 	unbound = open_socket(SOCK_RAW, IPPROTO_DIVERT);

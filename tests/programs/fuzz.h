@@ -46,6 +46,22 @@ int fuzz_firewall_reset(int fd);
 int fuzz_kept(int fd);
 extern int fuzz_keeps;
 
+/*
+ * As an ordinary user who is root in namespaces of his own: become that, with networks to play with; a call that only
+ * then is made; a switch of the machine's owner. fuzz_is_admitted: whether he lets such users have divert sockets.
+ */
+void fuzz_user_begin(void);
+void fuzz_user_call(int firewall);
+void fuzz_owner(const char *name, uint32_t value);
+extern int fuzz_as_user, fuzz_is_admitted;
+
+/* So many chains, each of which jumps to the next ten times. */
+void fuzz_firewall_ladder(int fd, unsigned int chains);
+
+/* An answer that no call may give; what ends the program, by errno. */
+void find(const char *what, int error);
+void fatal(const char *what);
+
 /* A count for the report, by what was called and how it ended: 0, or errno. */
 void tally(const char *call, int error);
 

@@ -69,6 +69,17 @@ def test_a_round_without_a_find() -> None:
     assert "fuzz 17 500 0 >/root/fuzz.log 2>&1" in guest.ran
 
 
+def test_a_round_of_a_user() -> None:
+    guest = Guest([END])
+    a_round = fuzz.Round("linux-6.1:base", 17, 500, as_user=True)
+    fuzz.run(cast("Shell", guest), cast("Console", SimpleNamespace(lines=())), a_round)
+    (command,) = (each for each in guest.ran if "fuzz.log 2>&1" in each)
+    assert command.startswith(
+        "echo $$ >/root/cgroup/user/cgroup.procs && exec fuzz as-user 17 500 "
+    )
+    assert a_round.again(9).endswith("--seed 17 --calls 9 --as-user --trace")
+
+
 def test_a_trace_begins_with_the_last_calls() -> None:
     guest = Guest([END])
     outcome_of(guest, trace=True)
@@ -116,6 +127,7 @@ def test_a_guest_that_does_not_survive(kind: Callable[[str], GuestError]) -> Non
         {"calls": 5},
         {"seed": "many"},
         {"seed": "4294967296"},
+        {"as_user": True},
     ],
     ids=lambda changes: " ".join(f"{name}={value}" for name, value in changes.items()),
 )
