@@ -18,6 +18,7 @@ from tests.guest.divert import built, left
 from tests.guest.journey import about, readdressed
 from tests.guest.policy import Policy
 from tests.guest.programs import Calls
+from tests.guest.test_i_routes import rewritten
 from tests.guest.traffic import FAR, NEAR, UDP_PORT, hop
 
 statement = pytest.mark.statement
@@ -148,6 +149,69 @@ def test_sent(
     data = passed_on(divert, chains, hooks, send, doing)
     assert left(guest, far) == [data]
     assert left(guest, near) == []
+
+
+@statement("I2/way-source", "I2/changed")
+@pytest.mark.parametrize("source", [FAR.guest_ip, FAR.host_ip], ids=["of-ours", "foreign"])
+def test_source_that_it_is_changed_to_chooses_if_it_is_ours(
+    source: str,
+    guest: Machine,
+    calls: Calls,
+    near: Wire,
+    far: Wire,
+    divert: Divert,
+    chains: Chains,
+) -> None:
+    policy = Policy(calls)
+    policy.route(*MAIN)
+    policy.route(*OTHER)
+    policy.rule("from", FAR.guest_ip, "table", "100")
+    socket = divert(PORT)
+    chains.append(f"output -p UDP -j DIVERT {PORT}")
+    calls.ok("socket", "sender", "inet", "dgram", 17)
+    calls.ok("bind", "sender", f"in:{NEAR.guest_ip}:0")
+    calls.ok("sendto", "sender", "text:away", f"in:{BEYOND}:{UDP_PORT}")
+    taken = socket.take()
+    changed = rewritten(taken.data, src=source)
+    socket.give_back(taken, changed)
+    by_rule = source == FAR.guest_ip
+    assert left(guest, far) == [changed] * by_rule
+    assert left(guest, near) == [changed] * (not by_rule)
+
+
+@pytest.mark.parametrize("tos", [0, 8])
+@pytest.mark.parametrize(
+    "doing",
+    [
+        pytest.param("given-back", marks=statement("I2/way-source", "T4")),
+        pytest.param("payload", marks=statement("I2/way-source", "T4")),
+        pytest.param("address", marks=statement("I2/way-chosen", "T4")),
+    ],
+)
+def test_source_that_the_way_chose_does_not_choose_the_way(
+    doing: str,
+    tos: int,
+    guest: Machine,
+    calls: Calls,
+    near: Wire,
+    far: Wire,
+    divert: Divert,
+    chains: Chains,
+) -> None:
+    """Its sender is not bound to an address: the rule for that is no rule for what it sends."""
+    by_source = next(way for way in SENT if way.name == "source")
+    by_source.prepare(guest, calls, chains)
+    calls.ok("socket", "sender", "inet", "dgram", 17)
+    calls.ok("setsockopt", "sender", "ip", "tos", f"int:{tos}")
+
+    def send() -> None:
+        calls.ok("sendto", "sender", "text:away", f"in:{BEYOND}:{UDP_PORT}")
+
+    send()
+    assert IP(left(guest, near)[0]).src == NEAR.guest_ip, "so it goes without a rule"
+    data = passed_on(divert, chains, "output", send, doing)
+    assert left(guest, near) == [data]
+    assert left(guest, far) == []
 
 
 @ways(FORWARDED)

@@ -83,19 +83,22 @@ static int divert_route_kept(const struct divert_pending *p,
 
 /*
  *	By its destination, whosever its source is (I8): only one of this host's
- *	can choose the way. What is for all or for a group keeps its interface.
+ *	can choose the way, and if it was the way that chose the source, no more
+ *	than before. What is for all or for a group keeps its interface.
  */
 static int divert_route_by_destination(const struct divert_pending *p,
 				       struct sk_buff *skb)
 {
 	struct iphdr *iph = skb->nh.iph;
 	__u32 saddr = ip_dev_find(iph->saddr) ? iph->saddr : 0;
-	__u32 tos = RT_TOS(iph->tos) | (p->key.tos & RTO_ONLINK);
 	int oif = p->key.oif;
 
+	if (iph->saddr == p->saddr && !p->key.iif)
+		saddr = p->key.src;
 	if (MULTICAST(iph->daddr) || iph->daddr == INADDR_BROADCAST)
 		oif = p->out;
-	return divert_route_output(skb, iph->daddr, saddr, tos, oif);
+	return divert_route_output(skb, iph->daddr, saddr, RT_TOS(iph->tos),
+				   oif);
 }
 
 /*
