@@ -273,6 +273,98 @@ def test_it_has_the_mark_that_it_had(
     assert left(guest, near) == []
 
 
+@statement("I2/way-mark", "T4")
+@pytest.mark.parametrize("hook", ["forward", "output"])
+def test_mark_that_it_was_given_later_does_not_choose(
+    hook: str,
+    guest: Machine,
+    calls: Calls,
+    near: Wire,
+    far: Wire,
+    divert: Divert,
+    chains: Chains,
+) -> None:
+    by_mark = next(way for way in FORWARDED if way.name == "mark")
+    by_mark.prepare(guest, calls, chains)
+    chains.append(f"{hook} -p UDP -m 9")
+    packet = IP(src=NEAR.host_ip, dst=BEYOND, id=7, ttl=9) / UDP(sport=9, dport=9) / b"beyond"
+    data = passed_on(divert, chains, f"{hook} {hook}", lambda: near.send(packet), "given-back")
+    assert left(guest, far) == [data]
+    assert left(guest, near) == []
+
+
+BY_TOS = Way("tos", rule=("tos", "8", "table", "100"))
+
+
+@statement("I2/way-tos", "I2/changed")
+@pytest.mark.parametrize("given_back", [0, 8])
+@pytest.mark.parametrize("sent", [0, 8])
+def test_sent_by_its_type_of_service(
+    sent: int,
+    given_back: int,
+    guest: Machine,
+    calls: Calls,
+    near: Wire,
+    far: Wire,
+    divert: Divert,
+    chains: Chains,
+) -> None:
+    """As it is; and what a program has changed."""
+    BY_TOS.prepare(guest, calls, chains)
+    socket = divert(PORT)
+    chains.append(f"output -p UDP -j DIVERT {PORT}")
+    calls.ok("socket", "sender", "inet", "dgram", 17)
+    calls.ok("setsockopt", "sender", "ip", "tos", f"int:{sent}")
+    calls.ok("sendto", "sender", "text:away", f"in:{BEYOND}:{UDP_PORT}")
+    taken = socket.take()
+    packet = IP(taken.data)
+    packet.tos = given_back
+    del packet.chksum
+    changed = built(packet)
+    socket.give_back(taken, changed)
+    assert left(guest, far) == [changed] * (given_back == 8)
+    assert left(guest, near) == [changed] * (given_back == 0)
+
+
+@statement("I2/way-tos", "T3/tos")
+@pytest.mark.parametrize("hooks", ["forward", "output", "forward forward", "output output"])
+def test_forwarded_by_the_type_of_service_that_it_came_with(
+    hooks: str,
+    guest: Machine,
+    calls: Calls,
+    near: Wire,
+    far: Wire,
+    divert: Divert,
+    chains: Chains,
+) -> None:
+    """A rule has given it another before it was taken."""
+    BY_TOS.prepare(guest, calls, chains)
+    chains.append(f"{hooks.split(maxsplit=1)[0]} -p UDP -t 01 10")
+    header = IP(src=NEAR.host_ip, dst=BEYOND, id=7, ttl=9, tos=8)
+    packet = header / UDP(sport=9, dport=9) / b"beyond"
+    data = passed_on(divert, chains, hooks, lambda: near.send(packet), "given-back")
+    assert data[1] == 0x10
+    assert left(guest, far) == [data]
+    assert left(guest, near) == []
+
+
+@statement("I7/tagged", "I8")
+def test_group_from_a_source_that_is_not_ours(
+    guest: Machine, calls: Calls, near: Wire, far: Wire, divert: Divert, chains: Chains
+) -> None:
+    """The source that its sender was bound to has chosen the interface, and has been changed."""
+    socket = divert(PORT)
+    chains.append(f"output -p UDP -j DIVERT {PORT}")
+    calls.ok("socket", "sender", "inet", "dgram", 17)
+    calls.ok("bind", "sender", f"in:{FAR.guest_ip}:0")
+    calls.ok("sendto", "sender", "text:group", f"in:239.1.2.3:{UDP_PORT}")
+    taken = socket.take()
+    changed = rewritten(taken.data, src=BESIDE)
+    socket.give_back(taken, changed)
+    assert left(guest, far) == [changed]
+    assert left(guest, near) == []
+
+
 # What the second of two programs has to find.
 
 
