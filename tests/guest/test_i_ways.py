@@ -11,6 +11,7 @@ from scapy.layers.inet import ICMP, IP, UDP
 from scapy.layers.l2 import Ether
 
 from harness.machine import Machine
+from harness.shell import Shell
 from harness.wire import Wire
 from tests.guest.chains import Chains
 from tests.guest.conftest import Divert
@@ -363,6 +364,54 @@ def test_group_from_a_source_that_is_not_ours(
     socket.give_back(taken, changed)
     assert left(guest, far) == [changed]
     assert left(guest, near) == []
+
+
+# Forwarded, and changed to what would not be let in like that (I8).
+
+
+@statement("I2/changed", "I8")
+@pytest.mark.parametrize("hook", ["forward", "output"])
+@pytest.mark.parametrize("source", [NEAR.guest_ip, FAR.host_ip], ids=["of-ours", "elsewhere"])
+def test_forwarded_with_a_source_that_its_interface_would_not_let_in(
+    source: str,
+    hook: str,
+    guest: Machine,
+    shell: Shell,
+    near: Wire,
+    far: Wire,
+    divert: Divert,
+    chains: Chains,
+) -> None:
+    """With reverse-path filtering on: on forward only a source that is ours goes on."""
+    shell.check("for f in /proc/sys/net/ipv4/conf/*/rp_filter; do echo 1 >$f; done")
+    far.add_address("198.51.100.77")
+    socket = divert(PORT)
+    chains.append(f"{hook} -p UDP -j DIVERT {PORT}")
+    header = IP(src=NEAR.host_ip, dst="198.51.100.77", id=7, ttl=9)
+    near.send(header / UDP(sport=9, dport=9) / b"changed")
+    taken = socket.take()
+    changed = rewritten(taken.data, src=source)
+    socket.give_back(taken, changed)
+    goes = source == NEAR.guest_ip or hook == "output"
+    assert left(guest, far) == [changed] * goes
+    assert left(guest, near) == []
+
+
+@statement("I2/table-forwarded", "I2/changed")
+def test_forwarded_and_on_output_changed_to_be_for_this_host(
+    guest: Machine, calls: Calls, near: Wire, far: Wire, divert: Divert, chains: Chains
+) -> None:
+    """It has left the router's code already: it comes back by the loopback."""
+    calls.ok("socket", "receiver", "inet", "dgram", 17)
+    calls.ok("bind", "receiver", f"in:0.0.0.0:{UDP_PORT}")
+    socket = divert(PORT)
+    chains.append(f"output -p UDP -j DIVERT {PORT}", "output -i lo -p UDP")
+    header = IP(src=NEAR.host_ip, dst=FAR.host_ip, id=7, ttl=9)
+    near.send(header / UDP(sport=9, dport=UDP_PORT) / b"for here")
+    taken = socket.take()
+    socket.give_back(taken, readdressed(taken.data, NEAR.guest_ip))
+    assert left(guest, far) == left(guest, near) == []
+    assert chains.counts("output") == [1, 1]
 
 
 # What the second of two programs has to find.
