@@ -183,7 +183,7 @@ def check(_context: Context, source: list[str], require: list[str]) -> None:
     positional=["program"],
     iterable=["flags", "source"],
     help={
-        "program": "the C source file",
+        "program": "the source file, of C, or of C++ (.cc, .cpp, .cxx)",
         "flags": "one more compiler flag, as in --flags=-DREINJECT (repeatable)",
         "output": "the executable to write (default: the source's name without .c)",
         "source": _SOURCE,
@@ -197,7 +197,7 @@ def cc(
     source: list[str],
     output: str | None = None,
 ) -> None:
-    """Compile a C program, of the year 2000 or of today, for the guest."""
+    """Compile a C or C++ program, of the year 2000 or of today, for the guest."""
     from harness import sysroot
 
     sysroot.compile_for_user(program, flags=flags, output=output, given=source)
@@ -316,6 +316,30 @@ def package(_context: Context, output: str | None = None) -> None:
     from harness import package as package_module
 
     package_module.package(output)
+
+
+@task(
+    iterable=["source"],
+    help={"output": "the folder to write to (default: build/export)", "source": _SOURCE},
+)
+@reports_errors
+def export(_context: Context, source: list[str], output: str | None = None) -> None:
+    """Write what a user of 2.2.12 takes home: patches, patched sources, INSTALL, digests."""
+    from harness import export as export_module
+
+    export_module.export(output, given=source)
+
+
+@task(
+    iterable=["source"],
+    help={"check": "write nothing, and fail if a patch is not in its form", "source": _SOURCE},
+)
+@reports_errors
+def refresh_patches(_context: Context, source: list[str], check: bool = False) -> None:
+    """Make every patch anew, as diff -p -U3 does, after what it changes has changed."""
+    from harness import refresh
+
+    refresh.refresh(check=check, given=source)
 
 
 @task(help={"everything": "also the cache of built things; downloads are never removed"})

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A source archive, unpacked so that nothing in it can reach outside its folder."""
+"""A source archive: unpacked so that nothing in it can reach outside its folder, and packed."""
 
 from __future__ import annotations
 
 import bz2
 import gzip
 import hashlib
+import io
 import lzma
 import os
 import shutil
@@ -119,6 +120,36 @@ def _write(stream: IO[bytes], target: Path) -> str:
             out.write(chunk)
     settle(target)
     return digest.hexdigest()
+
+
+def pack(tree: Path, top: str, target: Path) -> None:
+    """Pack `tree` as a .tar.gz with the one folder `top` in it: the same bytes for the same files.
+
+    All is root's and of one time; what begins with #! can be run.
+    """
+    with (
+        target.open("wb") as raw,
+        gzip.GzipFile("", "wb", 9, raw, mtime=0) as stream,
+        tarfile.open(fileobj=stream, mode="w|", format=tarfile.USTAR_FORMAT) as tar,
+    ):
+        for path in [tree, *sorted(tree.rglob("*"))]:
+            _add(tar, path, (PurePosixPath(top) / path.relative_to(tree)).as_posix())
+
+
+def _add(tar: tarfile.TarFile, path: Path, name: str) -> None:
+    row = tarfile.TarInfo(name)
+    row.uname = row.gname = "root"
+    row.mtime = FILE_TIME
+    if path.is_symlink():
+        row.type, row.linkname, row.mode = tarfile.SYMTYPE, str(path.readlink()), 0o777
+        tar.addfile(row)
+    elif path.is_dir():
+        row.type, row.mode = tarfile.DIRTYPE, 0o755
+        tar.addfile(row)
+    else:
+        data = path.read_bytes()
+        row.size, row.mode = len(data), 0o755 if data.startswith(b"#!") else 0o644
+        tar.addfile(row, io.BytesIO(data))
 
 
 def settle(path: Path) -> None:

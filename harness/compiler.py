@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import tomllib
+from pathlib import Path
 from typing import Any
 
 from harness import command, paths, terminal
@@ -21,6 +22,8 @@ DATA = paths.DATA / "compilers.toml"
 VARIABLE = "DIVERT_GCC"
 
 ASK_SECONDS = 30.0
+
+_PLUS_PLUS = "cc1plus"
 
 
 def _data() -> dict[str, Any]:
@@ -111,6 +114,17 @@ def _ask(compiler: str, question: str) -> str:
             f"this host has no working C compiler {compiler}", _remedy()
         ) from error
     return done.stdout.partition("\n")[0]
+
+
+def lacks_plus_plus() -> bool:
+    """Whether the part of it that compiles C++ is not installed."""
+    # Of what it does not find it gives back the name.
+    return not Path(ask(f"-print-prog-name={_PLUS_PLUS}")).is_absolute()
+
+
+def plus_plus_package() -> str:
+    """The Debian package that has that part."""
+    return Path(name()).name.replace("gcc", "g++")
 
 
 def _remedy() -> str:

@@ -28,6 +28,7 @@ _KEYS: Mapping[str, type] = {
     "hosts": list,
     "package": str,
     "source-package": str,
+    "configs": list,
     "optional": bool,
     "modules": list,
     "modules-at-hand": list,
@@ -72,9 +73,9 @@ class Kernel:
     data/statements, and so is `module_features`: what comes with the module of module/. `suites`
     has where hosts of other releases take the package from, if not from `release`, and `hosts` the
     other releases on whose hosts it is meant where no kernel is named. One with a
-    `source_package` is built from that, and only its modules' names are the package's. One that is
-    `optional` is tested only where it is named. What is not known of one is as of that which it is
-    `like`.
+    `source_package` is built from that with `configs` of kernel-config/, each laid over those
+    before, and only its modules' names are the package's. One that is `optional` is tested only
+    where it is named. What is not known of one is as of that which it is `like`.
     """
 
     name: str
@@ -89,6 +90,7 @@ class Kernel:
     suites: Mapping[str, str] = field(default_factory=dict)
     hosts: tuple[str, ...] = ()
     source_package: str = ""
+    configs: tuple[str, ...] = ()
     optional: bool = False
     gone: tuple[str, ...] = ()
     like: str = ""
@@ -170,6 +172,7 @@ def _kernel(name: str, row: Mapping[str, Any]) -> Kernel:
         row.get("suites", {}),
         tuple(row.get("hosts", ())),
         row.get("source-package", ""),
+        tuple(row.get("configs", ())),
         row.get("optional", False),
         tuple(row.get("gone", ())),
         row.get("like", ""),

@@ -103,19 +103,25 @@ class Place:
     def _shift(self, patch: Patch, until: int) -> int:
         """By how many lines the hunks of a patch that begin at `until` at the latest move it."""
         return sum(
-            sum((line[0] == "+") - (line[0] == "-") for line in hunk.lines)
+            (line[0] == "+") - (line[0] == "-")
             for change in patch.changes
             if change.new == self.file
             for hunk in change.hunks
-            if hunk.old_start <= until
+            for piece in hunk.changes
+            for line in piece.lines
+            if piece.old_start <= until
         )
 
 
 def hunks(series: Series) -> Iterator[Place]:
-    """Every hunk of a series; `number` counts from 1 within a file of a patch."""
+    """Every hunk of a series, one for each change, however close they are (`Hunk.changes`).
+
+    `number` counts from 1 within a file of a patch.
+    """
     for patch in series.patches:
         for change in patch.changes:
-            for number, hunk in enumerate(change.hunks, 1):
+            pieces = (piece for hunk in change.hunks for piece in hunk.changes)
+            for number, hunk in enumerate(pieces, 1):
                 yield Place(series, patch, change.new or change.old or "?", number, hunk)
 
 

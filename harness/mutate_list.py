@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness import fingerprint, kernel, patches, paths
+from harness import fingerprint, kernel, patches, paths, statements
 from harness import mutate_edit as edits
 from harness.errors import UserError
 from harness.mutate_edit import Edit, Place
@@ -23,7 +23,7 @@ IPCHAINS = "ipchains-1.3.9"
 # What is tried until something kills, in this order; most faults show in the first.
 VARIANTS = ("base", "passthrough+defrag")
 
-_STATEMENT = re.compile(r"\b[SRPITFOCXM]\d+\b")
+_STATEMENT = re.compile(rf"\b[{statements.CHAPTERS}]\d+\b")
 
 
 @dataclass(frozen=True)

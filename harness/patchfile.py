@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness import paths
+from harness.difference import CONTEXT
 from harness.errors import InfrastructureError
 
 _HUNK = re.compile(r"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@(.*)")
@@ -16,6 +17,9 @@ _HUNK = re.compile(r"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@(.*)")
 _NO_REASON = re.compile(
     r"(?m)^(SPDX-|diff |index |new file |deleted file |From|Date:|Subject:|Index:).*$"
 )
+
+# The paragraphs of a head, behind its title: what was there, what is there now, and why there.
+PARTS = ("Was:", "Now:", "Here:")
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,27 @@ class Hunk:
     old_start: int
     lines: tuple[str, ...]
     behind: str
+
+    @property
+    def changes(self) -> tuple[Hunk, ...]:
+        """What it changes, piece by piece: what `diff -U1` would make hunks of, whatever lines are
+        around them here.
+        """
+        lines = [line for line in self.lines if not line.startswith("\\")]
+        changed = [number for number, line in enumerate(lines) if line[0] != " "]
+        groups: list[list[int]] = []
+        for number in changed:
+            # Lines around two changes that touch each other are of one hunk.
+            if groups and number - groups[-1][-1] <= 3:
+                groups[-1].append(number)
+            else:
+                groups.append([number])
+        return tuple(self._piece(lines, group[0], group[-1]) for group in groups)
+
+    def _piece(self, lines: list[str], first: int, last: int) -> Hunk:
+        begin = max(first - 1, 0)
+        start = self.old_start + sum(line[0] != "+" for line in lines[:begin])
+        return Hunk(start, tuple(lines[begin : last + 2]), self.behind)
 
 
 @dataclass(frozen=True)
@@ -103,27 +128,34 @@ def _name(line: str) -> str | None:
 
 
 def faults(patch: Patch) -> list[str]:
-    """What is wrong with a patch by this project's rules: no reason in its head, or much context.
+    """What is wrong with a patch by this project's rules.
 
-    Lines of upstream that a patch repeats but does not remove are at most one before and one after
-    each change, which is what `diff -U1` makes.
+    That its head does not say what was there, what is there now and why there; or that there is too
+    little context for a reader to know the place.
+
+    Around each change are three lines, as `diff -p -U3` has them, but at the ends of a file. What
+    begins the function stands behind the @@, where there is one: only with the source can be told
+    whether there is (`invoke refresh-patches --check`).
     """
     found: list[str] = []
     name = shown(patch.path)
-    if not _NO_REASON.sub("", patch.head).strip():
+    reason = _NO_REASON.sub("", patch.head).strip()
+    if not reason:
         found.append(f"{name}: the head does not say why")
+    else:
+        found += [f"{name}: no paragraph {part}" for part in PARTS if f"\n\n{part} " not in reason]
     for change in patch.changes:
         for hunk in change.hunks:
             kinds = "".join(line[0] for line in hunk.lines).replace("\\", "")
-            inner = kinds.strip(" ")
             before = len(kinds) - len(kinds.lstrip(" "))
             after = len(kinds) - len(kinds.rstrip(" "))
-            between = max((len(run) for run in re.findall(" +", inner)), default=0)
+            between = max((len(run) for run in re.findall(" +", kinds.strip(" "))), default=0)
             where = f"{name}: {change.new}:{hunk.old_start}"
-            if before > 1 or after > 1 or between > 2:
-                found.append(f"{where}: more than one line of context")
-            if hunk.behind:
-                found.append(f"{where}: context behind its @@ (make it without diff -p)")
+            if before > CONTEXT or after > CONTEXT or between > 2 * CONTEXT:
+                found.append(f"{where}: more than {CONTEXT} lines of context")
+            # At its beginning a file has no more; at its end a hunk has less behind than before.
+            elif before < min(CONTEXT, hunk.old_start - 1):
+                found.append(f"{where}: fewer than {CONTEXT} lines of context")
     return found
 
 

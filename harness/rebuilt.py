@@ -56,7 +56,7 @@ _KEPT = (
 def obtain(kernel: Kernel) -> Distributed:
     """The kernel built from `kernel.source_package`, from the cache or in some minutes.
 
-    Its configuration is kernel-config/<name>.config, and nothing else is set. Raises
+    Its configuration is that of its `configs`, and nothing else is set. Raises
     UnavailableError as distribution.obtain does, and InfrastructureError if an option does not take
     effect, the kernel does not build, or has not a module that kernels.toml names.
     """
@@ -65,7 +65,7 @@ def obtain(kernel: Kernel) -> Distributed:
         kernel,
         distribution.package(kernel, kernel.source_package),
         tuple(packages.one_of(names, distribution.ARCHITECTURE) for names in TOOLS),
-        kernelconfig.compose((), base=kernel.name),
+        kernelconfig.compose(kernel.configs[1:], base=kernel.configs[0]),
     )
     entry = store.obtain("rebuilt", recipe.fingerprint, recipe.make, f"the kernel {kernel.name}")
     if not entry.cached:

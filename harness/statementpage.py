@@ -31,6 +31,7 @@ _CHAPTERS = {
     "T": "No packet is taken twice",
     "F": "Fragments",
     "O": "Options",
+    "G": "Getting it",
     "C": "Against the other mechanisms",
     "X": "The example interceptor",
     "M": "On a kernel of today",

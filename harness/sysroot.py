@@ -17,11 +17,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import command, fingerprint, kernel, parts, paths, store, terminal
+from harness import (
+    command,
+    compiler,
+    fingerprint,
+    includes,
+    kernel,
+    parts,
+    paths,
+    store,
+    sysroot_library,
+    terminal,
+)
 from harness.errors import InfrastructureError, UserError
 
 # Counts up when what this module makes of its inputs changes.
-RECIPE = "4"
+RECIPE = "5"
 
 MODULE_HEADERS = paths.ROOT / "module" / "include"
 COMPATIBLE = paths.IMAGES / "sysroot" / "include"
@@ -44,6 +55,18 @@ PERMISSIVE = (
     "-Wno-error=int-conversion",
     "-O2",
 )
+
+# C++ is what the compiler has of it: there is no library for exceptions, types at run time, locks.
+PLUS_PLUS = (
+    "-std=gnu++98",
+    "-O2",
+    "-nostdinc++",
+    "-fno-exceptions",
+    "-fno-rtti",
+    "-fno-threadsafe-statics",
+    "-fno-use-cxa-atexit",
+)
+PLUS_PLUS_ENDINGS = (".cc", ".cpp", ".cxx", ".C")
 
 
 @dataclass(frozen=True)
@@ -163,6 +186,7 @@ def _put_libc(libc: parts.Built, folder: Path) -> None:
         ignore=lambda path, _: LIBC_LEFT_OUT if Path(path) == libc_headers else (),
     )
     shutil.copytree(COMPATIBLE, folder / "compatible")
+    includes.write(folder / "compatible")
     shutil.copytree(libc.folder / "lib", folder / "lib")
     (folder / "bin").mkdir()
     parts.write_compiler(
@@ -170,6 +194,7 @@ def _put_libc(libc: parts.Built, folder: Path) -> None:
         flags='-D__KERNEL_STRICT_NAMES -isystem "$here/compatible"',
         after='-isystem "$here/kernel"',
     )
+    sysroot_library.add(folder)
 
 
 def reordered(text: str) -> str:
@@ -202,11 +227,13 @@ def _check(root: Sysroot) -> None:
 def compile_for_user(
     program: str, *, flags: Sequence[str], output: str | None, given: Sequence[str] = ()
 ) -> None:
-    """`invoke cc`: compile one C file for the guest, show what the compiler says, and where it is.
+    """`invoke cc`: compile one file of C for the guest, or of C++ by its ending; show what the
+    compiler says, and where it is.
 
     `given` is the NAME=PATH strings of --source.
 
-    Raises UserError if the file is not there or is not C that compiles.
+    Raises UserError if the file is not there or does not compile, InfrastructureError if this host
+    has no C++.
     """
     source = Path(program)
     if not source.is_file():
@@ -224,9 +251,21 @@ def compile_for_user(
         words = [word for flag in flags for word in shlex.split(flag)]
     except ValueError as error:
         raise UserError(f"--flags {' '.join(flags)}: {error}", "write it as for a shell") from error
-    done = build(given=given).compile([source], target, [*PERMISSIVE, *words])
+    plus_plus = source.suffix in PLUS_PLUS_ENDINGS
+    dialect = PLUS_PLUS if plus_plus else PERMISSIVE
+    done = build(given=given).compile([source], target, [*dialect, *words])
     if done.messages:
         terminal.say(done.messages.rstrip())
+    if not done.succeeded and plus_plus and compiler.lacks_plus_plus():
+        raise InfrastructureError(
+            f"{compiler.name()} is here without C++, of which {program} is",
+            f"as root, run: apt-get install {compiler.plus_plus_package()}",
+        )
+    if not done.succeeded and plus_plus:
+        raise UserError(
+            f"{program} does not compile for the guest (the compiler's messages are above)",
+            "it is compiled as C++ of the year 2000, without a library: see docs/guest-image.md",
+        )
     if not done.succeeded:
         raise UserError(
             f"{program} does not compile for the guest (the compiler's messages are above)",

@@ -94,12 +94,21 @@
 #include <limits.h>
 #include <sys/param.h>
 #include <linux/version.h>
+#include <net/if_packet.h>
+#include <netinet/igmp.h>
+#include <netinet/ip6.h>
 #include <arpa/inet.h>
+#include <error.h>
 #include <getopt.h>
+#include <ifaddrs.h>
 #include <netdb.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/dir.h>
+#include <sys/queue.h>
 #include <unistd.h>
+#include <values.h>
 
 #define ASSERT(name, condition) typedef char name[(condition) ? 1 : -1]
 
@@ -117,6 +126,10 @@ ASSERT(udphdr_is_8, sizeof(struct udphdr) == 8);
 ASSERT(icmphdr_is_8, sizeof(struct icmphdr) == 8);
 ASSERT(icmp_is_28, sizeof(struct icmp) == 28);
 ASSERT(ifreq_is_32, sizeof(struct ifreq) == 32);
+ASSERT(igmp_is_8, sizeof(struct igmp) == IGMP_MINLEN);
+ASSERT(ip6_hdr_is_40, sizeof(struct ip6_hdr) == 40);
+ASSERT(ip6_frag_is_8, sizeof(struct ip6_frag) == 8);
+ASSERT(sockaddr_pkt_is_18, sizeof(struct sockaddr_pkt) == 18);
 ASSERT(ebadrqc_is_56, EBADRQC == 56);
 
 /* As an enumerator: a program of the time defines it too, to the same value, before or behind. */

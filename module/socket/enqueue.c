@@ -2,6 +2,7 @@
 /*
  * Taking a packet: with what the kernel knows of it, and with its address (S5), it is queued (S9).
  */
+#include <linux/filter.h>
 #include <linux/inetdevice.h>
 #include <linux/netdevice.h>
 #include <linux/netfilter_bridge.h>
@@ -186,6 +187,12 @@ void divert_enqueue(struct divert_walk *w, const struct nf_hook_state *state)
 	skb = divert_complete(skb, state);
 	if (!skb)
 		goto put;
+	/* S11: what a filter of the socket's refuses is taken. It cuts none: S7. */
+	if (sk_filter_trim_cap(w->sk, skb, skb->len)) {
+		kfree_skb(skb);
+		divert_pending_put(p);
+		return;
+	}
 	record_header(p, skb);
 	DIVERT_CB(skb)->pending = p;
 	if (!enqueue(w->sk, skb, p)) {

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import agent, statements
+from harness import agent, plugin, statements
 from harness.agent import Agent, AgentAddress
 from harness.guestsession import GuestSession
 from harness.keeper import Keeper
@@ -20,7 +20,7 @@ from harness.wire import Wire
 from harness.worker import WorkerSpec
 from tests.guest.chains import Chains
 from tests.guest.divert import DivertSocket, Injector
-from tests.guest.programs import Calls, Interceptor, ProcDivert
+from tests.guest.programs import GUARD, Calls, Interceptor, ProcDivert, check_guard
 from tests.guest.stack import Namespace
 from tests.guest.traffic import Traffic
 
@@ -135,12 +135,20 @@ def namespaces(guest: Bench, shell: Shell) -> Iterator[Callable[..., Namespace]]
 
 
 @pytest.fixture
-def listen(shell: Shell, artifacts: Path) -> Iterator[Listen]:
-    """Starts interceptors: listen(port, *flags). Their output is kept for a failure."""
-    running: list[Interceptor] = []
+def listen(request: pytest.FixtureRequest, shell: Shell, artifacts: Path) -> Iterator[Listen]:
+    """Starts interceptors: listen(port, *flags). Their output is kept for a failure.
 
-    def start(port: int, *flags: str) -> Interceptor:
-        running.append(Interceptor(shell, port, flags))
+    Each has its guard on, but where `limit` is None or another number, which no test of T4 may say;
+    `inside` is a shell of another namespace.
+    """
+    running: list[Interceptor] = []
+    proved = plugin.proves(request.node)
+
+    def start(
+        port: int, *flags: str, limit: int | None = GUARD, inside: Shell | None = None
+    ) -> Interceptor:
+        check_guard(proved, limit)
+        running.append(Interceptor(inside or shell, port, flags, limit))
         return running[-1]
 
     yield start

@@ -6,7 +6,7 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,8 @@ from harness.shell import Shell
 REPORT_SECONDS = 5.0
 # Exit status of the interceptor when its guard ended it (tests/programs/interceptor.h).
 GUARDED = 3
+# The statement whose tests have that guard on, and its bound there (SPEC.md T4).
+GUARDED_STATEMENT = "T4"
 GUARD = 20
 
 
@@ -39,12 +41,24 @@ class Seen:
         return IP(self.data)
 
 
-class Interceptor:
-    """The interceptor on one divert port. It reports every packet, at once and in order."""
+def check_guard(proved: Collection[str], limit: int | None) -> None:
+    """See that a test that proves T4 has the guard on. Raises ValueError if it has not."""
+    if GUARDED_STATEMENT in proved and limit != GUARD:
+        raise ValueError(f"a test of {GUARDED_STATEMENT} has the guard on, at {GUARD} packets")
 
-    def __init__(self, shell: Shell, port: int, flags: tuple[str, ...]) -> None:
+
+class Interceptor:
+    """The interceptor on one divert port. It reports every packet, at once and in order.
+
+    Its guard ends it after `limit` packets, if that is not None.
+    """
+
+    def __init__(
+        self, shell: Shell, port: int, flags: tuple[str, ...], limit: int | None = GUARD
+    ) -> None:
         self.port = port
-        words = ["interceptor", "--json", *flags, str(port)]
+        guard = () if limit is None else ("--limit", str(limit))
+        words = ["interceptor", "--json", *guard, *flags, str(port)]
         self.process: Process = shell.start(" ".join(words), ready=r'"event":"listening".*\n')
         self._seen: list[Seen] = []
 

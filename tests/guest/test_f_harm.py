@@ -106,7 +106,7 @@ def test_taken_and_given_back_as_they_came(
     guest: Machine, near: Wire, calls: Calls, listen: Listen, chains: Chains, table: dict[str, str]
 ) -> None:
     open_raw(calls)
-    listener = listen(PORT, "--reinject", "--limit", "0")
+    listener = listen(PORT, "--reinject", limit=None)
     chains.append(DIVERT)
     sent = send_table(near)
     assert [seen.data for seen in listener.take(len(sent))] == sent
@@ -127,7 +127,7 @@ def test_diverted_and_given_back(
 ) -> None:
     """With always-defragment the program too is given no more than 2.2.12 delivers."""
     open_raw(calls)
-    listener = listen(PORT, "--reinject", "--limit", "0")
+    listener = listen(PORT, "--reinject", limit=None)
     chains.append(DIVERT)
     sent = send_table(near)
     whole = expected("forwarded-fragments") == "whole"

@@ -134,7 +134,7 @@ OWN_ADDRESSES = {bytes(map(int, link.guest_ip.split("."))) for link in LINKS}
 def bench(
     guest: Machine, calls: Calls, chains: Chains, listen: Listen, icmp_errors: None
 ) -> Iterator[Bench]:
-    listeners = [listen(port, "--reinject", "--limit", "0") for port in PORTS]
+    listeners = [listen(port, "--reinject", limit=None) for port in PORTS]
     yield Bench(guest, calls, chains)
     for listener in listeners:
         assert all(seen.error is None for seen in listener.finish())

@@ -62,7 +62,7 @@ class Stream:
         return end
 
 
-@statement("M7/streams", "M7/counts", "M8/stream", "T4")
+@statement("M7/streams", "M7/counts", "M8/stream")
 @pytest.mark.parametrize("how", ["", "--keep "], ids=["given-back", "kept"])
 def test_streams_while_rules_and_ports_come_and_go(
     how: str,

@@ -10,10 +10,10 @@ from scapy.layers.inet import IP, TCP, UDP
 
 from harness.shell import Shell
 from tests.guest.chains import Chains
-from tests.guest.conftest import Divert
+from tests.guest.conftest import Divert, Listen
 from tests.guest.divert import DivertSocket
 from tests.guest.netlink import Links
-from tests.guest.programs import Calls, Interceptor
+from tests.guest.programs import Calls
 from tests.guest.sockets import transport_is_right
 from tests.guest.stack import HERE, THERE, VETH, Namespace, load, pair
 from tests.guest.streams import BYTES, stream
@@ -58,11 +58,11 @@ def other(shell: Shell, calls: Calls, namespaces: Namespaces) -> Namespace:
 @statement("M2/whole", "M2/sums", "M2/stream")
 @pytest.mark.parametrize("chain", ["output", "input"])
 def test_stream_between_namespaces(
-    chain: str, other: Namespace, shell: Shell, calls: Calls, chains: Chains
+    chain: str, other: Namespace, shell: Shell, calls: Calls, chains: Chains, listen: Listen
 ) -> None:
     """Taken where it is sent, and where it comes in as it was sent."""
     place, rules = (shell, chains) if chain == "output" else (other.shell, other.chains)
-    listener = Interceptor(place, PORT, ("--reinject", "--limit", "0"))
+    listener = listen(PORT, "--reinject", limit=None, inside=place)
     rules.append(f"{chain} -p TCP -d {THERE} -j DIVERT {PORT}")
     stream(other.calls, calls, THERE)
     whole([seen.data for seen in listener.finish()])
@@ -71,7 +71,12 @@ def test_stream_between_namespaces(
 @statement("M2/whole", "M2/sums", "M2/stream")
 @pytest.mark.parametrize("chain", ["input", "forward", "output"])
 def test_stream_through_a_router(
-    chain: str, other: Namespace, shell: Shell, calls: Calls, namespaces: Namespaces
+    chain: str,
+    other: Namespace,
+    shell: Shell,
+    calls: Calls,
+    namespaces: Namespaces,
+    listen: Listen,
 ) -> None:
     """The second of three namespaces is the router; neither end is there."""
     third = namespaces()
@@ -81,7 +86,7 @@ def test_stream_through_a_router(
     third.shell.check(f"ifconfig veth3 {BEYOND} netmask 255.255.255.0 up")
     third.shell.check("route add default gw 203.0.114.1")
     shell.check(f"route add -net 203.0.114.0 netmask 255.255.255.0 gw {THERE}")
-    listener = Interceptor(other.shell, PORT, ("--reinject", "--limit", "0"))
+    listener = listen(PORT, "--reinject", limit=None, inside=other.shell)
     interface = "veth1" if chain == "input" else "veth2"
     other.chains.append(f"{chain} -i {interface} -p TCP -d {BEYOND} -j DIVERT {PORT}")
     stream(third.calls, calls, BEYOND)
@@ -92,9 +97,11 @@ def test_stream_through_a_router(
 
 @statement("M2/whole", "M2/sums", "M2/stream")
 @pytest.mark.parametrize("chain", ["output", "input"])
-def test_stream_on_the_loopback(chain: str, shell: Shell, calls: Calls, chains: Chains) -> None:
+def test_stream_on_the_loopback(
+    chain: str, shell: Shell, calls: Calls, chains: Chains, listen: Listen
+) -> None:
     """What fits its large MTU is one packet."""
-    listener = Interceptor(shell, PORT, ("--reinject", "--limit", "0"))
+    listener = listen(PORT, "--reinject", limit=None)
     chains.append(f"{chain} -i lo -p TCP -j DIVERT {PORT}")
     stream(Calls(shell), calls, "127.0.0.1")
     whole([seen.data for seen in listener.finish()], 65535)

@@ -147,18 +147,29 @@ def test_tag_tells_where_a_packet_was_taken(
 
 @statement("S6/leftovers")
 def test_rubbish_behind_the_address_is_no_tag(
-    guest: Machine, calls: Calls, near: Wire, traffic: Traffic
+    guest: Machine, calls: Calls, near: Wire, chains: Chains
 ) -> None:
-    """A program that fills in only sin_addr, on a stack full of leftovers, injects outbound."""
+    """A program that fills in only sin_addr, on a stack full of leftovers, injects outbound.
+
+    It leads past no rule either: FreeBSD takes the port for a rule's number, and goes on behind it.
+    """
     bound(calls, "d", PORT)
     packet = IP(bytes(IP(src=NEAR.guest_ip, dst=NEAR.host_ip, id=77) / ICMP() / b"leftovers"))
-    for zeros in ("ffffffffffffffff", "0102030405060708", "0000000000000001"):
+    rubbish = [
+        f"in:0.0.0.0:{port}:{zeros}"
+        for port in (1, 2, 200, 4711, 65535)
+        for zeros in ("ffffffffffffffff", "0102030405060708", "0000000000000001")
+    ]
+    for address in rubbish:
         near.clear()
-        calls.ok("sendto", "d", f"hex:{bytes(packet).hex()}", f"in:0.0.0.0:4711:{zeros}")
+        calls.ok("sendto", "d", f"hex:{bytes(packet).hex()}", address)
         guest.barrier()
         assert [bytes(frame[IP]) for frame in near.received(lambda f: f.haslayer(ICMP))] == [
             bytes(packet)
         ]
+    chains.append(f"output -i {NEAR.interface} -p ICMP -j DENY")
+    for address in rubbish:
+        assert calls.error("sendto", "d", f"hex:{bytes(packet).hex()}", address) == "EPERM"
 
 
 @statement("S6/invalid")

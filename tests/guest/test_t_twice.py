@@ -13,7 +13,7 @@ from harness.wire import Wire
 from tests.guest.chains import Chains
 from tests.guest.conftest import Listen
 from tests.guest.programs import GUARD, GUARDED, Calls, ProcDivert
-from tests.guest.traffic import FAR, NEAR, PROTOCOLS, Traffic, hop, ip_packets
+from tests.guest.traffic import FAR, NEAR, OTHER, PROTOCOLS, Traffic, hop, ip_packets
 
 statement = pytest.mark.statement
 
@@ -117,3 +117,18 @@ def test_guard_of_the_program_stops_a_loop(
     result = listener.process.wait()
     assert result.status == GUARDED
     assert result.stdout.count('"event":"packet"') == GUARD
+
+
+@statement("T4", "T1/last")
+def test_two_programs_that_inject_untagged_go_on_until_their_guards_end_them(
+    calls: Calls, listen: Listen, chains: Chains
+) -> None:
+    """Each is the last port only until the other has injected: nothing in the kernel ends it."""
+    listeners = [listen(port, "--to", "zero") for port in (PORT, PORT + 1)]
+    chains.append(*(f"output -i {FAR.interface} -j DIVERT {each.port}" for each in listeners))
+    calls.ok("socket", "sender", "inet", "raw", OTHER)
+    calls.ok("sendto", "sender", "text:round-and-round", f"in:{FAR.host_ip}:0")
+    for listener in listeners:
+        result = listener.process.wait()
+        assert result.status == GUARDED
+        assert result.stdout.count('"event":"packet"') == GUARD

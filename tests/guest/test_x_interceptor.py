@@ -16,7 +16,7 @@ from harness.shell import Shell
 from harness.wire import Wire
 from tests.guest.chains import TARGET, Chains
 from tests.guest.conftest import Listen
-from tests.guest.programs import Calls
+from tests.guest.programs import GUARD, Calls
 from tests.guest.traffic import FAR, NEAR, OTHER, PLACES, Traffic, ip_packets
 
 statement = pytest.mark.statement
@@ -81,6 +81,18 @@ def test_prints_packets_of_every_length_on_both_ways_and_drops_them(
     guest.barrier()
     assert ip_packets(far.captured()) == []
     assert len(chains.rows("output")) == 1, "no rule of its own"
+
+
+@statement("X2/every", "X1/port")
+def test_goes_on_for_ever_unless_told(shell: Shell, near: Wire, chains: Chains) -> None:
+    """As the HOWTO's does: the guard of T4 is `--limit`, which nobody has given here."""
+    process = shell.start(f"interceptor {PORT}", ready=rf"listening on divert port {PORT}\n")
+    chains.append(f"input -i {NEAR.interface} -p {OTHER} -j DIVERT {PORT}")
+    for number in range(1, GUARD + 6):
+        near.send(IP(src=NEAR.host_ip, dst=NEAR.guest_ip, id=number, proto=OTHER) / b"again")
+        process.expect(rf"packet {number}: 25 bytes\n")
+    process.signal("INT")
+    assert process.wait().status == 0
 
 
 @statement("X3/reinject", "X3/reinject-built", "I2/bytes")

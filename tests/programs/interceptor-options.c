@@ -5,14 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A program must never loop on its own packets for ever: SPEC T4. */
-#define GUARD		20
-
 #define AS_TEXT(value)	#value
 #define TEXT(value)	AS_TEXT(value)
 
 struct options option = {
-	.guard = GUARD,
 	.room = PACKET_MAX,
 	.verbatim = 1,
 #ifdef REINJECT
@@ -81,7 +77,7 @@ void read_options(int argc, char **argv)
 			break;
 		case 'j': option.json = 1; break;
 		case 'c': bad |= number_read(optarg, 1, 1000000000, &option.count); break;
-		case 'l': bad |= number_read(optarg, 0, 1000000000, &option.guard); break;
+		case 'l': bad |= number_read(optarg, 1, 1000000000, &option.guard); break;
 		case 'b': bad |= number_read(optarg, 1, PACKET_MAX, &option.room); break;
 		case 'p': bad |= add_patch(optarg); break;
 		case 't':

@@ -87,3 +87,30 @@ def test_a_top_that_holds_its_own_name(tmp_path: Path) -> None:
 def test_a_single_file_has_no_top(tmp_path: Path) -> None:
     path = pack(tmp_path / "one.tar.gz", {"file": "1"}, top="")
     assert list(archive.unpack(path, tmp_path / "out")) == ["file"]
+
+
+def test_what_is_packed_comes_out_as_it_was(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    (tree / "folder").mkdir(parents=True)
+    (tree / "folder/file").write_text("text")
+    (tree / "script").write_text("#!/bin/sh\n")
+    (tree / "link").symlink_to("folder/file")
+    archive.pack(tree, "top", tmp_path / "packed.tar.gz")
+    with tarfile.open(tmp_path / "packed.tar.gz") as tar:
+        assert {member.name: member.mode for member in tar} == {
+            **{"top": 0o755, "top/folder": 0o755, "top/folder/file": 0o644},
+            **{"top/link": 0o777, "top/script": 0o755},
+        }
+    content = archive.unpack(tmp_path / "packed.tar.gz", tmp_path / "again")
+    assert sorted(content) == ["folder/file", "link", "script"]
+    assert content["link"] == "link:folder/file"
+
+
+def test_what_is_packed_is_of_the_files_alone(tmp_path: Path) -> None:
+    for name, umask_like in (("one", 0o600), ("other", 0o777)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text("text")
+        (tmp_path / name / "file").chmod(umask_like)
+        archive.pack(tmp_path / name, "top", tmp_path / f"{name}.tar.gz")
+    one, other = (tmp_path / f"{name}.tar.gz" for name in ("one", "other"))
+    assert one.read_bytes() == other.read_bytes()

@@ -127,6 +127,7 @@ def test_compiles_for_a_64_bit_libc_too(name: str) -> None:
         ("1234", "5678"),
         ("--unknown", "1234"),
         ("--count", "0", "1234"),
+        ("--limit", "0", "1234"),
         ("--multicast", "1.2.3", "1234"),
         ("--to", "here", "1234"),
         ("--patch", "20", "1234"),

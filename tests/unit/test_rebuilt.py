@@ -56,7 +56,8 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(paths, "BUILD", tmp_path / "build")
     monkeypatch.setattr(paths, "KERNEL_CONFIG", tmp_path)
     monkeypatch.setenv("DIVERT_CACHE", str(tmp_path / "cache"))
-    (tmp_path / f"{KERNEL.name}.config").write_text(CONFIG)
+    for name in KERNEL.configs:
+        (tmp_path / f"{name}.config").write_text(CONFIG)
     monkeypatch.setattr(distribution, "require_host", lambda _: None)
     monkeypatch.setattr(packages, "binary", package)
     monkeypatch.setattr(packages, "unpack", unpack)
@@ -119,7 +120,7 @@ def test_kernel_with_other_modules_is_another(changed: kernels.Kernel) -> None:
 
 def test_changed_configuration_is_built_anew(tmp_path: Path) -> None:
     first = rebuilt.obtain(KERNEL)
-    (tmp_path / f"{KERNEL.name}.config").write_text(f"{CONFIG}CONFIG_INET=y\n")
+    (tmp_path / f"{KERNEL.configs[-1]}.config").write_text(f"{CONFIG}CONFIG_INET=y\n")
     assert rebuilt.obtain(KERNEL).image != first.image
 
 
@@ -130,7 +131,7 @@ def set_in_makefile(monkeypatch: pytest.MonkeyPatch, line: str) -> None:
 
 def test_option_that_does_not_take_effect(monkeypatch: pytest.MonkeyPatch) -> None:
     set_in_makefile(monkeypatch, "FORBIDS = KASAN")
-    assert f"CONFIG_KASAN=y ({KERNEL.name}.config) came out as n" in failure().message
+    assert f"CONFIG_KASAN=y ({KERNEL.configs[-1]}.config) came out as n" in failure().message
 
 
 def test_kernel_that_does_not_build(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,3 +155,10 @@ def test_host_that_is_not_fit_is_told_first(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(packages, "binary", lambda *_: pytest.fail("nothing is downloaded"))
     with pytest.raises(InfrastructureError, match=r"no linux-6\.1-debug here"):
         rebuilt.obtain(KERNEL)
+
+
+def test_each_such_kernel_has_its_configuration() -> None:
+    folder = Path(__file__).parents[2] / "kernel-config"
+    for kernel in kernels.load().values():
+        assert bool(kernel.configs) == bool(kernel.source_package)
+        assert all((folder / f"{name}.config").is_file() for name in kernel.configs), kernel.name

@@ -7,7 +7,8 @@ import re
 
 from harness import paths, statements
 
-_STATEMENT = re.compile(r"^- ([SRPITFOCXM]\d+)(?: \[([^\]]*)\])? ", re.MULTILINE)
+_STATEMENT = re.compile(rf"^- ([{statements.CHAPTERS}]\d+)(?: \[([^\]]*)\])? ", re.MULTILINE)
+_CHAPTER = re.compile(r"^## ([A-Z])\. ", re.MULTILINE)
 
 
 def _specified() -> dict[str, list[str]]:
@@ -21,6 +22,11 @@ def _specified() -> dict[str, list[str]]:
 
 def _known() -> dict[str, list[str]]:
     return {name: list(statement.origin) for name, statement in statements.load().items()}
+
+
+def test_chapters_are_those_of_the_specification_in_its_order() -> None:
+    text = (paths.ROOT / "docs" / "SPEC.md").read_text()
+    assert "".join(_CHAPTER.findall(text)) == statements.CHAPTERS
 
 
 def test_every_statement_is_known_and_no_other() -> None:

@@ -44,7 +44,19 @@ def test_features_of_the_variants() -> None:
 
 
 def test_data_is_whole() -> None:
-    chapters = {"S": 12, "R": 6, "P": 4, "I": 8, "T": 4, "F": 7, "O": 4, "C": 5, "X": 5, "M": 12}
+    chapters = {
+        "S": 12,
+        "R": 6,
+        "P": 4,
+        "I": 8,
+        "T": 4,
+        "F": 7,
+        "O": 4,
+        "G": 3,
+        "C": 5,
+        "X": 5,
+        "M": 13,
+    }
     expected = [f"{letter}{n}" for letter, count in chapters.items() for n in range(1, count + 1)]
     assert list(KNOWN) == expected
     for statement in KNOWN.values():

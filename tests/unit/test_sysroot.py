@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from harness import paths, programs, sysroot
+from harness import compiler, paths, programs, sysroot
 from harness.errors import InfrastructureError, MissingSourceError, UserError
 
 # A compiler that knows two words: `good`, and anything else.
 COMPILER = """\
 #!/bin/sh
 for word do
-	case $word in *.c) source=$word ;; esac
+	case $word in *.c | *.cc) source=$word ;; esac
 	[ "$last" != -o ] || output=$word
 	last=$word
 done
@@ -51,6 +51,31 @@ def test_output_is_named_after_the_source(
     # The user's flags come after ours, so that -std=gnu17 is what holds.
     assert words[len(sysroot.PERMISSIVE) : -3] == ["-DA", "-DB", "-O3"]
     assert "prog: a static program for the guest" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("ending", sysroot.PLUS_PLUS_ENDINGS)
+def test_a_file_of_cplusplus_is_told_by_its_ending(tmp_path: Path, ending: str) -> None:
+    (tmp_path / f"prog{ending}").write_text("good")
+    (tmp_path / "sysroot/bin/cc").write_text(
+        '#!/bin/sh\nfor last; do :; done\necho "$*" >"$last"\n'
+    )
+    sysroot.compile_for_user(f"prog{ending}", flags=["-DA"], output=None)
+    words = (tmp_path / "prog").read_text().split()
+    assert words[: len(sysroot.PLUS_PLUS) + 1] == [*sysroot.PLUS_PLUS, "-DA"]
+
+
+def test_a_host_without_cplusplus_is_told_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compiler, "name", lambda: "/usr/bin/gcc-12")
+    monkeypatch.setattr(compiler, "ask", lambda question: question.partition("=")[2])
+    (tmp_path / "prog.cc").write_text("bad")
+    with pytest.raises(InfrastructureError, match=r"without C\+\+") as caught:
+        sysroot.compile_for_user("prog.cc", flags=[], output=None)
+    assert caught.value.hint == "as root, run: apt-get install g++-12"
+    monkeypatch.setattr(compiler, "ask", lambda _question: "/usr/lib/gcc/12/cc1plus")
+    with pytest.raises(UserError, match=r"prog\.cc does not compile"):
+        sysroot.compile_for_user("prog.cc", flags=[], output=None)
 
 
 def test_warnings_are_shown_and_no_failure(

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The guest tests of T4 have the interceptor's guard on: none goes round it."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from harness import paths
+from tests.guest.programs import GUARD, GUARDED_STATEMENT, Interceptor, check_guard
+
+# Programs that give back what they read without being told packet by packet.
+_GIVING_BACK = re.compile(r"^(interceptor|interceptor-built|bench-reinject|howto|binders)\b")
+
+
+def _texts(tree: ast.AST) -> list[str]:
+    return [
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+
+
+def _trees() -> Iterator[tuple[str, ast.Module]]:
+    for path in sorted(paths.GUEST_TESTS.glob("*.py")):
+        yield path.name, ast.parse(path.read_text())
+
+
+def _tests_of(name: str, tree: ast.Module) -> list[ast.FunctionDef]:
+    return [
+        node
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef)
+        and any(name in _texts(decorator) for decorator in node.decorator_list)
+    ]
+
+
+def test_a_test_of_it_starts_no_program_that_gives_back_by_itself_and_has_no_guard() -> None:
+    found = [(file, test) for file, tree in _trees() for test in _tests_of(GUARDED_STATEMENT, tree)]
+    assert len(found) > GUARD
+    around = [
+        f"{file}: {test.name}" for file, test in found if any(map(_GIVING_BACK.match, _texts(test)))
+    ]
+    assert around == []
+
+
+def test_only_the_fixture_makes_interceptors_since_it_looks_at_the_guard() -> None:
+    makers = {
+        file
+        for file, tree in _trees()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == Interceptor.__name__
+    }
+    # That of configurations boots machines of its own, and proves nothing of this.
+    assert makers == {"conftest.py", "test_o_configurations.py"}
+
+
+@pytest.mark.parametrize("limit", [None, GUARD + 1, 0])
+def test_no_guard_or_a_weaker_one_is_refused_to_a_test_of_it(limit: int | None) -> None:
+    check_guard(("T1/way",), limit)
+    check_guard(("T1/way", GUARDED_STATEMENT), GUARD)
+    with pytest.raises(ValueError, match="guard"):
+        check_guard(("T1/way", GUARDED_STATEMENT), limit)
