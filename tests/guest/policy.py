@@ -55,7 +55,9 @@ class Policy:
             *(socket.AF_INET, length, 0, 0),
             *(0 if table > 255 else table, _STATIC, scope, _UNICAST, 0),
         )
-        body += attribute(_TO, address) + attribute(_TABLE, table)
+        body += attribute(_TO, address)
+        if table > 255:
+            body += attribute(_TABLE, table)
         if "via" in given:
             body += attribute(_GATEWAY, socket.inet_aton(given["via"]))
         if "dev" in given:
@@ -68,13 +70,13 @@ class Policy:
         self._netlink.ask(message(_NEW_ROUTE, ACK | CREATE, body))
 
     def rule(self, *words: str) -> None:
-        """ip rule add [from NET] [to NET] [iif NAME] [fwmark NUMBER] [uidrange A-B] ... table N"""
+        """ip rule add [from NET] [to NET] [tos N] [iif NAME] [fwmark N] ... table N"""
         given = dict(zip(words[::2], words[1::2], strict=True))
         source, source_length = _net(given.pop("from", "default"))
         to, to_length = _net(given.pop("to", "default"))
-        table = int(given.pop("table"))
+        table, tos = int(given.pop("table")), int(given.pop("tos", "0"), 0)
         body = struct.pack(
-            "=BBBBBBBBI", socket.AF_INET, to_length, source_length, 0, table, 0, 0, _LOOK_UP, 0
+            "=BBBBBBBBI", socket.AF_INET, to_length, source_length, tos, table, 0, 0, _LOOK_UP, 0
         )
         if source_length:
             body += attribute(2, source)

@@ -15,9 +15,8 @@ from tests.guest.traffic import NEAR, NUMBERS, OTHER, checksum
 # The smallest queue that has one packet of this size has no room for any other.
 LARGEST = 65535
 SMALL = 28
-# On the reference: SO_RCVBUF's bound on a divert socket, and what a packet of 28 bytes is charged
-# (docs/kernel.md, Memory). A packet is queued while the sum stays below the bound.
-BOUND, CHARGE = 65552, 32
+# So many small packets fit no new socket's queue.
+_MORE = 2000
 MEMINFO, MEMINFO_BYTES = 55, 36  # SO_MEMINFO: numbers, of which these are the first two
 # No packet of Traffic's is of this protocol, which only fillers and single packets here are.
 FILLER = 77
@@ -64,6 +63,7 @@ class Filler:
     def __init__(self, calls: Calls, chains: Chains, port: int) -> None:
         """A rule diverts its packets to `port`."""
         self._calls = calls
+        self._port = port
         bound(calls, "filler", FILLER_PORT)
         chains.append(f"input -i {NEAR.interface} -p {FILLER} -j DIVERT {port}")
 
@@ -80,19 +80,14 @@ class Filler:
         assert row["succeeded"] == times, row
         return (pattern * (length // len(pattern) + 1))[:length]
 
-    def fits(self, name: str, charged: str) -> int:
-        """For how many SMALL packets the queue of a socket has room, which has to be empty.
-
-        `charged` is what the queue is charged (harness/data/differences.toml): of the packets'
-        memory one is asked for, which is then read.
-        """
-        if charged == "lengths":
-            return (BOUND - 1) // CHARGE
-        self.send(SMALL)
-        one, most = account(self._calls, name)
-        assert SMALL + 256 < one < 2048
-        self._calls.ok("recv", name, 1)
-        return most // one
+    def fits(self) -> int:
+        """For how many SMALL packets a new socket's queue has room; none has the port yet."""
+        bound(self._calls, "measured", self._port)
+        self.send(SMALL, _MORE)
+        row = self._calls("repeat", _MORE, "recvfrom", "measured", LARGEST, "dontwait")
+        self._calls.ok("close", "measured")
+        assert 0 < row["succeeded"] < _MORE
+        return int(row["succeeded"])
 
 
 def _header(length: int) -> bytes:

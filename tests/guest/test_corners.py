@@ -153,7 +153,7 @@ def test_local_packet_goes_another_way_when_its_interface_is_down(
     assert ip_packets(near.captured()) == [taken.data]
 
 
-@statement("I6/down", "I2/interface")
+@statement("I6/interface-gone", "I2/interface")
 @needs("multicast-routing", "tunnels")
 def test_interface_that_is_gone_meanwhile(
     guest: Machine, calls: Calls, divert: Divert, chains: Chains, near: Wire, far: Wire

@@ -7,7 +7,7 @@ import itertools
 import socket
 
 import pytest
-from scapy.layers.inet import ICMP, IP, IPOption, fragment
+from scapy.layers.inet import ICMP, IP, UDP, IPOption, fragment
 
 from harness.machine import Machine
 from harness.shell import Shell
@@ -17,7 +17,7 @@ from tests.guest.conftest import Divert
 from tests.guest.datagrams import PATTERN, body, glue, open_receiver, pattern, udp
 from tests.guest.divert import left
 from tests.guest.programs import Calls
-from tests.guest.traffic import NEAR, PLACES, header_is_right
+from tests.guest.traffic import FAR, NEAR, PLACES, header_is_right
 
 statement = pytest.mark.statement
 needs = pytest.mark.needs
@@ -115,6 +115,41 @@ def test_echo_reply_with_options_arrives(guest: Machine, near: Wire) -> None:
     assert [each[0] for each in replies] == [0x49] * len(replies)
     assert all(header_is_right(each) for each in replies)
     assert b"".join(each[36:] for each in replies)[8:] == body(3000)
+
+
+@statement("F4/options")
+@pytest.mark.parametrize("hook", ["", "input", "forward", "output"])
+@pytest.mark.parametrize("tos", TOSES)
+def test_forwarded_datagram_keeps_its_options(
+    tos: int,
+    hook: str,
+    guest: Machine,
+    near: Wire,
+    far: Wire,
+    divert: Divert,
+    chains: Chains,
+) -> None:
+    """Put together and cut again, whether a program has taken the whole or not; the first fragment
+    has what this router records.
+    """
+    taker = divert(PORT)
+    if hook:
+        chains.append(f"{hook} -p UDP -j DIVERT {taker.port}")
+    options = IPOption(bytes.fromhex(options_of(2)))
+    header = IP(src=NEAR.host_ip, dst=FAR.host_ip, tos=tos, id=7, ttl=9, options=options)
+    for each in fragment(header / UDP(sport=9, dport=9) / body(3000), 1400):
+        near.send(each)
+    if hook:
+        taker.give_back(taker.take())
+    first, *rest = left(guest, far)
+    ours = b"\7\x0b\x08" + socket.inet_aton(FAR.guest_ip)
+    assert first[20:36] == b"\x94\4\0\0" + ours + bytes(5)
+    for each in rest:
+        assert each[20:36] == b"\x94\4\0\0" + b"\1" * 11 + b"\0"
+    for each in (first, *rest):
+        assert header_is_right(each)
+        assert (each[0], each[1], each[8], each[9]) == (0x49, tos, 8, 17)
+    assert b"".join(each[36:] for each in (first, *rest))[8:] == body(3000)
 
 
 @statement("F4/header", "F4/local-udp")

@@ -20,7 +20,7 @@ from tests.guest.journey import about
 from tests.guest.netlink import Links
 from tests.guest.policy import Policy
 from tests.guest.programs import Calls, ProcDivert
-from tests.guest.sockets import LARGEST, Filler, bound
+from tests.guest.sockets import FILLER, LARGEST, Filler, bound
 from tests.guest.stack import HERE, VETH, Namespace, load, pair
 from tests.guest.traffic import FAR, NEAR, PLACES, UDP_PORT, Place, Traffic, hop
 
@@ -29,6 +29,8 @@ places = pytest.mark.parametrize("place", PLACES, ids=lambda place: place.name)
 Proc = Callable[[], ProcDivert]
 
 PORT = 1234
+# Of the reference: as many can be given back.
+PENDING = 16_384
 BOUNDS = "/proc/sys/net/ipv4/divert"
 
 
@@ -67,16 +69,18 @@ def test_second_packet_with_a_tag_has_its_way(
     divert: Divert,
     chains: Chains,
 ) -> None:
-    """Its sender's mark has chosen that; the tag's hook and rule are the second's too."""
+    """The device that its sender is bound to has chosen that; the tag's hook and rule are the
+    second's too.
+    """
     policy = Policy(calls)
     policy.route("203.0.113.0/24", "via", NEAR.host_ip)
-    policy.route("default", "via", FAR.host_ip, "table", "100")
-    policy.rule("fwmark", "5", "table", "100")
+    policy.route("203.0.0.0/16", "via", FAR.host_ip)
+    device = f"hex:{FAR.interface.encode().hex()}00"
     socket = divert(PORT)
     chains.append(f"output -p UDP -j DIVERT {PORT}", "output -p UDP")
     calls.ok("socket", "sender", "inet", "dgram", 17)
-    calls.ok("setsockopt", "sender", "socket", 36, "int:5")
-    calls.ok("sendto", "sender", "text:by-mark", f"in:203.0.113.7:{UDP_PORT}")
+    calls.ok("setsockopt", "sender", "socket", "bindtodevice", device)
+    calls.ok("sendto", "sender", "text:by-device", f"in:203.0.113.7:{UDP_PORT}")
     taken = socket.take()
     other = IP(taken.data)
     other[UDP].remove_payload()
@@ -222,7 +226,7 @@ def test_what_a_closed_socket_has_read_is_stale(
     assert arrived == [first.data if place.path == "out" else flows[0].arrives_as()]
 
 
-@statement("I6/interface-gone")
+@statement("I6/interface-gone", "M11/device")
 @pytest.mark.parametrize("chain", ["input", "forward"])
 def test_packet_whose_interface_has_gone_is_stale(
     chain: str,
@@ -251,7 +255,7 @@ def test_packet_whose_interface_has_gone_is_stale(
 # How much.
 
 
-@statement("I6/forgotten", "S9/read")
+@statement("I6/forgotten", "S9/bounds")
 def test_oldest_is_forgotten_where_there_are_too_many(
     guest: Machine, shell: Shell, near: Wire, far: Wire, divert: Divert, chains: Chains
 ) -> None:
@@ -270,7 +274,7 @@ def test_oldest_is_forgotten_where_there_are_too_many(
     assert left(guest, far) == [hop(datagram(number)) for number in range(11, 15)]
 
 
-@statement("I6/forgotten", "S9/read")
+@statement("I6/forgotten", "S9/bounds")
 def test_oldest_is_forgotten_where_there_are_too_many_bytes(
     guest: Machine, shell: Shell, near: Wire, far: Wire, divert: Divert, chains: Chains
 ) -> None:
@@ -340,8 +344,44 @@ def test_program_that_never_gives_back(
 
 
 def available(shell: Shell) -> int:
-    """How many KiB of memory can be had."""
-    return int(shell.check("grep ^MemAvailable: /proc/meminfo").split()[1])
+    """How many KiB of memory can be had; 2.2.12 tells of those that nothing uses."""
+    lines = shell.check("cat /proc/meminfo").splitlines()
+    told = {line.split()[0]: int(line.split()[1]) for line in lines if line.startswith("Mem")}
+    return told.get("MemAvailable:", told["MemFree:"])
+
+
+@statement("S9/entries", "I6/forgotten")
+@pytest.mark.parametrize("readers", [1, 2])
+def test_so_many_can_be_given_back_and_no_more(readers: int, calls: Calls, chains: Chains) -> None:
+    """As the option's help text says: the oldest of all goes, whoever has read it."""
+    filler = Filler(calls, chains, PORT)
+    for number in range(readers):
+        bound(calls, f"reader-{number}", PORT + number)
+    last = f"reader-{readers - 1}"
+
+    def read(name: str) -> list[str]:
+        """One packet, as words of a call that gives it back."""
+        filler.send(20)
+        row = calls.ok("recvfrom", name, LARGEST, "dontwait")
+        return [f"hex:{row['hex']}", f"hex:{row['from']['hex']}"]
+
+    def read_many(name: str, number: int) -> None:
+        for each in (256,) * (number // 256) + (number % 256,):
+            filler.send(20, each)
+            row = calls("repeat", each, "recvfrom", name, LARGEST, "dontwait")
+            assert row["succeeded"] == each
+
+    first = read("reader-0")
+    if readers == 2:
+        chains.flush()
+        chains.append(f"input -i {NEAR.interface} -p {FILLER} -j DIVERT {PORT + 1}")
+    second = read(last)
+    read_many(last, PENDING - 2)
+    calls.ok("sendto", last, *first)
+    read(last)
+    for name in {"reader-0", last}:
+        assert calls.error("sendto", name, *first) == "ESTALE"
+    calls.ok("sendto", "reader-0", *second)
 
 
 @statement("S9/shaper")

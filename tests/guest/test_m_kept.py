@@ -195,12 +195,10 @@ def test_what_nothing_is_said_of_goes_on_at_the_next_read(
 
 
 @statement("M8/charged", "M8/dropped")
-def test_what_is_kept_fills_the_queue(
-    calls: Calls, chains: Chains, proc_divert: Proc, expected: Callable[[str], str]
-) -> None:
+def test_what_is_kept_fills_the_queue(calls: Calls, chains: Chains, proc_divert: Proc) -> None:
     filler = Filler(calls, chains, PORT)
+    fits = filler.fits()
     keeper = Keeper(calls, PORT)
-    fits = filler.fits(keeper.name, expected("queue-is-charged"))
     first = proc_divert().ports[PORT].delivered
     filler.send(SMALL, fits)
     taken = [keeper.take() for _ in range(3)]
@@ -220,14 +218,12 @@ def test_what_is_kept_fills_the_queue(
 
 
 @statement("M8/dropped")
-def test_close_frees_what_is_kept(
-    shell: Shell, calls: Calls, chains: Chains, expected: Callable[[str], str]
-) -> None:
+def test_close_frees_what_is_kept(shell: Shell, calls: Calls, chains: Chains) -> None:
     filler = Filler(calls, chains, PORT)
+    fits = filler.fits()
     before = memory.in_use(shell)
     for _ in range(3):
         keeper = Keeper(calls, PORT)
-        fits = filler.fits(keeper.name, expected("queue-is-charged"))
         for verdict in (DROP, None):
             filler.send(SMALL, fits)
             row = calls("repeat", fits, "recvfrom", keeper.name, LARGEST, "dontwait")

@@ -28,10 +28,20 @@ struct ip_fw;
 
 extern struct proto raw_prot;
 
-/* The hooks, as kept in skb->divert.hook and in the tag. */
+/* The hooks, as kept in skb->divert.hook. */
 #define DIVERT_INPUT	1
 #define DIVERT_FORWARD	2
 #define DIVERT_OUTPUT	3
+
+/*
+ *	The code that a packet goes through to the forward and the output hook,
+ *	as kept in skb->divert.way. 0: its route tells.
+ */
+#define DIVERT_WAY_SENT		1	/* By this host			*/
+#define DIVERT_WAY_SENT_NOLOOP	2	/* ... with IP_MULTICAST_LOOP off */
+#define DIVERT_WAY_FORWARDED	3	/* ip_forward()			*/
+#define DIVERT_WAY_MROUTE	4	/* ipmr_queue_xmit()		*/
+#define DIVERT_WAY_MTUNNEL	5	/* ... before one of its tunnels */
 
 #ifdef CONFIG_IP_DIVERT
 
@@ -70,7 +80,6 @@ extern int divert_rule_init(struct divert_rule *rule, const struct ip_fw *fw,
 			    int target);
 extern void divert_walk_begin(struct divert_walk *w, struct sk_buff *skb,
 			      int hook);
-extern void divert_mark(struct sk_buff *skb, const struct ip_fw *fw);
 extern int divert_pass_packet(struct divert_walk *w,
 			      const struct divert_rule *rule, __u32 path,
 			      const struct ip_fw *fw);
@@ -90,6 +99,15 @@ static __inline__ int divert_defrag(void)
 {
 	return DIVERT_DEFRAG;
 }
+
+/*
+ *	F4: where ip_options_fragment() begins. In 2.2.12 that is the header,
+ *	of which it makes options: the type of service is the first one's
+ *	length. With always-defragment all large datagrams come by there. A
+ *	macro: the header's size is known only where it is used.
+ */
+#define divert_options(skb)						\
+	((skb)->nh.raw + (DIVERT_DEFRAG ? sizeof(struct iphdr) : 0))
 
 static __inline__ int divert_target(int target)
 {
@@ -150,17 +168,10 @@ do {									\
 	((target) == FW_DIVERT && (w)->skb &&				\
 	 divert_pass_packet(w, r, path, fw))
 
-/*
- *	T3: true where a match must have no side effect. The mark is not
- *	one: it belongs to the packet, and injection made a new packet.
- */
-static __inline__ int divert_quiet(struct divert_walk *w,
-				   const struct ip_fw *fw)
+/* T3: true where a match must have no side effect. */
+static __inline__ int divert_quiet(const struct divert_walk *w)
 {
-	if (w->state == DIVERT_LIVE)
-		return 0;
-	divert_mark(w->skb, fw);
-	return 1;
+	return w->state != DIVERT_LIVE;
 }
 
 /* skb->divert: a new buffer has none, a copy has that of its original. */
@@ -169,14 +180,25 @@ static __inline__ void divert_forget(struct sk_buff *skb)
 	skb->divert.rule = 0;
 	skb->divert.port = 0;
 	skb->divert.hook = 0;
-	skb->divert.mroute = 0;
+	skb->divert.way = 0;
 }
 
 /* Tells multicast routing's packets from this host's own. */
-static __inline__ void divert_mroute(struct sk_buff *skb)
+static __inline__ void divert_mroute(struct sk_buff *skb, int tunnel)
 {
-	skb->divert.mroute = 1;
+	skb->divert.way = tunnel ? DIVERT_WAY_MTUNNEL : DIVERT_WAY_MROUTE;
 }
+
+/*
+ *	T1: so is what multicast routing's tunnel puts round it; the options are
+ *	the inner one's. A macro: the buffer of options is known only where it
+ *	is used.
+ */
+#define divert_encap(skb)						\
+do {									\
+	divert_forget(skb);						\
+	memset(&IPCB(skb)->opt, 0, sizeof(IPCB(skb)->opt));		\
+} while (0)
 
 static __inline__ void divert_copy(struct sk_buff *to,
 				   const struct sk_buff *from)
@@ -223,17 +245,19 @@ struct divert_walk { };
 #define divert_rule_init(rule, fw, target)	0
 #define divert_walk_begin(w, skb, hook)		do { (void)(w); } while (0)
 #define divert_come_by(w, rule, path)		do { } while (0)
-#define divert_quiet(w, fw)			0
+#define divert_quiet(w)				0
 #define divert_pass_over(w, rule, path, fw, target)	0
 #define divert_verdict(w, verdict, ip, rif)	(verdict)
 
 #define divert_defrag()				0
+#define divert_options(skb)			((skb)->nh.raw)
 #define divert_build_xmit(sk, getfrag, frag, length, ipc, rt, flags)	0
 #define divert_large_error(iph, length)		0
 #define divert_fragment(skb)			0
 
 #define divert_forget(skb)			do { } while (0)
-#define divert_mroute(skb)			do { } while (0)
+#define divert_mroute(skb, tunnel)		do { } while (0)
+#define divert_encap(skb)			do { } while (0)
 #define divert_copy(to, from)			do { } while (0)
 #define divert_glue(skb, part, first)		do { } while (0)
 #define divert_forwarded(skb)			0
@@ -243,36 +267,7 @@ struct divert_walk { };
 /* T1: a packet's way through this host ends when an interface sends it. */
 #define divert_sent(skb)			divert_forget(skb)
 
-#ifdef CONFIG_IP_DIVERT
-
-/* Where a packet was taken: what the tag of S6 says, and how it is sealed. */
-struct divert_tag
-{
-	__u32	rule;			/* divert_place(), 24 bits	*/
-	__u16	ifindex;
-	__u8	what;
-#define DIVERT_TAG_HOOK		0x03
-#define DIVERT_TAG_TYPE		0x1c	/* Input: skb->pkt_type		*/
-#define DIVERT_TAG_TYPE_SHIFT	2
-#define DIVERT_TAG_FORWARDED	0x20	/* Output: forwarded, not local.
-					 * Input: looped back by ipmr	*/
-#define DIVERT_TAG_ROUTED	0x40	/* Input: came with a route	*/
-#define DIVERT_TAG_NOLOOP	0x40	/* Output: IP_MULTICAST_LOOP off */
-#define DIVERT_TAG_MROUTE	0x80	/* Taken in multicast routing	*/
-};
-
-/* Local to ip_divert.c and ip_divert_inject.c. */
-struct divert_sock
-{
-	atomic_t	delivered;
-	atomic_t	dropped;
-	atomic_t	injected;
-};
-#define DIVERT_SK(sk)	((struct divert_sock *)&(sk)->tp_pinfo)
-
-extern int divert_inject(struct sock *sk, struct msghdr *msg, int len,
-			 __u32 addr, const struct divert_tag *tag);
-
-#endif /* CONFIG_IP_DIVERT */
+/* T1: what a tunnel takes out of a packet is another one. */
+#define divert_decap(skb)			divert_forget(skb)
 
 #endif /* _NET_IP_DIVERT_H */

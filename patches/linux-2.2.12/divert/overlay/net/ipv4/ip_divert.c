@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  *	Divert sockets: the socket, its port, its queue, and how a rule of the
- *	firewall fills it. Injection is in ip_divert_inject.c.
+ *	firewall fills it. What is known of a packet is in ip_divert_pending.c,
+ *	injection in ip_divert_inject.c.
  *
  *	Statement numbers (S1, T3, ...) are those of the project's SPEC.md.
  *
@@ -28,7 +29,6 @@
 #include <linux/icmp.h>
 #include <linux/skbuff.h>
 #include <linux/proc_fs.h>
-#include <linux/random.h>
 #include <linux/stat.h>
 #include <linux/init.h>
 #include <net/ip.h>
@@ -37,7 +37,7 @@
 #include <net/raw.h>
 #include <linux/firewall.h>
 #include <linux/ip_fw.h>
-#include <net/ip_divert.h>
+#include <net/ip_divert_pending.h>
 
 #include <asm/uaccess.h>
 #include <asm/ioctls.h>
@@ -52,16 +52,13 @@
 #define DIVERT_MAX_PORT		65535
 #define DIVERT_MAX_PACKET	65535
 
-/* S8: sock_queue_rcv_skb() wants more than the packet, rounded up to 16. */
-#define DIVERT_MIN_RCVBUF	(DIVERT_MAX_PACKET + 16 + 1)
+/* S9: what a new socket's queue may take of memory; SO_RCVBUF says otherwise. */
+#define DIVERT_RCVBUF		131072
 
 static struct sock *divert_htable[DIVERT_HTABLE_SIZE];
 
 /* S11: packets that met a rule on whose port nobody listened. */
 static atomic_t divert_no_listener = ATOMIC_INIT(0);
-
-/* S6: the key of the tag's check value, drawn when the first socket opens. */
-static __u32 divert_key[2];
 
 /*
  *	The table of ports.
@@ -72,7 +69,7 @@ static struct sock **divert_bucket(unsigned short port)
 	return &divert_htable[port & (DIVERT_HTABLE_SIZE - 1)];
 }
 
-static struct sock *divert_lookup(unsigned short port)
+struct sock *divert_lookup(unsigned short port)
 {
 	struct sock *sk;
 
@@ -128,60 +125,6 @@ static unsigned short divert_free_port(void)
 }
 
 /*
- *	The tag (S6): where a packet was taken, in the ten bytes that IP leaves
- *	free in a sockaddr_in. The check value covers the address too, so that
- *	"given back with the address it was received with" is one comparison.
- *	It keeps out rubbish and stale stack contents; it is no signature, and
- *	need not be one among holders of CAP_NET_RAW.
- *
- *	sin_port	check, upper half
- *	sin_zero[0]	what, never 0
- *	sin_zero[1..2]	interface
- *	sin_zero[3..5]	rule
- *	sin_zero[6..7]	check, lower half
- */
-
-static __u32 divert_check(__u32 addr, const struct divert_tag *tag)
-{
-	__u32 h = divert_key[0];
-
-	h = divert_mix(h, addr);
-	h = divert_mix(h, tag->rule | tag->what << 24);
-	h = divert_mix(h, tag->ifindex);
-	return divert_mix(h, divert_key[1]);
-}
-
-static void divert_tag_write(struct sockaddr_in *sin,
-			     const struct divert_tag *tag)
-{
-	__u32 check = divert_check(sin->sin_addr.s_addr, tag);
-	unsigned char *z = (unsigned char *)sin->sin_zero;
-
-	sin->sin_port = check >> 16;
-	z[0] = tag->what;
-	z[1] = tag->ifindex >> 8;
-	z[2] = tag->ifindex;
-	z[3] = tag->rule >> 16;
-	z[4] = tag->rule >> 8;
-	z[5] = tag->rule;
-	z[6] = check >> 8;
-	z[7] = check;
-}
-
-static int divert_tag_read(const struct sockaddr_in *sin,
-			   struct divert_tag *tag)
-{
-	const unsigned char *z = (const unsigned char *)sin->sin_zero;
-
-	tag->what = z[0];
-	tag->ifindex = z[1] << 8 | z[2];
-	tag->rule = z[3] << 16 | z[4] << 8 | z[5];
-	return tag->what & DIVERT_TAG_HOOK &&
-	       divert_check(sin->sin_addr.s_addr, tag) ==
-	       ((__u32)sin->sin_port << 16 | z[6] << 8 | z[7]);
-}
-
-/*
  *	The firewall's side: rules.
  */
 
@@ -226,14 +169,6 @@ void divert_walk_begin(struct divert_walk *w, struct sk_buff *skb, int hook)
 	skb->divert.hook = 0;
 }
 
-void divert_mark(struct sk_buff *skb, const struct ip_fw *fw)
-{
-	if (fw->fw_flg & IP_FW_F_MARKABS)
-		skb->fwmark = fw->fw_mark;
-	else
-		skb->fwmark += fw->fw_mark;
-}
-
 /*
  *	A packet has matched a DIVERT rule. True if it goes on to the next one as
  *	if the rule had no target: before the rule that took it (T3), where it
@@ -250,51 +185,6 @@ int divert_pass_packet(struct divert_walk *w, const struct divert_rule *rule,
 		return 0;
 	atomic_inc(&divert_no_listener);
 	return DIVERT_PASSTHROUGH;
-}
-
-static __u32 divert_primary_address(const struct device *dev)
-{
-	struct in_device *in_dev = dev->ip_ptr;
-
-	return in_dev && in_dev->ifa_list ? in_dev->ifa_list->ifa_local : 0;
-}
-
-/* Says in the tag, and in sin_addr (S5), where this packet is taken. */
-static void divert_describe(struct divert_walk *w, const char *rif,
-			    struct sockaddr_in *sin)
-{
-	struct sk_buff *skb = w->skb;
-	struct rtable *rt = (struct rtable *)skb->dst;
-	struct device *dev = skb->dev;
-	struct divert_tag tag;
-
-	tag.rule = w->rule;
-	tag.what = w->hook;
-	if (w->hook == DIVERT_INPUT) {
-		tag.what |= skb->pkt_type << DIVERT_TAG_TYPE_SHIFT;
-		if (rt)
-			tag.what |= DIVERT_TAG_ROUTED;
-		if (IPCB(skb)->flags & IPSKB_FORWARDED)
-			tag.what |= DIVERT_TAG_FORWARDED;
-	} else if (skb->divert.mroute) {
-		tag.what |= DIVERT_TAG_MROUTE;
-	} else if (w->hook == DIVERT_OUTPUT) {
-		if (rt->key.iif)
-			tag.what |= DIVERT_TAG_FORWARDED;
-		else if (skb->sk && !skb->sk->ip_mc_loop)
-			tag.what |= DIVERT_TAG_NOLOOP;
-	}
-
-	memset(sin, 0, sizeof(*sin));
-	sin->sin_family = AF_INET;
-	if (w->hook != DIVERT_OUTPUT)
-		sin->sin_addr.s_addr = divert_primary_address(dev);
-	/* On its way out a multicast keeps the interface, which its
-	 * destination does not tell. */
-	if (tag.what & DIVERT_TAG_MROUTE || w->hook == DIVERT_OUTPUT)
-		dev = dev_get(rif);
-	tag.ifindex = dev ? dev->ifindex : 0;
-	divert_tag_write(sin, &tag);
 }
 
 /*
@@ -315,7 +205,7 @@ static void divert_complete(struct divert_walk *w, struct sk_buff *copy)
 		return;		/* A raw socket's rubbish */
 	if (w->hook == DIVERT_INPUT) {
 		/* As it came */
-	} else if (rt->key.iif) {
+	} else if (DIVERT_QUEUED(copy)->way == DIVERT_WAY_FORWARDED) {
 		if (iph->ihl > 5) {
 			memcpy(copy->cb, skb->cb, sizeof(copy->cb));
 			copy->dst = skb->dst;
@@ -330,51 +220,88 @@ static void divert_complete(struct divert_walk *w, struct sk_buff *copy)
 }
 
 /*
+ *	S9: what a buffer takes of the kernel's memory, of which kmalloc() has
+ *	pieces of powers of two.
+ */
+static unsigned int divert_memory(const struct sk_buff *skb)
+{
+	const unsigned int data = skb->end - skb->head + sizeof(atomic_t);
+	unsigned int piece = 32;
+
+	while (piece < data)
+		piece <<= 1;
+	return piece + sizeof(*skb);
+}
+
+/* S8, S9: where nothing is queued there is room for a packet of any size. */
+static int divert_has_room(struct sock *sk, const struct sk_buff *skb)
+{
+	return skb_queue_empty(&sk->receive_queue) ||
+	       atomic_read(&sk->rmem_alloc) + skb->truesize <=
+	       (unsigned)sk->rcvbuf;
+}
+
+/* True if there was room for it, or the socket's own filter refused it. */
+static int divert_enqueue(struct sock *sk, struct sk_buff *skb)
+{
+#ifdef CONFIG_FILTER
+	struct sk_filter *filter = sk->filter;
+#endif
+
+	skb->truesize = divert_memory(skb);
+	if (!divert_has_room(sk, skb))
+		return 0;
+#ifdef CONFIG_FILTER
+	if (filter && sk_filter(skb, filter)) {
+		kfree_skb(skb);
+		return 1;
+	}
+#endif
+	skb_set_owner_r(skb, sk);
+	skb_queue_tail(&sk->receive_queue, skb);
+	atomic_inc(&DIVERT_SK(sk)->delivered);
+	if (!sk->dead)
+		sk->data_ready(sk, skb->len);
+	return 1;
+}
+
+/*
  *	The walk is over. If a DIVERT target ended it, queue a copy and tell the
  *	caller FW_QUEUE: it drops the original, and a local sender sees success.
  *	A copy, because TCP would rewrite the original when it retransmits,
  *	sniffers share its data, and its sender is charged for it until it is
- *	freed; tight, so that rmem_alloc means bytes.
+ *	freed. Before it in its buffer is what is known of it.
  */
 int divert_verdict(struct divert_walk *w, int verdict, struct iphdr *ip,
 		   const char *rif)
 {
 	struct sk_buff *skb = w->skb;
 	struct sk_buff *copy;
-	struct sock *sk = w->sk;
 	int len = ntohs(ip->tot_len);
-	int err;
 
 	if (verdict != FW_DIVERT || !skb)
 		return verdict;
-	if (!sk)
+	if (!w->sk)
 		return FW_BLOCK;		/* P1: as by DENY */
 
-	copy = alloc_skb(len, GFP_ATOMIC);
+	copy = alloc_skb(sizeof(struct divert_pending) + len, GFP_ATOMIC);
 	if (!copy)
-		goto full;
+		goto dropped;
+	skb_reserve(copy, sizeof(struct divert_pending));
 	memcpy(skb_put(copy, len), ip, len);
 	copy->nh.raw = copy->h.raw = copy->data;
 	copy->stamp = skb->stamp;
 	if (copy->stamp.tv_sec == 0)
 		get_fast_time(&copy->stamp);
+	divert_describe(DIVERT_QUEUED(copy), w, rif);
 	divert_complete(w, copy);
-	divert_describe(w, rif, (struct sockaddr_in *)copy->cb);
+	divert_describe_header(DIVERT_QUEUED(copy), copy->nh.iph);
+	if (divert_enqueue(w->sk, copy))
+		return FW_QUEUE;
+	kfree_skb(copy);
 
-	if (sk->rcvbuf < DIVERT_MIN_RCVBUF)
-		sk->rcvbuf = DIVERT_MIN_RCVBUF;
-	err = sock_queue_rcv_skb(sk, copy);
-	if (err) {
-		kfree_skb(copy);
-		if (err == -ENOMEM)
-			goto full;
-		return FW_QUEUE;		/* The socket's filter */
-	}
-	atomic_inc(&DIVERT_SK(sk)->delivered);
-	return FW_QUEUE;
-
-full:						/* S9, P4 */
-	atomic_inc(&DIVERT_SK(sk)->dropped);
+dropped:					/* S9, P4 */
+	atomic_inc(&DIVERT_SK(w->sk)->dropped);
 	return FW_QUEUE;
 }
 
@@ -384,8 +311,13 @@ full:						/* S9, P4 */
 
 static int divert_sock_init(struct sock *sk)
 {
-	if (!divert_key[0] && !divert_key[1])
-		get_random_bytes(divert_key, sizeof(divert_key));
+	int err = divert_pending_init();
+
+	if (err) {
+		/* inet_create() frees the socket, and then again by this */
+		sk->socket->sk = NULL;
+		return err;
+	}
 	/*
 	 *	Not bound (S4). inet_create() has made num the protocol; as that
 	 *	of IPPROTO_RAW it keeps the socket out of the router alert chain
@@ -393,7 +325,7 @@ static int divert_sock_init(struct sock *sk)
 	 */
 	sk->sport = 0;
 	sk->num = IPPROTO_RAW;
-	sk->rcvbuf = max(sk->rcvbuf, DIVERT_MIN_RCVBUF);
+	sk->rcvbuf = max(sk->rcvbuf, DIVERT_RCVBUF);
 	return 0;
 }
 
@@ -418,6 +350,7 @@ static int divert_bind(struct sock *sk, struct sockaddr *uaddr, int addr_len)
 	port = ntohs(sin->sin_port);
 	if (port ? divert_lookup(port) != NULL : !(port = divert_free_port()))
 		return -EADDRINUSE;
+	divert_pending_bound(sk);
 	divert_enter(sk, port);
 	return 0;
 }
@@ -437,14 +370,10 @@ static int divert_ioctl(struct sock *sk, int cmd, unsigned long arg)
 	return -ENOIOCTLCMD;
 }
 
-/*
- *	I3: no address, or one that is all zero, means outbound. The family is
- *	not looked at: S6 has programs that fill in only sin_addr.
- */
+/* I3: the family is not looked at: S6 has programs that fill in only sin_addr. */
 static int divert_sendmsg(struct sock *sk, struct msghdr *msg, int len)
 {
-	struct sockaddr_in *sin = (struct sockaddr_in *)msg->msg_name;
-	struct divert_tag tag;
+	const struct sockaddr_in *sin = (struct sockaddr_in *)msg->msg_name;
 	int err;
 
 	if (msg->msg_flags & MSG_OOB)
@@ -453,15 +382,11 @@ static int divert_sendmsg(struct sock *sk, struct msghdr *msg, int len)
 		return -EINVAL;
 	if (len > DIVERT_MAX_PACKET)
 		return -EMSGSIZE;
-
-	if (!sin || !msg->msg_namelen)
-		err = divert_inject(sk, msg, len, 0, NULL);
-	else if (msg->msg_namelen < sizeof(*sin))
+	if (!msg->msg_namelen)
+		sin = NULL;
+	if (sin && msg->msg_namelen < sizeof(*sin))
 		return -EINVAL;
-	else if (divert_tag_read(sin, &tag))
-		err = divert_inject(sk, msg, len, sin->sin_addr.s_addr, &tag);
-	else
-		err = divert_inject(sk, msg, len, sin->sin_addr.s_addr, NULL);
+	err = divert_inject(sk, msg, len, sin);
 	if (err)
 		return err;
 	atomic_inc(&DIVERT_SK(sk)->injected);
@@ -494,8 +419,7 @@ static int divert_recvmsg(struct sock *sk, struct msghdr *msg, int len,
 	if (!err) {
 		sk->stamp = skb->stamp;
 		if (msg->msg_name)
-			memcpy(msg->msg_name, skb->cb,
-			       sizeof(struct sockaddr_in));
+			divert_pending_read(sk, skb, msg->msg_name);
 	}
 	skb_free_datagram(sk, skb);
 	return err ? err : copied;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  *	Divert sockets: putting packets back, and what always-defragment adds
- *	on the way out (F4, F5).
+ *	on the way out (F4, F5). Where one goes on that was taken before is in
+ *	ip_divert_reinject.c.
  *
  *	Statement numbers (S1, T3, ...) are those of the project's SPEC.md.
  *
@@ -23,16 +24,14 @@
 #include <linux/inet.h>
 #include <linux/netdevice.h>
 #include <linux/inetdevice.h>
-#include <linux/icmp.h>
 #include <linux/interrupt.h>
 #include <linux/skbuff.h>
 #include <net/ip.h>
-#include <net/icmp.h>
 #include <net/route.h>
 #include <net/sock.h>
 #include <linux/firewall.h>
 #include <linux/ip_fw.h>
-#include <net/ip_divert.h>
+#include <net/ip_divert_pending.h>
 
 #include <asm/uaccess.h>
 
@@ -113,185 +112,39 @@ static int divert_packet_type(__u32 daddr)
 	return PACKET_HOST;
 }
 
-/* True if what is sent by this route comes back: here, or to multicast routing. */
-static int divert_loops_back(const struct rtable *rt)
-{
-#ifdef CONFIG_IP_MROUTE
-	if (rt->u.dst.input == ip_mr_input)
-		return 1;
-#endif
-	return rt->rt_flags & RTCF_LOCAL;
-}
-
-/*
- *	Loopback packets, and multicasts looped back to this host, arrive with
- *	the route by which they were sent: looked up as for the wire they would
- *	be martians. Find that route again (closing table: "on lo the one it
- *	had"). If the packet was rewritten and is no longer for this host, leave
- *	it to the ordinary look-up.
- */
-static void divert_loop_route(struct sk_buff *skb, struct device *dev)
-{
-	struct iphdr *iph = skb->nh.iph;
-	__u32 saddr = ip_dev_find(iph->saddr) ? iph->saddr : 0;
-	int oif = dev->flags & IFF_LOOPBACK ? 0 : dev->ifindex;
-	struct rtable *rt;
-
-	if (ip_route_output(&rt, iph->daddr, saddr, RT_TOS(iph->tos), oif))
-		return;
-	if (divert_loops_back(rt))
-		skb->dst = &rt->u.dst;
-	else
-		ip_rt_put(rt);
-}
-
 /*
  *	Input: the packet enters at ip_rcv(), behind the taps of net_bh(), which
  *	have seen a tagged one before. What becomes of it there its sender does
- *	not learn, no more than the wire's.
+ *	not learn, no more than the wire's. With bottom halves held off.
  */
-static int divert_inbound(struct sk_buff *skb, struct device *dev,
-			  int pkt_type, int routed)
+int divert_receive(struct sk_buff *skb, struct device *dev)
 {
 	skb_orphan(skb);	/* Whoever receives it will be charged */
 	skb->dev = dev;
-	skb->pkt_type = pkt_type;
 	get_fast_time(&skb->stamp);
-	start_bh_atomic();
-	if (routed)
-		divert_loop_route(skb, dev);
 	ip_rcv(skb, dev, NULL);
-	end_bh_atomic();
 	return 0;
 }
 
-/*
- *	Taken on forward: looked up anew for the interface that received it, and
- *	on to wherever that leads; as a rule ip_forward(), which does not lower
- *	the TTL of such a packet again.
- */
-static int divert_forward(struct sk_buff *skb, struct device *dev)
+static int divert_inbound(struct sk_buff *skb, __u32 addr)
 {
-	struct iphdr *iph = skb->nh.iph;
+	struct device *dev = divert_find_device(addr);
 
-	skb_orphan(skb);
-	skb->dev = dev;
-	skb->pkt_type = PACKET_HOST;
-	get_fast_time(&skb->stamp);
-	start_bh_atomic();
-	if (ip_route_input(skb, iph->daddr, iph->saddr, iph->tos, dev))
+	if (!dev || !(dev->flags & IFF_UP)) {
 		kfree_skb(skb);
-	else
-		skb->dst->input(skb);
+		return dev ? -ENETDOWN : -EADDRNOTAVAIL;
+	}
+	skb->pkt_type = divert_packet_type(skb->nh.iph->daddr);
+	start_bh_atomic();
+	divert_receive(skb, dev);
 	end_bh_atomic();
 	return 0;
 }
 
 /* FW_QUEUE is a success: another port has it now (T2), or its queue is full. */
-static int divert_refused(int verdict)
+int divert_refused(int verdict)
 {
 	return verdict == FW_QUEUE ? 0 : -EPERM;
-}
-
-static int divert_too_big(struct sk_buff *skb)
-{
-	return skb->len > skb->dst->pmtu &&
-	       skb->nh.iph->frag_off & htons(IP_DF);
-}
-
-/* Taken on output on its way through: the rest of ip_forward(). */
-static int divert_forwarded_output(struct sk_buff *skb)
-{
-	struct iphdr *iph = skb->nh.iph;
-	struct rtable *rt;
-	int err = -ENETUNREACH;
-	int fw_res;
-
-	skb_orphan(skb);
-	start_bh_atomic();	/* icmp_send() wants it */
-	if (ip_route_output(&rt, iph->daddr, 0, RT_TOS(iph->tos), 0))
-		goto drop;
-	skb->dst = &rt->u.dst;
-	skb->dev = rt->u.dst.dev;
-	skb = skb_cow(skb, rt->u.dst.dev->hard_header_len);
-	err = -ENOBUFS;
-	if (!skb)
-		goto out;
-
-	if (divert_too_big(skb)) {
-		ip_statistics.IpFragFails++;
-		icmp_send(skb, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED,
-			  htonl(skb->dst->pmtu));
-		err = -EMSGSIZE;
-		goto drop;
-	}
-	fw_res = call_out_firewall(PF_INET, skb->dev, skb->nh.iph, NULL, &skb);
-	if (fw_res < FW_ACCEPT) {
-		if (fw_res == FW_REJECT)
-			icmp_send(skb, ICMP_DEST_UNREACH, ICMP_HOST_UNREACH, 0);
-		err = divert_refused(fw_res);
-		goto drop;
-	}
-	ip_statistics.IpForwDatagrams++;
-	ip_send(skb);
-	err = 0;
-	goto out;
-
-drop:
-	kfree_skb(skb);
-out:
-	end_bh_atomic();
-	return err;
-}
-
-/* Taken in multicast routing: the rest of ipmr_queue_xmit(). */
-static int divert_multicast_output(struct sk_buff *skb, struct device *dev,
-				   int hook)
-{
-	struct iphdr *iph = skb->nh.iph;
-	struct rtable *rt;
-	int err = -ENETUNREACH;
-	int fw_res = FW_ACCEPT;
-
-	skb_orphan(skb);
-	skb->dev = dev;
-	skb->pkt_type = PACKET_MULTICAST;
-	start_bh_atomic();
-	if (ip_route_output(&rt, iph->daddr, 0, RT_TOS(iph->tos), dev->ifindex))
-		goto drop;
-	skb->dst = &rt->u.dst;
-	divert_mroute(skb);
-	err = -EMSGSIZE;
-	if (divert_too_big(skb))
-		goto drop;
-	skb = skb_cow(skb, rt->u.dst.dev->hard_header_len);
-	err = -ENOBUFS;
-	if (!skb)
-		goto out;
-
-	if (hook == DIVERT_FORWARD)
-		fw_res = call_fw_firewall(PF_INET, dev, skb->nh.iph, NULL,
-					  &skb);
-	if (fw_res >= FW_ACCEPT)
-		fw_res = call_out_firewall(PF_INET, dev, skb->nh.iph, NULL,
-					   &skb);
-	if (fw_res < FW_ACCEPT) {
-		err = divert_refused(fw_res);
-		goto drop;
-	}
-	IPCB(skb)->flags |= IPSKB_FORWARDED;
-	if (skb->len <= skb->dst->pmtu)
-		skb->dst->output(skb);
-	else
-		ip_fragment(skb, skb->dst->output);
-	err = 0;
-	goto out;
-
-drop:
-	kfree_skb(skb);
-out:
-	end_bh_atomic();
-	return err;
 }
 
 /*
@@ -328,38 +181,6 @@ int divert_fragment(struct sk_buff *skb)
 	return 0;
 }
 
-/*
- *	Output of this host. The route is looked up with no source, for the
- *	packet may have any (I8); SO_BROADCAST is not asked for (I6).
- *	IP_MULTICAST_IF tells the interface by index or by address; with either
- *	the look-up needs no route to the group (I7). A tagged packet to a group
- *	keeps its interface.
- */
-static int divert_route(struct sock *sk, struct iphdr *iph, int flags,
-			const struct divert_tag *tag, struct rtable **rt)
-{
-	__u32 tos = RT_TOS(iph->tos);
-	__u32 saddr = 0;
-	int oif = 0;
-	int err;
-
-	if (tag) {
-		if (MULTICAST(iph->daddr) || iph->daddr == INADDR_BROADCAST)
-			oif = tag->ifindex;
-	} else {
-		oif = sk->bound_dev_if;
-		if (MULTICAST(iph->daddr)) {
-			if (!oif)
-				oif = sk->ip_mc_index;
-			saddr = sk->ip_mc_addr;
-		}
-		if (sk->localroute || flags & MSG_DONTROUTE)
-			tos |= RTO_ONLINK;
-	}
-	err = ip_route_output(rt, iph->daddr, saddr, tos, oif);
-	return err && err != -ENOBUFS ? -ENETUNREACH : err;
-}
-
 static int divert_transmit(struct sock *sk, struct sk_buff *skb,
 			   unsigned limit, int loop)
 {
@@ -377,56 +198,67 @@ static int divert_transmit(struct sock *sk, struct sk_buff *skb,
 	return err;
 }
 
-static int divert_outbound(struct sock *sk, struct sk_buff *skb, int flags,
-			   const struct divert_tag *tag)
+/* This host's own, by its route: the output chain, and what is behind it. */
+int divert_local_out(struct sock *sk, struct sk_buff *skb, unsigned limit,
+		     int loop)
 {
-	struct iphdr *iph = skb->nh.iph;
-	int loop = sk->ip_mc_loop;
-	struct rtable *rt;
-	unsigned limit;
-	int err;
+	struct device *dev = skb->dst->dev;
+	int verdict;
 
-	err = divert_route(sk, iph, flags, tag, &rt);
-	if (err)
-		goto drop;
-	skb->dst = &rt->u.dst;
-	limit = rt->u.dst.dev->mtu;		/* F3, as for hdrincl */
-	if (tag) {
-		limit = rt->u.dst.pmtu;		/* As for a local sender */
-		loop = !(tag->what & DIVERT_TAG_NOLOOP);
-	}
-	if (skb->len > limit && iph->frag_off & htons(IP_DF)) {
-		if (tag) {
-			/* TCP waits for this: see ip_queue_xmit() */
-			start_bh_atomic();
-			icmp_send(skb, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED,
-				  htonl(limit));
-			end_bh_atomic();
-		}
-		err = -EMSGSIZE;
-		goto drop;
-	}
-	err = -EMSGSIZE;
-	if (skb->len > limit && !tag && !divert_defrag())
-		goto drop;
-	if (skb_headroom(skb) < rt->u.dst.dev->hard_header_len) {
-		skb = skb_cow(skb, rt->u.dst.dev->hard_header_len);
+	if (skb_headroom(skb) < dev->hard_header_len) {
+		skb = skb_cow(skb, dev->hard_header_len);
 		if (!skb)
 			return -ENOBUFS;
 		skb_set_owner_w(skb, sk);
-		iph = skb->nh.iph;
 	}
-
-	switch (call_out_firewall(PF_INET, rt->u.dst.dev, iph, NULL, &skb)) {
-	case FW_QUEUE:
-		err = 0;
-		goto drop;
-	case FW_BLOCK:
-	case FW_REJECT:
-		err = -EPERM;
-		goto drop;
+	verdict = call_out_firewall(PF_INET, dev, skb->nh.iph, NULL, &skb);
+	if (verdict < FW_ACCEPT) {
+		kfree_skb(skb);
+		return divert_refused(verdict);
 	}
 	return divert_transmit(sk, skb, limit, loop);
+}
+
+/*
+ *	Of what a program made. The route is looked up with no source, for the
+ *	packet may have any (I8); SO_BROADCAST is not asked for (I6).
+ *	IP_MULTICAST_IF tells the interface by index or by address; with either
+ *	the look-up needs no route to the group (I7).
+ */
+static int divert_route_out(struct sock *sk, struct sk_buff *skb, int flags)
+{
+	struct iphdr *iph = skb->nh.iph;
+	__u32 tos = RT_TOS(iph->tos);
+	int oif = sk->bound_dev_if;
+	__u32 saddr = 0;
+	int err;
+
+	if (MULTICAST(iph->daddr)) {
+		if (!oif)
+			oif = sk->ip_mc_index;
+		saddr = sk->ip_mc_addr;
+	}
+	if (sk->localroute || flags & MSG_DONTROUTE)
+		tos |= RTO_ONLINK;
+	err = ip_route_output((struct rtable **)&skb->dst, iph->daddr, saddr,
+			      tos, oif);
+	return err && err != -ENOBUFS ? -ENETUNREACH : err;
+}
+
+static int divert_outbound(struct sock *sk, struct sk_buff *skb, int flags)
+{
+	unsigned limit;
+	int err;
+
+	err = divert_route_out(sk, skb, flags);
+	if (err)
+		goto drop;
+	limit = skb->dst->dev->mtu;		/* F3, as for hdrincl */
+	err = -EMSGSIZE;
+	if (skb->len > limit &&
+	    (skb->nh.iph->frag_off & htons(IP_DF) || !divert_defrag()))
+		goto drop;
+	return divert_local_out(sk, skb, limit, sk->ip_mc_loop);
 
 drop:
 	kfree_skb(skb);
@@ -434,65 +266,29 @@ drop:
 }
 
 /*
- *	A packet was tagged: it re-enters the hook that it was taken from (T3).
+ *	The closing table of SPEC.md. Returns 0 or a negative error (I6). No
+ *	address, or one that is all zero, means outbound (I3).
  */
-static int divert_reenter(struct sock *sk, struct sk_buff *skb, int flags,
-			  const struct divert_tag *tag)
+int divert_inject(struct sock *sk, struct msghdr *msg, int len,
+		  const struct sockaddr_in *sin)
 {
-	int hook = tag->what & DIVERT_TAG_HOOK;
-	int mroute = tag->what & DIVERT_TAG_MROUTE;
-	struct device *dev = NULL;
-
-	skb->divert.hook = hook;
-	skb->divert.rule = tag->rule;
-	if (hook != DIVERT_OUTPUT || mroute) {
-		dev = dev_get_by_index(tag->ifindex);
-		if (!dev || !(dev->flags & IFF_UP)) {
-			kfree_skb(skb);
-			return dev ? -ENETDOWN : -ESTALE;
-		}
-	}
-	if (mroute)
-		return divert_multicast_output(skb, dev, hook);
-	if (hook == DIVERT_FORWARD)
-		return divert_forward(skb, dev);
-	if (hook == DIVERT_OUTPUT) {
-		if (tag->what & DIVERT_TAG_FORWARDED)
-			return divert_forwarded_output(skb);
-		return divert_outbound(sk, skb, flags, tag);
-	}
-	if (tag->what & DIVERT_TAG_FORWARDED)
-		IPCB(skb)->flags |= IPSKB_FORWARDED;
-	return divert_inbound(skb, dev, (tag->what & DIVERT_TAG_TYPE) >>
-			      DIVERT_TAG_TYPE_SHIFT,
-			      tag->what & DIVERT_TAG_ROUTED);
-}
-
-/*
- *	The closing table of SPEC.md. Returns 0 or a negative error (I6).
- */
-int divert_inject(struct sock *sk, struct msghdr *msg, int len, __u32 addr,
-		  const struct divert_tag *tag)
-{
-	struct device *dev;
+	struct divert_pending pending;
 	struct sk_buff *skb;
 	int err;
 
 	skb = divert_packet(sk, msg, len, &err);
 	if (!skb)
 		return err;
-	if (tag)
-		return divert_reenter(sk, skb, msg->msg_flags, tag);
-	if (!addr)
-		return divert_outbound(sk, skb, msg->msg_flags, NULL);
-
-	dev = divert_find_device(addr);
-	if (dev && dev->flags & IFF_UP)
-		return divert_inbound(skb, dev,
-				      divert_packet_type(skb->nh.iph->daddr),
-				      0);
-	kfree_skb(skb);
-	return dev ? -ENETDOWN : -EADDRNOTAVAIL;
+	err = sin ? divert_pending_find(sin, &pending) : 0;
+	if (err < 0) {
+		kfree_skb(skb);
+		return err;
+	}
+	if (err)
+		return divert_reenter(sk, skb, &pending);
+	if (!sin || !sin->sin_addr.s_addr)
+		return divert_outbound(sk, skb, msg->msg_flags);
+	return divert_inbound(skb, sin->sin_addr.s_addr);
 }
 
 /*
@@ -531,10 +327,6 @@ int divert_build_xmit(struct sock *sk,
 	if (opt) {
 		iph->ihl += opt->optlen >> 2;
 		ip_options_build(skb, opt, ipc->addr, rt, 0);
-		/* Or ip_fragment() would have ip_options_fragment() go over
-		 * the header, as if it were the options. They are
-		 * divert_send_fragment()'s. */
-		memset(&IPCB(skb)->opt, 0, sizeof(IPCB(skb)->opt));
 	}
 	iph->tos = sk->ip_tos;
 	iph->tot_len = htons(hlen + length);
