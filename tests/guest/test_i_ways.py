@@ -23,6 +23,7 @@ from tests.guest.test_i_routes import rewritten
 from tests.guest.traffic import FAR, NEAR, UDP_PORT, hop
 
 statement = pytest.mark.statement
+pytestmark = pytest.mark.needs("rtnetlink", "policy-routing", "mark-routing", "multicast")
 
 PORT = 1234
 # Behind the hosts of both wires; the main table leads to the first wire's.

@@ -27,6 +27,7 @@ from tests.guest.test_i_mroute import (
 from tests.guest.traffic import FAR, NEAR, UDP_PORT, hop
 
 statement = pytest.mark.statement
+pytestmark = pytest.mark.needs("tunnels", "multicast-routing")
 
 PORT = 1234
 # linux/mroute.h
