@@ -83,8 +83,7 @@ def report(names: str | None) -> None:
 def remarks(asked: Iterable[str]) -> list[str]:
     """What is to be said of these suites: kernels that the data does not know of, or lacks."""
     debian = suites.load()
-    codename = packages.host_release().codename
-    lines = [f"kernels.toml has no row for {each}" for each in suites.missing(debian, codename)]
+    lines = [f"kernels.toml has no row for {each}" for each in suites.missing(debian)]
     found, unasked = suites.differences(debian, set(asked))
     lines += [f"{each}; the module was last tried on {debian.day}" for each in found]
     return [*lines, *(f"it is not known what {each}" for each in unasked)]

@@ -61,9 +61,13 @@ def series(version: str) -> str:
     return ".".join(version.split(".")[:2])
 
 
-def missing(debian: Debian, codename: str) -> list[str]:
-    """The kernels of these suites that no row of kernels.toml is, on a host of this release."""
-    there = {(row.suite(codename), row.package, row.series) for row in kernels.load().values()}
+def missing(debian: Debian) -> list[str]:
+    """The kernels of these suites that no row of kernels.toml is, on whichever host."""
+    there = {
+        (suite, row.package, row.series)
+        for row in kernels.load().values()
+        for suite in (row.release, *row.suites.values())
+    }
     return [
         f"{package} of {suite}"
         for suite, version in debian.suites.items()
