@@ -12,6 +12,7 @@ import random
 import signal
 from collections.abc import Generator
 from pathlib import Path
+from types import FrameType
 
 import pytest
 
@@ -47,9 +48,15 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(_Reporter(config.stash[_SESSION]), "divert-reporter")
         # The runner ends a session by SIGINT, which a job in the background may have inherited as
         # ignored.
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGINT, _interrupt)
     elif not config.option.collectonly:
         raise pytest.UsageError("guest tests are run by ./inv test, which builds what they need")
+
+
+def _interrupt(number: int, _frame: FrameType | None) -> None:
+    """Once: a second signal would end what the first has begun, and with it the exit status."""
+    signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def proves(item: pytest.Item) -> tuple[str, ...]:

@@ -6,13 +6,26 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import signal
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from harness import image, junit, kernel, paths, report, runner, sources, statements, variants
+from harness import (
+    image,
+    junit,
+    kernel,
+    paths,
+    report,
+    runner,
+    sources,
+    statements,
+    variants,
+    worker,
+)
 from harness.errors import (
     GuestError,
     InfrastructureError,
@@ -149,12 +162,7 @@ def test_no_qemu_is_told_before_anything_is_built(
     assert row.reason.startswith("this host lacks qemu-system-i386")
 
 
-def test_interrupted_run_ends_its_sessions_and_says_so(
-    suite: Callable[[str], Path],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    suite("@S1\ndef test_waits():\n    time.sleep(100)\n")
+def _interrupt_at_the_first_test(monkeypatch: pytest.MonkeyPatch) -> None:
     record = Recorder.record
 
     def interrupt(self: Recorder, event: object) -> None:
@@ -163,11 +171,39 @@ def test_interrupted_run_ends_its_sessions_and_says_so(
             raise KeyboardInterrupt
 
     monkeypatch.setattr(Recorder, "record", interrupt)
+
+
+def test_interrupted_run_ends_its_sessions_and_says_so(
+    suite: Callable[[str], Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    suite("@S1\ndef test_waits():\n    time.sleep(100)\n")
+    _interrupt_at_the_first_test(monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         runner.run(request("base"))
     events = read_events(paths.RUNS / "latest" / report.EVENTS)
     verdict = judge(events)
     assert verdict.interrupted
+    assert any("ended with status 2 in test_toy.py::test_waits" in row for row in verdict.reasons)
+
+
+def test_session_that_is_interrupted_again_and_again_says_so(
+    suite: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """pytest forgets its exit status if it is interrupted while it ends, and says 0."""
+    suite("@S1\ndef test_waits():\n    time.sleep(100)\n")
+    _interrupt_at_the_first_test(monkeypatch)
+
+    def impatient(self: worker.Worker) -> None:
+        while self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            time.sleep(0.002)
+
+    monkeypatch.setattr(worker.Worker, "interrupt", impatient)
+    with pytest.raises(KeyboardInterrupt):
+        runner.run(request("base"))
+    verdict = judge(read_events(paths.RUNS / "latest" / report.EVENTS))
     assert any("ended with status 2 in test_toy.py::test_waits" in row for row in verdict.reasons)
 
 
