@@ -17,16 +17,13 @@ from harness import (
     kernel,
     kerneltrees,
     paths,
-    report,
     runner,
     terminal,
     variants,
-    worker,
 )
 from harness.configurations import Configuration
 from harness.errors import HarnessError, InfrastructureError, UnavailableError, UserError
 from harness.kernel import Kernel
-from harness.request import Request, default_jobs
 from harness.variants import Variant
 
 
@@ -169,7 +166,7 @@ def run(
     terminal.show(table)
     terminal.show(f"{len(chosen) - len(failed)} of {len(chosen)} configurations compile and link")
     if boots:
-        test(boots, given=given)
+        runner.test(variant=",".join(row.name for row in boots), given=given)
     if failed:
         raise InfrastructureError("\n".join(failed))
 
@@ -190,23 +187,4 @@ def control(result: Result, given: Sequence[str] = ()) -> str:
     return (
         f"{result.row.name}: the kernel from nothing is another than the one that was made in the "
         "tree of those before\ndo not trust the others: ./inv clean --everything"
-    )
-
-
-def test(rows: Sequence[Configuration], *, given: Sequence[str] = ()) -> None:
-    """Run all guest tests on these, and print the report. Raises what runner.raise_for does."""
-    result = runner.run(request(rows, "", given))
-    terminal.show(report.render(result.events, result.folder))
-    runner.raise_for(result.verdict)
-
-
-def request(rows: Sequence[Configuration], expression: str, given: Sequence[str]) -> Request:
-    """A run of the guest tests on these."""
-    return Request(
-        variants=tuple(variants.of_configuration(row) for row in rows),
-        expression=expression,
-        jobs=default_jobs(),
-        seed=random.SystemRandom().randrange(10**6),
-        given=tuple(given),
-        tests=worker.collect(paths.GUEST_TESTS, expression),
     )

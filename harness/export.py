@@ -8,7 +8,6 @@ time; nothing of it is committed.
 from __future__ import annotations
 
 import functools
-import hashlib
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from harness import (
     command,
     difference,
     diskroom,
+    fingerprint,
     kernel,
     patches,
     paths,
@@ -160,10 +160,7 @@ def _patched(source: Verified, series: Sequence[Series], tree: Path) -> Path:
 
 def _write_words(made: Sequence[Path], out: Path) -> None:
     (out / INSTALL).write_bytes((paths.DATA / INSTALL).read_bytes())
-    lines = [
-        f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n"
-        for path in [*made, out / INSTALL]
-    ]
+    lines = [f"{fingerprint.of_file(path)}  {path.name}\n" for path in [*made, out / INSTALL]]
     (out / DIGESTS).write_text("".join(lines))
 
 

@@ -51,7 +51,7 @@ _PREPARE = "echo 1 >/proc/sys/net/ipv4/ipfrag_time && dmesg -n 6"
 _GROUPS = "/root/cgroup"
 _GROUP = f"{_GROUPS}/user"
 _PREPARE_USER = f"""\
-grep -qxF veth /{initramfs.BUILT_IN} || insmod /lib/modules/veth.ko
+{initramfs.loading("veth")}
 mkdir {_GROUPS} && mount -t cgroup2 none {_GROUPS}
 echo +memory >{_GROUPS}/cgroup.subtree_control
 mkdir {_GROUP} && echo {24 << 20} >{_GROUP}/memory.max"""

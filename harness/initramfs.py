@@ -26,6 +26,16 @@ LIST = "etc/modules"
 BUILT_IN = "lib/modules/built-in"
 
 
+def loading(*modules: str) -> str:
+    """The shell's words that load modules by their names, but for those that this kernel has built
+    in, or has already (pure).
+    """
+    there = (
+        f"[ -d /sys/module/{{0}} ] || grep -qxF {{0}} /{BUILT_IN} || insmod /lib/modules/{{0}}.ko"
+    )
+    return " && ".join(f"{{ {there.format(name)}; }}" for name in modules)
+
+
 def build(
     kernel: Kernel,
     distributed: Distributed,

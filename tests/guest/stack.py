@@ -28,11 +28,7 @@ NAT = (*CONNTRACK, "nf_nat", "nft_chain_nat", "nft_masq", "nft_nat")
 
 def load(shell: Shell, *names: str) -> None:
     """Load modules that are at hand, but for those that this kernel has built in, or already."""
-    there = (
-        f"[ -d /sys/module/{{0}} ] || grep -qxF {{0}} /{initramfs.BUILT_IN}"
-        " || insmod /lib/modules/{0}.ko"
-    )
-    shell.check(" && ".join(f"{{ {there.format(name)}; }}" for name in names), seconds=30)
+    shell.check(initramfs.loading(*names), seconds=30)
 
 
 def is_loaded(shell: Shell, name: str = MODULE) -> bool:

@@ -109,11 +109,13 @@ static void named(struct ifreq *request, const char *interface)
 static void do_ifindex(const struct call *call, struct reply *reply)
 {
 	struct ifreq request;
+	int index;
 
 	named(&request, call->words[2]);
-	answer(reply, ioctl(call->slot->fd, 0x8933 /* SIOCGIFINDEX */, &request));
+	index = interface_index(call->slot->fd, call->words[2]);
+	answer(reply, index < 0 ? -1 : 0);
 	reply->has_value = 1;
-	reply->value = request.ifr_ifindex;
+	reply->value = index < 0 ? 0 : index;
 }
 
 static void set_flag(const struct call *call, struct reply *reply, int flag)

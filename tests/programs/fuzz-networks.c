@@ -4,6 +4,7 @@
 #include "fuzz-networks.h"
 #include "fuzz.h"
 #include "interfaces.h"
+#include "namespaces.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -15,15 +16,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define NEW_NETWORK	0x40000000
-#ifdef __i386__
-#define UNSHARE		310
-#define SETNS		346
-#else
-#define UNSHARE		272
-#define SETNS		308
-#endif
-#define INDEX		0x8933	/* SIOCGIFINDEX */
 #define UDP_SEGMENT	103
 #define SEGMENT		500	/* bytes */
 
@@ -231,12 +223,11 @@ void connect_side(unsigned int side)
 /* 0, or the kernel's errno. */
 static int delete(int fd, const char *interface)
 {
-	struct ifreq request;
+	int index = interface_index(fd, interface);
 
-	interface_request(&request, interface);
-	if (ioctl(fd, INDEX, &request) < 0)
+	if (index < 0)
 		return errno;
-	begin_message(DELETE_LINK, FLAGS_DELETE, request.ifr_ifindex);
+	begin_message(DELETE_LINK, FLAGS_DELETE, index);
 	return ask();
 }
 

@@ -8,6 +8,7 @@
 #include "fuzz-networks.h"
 #include "fuzz.h"
 #include "interfaces.h"
+#include "namespaces.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -19,12 +20,9 @@
 #include <unistd.h>
 
 #define USER		1000
-#define NEW_USER	0x10000000
 #ifdef __i386__
-#define UNSHARE		310
 #define PRCTL		172
 #else
-#define UNSHARE		272
 #define PRCTL		157
 #endif
 #define SET_DUMPABLE	4

@@ -30,6 +30,14 @@ int interface_request(struct ifreq *request, const char *interface)
 	return 0;
 }
 
+int interface_index(int fd, const char *interface)
+{
+	struct ifreq request;
+
+	interface_request(&request, interface);
+	return ioctl(fd, 0x8933 /* SIOCGIFINDEX */, &request) < 0 ? -1 : request.ifr_ifindex;
+}
+
 int interface_flag(int fd, const char *interface, int flag, int on)
 {
 	struct ifreq request;

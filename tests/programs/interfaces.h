@@ -8,6 +8,9 @@
 /* A request about an interface. Returns 0, or -1 for a name that is too long. */
 int interface_request(struct ifreq *request, const char *interface);
 
+/* Its number, or -1 with errno. */
+int interface_index(int fd, const char *interface);
+
 /* Sets or clears a flag (IFF_UP). Returns 0, or -1 with errno. */
 int interface_flag(int fd, const char *interface, int flag, int on);
 

@@ -1,26 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * netns new|user|PID COMMAND...: runs a command in a network namespace of its own, in one of a user namespace of its
- * own, whose root it is, or in that of a process. The guest's libraries are older than these calls.
+ * own, whose root it is, or in that of a process.
  */
 #define _GNU_SOURCE
 #include "common.h"
+#include "namespaces.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#define NEW_USER	0x10000000
-#define NEW_NETWORK	0x40000000
-#ifdef __i386__
-#define UNSHARE		310
-#define SETNS		346
-#else
-#define UNSHARE		272
-#define SETNS		308
-#endif
 
 static int failed(const char *what)
 {
