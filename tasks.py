@@ -7,7 +7,7 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
-from harness.cli import reports_errors
+from harness.base.cli import reports_errors
 
 # The harness modules are imported inside the tasks: scapy and paramiko take half a second to
 # import, and `./inv --list` needs neither.
@@ -35,7 +35,7 @@ def _end_with(status: int) -> None:
 @reports_errors
 def setup(_context: Context, check_only: bool = False, print_packages: bool = False) -> None:
     """Install what the host lacks, saying what and why first; without root, print the command."""
-    from harness import host
+    from harness.host import host
 
     if print_packages:
         host.print_packages()
@@ -47,7 +47,7 @@ def setup(_context: Context, check_only: bool = False, print_packages: bool = Fa
 @reports_errors
 def doctor(_context: Context) -> None:
     """Say what this host has and lacks: tools, archives, accelerator, disk, cache."""
-    from harness import doctor as doctor_module
+    from harness.host import doctor as doctor_module
 
     doctor_module.doctor()
 
@@ -56,7 +56,7 @@ def doctor(_context: Context) -> None:
 @reports_errors
 def sources(_context: Context, source: list[str]) -> None:
     """Find, or download, the upstream archives, check their content, and say where they are."""
-    from harness import sources as sources_module
+    from harness.upstream import sources as sources_module
 
     sources_module.report(given=source)
 
@@ -81,7 +81,7 @@ def build_kernel(
     jobs: int = 0,
 ) -> None:
     """Build kernels, or the module for them, and print where bzImage, System.map, .config are."""
-    from harness import bootable
+    from harness.boot import bootable
 
     bootable.build_and_print(
         variant=variant, matrix=matrix, kernels_named=kernel, jobs=jobs, given=source
@@ -92,7 +92,7 @@ def build_kernel(
 @reports_errors
 def modules(_context: Context, kernel: str | None = None) -> None:
     """Build the module for all of Debian's kernels, those of other releases too."""
-    from harness import modules as modules_module
+    from harness.release import modules as modules_module
 
     modules_module.report(kernel)
 
@@ -101,7 +101,7 @@ def modules(_context: Context, kernel: str | None = None) -> None:
 @reports_errors
 def build_image(_context: Context, source: list[str], jobs: int = 0) -> None:
     """Build the guest's RAM disk: libc, shell, dropbear, ipchains, the interceptor."""
-    from harness import image
+    from harness.image import image
 
     image.build_and_print(jobs=jobs, given=source)
 
@@ -134,7 +134,7 @@ def test(
     seed: str | None = None,
 ) -> None:
     """Build what is needed, run the guest tests on each variant, and give the verdict."""
-    from harness import runner
+    from harness.run import runner
 
     runner.test(
         variant=variant,
@@ -153,7 +153,7 @@ def test(
 @reports_errors
 def statements(_context: Context, name: str | None = None) -> None:
     """Show the statements of SPEC.md, their cases, and how many tests prove each."""
-    from harness import proofs
+    from harness.run import proofs
 
     proofs.show(name)
 
@@ -162,7 +162,7 @@ def statements(_context: Context, name: str | None = None) -> None:
 @reports_errors
 def report(_context: Context, run: str | None = None) -> None:
     """Show the report of an old run again, from its events."""
-    from harness import report as report_module
+    from harness.report import report as report_module
 
     report_module.show(run)
 
@@ -187,7 +187,7 @@ def configurations(
     jobs: int = 0,
 ) -> None:
     """Compile and link the reference in all configurations that differ, and boot some."""
-    from harness import configurationrun
+    from harness.check import configurationrun
 
     if list_:
         configurationrun.show_list()
@@ -202,7 +202,7 @@ def configurations(
 @reports_errors
 def check(_context: Context, source: list[str], require: list[str]) -> None:
     """The project's own tests: ruff, mypy, unit tests, and all guest tests that can run here."""
-    from harness import check as check_module
+    from harness.check import check as check_module
 
     check_module.check(given=source, require=require)
 
@@ -226,7 +226,7 @@ def cc(
     output: str | None = None,
 ) -> None:
     """Compile a C or C++ program, of the year 2000 or of today, for the guest."""
-    from harness import sysroot
+    from harness.image import sysroot
 
     sysroot.compile_for_user(program, flags=flags, output=output, given=source)
 
@@ -242,7 +242,7 @@ def cc(
 @reports_errors
 def run(context: Context, variant: str, put: list[str], source: list[str]) -> None:
     """Boot a guest, put files there, run the command after `--`, and pass on its exit status."""
-    from harness import session
+    from harness.everyday import session
 
     _end_with(session.run(variant=variant, put=put, command=context.remainder, given=source))
 
@@ -251,7 +251,7 @@ def run(context: Context, variant: str, put: list[str], source: list[str]) -> No
 @reports_errors
 def shell(_context: Context, variant: str, source: list[str]) -> None:
     """Log in to a fresh guest; it ends with the shell."""
-    from harness import session
+    from harness.everyday import session
 
     _end_with(session.shell(variant=variant, given=source))
 
@@ -266,7 +266,7 @@ def shell(_context: Context, variant: str, source: list[str]) -> None:
 @reports_errors
 def console(_context: Context, source: list[str], variant: str | None = None) -> None:
     """Show the serial console: of a fresh guest, or of one that is running."""
-    from harness import session
+    from harness.everyday import session
 
     session.console(variant=variant, given=source)
 
@@ -295,7 +295,7 @@ def fuzz(
     as_user: bool = False,
 ) -> None:
     """Make random calls to divert sockets and the firewall, and say what does not survive them."""
-    from harness import fuzz as fuzz_module
+    from harness.fuzz import fuzz as fuzz_module
 
     fuzz_module.fuzz(
         variant=variant,
@@ -330,7 +330,7 @@ def bench(
     only: str | None = None,
 ) -> None:
     """Measure packets a second and round trips: forwarding, rules, divert sockets; as ratios."""
-    from harness import bench as bench_module
+    from harness.bench import bench as bench_module
 
     bench_module.bench(
         variant=variant, kernel=kernel, rounds=rounds, seconds=seconds, only=only, given=source
@@ -341,7 +341,7 @@ def bench(
 @reports_errors
 def package(_context: Context, output: str | None = None) -> None:
     """Build Debian packages: the module for DKMS, headers for programs, the tools."""
-    from harness import package as package_module
+    from harness.release import package as package_module
 
     package_module.package(output)
 
@@ -353,7 +353,7 @@ def package(_context: Context, output: str | None = None) -> None:
 @reports_errors
 def export(_context: Context, source: list[str], output: str | None = None) -> None:
     """Write what a user of 2.2.12 takes home: patches, patched sources, INSTALL, digests."""
-    from harness import export as export_module
+    from harness.release import export as export_module
 
     export_module.export(output, given=source)
 
@@ -365,7 +365,7 @@ def export(_context: Context, source: list[str], output: str | None = None) -> N
 @reports_errors
 def refresh_patches(_context: Context, source: list[str], check: bool = False) -> None:
     """Make every patch anew, as diff -p -U3 does, after what it changes has changed."""
-    from harness import refresh
+    from harness.release import refresh
 
     refresh.refresh(check=check, given=source)
 
@@ -374,7 +374,7 @@ def refresh_patches(_context: Context, source: list[str], check: bool = False) -
 @reports_errors
 def clean(_context: Context, everything: bool = False) -> None:
     """Remove this checkout's runs, guest images and keys."""
-    from harness import cleaning
+    from harness.host import cleaning
 
     cleaning.clean(everything=everything)
 
@@ -399,7 +399,7 @@ def mutate(
     quick: bool = False,
 ) -> None:
     """Make faults in the divert series, one at a time, and see that a test fails for each."""
-    from harness import mutate as mutate_module
+    from harness.mutate import mutate as mutate_module
 
     mutate_module.mutate(only=only, variant=variant, jobs=jobs, quick=quick, given=source)
 
@@ -421,6 +421,6 @@ def fresh(
     keep: bool = False,
 ) -> None:
     """Run README's commands on fresh machines, and say how far they get: docs/rooms.md."""
-    from harness import fresh as fresh_module
+    from harness.fresh import fresh as fresh_module
 
     fresh_module.fresh(named=room, short=short, listed=list_, keep=keep)

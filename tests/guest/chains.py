@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import shlex
 
-from harness.process import Result
-from harness.shell import Shell
+from harness.guest.process import Result
+from harness.guest.shell import Shell
 
 # Columns of `ipchains -L -n -v -x`: pkts bytes target prot opt tosa tosx ifname and more.
 PACKETS, TARGET = 0, 2

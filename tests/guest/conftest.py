@@ -9,15 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from harness import agent, plugin, statements
-from harness.agent import Agent, AgentAddress
-from harness.guestsession import GuestSession
-from harness.keeper import Keeper
-from harness.machine import Machine, MachineSpec
-from harness.network import LINKS
-from harness.shell import Shell
-from harness.wire import Wire
-from harness.worker import WorkerSpec
+from harness.guest import agent
+from harness.guest.agent import Agent, AgentAddress
+from harness.guest.keeper import Keeper
+from harness.guest.machine import Machine, MachineSpec
+from harness.guest.shell import Shell
+from harness.matrix import statements
+from harness.network.addresses import LINKS
+from harness.network.wire import Wire
+from harness.run import plugin
+from harness.run.guestsession import GuestSession
+from harness.run.worker import WorkerSpec
 from tests.guest.chains import Chains
 from tests.guest.divert import DivertSocket, Injector
 from tests.guest.programs import GUARD, Calls, Interceptor, ProcDivert, check_guard

@@ -8,7 +8,7 @@ from collections import defaultdict
 
 from scapy.layers.inet import IP, UDP
 
-from harness.shell import Shell
+from harness.guest.shell import Shell
 from tests.guest.programs import Calls
 from tests.guest.traffic import NEAR, checksum, header_is_right
 

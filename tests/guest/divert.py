@@ -8,8 +8,8 @@ from typing import Any
 
 from scapy.layers.inet import IP
 
-from harness.machine import Machine
-from harness.wire import Wire
+from harness.guest.machine import Machine
+from harness.network.wire import Wire
 from tests.guest.programs import Calls
 from tests.guest.traffic import ip_packets
 

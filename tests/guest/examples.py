@@ -12,7 +12,7 @@ from scapy.layers.inet import ICMP, IP, TCP, UDP, IPOption, fragment
 from scapy.layers.l2 import Ether
 from scapy.packet import Raw
 
-from harness.network import LINKS
+from harness.network.addresses import LINKS
 from tests.guest.divert import built
 from tests.guest.traffic import FAR, NEAR, UDP_PORT
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from scapy.layers.inet import IP
 
-from harness.shell import Shell
+from harness.guest.shell import Shell
 from tests.guest.programs import Calls
 from tests.guest.stack import load
 

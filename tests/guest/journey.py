@@ -20,8 +20,8 @@ from typing import Any
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.l2 import Dot1Q, Ether
 
-from harness.machine import Machine
-from harness.shell import Shell
+from harness.guest.machine import Machine
+from harness.guest.shell import Shell
 from tests.guest.chains import Chains
 from tests.guest.divert import DivertSocket, Taken, built
 from tests.guest.ipsec import ESP, around

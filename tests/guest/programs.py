@@ -12,8 +12,8 @@ from typing import Any
 
 from scapy.layers.inet import IP
 
-from harness.process import Process, Result
-from harness.shell import Shell
+from harness.guest.process import Process, Result
+from harness.guest.shell import Shell
 
 # A packet that is queued is read and reported within milliseconds; a busy host may take longer.
 REPORT_SECONDS = 5.0

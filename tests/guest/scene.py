@@ -7,8 +7,8 @@ import shlex
 from collections.abc import Callable
 from typing import Any
 
-from harness import agent
-from harness.shell import Shell
+from harness.guest import agent
+from harness.guest.shell import Shell
 from tests.guest import ipsec, nft, stack
 from tests.guest.ipsec import ANY, Ipsec, Selected
 from tests.guest.netlink import ACK, NETFILTER, Links, Netlink, message

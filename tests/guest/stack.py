@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import shlex
 
-from harness import initramfs
-from harness.agent import Agent, AgentAddress
-from harness.deadline import Deadline
-from harness.machine import Machine
-from harness.process import Process
-from harness.shell import Shell
+from harness.base.deadline import Deadline
+from harness.boot import initramfs
+from harness.guest.agent import Agent, AgentAddress
+from harness.guest.machine import Machine
+from harness.guest.process import Process
+from harness.guest.shell import Shell
 from tests.guest.chains import Chains
 from tests.guest.netlink import Links
 from tests.guest.programs import Calls

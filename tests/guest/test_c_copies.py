@@ -7,9 +7,9 @@ import pytest
 from scapy.layers.inet import ICMP, IP, UDP
 from scapy.layers.l2 import Ether
 
-from harness.machine import Machine
-from harness.network import LINKS
-from harness.wire import Wire
+from harness.guest.machine import Machine
+from harness.network.addresses import LINKS
+from harness.network.wire import Wire
 from tests.guest.chains import Chains
 from tests.guest.conftest import Divert
 from tests.guest.copies import (

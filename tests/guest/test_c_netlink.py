@@ -6,8 +6,8 @@ from __future__ import annotations
 import pytest
 from scapy.layers.inet import ICMP, IP
 
-from harness.machine import Machine
-from harness.wire import Wire
+from harness.guest.machine import Machine
+from harness.network.wire import Wire
 from tests.guest.chains import Chains
 from tests.guest.conftest import Divert
 from tests.guest.copies import (

@@ -9,9 +9,9 @@ from collections.abc import Callable
 import pytest
 from scapy.layers.inet import IP
 
-from harness.machine import Machine
-from harness.shell import Shell
-from harness.wire import Wire
+from harness.guest.machine import Machine
+from harness.guest.shell import Shell
+from harness.network.wire import Wire
 from tests.guest.datagrams import cut, datagram, glue, statistics
 from tests.guest.traffic import FAR, hop, ip_packets
 

@@ -6,10 +6,10 @@ from __future__ import annotations
 import pytest
 from scapy.layers.inet import ICMP, IP, UDP
 
-from harness.machine import Machine
-from harness.network import LINKS
-from harness.shell import Shell
-from harness.wire import Wire
+from harness.guest.machine import Machine
+from harness.guest.shell import Shell
+from harness.network.addresses import LINKS
+from harness.network.wire import Wire
 from tests.guest.chains import Chains
 from tests.guest.conftest import Divert
 from tests.guest.datagrams import LARGEST, cut, datagram, glue, open_receiver, pattern, udp

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from scapy.layers.inet import ICMP, IP
 
-from harness.machine import Machine
-from harness.shell import Shell
-from harness.wire import Wire
+from harness.guest.machine import Machine
+from harness.guest.shell import Shell
+from harness.network.wire import Wire
 from tests.guest.chains import Chains
 from tests.guest.conftest import Divert, Listen
 from tests.guest.datagrams import LARGEST, ROOM, cut, datagram, glue, open_receiver

@@ -14,23 +14,16 @@ from pathlib import Path
 
 import pytest
 
-from harness import (
-    command,
-    export,
-    exported,
-    kernel,
-    kernelconfig,
-    patches,
-    paths,
-    sources,
-    sysroot,
-    variants,
-    worktree,
-)
-from harness.export import Exported
-from harness.shell import Shell
-from harness.sources import Verified
-from harness.worker import WorkerSpec
+from harness.base import command, paths
+from harness.guest.shell import Shell
+from harness.image import sysroot
+from harness.kernel import kernel
+from harness.matrix import kernelconfig, variants
+from harness.release import export, exported
+from harness.release.export import Exported
+from harness.run.worker import WorkerSpec
+from harness.upstream import patches, sources, worktree
+from harness.upstream.sources import Verified
 
 statement = pytest.mark.statement
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import pytest
 from scapy.layers.inet import ICMP, IP, UDP
 
-from harness.machine import Machine
-from harness.shell import Shell
+from harness.guest.machine import Machine
+from harness.guest.shell import Shell
 from tests.guest.chains import Chains
 from tests.guest.conftest import Divert
 from tests.guest.divert import DivertSocket, built, left

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import pytest
 
-from harness import fuzz
-from harness.shell import Shell
-from harness.worker import WorkerSpec
+from harness.fuzz import fuzz
+from harness.guest.shell import Shell
+from harness.run.worker import WorkerSpec
 from tests.guest.conftest import Bench
 
 statement = pytest.mark.statement

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from scapy.layers.inet import IP, UDP
 
-from harness.frames import destination_mac, mac_bytes
-from harness.machine import Machine
-from harness.network import Link
-from harness.wire import Wire
+from harness.guest.machine import Machine
+from harness.network.addresses import Link
+from harness.network.frames import destination_mac, mac_bytes
+from harness.network.wire import Wire
 from tests.guest.chains import Chains
 from tests.guest.conftest import Divert
 from tests.guest.divert import Injector, built, left

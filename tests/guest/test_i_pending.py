@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from scapy.layers.inet import IP, UDP
 
-from harness.deadline import Deadline
-from harness.machine import Machine
-from harness.shell import Shell
-from harness.wire import Wire
+from harness.base.deadline import Deadline
+from harness.guest.machine import Machine
+from harness.guest.shell import Shell
+from harness.network.wire import Wire
 from tests.guest.chains import Chains
 from tests.guest.conftest import Divert
 from tests.guest.divert import DivertSocket, Taken, built, left

@@ -17,11 +17,11 @@ import hypothesis
 import pytest
 from hypothesis import HealthCheck, Phase, configuration, given, settings
 
-from harness.deadline import Deadline
-from harness.errors import GuestError
-from harness.machine import Machine
-from harness.network import LINKS
-from harness.worker import WorkerSpec
+from harness.base.deadline import Deadline
+from harness.base.errors import GuestError
+from harness.guest.machine import Machine
+from harness.network.addresses import LINKS
+from harness.run.worker import WorkerSpec
 from tests.guest.chains import Chains
 from tests.guest.conftest import Listen
 from tests.guest.examples import KEPT, PORTS, Example, Own, Sent, examples

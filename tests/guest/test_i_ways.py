@@ -10,9 +10,9 @@ import pytest
 from scapy.layers.inet import ICMP, IP, UDP
 from scapy.layers.l2 import Ether
 
-from harness.machine import Machine
-from harness.shell import Shell
-from harness.wire import Wire
+from harness.guest.machine import Machine
+from harness.guest.shell import Shell
+from harness.network.wire import Wire
 from tests.guest.chains import Chains
 from tests.guest.conftest import Divert
 from tests.guest.divert import built, left

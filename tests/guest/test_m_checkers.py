@@ -11,10 +11,10 @@ from collections.abc import Callable
 
 import pytest
 
-from harness import fuzz
-from harness.deadline import Deadline
-from harness.shell import Shell
-from harness.worker import WorkerSpec
+from harness.base.deadline import Deadline
+from harness.fuzz import fuzz
+from harness.guest.shell import Shell
+from harness.run.worker import WorkerSpec
 from tests.guest.conftest import Bench
 from tests.guest.kept import Keeper
 from tests.guest.sockets import bound

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from harness.machine import Machine
-from harness.shell import Shell
+from harness.guest.machine import Machine
+from harness.guest.shell import Shell
 from tests.guest.journey import Journey, Row, table
 from tests.guest.programs import Calls
 

@@ -9,10 +9,10 @@ from collections.abc import Callable
 import pytest
 from scapy.layers.inet import IP, UDP, IPOption
 
-from harness import memory
-from harness.machine import Machine
-from harness.shell import Shell
-from harness.wire import Wire
+from harness.guest import memory
+from harness.guest.machine import Machine
+from harness.guest.shell import Shell
+from harness.network.wire import Wire
 from tests.guest.chains import Chains
 from tests.guest.divert import DivertSocket, Taken, built, left
 from tests.guest.kept import ACCEPT, DROP, EMPTY, KEEP, LEVEL, READ, TOLD, VERDICT, Keeper, number

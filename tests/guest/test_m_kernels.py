@@ -7,8 +7,8 @@ import re
 
 import pytest
 
-from harness import module
-from harness.shell import Shell
+from harness.guest.shell import Shell
+from harness.kernel import module
 from tests.guest.stack import is_loaded
 
 statement = pytest.mark.statement
@@ -35,7 +35,7 @@ def test_dkms_lets_this_kernel_in_and_none_that_was_not_tried(shell: Shell) -> N
 
 @statement("M13/clean")
 def test_it_is_loaded_and_the_kernel_complains_of_nothing(shell: Shell) -> None:
-    """What is built with a warning is no module here (harness/module.py)."""
+    """What is built with a warning is no module here (harness/kernel/module.py)."""
     assert is_loaded(shell)
     tainted = int(shell.check("cat /proc/sys/kernel/tainted"))
     assert tainted & ~(_FROM_ELSEWHERE | _UNSIGNED) == 0

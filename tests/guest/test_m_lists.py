@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from scapy.layers.inet import IP, UDP
 
-from harness.shell import Shell
+from harness.guest.shell import Shell
 from tests.guest.divert import DivertSocket
 from tests.guest.netlink import Links
 from tests.guest.programs import Calls

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.shell import Shell
+from harness.guest.shell import Shell
 from tests.guest.stack import MODULE, is_loaded, load, unload
 
 statement = pytest.mark.statement

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from harness.deadline import Deadline
-from harness.shell import Shell
+from harness.base.deadline import Deadline
+from harness.guest.shell import Shell
 from tests.guest.chains import Chains
 from tests.guest.kept import ACCEPT, Keeper
 from tests.guest.programs import Calls, Counters, ProcDivert

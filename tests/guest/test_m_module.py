@@ -8,10 +8,10 @@ from collections.abc import Callable
 import pytest
 from scapy.layers.inet import IP, UDP
 
-from harness.deadline import Deadline
-from harness.machine import Machine
-from harness.shell import Shell
-from harness.wire import Wire
+from harness.base.deadline import Deadline
+from harness.guest.machine import Machine
+from harness.guest.shell import Shell
+from harness.network.wire import Wire
 from tests.guest.chains import Chains
 from tests.guest.divert import DivertSocket, built, left
 from tests.guest.programs import Calls

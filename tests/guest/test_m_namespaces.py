@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 from scapy.layers.inet import IP, UDP
 
-from harness.shell import Shell
-from harness.worker import WorkerSpec
+from harness.guest.shell import Shell
+from harness.run.worker import WorkerSpec
 from tests.guest.chains import Chains
 from tests.guest.conftest import Divert
 from tests.guest.divert import DivertSocket

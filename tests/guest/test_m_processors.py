@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 import pytest
 
-from harness.deadline import Deadline
-from harness.machine import Machine
-from harness.shell import Shell
+from harness.base.deadline import Deadline
+from harness.guest.machine import Machine
+from harness.guest.shell import Shell
 from tests.guest.chains import Chains
 from tests.guest.programs import Calls, ProcDivert
 from tests.guest.traffic import TCP_PORT

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from scapy.layers.inet import IP, UDP
 
-from harness.machine import Machine
-from harness.wire import Wire
+from harness.guest.machine import Machine
+from harness.network.wire import Wire
 from tests.guest.chains import Chains
 from tests.guest.divert import DivertSocket, Taken, built, left
 from tests.guest.kept import Keeper

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from scapy.layers.inet import IP, TCP, UDP
 
-from harness.shell import Shell
+from harness.guest.shell import Shell
 from tests.guest.chains import Chains
 from tests.guest.conftest import Divert, Listen
 from tests.guest.divert import DivertSocket

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import pytest
 
-from harness.machine import Machine
-from harness.shell import Shell
-from harness.wire import Wire
+from harness.guest.machine import Machine
+from harness.guest.shell import Shell
+from harness.network.wire import Wire
 from tests.guest.chains import Chains
 from tests.guest.divert import DivertSocket, left
 from tests.guest.kept import Keeper

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 from scapy.layers.inet import ICMP, IP
 
-from harness import module, package_programs, package_recipe, package_tree
-from harness.machine import Machine
-from harness.shell import Shell
-from harness.wire import Wire
+from harness.guest.machine import Machine
+from harness.guest.shell import Shell
+from harness.kernel import module
+from harness.network.wire import Wire
+from harness.release import package_programs, package_recipe, package_tree
 from tests.guest.chains import TARGET, Chains
 from tests.guest.conftest import Listen
 from tests.guest.divert import built

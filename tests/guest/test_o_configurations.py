@@ -10,13 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from harness import command, configurations, kernel, kernelconfig, patches, sources, variants
-from harness.covering import Model
-from harness.kernel import Kernel
-from harness.kernelconfig import Option
-from harness.machine import Machine, MachineSpec
-from harness.variants import Variant
-from harness.worker import WorkerSpec
+from harness.base import command
+from harness.guest.machine import Machine, MachineSpec
+from harness.kernel import kernel
+from harness.kernel.kernel import Kernel
+from harness.matrix import configurations, kernelconfig, variants
+from harness.matrix.covering import Model
+from harness.matrix.kernelconfig import Option
+from harness.matrix.variants import Variant
+from harness.run.worker import WorkerSpec
+from harness.upstream import patches, sources
 from tests.guest.chains import Chains
 from tests.guest.firewall import firewall, rule
 from tests.guest.programs import Calls, Interceptor

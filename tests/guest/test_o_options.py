@@ -15,8 +15,11 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from harness import command, kernel, kernelconfig, patches, sources, variants
-from harness.worker import WorkerSpec
+from harness.base import command
+from harness.kernel import kernel
+from harness.matrix import kernelconfig, variants
+from harness.run.worker import WorkerSpec
+from harness.upstream import patches, sources
 
 statement = pytest.mark.statement
 

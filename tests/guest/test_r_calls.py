@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from harness.shell import Shell
+from harness.guest.shell import Shell
 from tests.guest.chains import TARGET, Chains
 from tests.guest.conftest import Divert
 from tests.guest.firewall import check_of, delete_number, firewall, numbered, policy, rule

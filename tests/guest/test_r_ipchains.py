@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from scapy.layers.inet import IP, UDP
 
-from harness.machine import Machine
+from harness.guest.machine import Machine
 from tests.guest.chains import PACKETS, TARGET, Chains
 from tests.guest.conftest import Listen
 from tests.guest.firewall import check_of, firewall, rule

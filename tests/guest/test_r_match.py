@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import pytest
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 
-from harness.machine import Machine
-from harness.shell import Shell
-from harness.wire import Wire
+from harness.guest.machine import Machine
+from harness.guest.shell import Shell
+from harness.network.wire import Wire
 from tests.guest.chains import PACKETS, Chains
 from tests.guest.conftest import Divert, Listen
 from tests.guest.divert import built, left

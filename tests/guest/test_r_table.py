@@ -9,8 +9,8 @@ from collections.abc import Callable
 import pytest
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 
-from harness.machine import Machine
-from harness.shell import Shell
+from harness.guest.machine import Machine
+from harness.guest.shell import Shell
 from tests.guest.chains import Chains
 from tests.guest.conftest import Divert
 from tests.guest.datagrams import LARGEST, body, cut, glue

@@ -9,8 +9,8 @@ from collections.abc import Callable
 import pytest
 from scapy.layers.inet import ICMP, IP, TCP, UDP, IPOption
 
-from harness.machine import Machine
-from harness.wire import Wire
+from harness.guest.machine import Machine
+from harness.network.wire import Wire
 from tests.guest.chains import Chains
 from tests.guest.groups import GROUP, route_groups
 from tests.guest.programs import Calls

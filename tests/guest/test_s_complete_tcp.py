@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from scapy.layers.inet import IP, TCP
 
-from harness.machine import Machine
-from harness.shell import Shell
-from harness.wire import Wire
+from harness.guest.machine import Machine
+from harness.guest.shell import Shell
+from harness.network.wire import Wire
 from tests.guest.chains import Chains
 from tests.guest.conftest import Listen
 from tests.guest.peer import (

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from scapy.layers.inet import ICMP, IP, IPOption_Router_Alert
 
-from harness.machine import Machine
-from harness.shell import Shell
-from harness.wire import Wire
+from harness.guest.machine import Machine
+from harness.guest.shell import Shell
+from harness.network.wire import Wire
 from tests.guest.chains import Chains
 from tests.guest.programs import Calls, Counters, ProcDivert
 from tests.guest.sockets import (

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from harness import command, compiler, kernel, sysroot
-from harness.worker import WorkerSpec
+from harness.base import command, compiler
+from harness.image import sysroot
+from harness.kernel import kernel
+from harness.run.worker import WorkerSpec
 
 statement = pytest.mark.statement
 

@@ -9,9 +9,9 @@ from collections.abc import Callable
 import pytest
 from scapy.layers.inet import IP, UDP
 
-from harness.process import Process
-from harness.shell import Shell
-from harness.wire import Wire
+from harness.guest.process import Process
+from harness.guest.shell import Shell
+from harness.network.wire import Wire
 from tests.guest.chains import Chains
 from tests.guest.programs import Calls, Counters, ProcDivert
 from tests.guest.sockets import bound

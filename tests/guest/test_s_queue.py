@@ -11,10 +11,10 @@ from collections.abc import Callable
 import pytest
 from scapy.layers.inet import IP, IPOption
 
-from harness import memory
-from harness.machine import Machine
-from harness.shell import Shell
-from harness.wire import Wire
+from harness.guest import memory
+from harness.guest.machine import Machine
+from harness.guest.shell import Shell
+from harness.network.wire import Wire
 from tests.guest.chains import Chains
 from tests.guest.conftest import Listen
 from tests.guest.programs import Calls, Counters, ProcDivert

@@ -12,8 +12,8 @@ from collections.abc import Callable
 import pytest
 from scapy.layers.inet import ICMP, IP, UDP
 
-from harness.machine import Machine
-from harness.wire import Wire
+from harness.guest.machine import Machine
+from harness.network.wire import Wire
 from tests.guest.chains import Chains
 from tests.guest.conftest import Divert, Listen
 from tests.guest.divert import DivertSocket, built, left

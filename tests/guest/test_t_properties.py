@@ -16,10 +16,10 @@ from hypothesis import HealthCheck, Phase, configuration, given, settings
 from hypothesis import strategies as st
 from scapy.layers.inet import IP, UDP
 
-from harness.errors import GuestError
-from harness.machine import Machine
-from harness.wire import Wire
-from harness.worker import WorkerSpec
+from harness.base.errors import GuestError
+from harness.guest.machine import Machine
+from harness.network.wire import Wire
+from harness.run.worker import WorkerSpec
 from tests.guest.chains import Chains
 from tests.guest.conftest import Divert
 from tests.guest.divert import DivertSocket, built, left

@@ -6,9 +6,9 @@ from __future__ import annotations
 import pytest
 from scapy.layers.inet import IP, UDP
 
-from harness.machine import Machine
-from harness.shell import Shell
-from harness.wire import Wire
+from harness.guest.machine import Machine
+from harness.guest.shell import Shell
+from harness.network.wire import Wire
 from tests.guest import nfqueue
 from tests.guest.chains import Chains
 from tests.guest.conftest import Divert

@@ -8,10 +8,10 @@ import struct
 import pytest
 from scapy.layers.inet import IP, UDP
 
-from harness.frames import ip_bytes
-from harness.machine import Machine
-from harness.shell import Shell
-from harness.wire import Wire
+from harness.guest.machine import Machine
+from harness.guest.shell import Shell
+from harness.network.frames import ip_bytes
+from harness.network.wire import Wire
 from tests.guest.chains import Chains
 from tests.guest.conftest import Divert
 from tests.guest.divert import built, left

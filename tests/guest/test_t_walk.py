@@ -8,8 +8,8 @@ import re
 import pytest
 from scapy.layers.inet import ICMP, IP, UDP
 
-from harness.shell import Shell
-from harness.wire import Wire
+from harness.guest.shell import Shell
+from harness.network.wire import Wire
 from tests.guest.chains import Chains
 from tests.guest.conftest import Divert
 from tests.guest.divert import built

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from harness import paths, sysroot
-from harness.shell import Shell
+from harness.base import paths
+from harness.guest.shell import Shell
+from harness.image import sysroot
 
 statement = pytest.mark.statement
 

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from harness import compiler, includes, paths, sysroot
-from harness.errors import InfrastructureError
-from harness.network import LINKS
-from harness.process import Result
-from harness.shell import Shell
-from harness.worker import WorkerSpec
+from harness.base import compiler, paths
+from harness.base.errors import InfrastructureError
+from harness.guest.process import Result
+from harness.guest.shell import Shell
+from harness.image import includes, sysroot
+from harness.network.addresses import LINKS
+from harness.run.worker import WorkerSpec
 
 statement = pytest.mark.statement
 

@@ -14,8 +14,8 @@ from typing import Any
 
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 
-from harness.machine import Machine
-from harness.network import LINKS
+from harness.guest.machine import Machine
+from harness.network.addresses import LINKS
 from tests.guest.programs import Calls
 
 NEAR, FAR = LINKS

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from harness import compiler
+from harness.base import compiler
 
 PROGRAMS = Path(__file__).parents[1] / "programs"
 TABLE: dict[str, dict[str, Any]] = tomllib.loads((PROGRAMS / "programs.toml").read_text())

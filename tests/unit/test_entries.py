@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 
-from harness import paths
+from harness.base import paths
 
 DIVERT = paths.PATCHES / "linux-2.2.12" / "divert"
 

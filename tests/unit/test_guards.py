@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from harness import paths
+from harness.base import paths
 from tests.guest.programs import GUARD, GUARDED_STATEMENT, Interceptor, check_guard
 
 # Programs that give back what they read without being told packet by packet.

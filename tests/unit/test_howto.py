@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from harness import paths, proofs, statements
+from harness.base import paths
+from harness.matrix import statements
+from harness.run import proofs
 
 _ORIGIN = "H"
 

@@ -66,7 +66,7 @@ def test_any_path_and_folder_and_link(where: str, tmp_path: Path) -> None:
         root = str(toy.checkout)
         assert lines[:8] == [
             f"{root}/.venv/bin/python",
-            *("-m", "harness.cli", "--search-root", root, "test", "-k", "a b"),
+            *("-m", "harness.base.cli", "--search-root", root, "test", "-k", "a b"),
         ]
         assert sorted(lines[8:]) == [
             f"PYTHONPATH={root}",

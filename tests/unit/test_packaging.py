@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from harness import compiler, kernels, package_recipe, paths
+from harness.base import compiler, paths
+from harness.matrix import kernels
+from harness.release import package_recipe
 from tests.unit.test_c_programs import PROGRAMS, compile_c, run
 
 FOLDER = package_recipe.FOLDER

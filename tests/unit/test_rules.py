@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import programs
+from harness.image import programs
 from tests.unit.test_c_programs import PROGRAMS, compile_c, run
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import re
 
-from harness import paths, statements
+from harness.base import paths
+from harness.matrix import statements
 
 _STATEMENT = re.compile(rf"^- ([{statements.CHAPTERS}]\d+)(?: \[([^\]]*)\])? ", re.MULTILINE)
 _CHAPTER = re.compile(r"^## ([A-Z])\. ", re.MULTILINE)

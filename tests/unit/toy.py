@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from harness import manifest, paths
+from harness.base import paths
+from harness.upstream import manifest
 
 NAME = "toy-1.2.3"
 

@@ -9,13 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from harness import distribution, download, image, kernel, module, parts, paths
-from harness.distribution import Distributed, Headers
-from harness.image import Image
-from harness.kernel import Kernel as BuiltKernel
-from harness.kernels import Kernel
-from harness.module import Module
-from harness.variants import Variant
+from harness.base import paths
+from harness.image import image
+from harness.image.image import Image
+from harness.kernel import distribution, kernel, module, parts
+from harness.kernel.distribution import Distributed, Headers
+from harness.kernel.kernel import Kernel as BuiltKernel
+from harness.kernel.module import Module
+from harness.matrix.kernels import Kernel
+from harness.matrix.variants import Variant
+from harness.upstream import download
 
 
 class Builds:

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness import host, paths
+from harness.base import paths
+from harness.host import host
 
 TOOLS = (
     *("awk", "cat", "chmod", "cmp", "cp", "cut", "dirname", "env", "flock", "grep", "head", "ln"),

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness import pool
-from harness.events import Event, TestFinished
-from harness.worker import WorkerSpec
+from harness.record.events import Event, TestFinished
+from harness.run import pool
+from harness.run.worker import WorkerSpec
 
 # A guest that crashes when a test says so, and a fixture that lends it as the real one is lent.
 CONFTEST = """

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""invoke, with the exit statuses of harness.errors."""
+
+from __future__ import annotations
+
+import signal
+
+from harness.base import streams
+
+# Before anything that takes long to import: until a task begins, there is nothing to tidy up, and a
+# traceback of an import tells nobody anything. `inv` has blocked Ctrl-C for the start of Python
+# itself; one that came meanwhile takes effect here. A signal that is ignored (nohup) stays so.
+if __name__ == "__main__":
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+    streams.settle()
+
+import contextlib
+import errno
+import functools
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from types import FrameType
+from typing import ParamSpec, TypeVar
+
+from invoke.exceptions import Exit, ParseError
+from invoke.program import Program
+
+from harness.base import errors, terminal
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+# With which a file system, not a fault of ours, refuses a folder: that of the checkout, say.
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_REFUSALS = (errno.EROFS, errno.EACCES, errno.EPERM, *_FULL)
+
+# What a terminal, a user or a job of CI ends a program with.
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class _Parser(Program):
+    """Ends with the user's status, not 1, when the command line cannot be parsed.
+
+    `TASK --help` is `--help TASK`, also where the task wants a word and invoke would take the
+    option for it.
+    """
+
+    def parse_tasks(self) -> None:
+        if self.core.unparsed[1:] in (["--help"], ["-h"]):
+            self.args.help.value = self.core.unparsed[0]
+            self.core.unparsed = []
+        with _mistakes_named():
+            super().parse_tasks()
+
+    def parse_cleanup(self) -> None:
+        with _mistakes_named():
+            super().parse_cleanup()
+
+
+@contextmanager
+def _mistakes_named() -> Iterator[None]:
+    try:
+        yield
+    except ParseError as error:
+        raise Exit(f"{error}\nsee: ./inv --list", errors.EXIT_USER) from error
+    except ValueError as error:
+        # int() of the value of an option; invoke does not say of which.
+        value = str(error).rpartition(": ")[2]
+        raise Exit(f"{value} is no number\nsee: ./inv --list", errors.EXIT_USER) from error
+
+
+def reports_errors(function: Callable[P, R]) -> Callable[P, R]:
+    """Let a task end with the message and the exit status of a HarnessError, not a traceback.
+
+    SIGTERM and SIGHUP end it as tidily as Ctrl-C does.
+    """
+
+    @functools.wraps(function)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        name = function.__name__.replace("_", "-")
+        try:
+            with _tidy_ending():
+                return function(*args, **kwargs)
+        except errors.HarnessError as error:
+            # A task that has printed a report has said it all.
+            message = terminal.clean(f"{name}: {error}") if error.message else None
+            raise Exit(message, error.exit_status) from None
+        except OSError as error:
+            # Of a full disk Python does not always know which file it was.
+            known = isinstance(error.filename, str) or error.errno in _FULL
+            if error.errno not in _REFUSALS or not known:
+                raise
+            from harness.base import store  # noqa: PLC0415 (only now: it takes long to import)
+
+            raise Exit(f"{name}: {store.unwritten(error)}", errors.EXIT_INFRASTRUCTURE) from None
+        except _Ended as ended:
+            raise Exit(f"ended by {ended.name}", ended.status) from None
+        except KeyboardInterrupt:
+            raise Exit("interrupted", errors.EXIT_INTERRUPTED) from None
+
+    return wrapper
+
+
+class _Ended(KeyboardInterrupt):
+    """A signal other than Ctrl-C's has come. What tidies up after Ctrl-C does so after this."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.name = signal.Signals(number).name
+        self.status = errors.EXIT_SIGNAL + number
+
+
+def _raise(number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt if number == signal.SIGINT else _Ended(number)
+
+
+@contextmanager
+def _tidy_ending() -> Iterator[None]:
+    """While this lasts, each signal of _ENDING that is not ignored raises a KeyboardInterrupt."""
+    before = {number: signal.getsignal(number) for number in _ENDING}
+    caught = [number for number in _ENDING if before[number] is not signal.SIG_IGN]
+    for number in caught:
+        signal.signal(number, _raise)
+    try:
+        yield
+    finally:
+        for number in caught:
+            signal.signal(number, before[number])
+
+
+def main() -> None:
+    """Entry point of `./inv`."""
+    program = _Parser(version=version("invoke"), name="invoke", binary="inv")
+    ended = SystemExit(0)
+    with contextlib.suppress(errors.HarnessError):
+        # A HarnessError comes out of invoke's own printing only, and is told below.
+        try:
+            program.run(sys.argv)
+        except SystemExit as status:
+            ended = status
+    # Also what was last written may not have gone out, and a task may have gone on without it.
+    if (failure := streams.finish()) is not None:
+        if failure.exit_status != ended.code and failure.message:
+            print(f"inv: {failure}", file=sys.stderr)  # noqa: T201
+        ended = SystemExit(failure.exit_status)
+    raise ended
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The cache of built things: a folder for each fingerprint, whole or not there at all."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import filelock
+
+from harness.base import diskroom, paths, terminal
+from harness.base.errors import InfrastructureError, UnavailableError
+
+# A build of anything here ends long before; whoever holds a lock for longer is stuck.
+LOCK_SECONDS = 1800.0
+
+# Words of make end at blanks; : = % $ mean something there, and a comma does in gcc's options; and
+# scripts leave paths unquoted.
+_UNFIT = re.compile(r"[^\w/.@+~-]")
+
+
+# What did not build, by where it would be.
+_broken: dict[Path, InfrastructureError] = {}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One built thing: its folder, the seconds that building took, and whether it was there before.
+
+    `seconds` is 0.0 for what was there before.
+    """
+
+    path: Path
+    seconds: float
+    cached: bool
+
+
+class AbsentError(Exception):
+    """What was looked for (`looking`) is not there: `what` had to be built, or downloaded."""
+
+    def __init__(self, what: str, *, download: bool) -> None:
+        super().__init__(what)
+        self.what = what
+        self.download = download
+
+
+# Whether this process only looks, in all of its threads.
+_looks: list[bool] = []
+
+
+@contextmanager
+def looking() -> Iterator[None]:
+    """While this lasts nothing is built or downloaded: where it had to be, AbsentError is raised.
+
+    It is so for all threads, so nothing else may be built meanwhile.
+    """
+    _looks.append(True)
+    try:
+        yield
+    finally:
+        _looks.pop()
+
+
+_given_up = threading.Event()
+
+
+@contextmanager
+def giving_up() -> Iterator[None]:
+    """While this lasts, no thread of this process waits for another process: `lock` raises there.
+
+    For Ctrl-C, which only the main thread hears of.
+    """
+    _given_up.set()
+    try:
+        yield
+    finally:
+        _given_up.clear()
+
+
+def root() -> Path:
+    """The cache, for what is built in it.
+
+    Raises InfrastructureError for a path that make, or a script of what is built, takes apart.
+    """
+    folder = paths.cache_dir()
+    if found := unfit(folder):
+        raise InfrastructureError(
+            f"nothing can be built in the cache {folder}: make takes no path with {found}",
+            "name another folder: DIVERT_CACHE=FOLDER",
+        )
+    return folder
+
+
+def unfit(folder: Path) -> str:
+    """What of a path make and shell scripts stumble over, in words; empty if nothing (pure)."""
+    found = sorted(set(_UNFIT.findall(str(folder))))
+    return " or ".join("a space" if character == " " else character for character in found)
+
+
+def obtain(kind: str, fingerprint: str, make: Callable[[Path], None], what: str) -> Entry:
+    """The folder `<cache>/<kind>/<fingerprint>`, made by `make(folder)` if it is not there yet.
+
+    `make` fills a temporary folder beside it, which is renamed when it is whole, so that nobody
+    sees half of it; a folder left by an interrupted build is removed by the next. `what` names the
+    thing in messages. Two processes never build the same thing at once: the second waits, says for
+    whom, and uses what the first made.
+
+    Raises InfrastructureError if the disk is full or not writable, or the wait takes half an hour;
+    and whatever `make` raises. What did not build is not tried again by the same process: a broken
+    module does not break six times, once for each variant that it is for.
+    """
+    target = root() / kind / fingerprint[:32]
+    if target.is_dir():
+        return Entry(target, 0.0, True)
+    if _looks:
+        raise AbsentError(what, download=False)
+    if target in _broken:
+        raise _broken[target]
+    with disk_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with lock(target.with_suffix(".lock"), what):
+            if target.is_dir():
+                return Entry(target, 0.0, True)
+            partial = target.with_suffix(".partial")
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir()
+            begin = time.monotonic()
+            try:
+                # What is worth a line of its own, its builder says.
+                with terminal.activity(f"building {what}", said=False):
+                    make(partial)
+                partial.rename(target)
+            except (UnavailableError, diskroom.FullError):
+                raise
+            except InfrastructureError as error:
+                _broken[target] = error
+                raise
+            finally:
+                shutil.rmtree(partial, ignore_errors=True)
+            return Entry(target, time.monotonic() - begin, False)
+
+
+@contextmanager
+def lock(path: Path, what: str, *, download: bool = False) -> Iterator[None]:
+    """Hold the lock file `path` while building `what`; if another process has it, say which.
+
+    `download`: it comes from elsewhere. Raises InfrastructureError after LOCK_SECONDS of waiting.
+    """
+    if _looks:
+        raise AbsentError(what, download=download)
+    holder = path.with_suffix(".holder")
+    guard = filelock.FileLock(path)
+    try:
+        guard.acquire(timeout=0)
+    except filelock.Timeout:
+        waiting = f"waiting for {_read_holder(holder)}, which is building {what}"
+        try:
+            with terminal.activity(waiting):
+                guard.acquire(timeout=LOCK_SECONDS, cancel_check=_given_up.is_set)
+        except filelock.Timeout:
+            raise InfrastructureError(
+                f"{what} is still being built by {_read_holder(holder)} "
+                f"after {LOCK_SECONDS / 60:g} minutes",
+                "end that process, then run this again",
+            ) from None
+    try:
+        holder.write_text(f"process {os.getpid()}")
+        yield
+    finally:
+        holder.unlink(missing_ok=True)
+        guard.release()
+
+
+def _read_holder(holder: Path) -> str:
+    try:
+        return holder.read_text() or "another process"
+    except OSError:
+        return "another process"
+
+
+@contextmanager
+def disk_errors(target: Path) -> Iterator[None]:
+    """Turn an OSError while writing `target` into an InfrastructureError that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise unwritten(error, target) from error
+
+
+def unwritten(error: OSError, target: Path | None = None) -> InfrastructureError:
+    """What there is to be said, and done, of a file that could not be written."""
+    where = Path(error.filename or target or paths.ROOT)
+    if error.errno in diskroom.ERRNOS:
+        return diskroom.FullError(f"cannot write {where}", where)
+    if where.is_relative_to(paths.ROOT):
+        hint = "runs, keys and logs are kept in the checkout: use one that you can write to"
+    else:
+        hint = "use a folder that you can write to: DIVERT_CACHE=FOLDER moves the cache"
+    return InfrastructureError(f"cannot write {where}: {error.strerror or error}", hint)

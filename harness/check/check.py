@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The project's own tests: linter, formatter, types, unit tests, the module, the guest tests."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+from harness.base import paths, terminal
+from harness.base.errors import (
+    HarnessError,
+    InfrastructureError,
+    TestsFailedError,
+    UnavailableError,
+    UserError,
+)
+from harness.bench import bench
+from harness.bench import plan as bench_plan
+from harness.check import configurationrun
+from harness.check.steps import Counts, Step, StepResult, run_step, steps
+from harness.debian import packages
+from harness.everyday import session
+from harness.fresh import fresh
+from harness.kernel import toolchain
+from harness.matrix import configurations, kernels, suites, variants
+from harness.matrix.variants import Variant
+from harness.release import modules
+from harness.report import report
+from harness.report.verdict import Verdict
+from harness.run import runner, worker
+from harness.run.request import Request, default_jobs
+
+# Each way of the benchmark is measured once on each kind of wires, with one kind of datagram.
+BENCH_DATAGRAMS, BENCH_SECONDS = "1400,memory-1400", 0.05
+
+
+def check(given: Sequence[str] = (), require: Sequence[str] = ()) -> None:
+    """Run everything, and print a summary whose last line counts it.
+
+    Raises TestsFailedError if anything failed, or if what `require` names was not there; else
+    InfrastructureError if something could not be built. UserError for what cannot be required.
+    """
+    tested = [row for row in variants.select() if row.checked or row.sample]
+    runner.check_required(require, tested)
+    folder = paths.BUILD / "check"
+    folder.mkdir(parents=True, exist_ok=True)
+    results = []
+    for step in steps(folder):
+        with terminal.activity(step.name, said=False):
+            result = run_step(step)
+        _say(result)
+        results.append(result)
+    rests = (fresh_room, module_builds, benchmark, other_configurations, guest_samples, guest_tests)
+    for rest in rests:
+        results.append(rest(given, require))
+        _say(results[-1])
+    total = sum((result.counts for result in results), Counts())
+    terminal.show(_table(results))
+    for result in results:
+        if result.note:
+            terminal.show(f"\n{result.note}")
+    terminal.show(f"\n{total}")
+    if total.failed:
+        raise TestsFailedError("")
+    if total.unbuilt:
+        raise InfrastructureError("")
+
+
+def module_builds(_given: Sequence[str], require: Sequence[str]) -> StepResult:
+    """The module for each kernel of the host's release and its backports, those too that no guest
+    boots here; those of other releases take hundreds of megabytes and are `invoke modules`'.
+
+    Skipped where the headers cannot be had. A suite that has newer kernels than those that were
+    tried is told of, and no failure.
+    """
+    begin = time.monotonic()
+    counts, output, notes = Counts(), [], []
+    codename = packages.host_release().codename
+    for built in modules.build(modules.of_host(modules.every(), codename)):
+        name, error = built.kernel.name, built.error
+        if error is None:
+            counts += Counts(passed=1)
+        elif isinstance(error, UnavailableError):
+            required = name in require
+            counts += Counts(failed=int(required), skipped=int(not required))
+            notes.append(f"The module for {name} was NOT BUILT.\n{error}")
+        else:
+            counts += Counts(failed=1)
+            output.append(str(error))
+    if counts.passed:
+        # The lists are here, or can be had as the headers could.
+        known = suites.load().suites
+        notes += modules.remarks(each for each in known if toolchain.base(each) == codename)
+    seconds = time.monotonic() - begin
+    return StepResult(Step("module", ()), counts, seconds, "\n".join(output), "\n".join(notes))
+
+
+def fresh_room(_given: Sequence[str], _require: Sequence[str]) -> StepResult:
+    """README's first steps on a machine that has never seen us: see docs/rooms.md."""
+    begin = time.monotonic()
+    done = fresh.for_check()
+    counts = Counts(done.passed, done.failed, done.skipped)
+    seconds = time.monotonic() - begin
+    return StepResult(Step("fresh room", ()), counts, seconds, done.output, done.note)
+
+
+def benchmark(given: Sequence[str], _require: Sequence[str]) -> StepResult:
+    """That `invoke bench` measures each of its ways, not how fast they are.
+
+    Skipped if a kernel cannot be had here, which `guest_tests` tells.
+    """
+    begin = time.monotonic()
+    plan = bench_plan.load()
+    bases = [row for row in variants.select() if row.short == "base"]
+    rows = bench_plan.only(bench_plan.measurements(plan, bases), BENCH_DATAGRAMS)
+    request = bench.Request(rows, 1, BENCH_SECONDS, tuple(given))
+    counts, output = Counts(skipped=len(rows)), ""
+    try:
+        done = bench.run(request, plan, session.new_folder("bench"))
+        measured = sum(bool(samples) for samples in done.samples.values())
+        broken = len(done.not_built)
+        counts = Counts(passed=measured, skipped=len(rows) - measured, unbuilt=broken)
+        output = "\n".join(f"{name}: NOT BUILT\n{why}" for name, why in done.not_built.items())
+    except UnavailableError:
+        pass
+    except UserError as error:
+        counts, output = Counts(failed=1), f"the benchmark cannot be run: {error}"
+    except InfrastructureError as error:
+        counts, output = Counts(unbuilt=1), f"the benchmark cannot be run: {error}"
+    except HarnessError as error:
+        counts, output = Counts(failed=1), f"the benchmark does not measure: {error}"
+    return StepResult(Step("benchmark", ()), counts, time.monotonic() - begin, output)
+
+
+def guest_tests(given: Sequence[str], require: Sequence[str]) -> StepResult:
+    """The guest tests on every variant but those that variants.toml leaves out of `check`.
+
+    Skipped if a kernel cannot be had here, only then.
+    """
+    rows = [row for row in variants.select() if row.checked]
+    return _guests("guest tests", rows, "", given, require)
+
+
+def guest_samples(given: Sequence[str], require: Sequence[str]) -> StepResult:
+    """Some guest tests on those that are left out: the samples that variants.toml names."""
+    rows = [row for row in variants.select() if row.sample]
+    if not rows:
+        return StepResult(Step("guest samples", ()), Counts(), 0.0, "")
+    expression = " or ".join(dict.fromkeys(row.sample for row in rows))
+    result = _guests("guest samples", rows, expression, given, require)
+    # What cannot be had, `guest_tests` tells.
+    return replace(result, note="")
+
+
+def other_configurations(given: Sequence[str], _require: Sequence[str]) -> StepResult:
+    """Some of the reference's other configurations, drawn anew each time, compiled and linked; and
+    some guest tests on one of them (SPEC.md O4).
+
+    Skipped if the source cannot be had, which `guest_tests` tells.
+    """
+    name, begin = "configurations", time.monotonic()
+    rows = configurationrun.draw(secrets.randbelow(10**6))
+    counts, output, boots = Counts(), [], []
+    try:
+        for result in configurationrun.build(rows, given=given):
+            if result.built is None:
+                counts += Counts(unbuilt=1)
+                output.append(result.words)
+            else:
+                counts += Counts(passed=1)
+                boots += [result.row] if result.row == rows[0] else []
+    except UnavailableError:
+        counts += Counts(skipped=len(rows) - counts.passed - counts.unbuilt)
+    if boots:
+        chosen = [variants.of_configuration(row) for row in boots]
+        tested = _guests(name, chosen, configurations.load().check_sample, given, ())
+        counts += tested.counts
+        output += filter(None, [tested.output])
+    seconds = time.monotonic() - begin
+    return StepResult(Step(name, ()), counts, seconds, "\n".join(output))
+
+
+def _guests(
+    name: str,
+    chosen: Sequence[Variant],
+    expression: str,
+    given: Sequence[str],
+    require: Sequence[str],
+) -> StepResult:
+    begin = time.monotonic()
+    output = note = ""
+    try:
+        request = Request(
+            variants=tuple(chosen),
+            expression=expression,
+            jobs=default_jobs(),
+            seed=secrets.randbelow(10**6),
+            given=tuple(given),
+            tests=worker.collect(paths.GUEST_TESTS, expression),
+        )
+        result = runner.run(request)
+        terminal.show(report.render(result.events, result.folder))
+        counts = Counts(*result.verdict.counts)
+        if result.verdict.word == "FAIL":
+            # What belongs to no test, as a guest that did not boot, is a failure too.
+            counts = Counts(counts.passed, max(1, counts.failed), counts.skipped)
+        counts += Counts(unbuilt=len(result.verdict.not_built))
+        lacking = _lacking(result.verdict, require, chosen)
+        counts += Counts(failed=len(lacking))
+        if result.verdict.not_run:
+            absent = {row.kernel for row in result.verdict.not_run}
+            rows = [variant for variant in request.variants if variant.kernel in absent]
+            untested = len(request.tests) * len(rows)
+            counts += Counts(skipped=untested)
+        note = _note(result.verdict, lacking)
+    except InfrastructureError as error:
+        counts, output = Counts(unbuilt=1), f"the {name} could not run: {error}"
+    except HarnessError as error:
+        counts, output = Counts(failed=1), f"the {name} could not run: {error}"
+    return StepResult(Step(name, ()), counts, time.monotonic() - begin, output, note)
+
+
+def _lacking(verdict: Verdict, require: Sequence[str], chosen: Sequence[Variant]) -> list[str]:
+    """What of that which is required was not there for the variants `chosen`, in words."""
+    own = {row.kernel for row in chosen}
+    known = kernels.load()
+    return runner.unmet(verdict, [name for name in require if name not in known or name in own])
+
+
+def _note(verdict: Verdict, lacking: Sequence[str]) -> str:
+    notes = []
+    for row in verdict.not_run:
+        what = "The reference, " if row.kernel == kernels.REFERENCE else "The kernel "
+        notes.append(f"{what}{row.kernel}, was NOT RUN: something is missing.\n{row.reason}")
+    for reason, names in verdict.unbuilt.items():
+        notes.append(f"{', '.join(names)}: NOT BUILT\n{reason}")
+    return "\n".join([*notes, *verdict.done_without, *(f"{line}: a failure." for line in lacking)])
+
+
+def _say(result: StepResult) -> None:
+    verdict = "FAILED" if result.counts.failed else "passed"
+    if not result.counts.failed and result.counts.unbuilt:
+        verdict = "NOT BUILT"
+    elif not result.counts.failed and not result.counts.passed:
+        verdict = "NOT RUN"
+    terminal.say(f"{result.step.name}: {verdict} in {result.seconds:.1f} s")
+    if result.output:
+        terminal.show(result.output)
+
+
+def _table(results: Sequence[StepResult]) -> terminal.Grid:
+    figures = ("passed", "failed", "skipped", "not built", "seconds")
+    grid = terminal.Grid("check", *figures, right=figures)
+    for result in results:
+        each = result.counts
+        counts = (each.passed, each.failed, each.skipped, each.unbuilt)
+        grid.row(result.step.name, *map(str, counts), f"{result.seconds:.1f}")
+    return grid

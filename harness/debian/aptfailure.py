@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Why apt-get failed: by what it printed, in words for whoever has to mend it (pure)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.base.errors import AbsentError, HarnessError, InfrastructureError, UnavailableError
+from harness.debian.aptsources import Entry
+
+_NETWORK = "see to the network, then run this again"
+_MIRROR = "try again later, or name another mirror in /etc/apt"
+_TAMPERED = (
+    "nothing of it is used: name another mirror in /etc/apt; if that has it too, do not trust it"
+)
+_KEY = "put the archive's own keyring in place (package debian-archive-keyring), and name it there"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One reason: the words of apt-get for it, ours, what to do, and the family of the error."""
+
+    pattern: str
+    words: str
+    hint: str
+    family: type[HarnessError] = UnavailableError
+
+
+_LOST = Kind(
+    r"\b404\b|File not found|Failed to stat - |does not have a Release file",
+    "the mirror has not got it",
+    _MIRROR,
+    AbsentError,
+)
+
+# The first that fits is meant: apt-get also says what follows from it ("is not signed", of a
+# Release file that it could not fetch).
+KINDS = (
+    Kind(
+        r"NO_PUBKEY|BADSIG|EXPKEYSIG|KEYEXPIRED|REVKEYSIG|signatures? (?:couldn't|were invalid)"
+        r"|signature verification|GPG error|Clearsigned file isn't valid",
+        "the archive's signature is not good",
+        _KEY,
+        InfrastructureError,
+    ),
+    # APT 3 has no better word for a wrong digest of what it copies from a disk.
+    Kind(
+        r"Hash Sum mismatch|has unexpected size|copy:\S+\s+Undetermined Error",
+        "what came is not what the archive's signed list says (a wrong digest or size)",
+        _TAMPERED,
+        InfrastructureError,
+    ),
+    Kind(
+        r"Release file .* is expired",
+        "the mirror is too old: its lists were valid until a day that is over",
+        "see whether this machine's clock is right, or name another mirror in /etc/apt",
+    ),
+    Kind(
+        r"Release file .* is not valid yet",
+        "the mirror's lists are of a time to come",
+        "set this machine's clock right",
+    ),
+    Kind(
+        r"failure resolving|Could not resolve|Network is unreachable|No route to host",
+        "no network, or no name service",
+        _NETWORK,
+    ),
+    Kind(r"[Cc]ertificate|SSL|TLS", "the mirror's certificate is not accepted", _MIRROR),
+    Kind(
+        r"timed out|[Tt]imeout|Connection refused|Connection failed|Connection reset"
+        r"|[Cc]ould not connect|Unable to connect|closed the connection",
+        "the mirror, or the way to it, does not answer",
+        _NETWORK,
+    ),
+    _LOST,
+    Kind(r"\b[45]\d\d  \S", "the mirror refuses it", _MIRROR),
+    Kind(
+        r"Unable to find a source package|Unable to locate package|no installation candidate"
+        r"|Can't find a source|Can't select|No candidate|no candidate",
+        "the release has no such package",
+        "use another release of the distribution",
+        AbsentError,
+    ),
+    Kind(
+        r"is not signed",
+        "the archive is not signed, and not marked as trusted",
+        _KEY,
+        InfrastructureError,
+    ),
+)
+
+_UNKNOWN = Kind("", "apt-get failed", "see to what it said")
+
+_PREFIX = re.compile(r"^(?:[EW]: |Err:\d+ )")
+_FAILED = re.compile(r"^(?:E: |W: |Err:\d+ |  \S)")
+_LONGEST = 200
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a call failed: the kind, and the line in which apt-get says so (empty: it did not)."""
+
+    kind: Kind
+    line: str
+
+    @property
+    def words(self) -> str:
+        """In one line."""
+        return f"{self.kind.words} ({self.line})" if self.line else self.kind.words
+
+    def error(self, what: str, log: object) -> HarnessError:
+        """The error of its family: what could not be done, why, and what to do."""
+        shown = f"\n  {self.line}" if self.line else ""
+        hint = f"{self.kind.hint} (all that apt-get said: {log})"
+        return self.kind.family(f"{what}: {self.kind.words}{shown}", hint)
+
+
+def judge(said: str) -> Failure:
+    """Why apt-get failed, by what it said."""
+    return _judge([line for line in said.splitlines() if _FAILED.match(line)])
+
+
+def judge_entry(said: str, entry: Entry) -> Failure:
+    """Why an entry of APT's lists could not be fetched, by what apt-get said of them all.
+
+    It says nothing of one that is trusted and has no Release file.
+    """
+    uri = entry.uri.rstrip("/")
+    words = (f"{uri} {entry.suite} ", f"{uri}/dists/{entry.suite}/")
+    about: list[str] = []
+    taken = False
+    for line in said.splitlines():
+        # The reason may be in the line below the one with the name.
+        taken = taken if line.startswith("  ") else any(word in line for word in words)
+        if taken and _FAILED.match(line):
+            about.append(line)
+    # What is fetched by a list of mirrors is not named by that.
+    if not about and entry.uri.startswith("mirror"):
+        return judge(said)
+    return _judge(about) if about else Failure(_LOST, "")
+
+
+def _judge(lines: Sequence[str]) -> Failure:
+    for kind in KINDS:
+        # The last words name the file; those that came while it still tried are shorter.
+        fit = [line for line in lines if re.search(kind.pattern, line)]
+        if fit:
+            return Failure(kind, _short(next((x for x in fit if x[0] in "EW"), fit[0])))
+    errors = [line for line in lines if line.startswith("E: ")] or list(lines)
+    return Failure(_UNKNOWN, _short(errors[0]) if errors else "")
+
+
+def _short(line: str) -> str:
+    text = re.sub(r"\s+", " ", _PREFIX.sub("", line)).strip()
+    text = re.sub(r" \[IP: [^\]]*\]", "", text)
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."

@@ -1,0 +1,302 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Debian packages of any architecture, and source packages, without touching the host.
+
+apt-get, in a folder of its own, has verified what it downloads against the archive's signature. A
+download is kept, and not asked for again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import re
+import shutil
+import tempfile
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.base import command, fingerprint, paths, store, terminal
+from harness.base.errors import AbsentError, InfrastructureError, UnavailableError
+from harness.debian import aptarchives, hostrelease
+from harness.debian.apt import Apt, AptError
+from harness.debian.aptarchives import Archives
+from harness.debian.aptfailure import Failure
+from harness.debian.hostrelease import Release
+
+APT_FOLDER = Path("/etc/apt")
+
+# Threads of this process queue here, without a word; other processes at the lock file. One that
+# takes from another release what its own cannot give holds both releases' lock files.
+_one_at_a_time = threading.RLock()
+
+# Folders of packages of which it was said that they are another release's.
+_told: set[Path] = set()
+
+_TARBALL = re.compile(r"(?P<name>[^_]+)_(?P<version>.+?)\.(?:orig\.)?tar\.(?:gz|bz2|xz|zst)")
+_DEB = re.compile(r"(?P<name>[^_]+)_(?P<version>.+?)_[^_]+\.deb")
+
+# What Debian adds to the version of a source that it has packed anew, without files that it must
+# not or need not have: +dfsg, ~ds1, +dfsg.2.
+_REPACKED = re.compile(r"[+~.-](?:dfsg|ds|repack)[.\d]*$")
+
+
+@dataclass(frozen=True)
+class Package:
+    """A downloaded package: its one file, its version, and the file's SHA-256.
+
+    The version is the upstream one for a source package, the whole one for a binary package.
+    """
+
+    name: str
+    version: str
+    path: Path
+    digest: str
+
+    @property
+    def upstream(self) -> str:
+        """Upstream's own version of a source package, which Debian may have packed anew."""
+        return upstream_version(self.version)
+
+
+def upstream_version(version: str) -> str:
+    """A source package's version without Debian's words for a source that it packed anew."""
+    while match := _REPACKED.search(version):
+        version = version[: match.start()]
+    return version
+
+
+def source(name: str) -> Package:
+    """The upstream tarball of the source package `name`, of the host's release.
+
+    Of another, in the order that harness/data/distributions.toml has for it, if the host's has no
+    such package, or lists one that its mirror has not: that is said in a line.
+    Raises UnavailableError without a network, or if no release can give it; InfrastructureError if
+    what comes is not what the archive's signed lists say, or there is no room on the disk.
+    """
+    return _obtain(name, None, host_release(), elsewhere=True)
+
+
+def binary(name: str, architecture: str, codename: str = "", *, elsewhere: bool = False) -> Package:
+    """The host release's package `name` for a Debian architecture (i386, amd64); see `unpack`.
+
+    Or that of another release of the same distribution, by its code name, from the host's mirror;
+    or, if it may be from `elsewhere`, as `source` does. Raises what `source` raises.
+    """
+    return _obtain(name, architecture, host_release().other(codename), elsewhere=elsewhere)
+
+
+def listed(name: str, architecture: str, codename: str = "") -> str:
+    """The version of a binary package in the lists of a release today; nothing of it is fetched.
+
+    Raises what `source` raises.
+    """
+    release = host_release().other(codename)
+    folder = _folder(name, architecture, release)
+    with store.disk_errors(folder), _locked(folder):
+        apt, what = _prepared(store.root(), architecture, release), f"looking for {name}"
+        try:
+            said = apt.run(["download", "--print-uris", name], what=what)
+        except AptError as error:
+            raise error.error(what) from error
+    versions = [version for word in said.split() if (version := _version(word))]
+    if not versions:
+        raise InfrastructureError(f"apt-get names no file of {name} of {release.name}: {said}")
+    return versions[0]
+
+
+def one_of(names: str, architecture: str) -> Package:
+    """The first that the host's release has of `one|other`: one package by its names over time.
+
+    Raises what `binary` raises for the last of them.
+    """
+    *earlier, last = names.split("|")
+    release = host_release()
+    for name in (*earlier, last):
+        if _folder(name, architecture, release).is_dir():
+            return binary(name, architecture)
+    for name in earlier:
+        with contextlib.suppress(AbsentError):
+            return binary(name, architecture)
+    return binary(last, architecture)
+
+
+def unpack(package: Package, folder: Path, log: Path) -> None:
+    """Unpack into `folder`: a source tarball without its topmost folder, or a package's files."""
+    if package.path.suffix != ".deb":
+        untar(package.path, folder, log)
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    argv = ["dpkg-deb", "-x", str(package.path), str(folder)]
+    command.run(argv, what=f"unpacking {package.path.name}", log=log, seconds=120, into=folder)
+
+
+def untar(archive: Path, folder: Path, log: Path, seconds: float = 120) -> None:
+    """Unpack a tarball into `folder`, without its topmost folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    argv = ["tar", "-x", "--strip-components=1", "--no-same-owner"]
+    argv += ["-C", str(folder), "-f", str(archive)]
+    command.run(argv, what=f"unpacking {archive.name}", log=log, seconds=seconds, into=folder)
+
+
+def host_release() -> Release:
+    """The release that this host is, or is made of."""
+    return hostrelease.host()
+
+
+def host_lists(release: Release, architecture: str | None) -> dict[str, str]:
+    """APT lists of a release, made of the host's own: file name -> text.
+
+    Raises what `source` raises where the host names no archive that has it.
+    """
+    entries = _archives().of(release)
+    return {
+        f"{number:02}.{entry.ending}": entry.text(architecture)
+        for number, entry in enumerate(entries)
+    }
+
+
+def _obtain(name: str, architecture: str | None, release: Release, *, elsewhere: bool) -> Package:
+    folder = _folder(name, architecture, release)
+    with store.disk_errors(folder):
+        if folder.is_symlink():
+            taken = folder.resolve().parents[1].name
+            _tell(
+                folder,
+                f"{name} is of {taken}: {release.name} could not give it (ask anew: rm {folder})",
+            )
+        elif not folder.is_dir():
+            with _locked(folder):
+                if not folder.is_dir():
+                    _bring(name, architecture, release, folder, elsewhere=elsewhere)
+        return _read(name, folder)
+
+
+def _folder(name: str, architecture: str | None, release: Release) -> Path:
+    return paths.downloads_dir() / "packages" / release.name / (architecture or "source") / name
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    what = f"the folder of {folder.parent.name} packages"
+    with _one_at_a_time, store.lock(folder.parent / "apt.lock", what, download=True):
+        yield
+
+
+def _bring(
+    name: str, architecture: str | None, release: Release, folder: Path, *, elsewhere: bool
+) -> None:
+    """Fill `folder`; or make it a link to the folder of another release that can give it.
+
+    Raises the first release's error if none can.
+    """
+    try:
+        _download(name, architecture, release, folder)
+    except AbsentError as error:
+        if not elsewhere:
+            raise
+        absent = error
+    else:
+        return
+    for other in release.others:
+        theirs = _folder(name, architecture, other)
+        try:
+            if not theirs.is_dir():
+                with _locked(theirs):
+                    _download(name, architecture, other, theirs)
+        except UnavailableError:
+            continue
+        folder.symlink_to(os.path.relpath(theirs, folder.parent))
+        why = ": ".join(line.strip() for line in absent.message.splitlines())
+        _tell(folder, f"{name} is taken from {other.name}, not {release.name}: {why}")
+        return
+    raise absent
+
+
+def _read(name: str, folder: Path) -> Package:
+    try:
+        digest, file = (folder / "SHA256SUMS").read_text().split()
+        version = _version(file)
+        found = fingerprint.of_file(folder / file)
+    except (OSError, ValueError) as error:
+        raise _damaged(name, folder) from error
+    if found != digest or version is None:
+        raise _damaged(name, folder)
+    return Package(name, version, folder / file, digest)
+
+
+def _damaged(name: str, folder: Path) -> InfrastructureError:
+    return InfrastructureError(
+        f"the package {name} in {folder} is not what was downloaded",
+        "remove that folder, and it is fetched anew",
+    )
+
+
+def _version(file: str) -> str | None:
+    match = _DEB.fullmatch(file) or _TARBALL.fullmatch(file)
+    # In a file's name the colon after an epoch is escaped.
+    return match["version"].replace("%3a", ":") if match else None
+
+
+def _download(name: str, architecture: str | None, release: Release, folder: Path) -> None:
+    """Fetch into a folder beside `folder`, which takes its name when it is whole."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    apt = _prepared(store.root(), architecture, release)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".partial-") as work:
+        partial = Path(work) / name
+        partial.mkdir()
+        verb = ["download"] if architecture else ["source", "--download-only", "--tar-only"]
+        what = f"downloading the package {name}"
+        try:
+            apt.run([*verb, name], what=what, cwd=partial)
+        except AptError as error:
+            raise error.error(what) from error
+        files = [path for path in partial.iterdir() if _version(path.name)]
+        if len(files) != 1:
+            raise InfrastructureError(
+                f"apt-get brought {len(files)} files for the package {name}, not one",
+                f"what it said: {apt.log}",
+            )
+        if files[0].is_symlink():
+            # apt-get links to what is on a disk of this machine, which may be a DVD.
+            shutil.copyfile(files[0].resolve(), partial / "copy")
+            (partial / "copy").replace(files[0])
+        digest = fingerprint.of_file(files[0])
+        (partial / "SHA256SUMS").write_text(f"{digest}  {files[0].name}\n")
+        partial.rename(folder)
+
+
+def _archives() -> Archives:
+    host = host_release()
+    root = store.root() / "apt" / f"{host.name}-archives"
+    with store.disk_errors(root):
+        root.parent.mkdir(parents=True, exist_ok=True)
+        with store.lock(root.with_name(f"{root.name}.lock"), "the list of archives", download=True):
+            return aptarchives.find(APT_FOLDER, host, root)
+
+
+@functools.cache
+def _prepared(cache: Path, architecture: str | None, release: Release) -> Apt:
+    """apt-get in a folder of `cache`, its package lists as new as the archive had them when this
+    process first asked.
+    """
+    entries = _archives().of(release)
+    apt = Apt(cache / "apt" / f"{release.name}-{architecture or 'source'}", architecture)
+    apt.prepare(entries)
+    what = f"fetching the lists of {release.name}"
+    fetched = apt.update(entries, what)
+    failures = {entry: row for entry, row in fetched.items() if isinstance(row, Failure)}
+    if len(failures) == len(entries):
+        raise aptarchives.unusable(failures, what, apt.log)
+    aptarchives.left_out(failures)
+    return apt
+
+
+def _tell(folder: Path, line: str) -> None:
+    """Say once a process what `folder` is."""
+    if folder not in _told:
+        _told.add(folder)
+        terminal.say(line)

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A person's terminal, or pipes, connected to something in a guest."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import shutil
+import signal
+import sys
+import termios
+import tty
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from types import FrameType
+
+import paramiko
+
+from harness.guest.machine import Machine
+
+_CHUNK = 32768
+
+# A command that closed its output and runs on is looked after this often.
+_LOOK_SECONDS = 0.1
+
+
+class Passthrough:
+    """Connects standard input, output and error to parts of `machine`, until they end.
+
+    No wait here has a deadline: a person may take as long as they like, and can press Ctrl-C. A
+    crash of the guest ends each of them, with GuestLostError.
+    """
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+
+    def command(self, channel: paramiko.Channel) -> int:
+        """Pass everything to and from a command that runs on `channel`; its exit status."""
+        with self._waiting() as selector:
+            selector.register(channel.fileno(), selectors.EVENT_READ)
+            source = _register_input(selector)
+            if source < 0:
+                channel.shutdown_write()
+            while not (channel.eof_received and channel.exit_status_ready()):
+                if channel.eof_received and channel.fileno() in selector.get_map():
+                    # It stays readable from now on, and says nothing of the exit status.
+                    selector.unregister(channel.fileno())
+                if source in self._ready(selector, _LOOK_SECONDS if channel.eof_received else None):
+                    data = _read(source)
+                    if data:
+                        channel.sendall(data)
+                    else:
+                        selector.unregister(source)
+                        channel.shutdown_write()
+                _copy_output(channel)
+                if channel.closed:
+                    break
+            _copy_output(channel)
+            status = channel.recv_exit_status()
+            if status < 0:
+                self._machine.check()
+            return status
+
+    def terminal(self, channel: paramiko.Channel) -> int:
+        """Give a shell on `channel` the person's terminal; its exit status."""
+
+        def resize(_number: int, _frame: FrameType | None) -> None:
+            now = shutil.get_terminal_size()
+            channel.resize_pty(now.columns, now.lines)
+
+        size = shutil.get_terminal_size()
+        channel.get_pty(os.environ.get("TERM", "vt100"), size.columns, size.lines)
+        channel.invoke_shell()
+        with ExitStack() as stack:
+            stack.callback(signal.signal, signal.SIGWINCH, signal.signal(signal.SIGWINCH, resize))
+            stack.enter_context(_raw_terminal())
+            return self.command(channel)
+
+    def console(self, leave: bytes) -> None:
+        """Pass what is typed to the serial console, until `leave`, the end of input, or its end."""
+        fd = self._machine.emulator.console_fd
+        with _raw_terminal(), self._waiting() as selector:
+            source = _register_input(selector)
+            while source >= 0:
+                if source not in self._ready(selector, None):
+                    continue
+                data = _read(source)
+                typed, left, _ = data.partition(leave)
+                os.write(fd, typed)
+                if left or not data:
+                    return
+
+    @contextmanager
+    def _waiting(self) -> Iterator[selectors.BaseSelector]:
+        """A selector that wakes up, and whose `_ready` raises, when the guest is in trouble."""
+        console = self._machine.console
+        alarm = os.eventfd(0, os.EFD_NONBLOCK)
+
+        def ring() -> None:
+            os.eventfd_write(alarm, 1)
+
+        # Not epoll, which refuses regular files as standard input.
+        with ExitStack() as stack:
+            stack.callback(os.close, alarm)
+            selector = stack.enter_context(selectors.PollSelector())
+            selector.register(alarm, selectors.EVENT_READ, "alarm")
+            console.subscribe(ring)
+            stack.callback(console.unsubscribe, ring)
+            yield selector
+
+    def _ready(self, selector: selectors.BaseSelector, seconds: float | None) -> set[int]:
+        """The descriptors that can be read, once there are any, or after `seconds`."""
+        events = selector.select(seconds)
+        if any(key.data == "alarm" for key, _ in events):
+            self._machine.check()
+        return {key.fd for key, _ in events}
+
+
+def _register_input(selector: selectors.BaseSelector) -> int:
+    """Wait for standard input too; its descriptor, -1 if there is none."""
+    try:
+        source = sys.stdin.fileno()
+        selector.register(source, selectors.EVENT_READ)
+    except (AttributeError, ValueError, OSError):
+        return -1
+    return source
+
+
+def _read(source: int) -> bytes:
+    """What has come from standard input; nothing at its end.
+
+    What cannot be read (a terminal that is gone, a folder, a file open for writing) is at its end.
+    """
+    try:
+        return os.read(source, _CHUNK)
+    except OSError:
+        return b""
+
+
+def _copy_output(channel: paramiko.Channel) -> None:
+    """Write out what has come."""
+    while channel.recv_ready():
+        sys.stdout.buffer.write(channel.recv(_CHUNK))
+    sys.stdout.buffer.flush()
+    while channel.recv_stderr_ready():
+        sys.stderr.buffer.write(channel.recv_stderr(_CHUNK))
+    sys.stderr.buffer.flush()
+
+
+@contextmanager
+def _raw_terminal() -> Iterator[None]:
+    """Standard input as a raw terminal, put back afterwards; nothing if it is none."""
+    if not sys.stdin.isatty():
+        yield
+        return
+    fd = sys.stdin.fileno()
+    before = termios.tcgetattr(fd)
+    try:
+        tty.setraw(fd)
+        yield
+    finally:
+        termios.tcsetattr(fd, termios.TCSADRAIN, before)

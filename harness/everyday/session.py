@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""One guest for one person: a command in it, a shell, its console."""
+
+from __future__ import annotations
+
+import _thread
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
+from pathlib import Path
+
+from harness.base import paths, runfolder, streams, terminal
+from harness.base.errors import HarnessError, InfrastructureError, ReaderGoneError, UserError
+from harness.boot import bootable
+from harness.boot.bootable import Bootable
+from harness.everyday.relay import Passthrough
+from harness.guest import kept
+from harness.guest.machine import Machine, MachineSpec
+from harness.matrix import variants
+
+# Ctrl-], as in telnet.
+_LEAVE = b"\x1d"
+
+
+def run(variant: str, put: Sequence[str], command: str, given: Sequence[str] = ()) -> int:
+    """Boot a guest, put files into its /root, run `command` there; the command's exit status.
+
+    Standard input, output and error are passed through, and so are, on standard error, the console
+    lines of that time. Files keep their mode. Raises UserError for a missing command or file,
+    GuestError if the guest is lost.
+    """
+    if not command.strip():
+        raise UserError("no command to run", "as in: ./inv run --variant base -- ipchains -L -n")
+    files = [_file(name) for name in put]
+    with guest("run", variant, given) as machine:
+        for file in files:
+            machine.ssh.put(file, f"/root/{file.name}", mode=file.stat().st_mode & 0o777)
+        machine.console.tee = ConsoleLines()
+        channel = machine.ssh.open_channel()
+        # The shell stays, and tells of a signal as 128 + its number.
+        channel.exec_command(f"{command}\nexit $?")
+        status = Passthrough(machine).command(channel)
+        # A command may end well in a guest that does not.
+        machine.check()
+        return status
+
+
+def shell(variant: str, given: Sequence[str] = ()) -> int:
+    """Log in to a fresh guest, which ends with the shell; the shell's exit status.
+
+    Without a terminal on standard input, the shell's commands are read from there.
+    """
+    _require_input()
+    with guest("shell", variant, given) as machine:
+        channel = machine.ssh.open_channel()
+        if sys.stdin.isatty():
+            return Passthrough(machine).terminal(channel)
+        channel.exec_command("sh -s\nexit $?")
+        return Passthrough(machine).command(channel)
+
+
+def console(variant: str | None, given: Sequence[str] = ()) -> None:
+    """Show the serial console: of a fresh guest of `variant`, or of the one kept last.
+
+    What is typed goes to a fresh guest's console, until Ctrl-] or the end of input. Raises
+    UserError if none is kept.
+    """
+    if variant is None:
+        _follow_kept()
+        return
+    _require_input()
+    terminal.say("the console of a fresh guest; Ctrl-] ends it")
+    with guest("console", variant, given, on_console=_write_out) as machine:
+        Passthrough(machine).console(_LEAVE)
+
+
+@contextmanager
+def guest(
+    kind: str,
+    variant: str,
+    given: Sequence[str],
+    on_console: Callable[[bytes], object] | None = None,
+) -> Iterator[Machine]:
+    """A fresh guest of `variant`, built if need be, as `boot` has it.
+
+    Raises UserError for an unknown variant, InfrastructureError if it does not build.
+    """
+    built = bootable.build(variants.named(variant), given)
+    with boot(kind, built, on_console) as machine:
+        yield machine
+
+
+@contextmanager
+def boot(
+    kind: str, built: Bootable, on_console: Callable[[bytes], object] | None = None
+) -> Iterator[Machine]:
+    """A fresh guest of what was built, in a folder of its own below build/runs/.
+
+    `kind` is the end of the folder's name: the task's.
+    """
+    spec = machine_spec(built, new_folder(kind))
+    with ExitStack() as stack:
+        booting = terminal.activity(f"guest {spec.variant}: booting", said=False)
+        # Who looks at the console sees for himself.
+        with nullcontext() if on_console else booting:
+            machine = stack.enter_context(Machine(spec, on_console=on_console))
+        terminal.say(
+            f"guest {spec.variant}: logged in after {machine.boot_seconds:.2f} s under "
+            f"{machine.accelerator}; its console: {machine.console.log}"
+        )
+        yield machine
+
+
+def machine_spec(built: Bootable, folder: Path) -> MachineSpec:
+    """The guest that a built variant is for; its files go to `folder`."""
+    return MachineSpec(
+        variant=built.variant.name,
+        kernel=built.bzimage,
+        initrd=built.image.initrd,
+        private_key=built.image.private_key,
+        host_key=built.image.host_key,
+        folder=folder,
+        hardware=built.variant.hardware,
+        system_map=built.system_map,
+    )
+
+
+def new_folder(kind: str) -> Path:
+    """A folder below build/runs/ for what begins now, named by the time and by `kind`.
+
+    Raises NoRoomError if it cannot be made.
+    """
+    with runfolder.of_run(paths.RUNS):
+        return _new_folder(kind)
+
+
+def _new_folder(kind: str) -> Path:
+    begin = time.strftime("%Y-%m-%d_%H.%M.%S")
+    number = 1
+    while True:
+        folder = paths.RUNS / (f"{begin}-{kind}" + (f".{number}" if number > 1 else ""))
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            number += 1
+        else:
+            return folder
+
+
+def _file(name: str) -> Path:
+    path = Path(name)
+    if not path.is_file():
+        raise UserError(f"--put {name}: there is no such file")
+    return path
+
+
+def _require_input() -> None:
+    if not streams.has_input():
+        raise UserError(
+            "standard input is closed, and this takes what is typed from there",
+            "run it on a terminal, or give it a file or a pipe as its input",
+        )
+
+
+def _follow_kept() -> None:
+    guests = kept.running()
+    if not guests:
+        raise UserError(
+            "no guest is kept",
+            "keep one: ./inv test --keep, or see a fresh one: add --variant base",
+        )
+    newest = guests[0]
+    for each in guests:
+        terminal.say(f"kept: {each.variant}, {each.login}")
+        terminal.say(f"      to end it: reboot there, or here: kill {each.pid}")
+    terminal.say(f"the console of {newest.variant}, until Ctrl-C or its end:")
+    # tail waits for the file to grow by inotify, and ends with the process.
+    argv = ["tail", "-n", "+1", "-f", f"--pid={newest.pid}", str(newest.console_log)]
+    sys.stdout.flush()
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, check=False)
+    if done.returncode == -signal.SIGPIPE:
+        raise ReaderGoneError("")
+    if done.returncode != 0:
+        # tail has said why.
+        raise InfrastructureError(f"tail ended with status {done.returncode}")
+
+
+def _write_out(data: bytes) -> None:
+    """Called from the console's thread."""
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except HarnessError:
+        # Nobody can look on any more: as if by Ctrl-C. The reason is known (harness.streams).
+        _thread.interrupt_main()
+
+
+class ConsoleLines:
+    """Shows console lines on standard error, each marked as such."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def __call__(self, data: bytes) -> None:
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            text = line.strip(b"\r").decode(errors="replace")
+            terminal.say(f"console: {text}")

@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""One running guest: QEMU, its console and what is said there, SSH, snapshots, and what became of it.
+
+From outside: `machine.Machine`, `keeper.Keeper`, `kept.running`, `shell.Shell`.
+"""

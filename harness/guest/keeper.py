@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Keeps one guest for a session of tests: pristine before each, replaced when it is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Generic, Protocol, TypeVar
+
+from harness.base.errors import GuestError
+
+SNAPSHOT = "pristine"
+# A kernel that does not boot twice running will not boot for the next hundred tests either.
+BOOT_ATTEMPTS = 2
+
+
+class Guest(Protocol):
+    """What the keeper asks of a machine (harness.machine.Machine)."""
+
+    @property
+    def boot_seconds(self) -> float: ...
+
+    @property
+    def accelerator(self) -> str: ...
+
+    def check(self) -> None: ...
+
+    def snapshot(self, name: str) -> None: ...
+
+    def restore(self, name: str) -> None: ...
+
+
+G = TypeVar("G", bound=Guest)
+# Makes the guest that is number n of its session, booted when its context is entered.
+Boot = Callable[[int], AbstractContextManager[G]]
+
+
+class Observer(Protocol):
+    """Who is told what becomes of the guests."""
+
+    def booted(self, guest: Guest) -> None: ...
+
+    def lost(self, test: str, error: GuestError) -> None: ...
+
+
+class Keeper(Generic[G]):
+    """Lends the guest to one test after the other. A GuestError costs the guest, never the rest."""
+
+    def __init__(
+        self, boot: Boot[G], observer: Observer, prepare: Callable[[G], None] = lambda _: None
+    ) -> None:
+        """`prepare` does what is to be the same for all tests, before a guest is first lent."""
+        self._boot = boot
+        self._observer = observer
+        self._prepare = prepare
+        self._stack = ExitStack()
+        self._guest: G | None = None
+        self._number = 0
+        self._failed_boots = 0
+
+    @property
+    def hopeless(self) -> bool:
+        """True when the guest failed to boot so often that another attempt is wasted."""
+        return self._failed_boots >= BOOT_ATTEMPTS
+
+    @property
+    def guest(self) -> G | None:
+        """The running guest, if there is one."""
+        return self._guest
+
+    @contextmanager
+    def lend(self, test: str) -> Iterator[G]:
+        """The guest, as it was after its boot; afterwards it is examined, however the test ended.
+
+        Raises GuestError if it cannot be had, and if it is found crashed after the test.
+        """
+        with self._watched(test):
+            guest = self._pristine()
+        try:
+            yield guest
+        finally:
+            with self._watched(test):
+                guest.check()
+
+    def close(self, test: str = "end of the session") -> None:
+        """Examine the guest a last time and stop it. Raises GuestError if it is found crashed."""
+        try:
+            if self._guest is not None:
+                with self._watched(test):
+                    self._guest.check()
+        finally:
+            self._drop()
+
+    def release(self) -> G | None:
+        """Give up the running guest without stopping it; the caller has it from now on."""
+        guest, self._guest = self._guest, None
+        self._stack.pop_all()
+        return guest
+
+    @contextmanager
+    def _watched(self, test: str) -> Iterator[None]:
+        try:
+            yield
+        except GuestError as error:
+            self._observer.lost(test, error)
+            self._drop()
+            raise
+
+    def _pristine(self) -> G:
+        if self._guest is not None:
+            self._guest.restore(SNAPSHOT)
+            return self._guest
+        self._number += 1
+        # Until the boot is complete it counts as failed, whatever ends it.
+        self._failed_boots += 1
+        guest = self._stack.enter_context(self._boot(self._number))
+        self._prepare(guest)
+        guest.snapshot(SNAPSHOT)
+        self._failed_boots = 0
+        self._guest = guest
+        self._observer.booted(guest)
+        return guest
+
+    def _drop(self) -> None:
+        self._guest = None
+        self._stack.close()

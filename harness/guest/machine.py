@@ -1,0 +1,300 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""One running guest: its console, its two test wires, its SSH, and snapshots of all of it."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import socket
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from harness.base.deadline import Deadline
+from harness.base.errors import DeadlineError, GuestLostError
+from harness.guest import accelerator, login, position, snapshotfile, symbols
+from harness.guest.console import Console
+from harness.guest.diagnosis import Diagnosis
+from harness.guest.emulator import Emulator
+from harness.guest.kept import Kept, keep
+from harness.guest.login import Account
+from harness.guest.qemu import PLAIN, QemuSpec
+from harness.guest.qmp import Qmp
+from harness.guest.ssh import Ssh
+from harness.matrix.kernels import Hardware
+from harness.network.addresses import LINKS
+from harness.network.wire import Wire
+
+# A boot takes 1 s under TCG; on a host busy with builds it may take ten times as long.
+BOOT_SECONDS = 40.0
+
+# A guest that answers at all does so within milliseconds.
+_ALIVE_SECONDS = 1.5
+
+_CONSOLE_END_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class MachineSpec:
+    """What to boot, and where its files go: console.log, qemu.log, qemu.command in `folder`.
+
+    `private_key` and `host_key` are those of the image; `system_map` names the addresses in an
+    oops; `append` goes to the end of the kernel's command line.
+    """
+
+    variant: str
+    kernel: Path
+    initrd: Path
+    private_key: Path
+    host_key: Path
+    folder: Path
+    hardware: Hardware = PLAIN
+    system_map: Path | None = None
+    append: str = ""
+
+
+class Machine:
+    """A guest, from its launch to a logged-in SSH session, as a context manager.
+
+    Attributes: `console`, `wires`, `qmp`, `emulator`, `boot_seconds` (launch to logged in),
+    `accelerator` (tcg or kvm) and `accelerator_reason`, `account` (how to log in). Entering raises
+    InfrastructureError if QEMU cannot be started, GuestLostError if the guest does not come up.
+    QEMU ends with the context, and by the kernel's doing if this process dies.
+    """
+
+    console: Console
+    wires: tuple[Wire, Wire]
+    qmp: Qmp
+    emulator: Emulator
+    account: Account
+    boot_seconds: float
+    accelerator: str
+    accelerator_reason: str
+
+    def __init__(
+        self, spec: MachineSpec, *, on_console: Callable[[bytes], object] | None = None
+    ) -> None:
+        """Describe a guest; what it writes on its console is also given to `on_console`."""
+        self.spec = spec
+        self._on_console = on_console
+        self._stack = ExitStack()
+        self._ssh: Ssh | None = None
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            self._launch(stack)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """End the guest, at once and for good."""
+        self._stack.close()
+
+    @property
+    def ssh(self) -> Ssh:
+        """The SSH session. After a snapshot or a restore there is a new one, from first use on."""
+        if self._ssh is None:
+            self._ssh = self._log_in()
+        return self._ssh
+
+    def check(self) -> None:
+        """Raise GuestLostError if the guest crashed, floods its console, ended, or hangs.
+
+        It hangs if it answers neither ARP on one of the wires nor a connection to its SSH server.
+        """
+        self._diagnosis.check()
+        alive = self._is_alive()
+        # It may have crashed over the question.
+        self._diagnosis.check()
+        if not alive:
+            where = position.find(self.qmp, self.console, self._diagnosis.place)
+            raise self._diagnosis.error("hang", f"it answers neither ARP nor SSH; {where}")
+
+    def barrier(self) -> None:
+        """Wait until the guest has dealt with all that was sent to it, and its answer is captured.
+
+        Covers what comes in on one wire and goes out on the other, in both directions; not what
+        a program in the guest still holds.
+        """
+        for wire in (*self.wires, self.wires[0]):
+            wire.barrier()
+
+    def snapshot(self, name: str) -> None:
+        """Keep the guest as it is now, without any SSH session, under `name`."""
+        self._log_out()
+        self.qmp.save(name)
+
+    def restore(self, name: str) -> None:
+        """Bring the guest back as `snapshot(name)` kept it, be it crashed or hung meanwhile.
+
+        Frames that are on their way are dropped, and captures cleared. Raises InfrastructureError
+        if there is no such snapshot, GuestLostError if QEMU itself has ended, or if the guest has
+        crashed since `check()`, of which nobody would ever know.
+        """
+        if self.console.closed or self.console.flooded:
+            self._diagnosis.check()
+        try:
+            self._restore(name)
+        except GuestLostError:
+            # Why QEMU has ended is on the console, if anywhere.
+            self._diagnosis.check()
+            raise
+
+    def _restore(self, name: str) -> None:
+        self._log_out()
+        for wire in self.wires:
+            self.qmp.link(wire.name, up=False)
+        self.qmp.load(name)
+        for wire in self.wires:
+            wire.discard()
+            self.qmp.link(wire.name, up=True)
+            wire.resume()
+        if self._diagnosis.overlooked:
+            self._diagnosis.check()
+        self.console.forget()
+        self.qmp.resume()
+
+    def keep(self) -> Kept:
+        """Leave the guest running, also after the end of this process, and say how to find it.
+
+        Nobody is at the far end of its wires any more. This object is of no further use.
+        """
+        self._log_out()
+        spec = self.spec
+        kept = keep(spec.variant, spec.folder, self.emulator, self.console, self.account)
+        self.stop()
+        return kept
+
+    def _launch(self, stack: ExitStack) -> None:
+        spec = self.spec
+        spec.folder.mkdir(parents=True, exist_ok=True)
+        chosen = accelerator.choose(spec.kernel, spec.initrd, spec.hardware)
+        self.accelerator, self.accelerator_reason = chosen.name, chosen.reason
+        near_qmp, far_qmp = _pair(stack, socket.SOCK_STREAM)
+        cables = [_pair(stack, socket.SOCK_DGRAM) for _ in LINKS]
+        memory = snapshotfile.create(spec.folder)
+        stack.callback(os.close, memory)
+        qemu_spec = QemuSpec(
+            kernel=spec.kernel,
+            accelerator=chosen.name,
+            memory_mib=spec.hardware.memory_mib,
+            hardware=spec.hardware,
+            initrd=spec.initrd,
+            qmp_fd=far_qmp.fileno(),
+            snapshot_fd=memory,
+            wire_fds=tuple(far.fileno() for _, far in cables),
+            append=spec.append,
+        )
+        launch = time.monotonic()
+        self._start(stack, qemu_spec)
+        # QEMU has its own now; while ours were open, QEMU's end would not end the connection.
+        far_qmp.close()
+        self.wires = self._plug_in(stack, cables)
+        self.console.subscribe(self._in_trouble)
+        try:
+            self.qmp = stack.enter_context(Qmp(near_qmp))
+            self.account = Account(self.qmp.ssh_port(), spec.private_key, spec.host_key)
+            self._wait_for_mark()
+        except GuestLostError:
+            self._diagnosis.check()
+            raise
+        stack.callback(self._close_ssh)
+        self._ssh = self._log_in()
+        self.boot_seconds = time.monotonic() - launch
+
+    def _start(self, stack: ExitStack, qemu_spec: QemuSpec) -> None:
+        spec = self.spec
+        self.emulator = Emulator(qemu_spec, spec.folder / "qemu.log")
+        stack.callback(self.emulator.close)
+        (spec.folder / "qemu.command").write_text(shlex.join(self.emulator.arguments) + "\n")
+        self.console = Console(
+            self.emulator.console_fd, spec.folder / "console.log", tee=self._on_console
+        )
+        # In reverse: QEMU is killed, the last of its console is read, the terminal is closed.
+        stack.callback(self.console.join, _CONSOLE_END_SECONDS)
+        stack.callback(self.emulator.kill)
+        self._diagnosis = Diagnosis(
+            spec.variant, self.console, self.emulator, symbols.load(spec.system_map)
+        )
+
+    def _plug_in(
+        self, stack: ExitStack, cables: list[tuple[socket.socket, socket.socket]]
+    ) -> tuple[Wire, Wire]:
+        wires = []
+        for link, (near, far) in zip(LINKS, cables, strict=True):
+            wire = Wire(link, near, far, self.check)
+            stack.callback(wire.close)
+            wires.append(wire)
+        first, second = wires
+        return first, second
+
+    def _wait_for_mark(self) -> None:
+        deadline = Deadline(BOOT_SECONDS, "DIVERT-GUEST-READY on the console")
+        try:
+            line = self.console.wait_for(accelerator.READY_MARK, deadline)
+        except DeadlineError as error:
+            raise self._diagnosis.error("no boot", str(error)) from error
+        if line is None:
+            self._diagnosis.check()
+
+    def _in_trouble(self) -> None:
+        """Called from the console's thread: end all waits, and a guest that floods its console."""
+        if self.console.flooded:
+            self.emulator.kill()
+        for wire in self.wires:
+            wire.interrupt()
+        ssh = self._ssh
+        if ssh is not None:
+            ssh.interrupt()
+
+    def _log_in(self) -> Ssh:
+        ssh = Ssh(self.account, self.check)
+        try:
+            # Before the session is there, a crash has to end the login all the same.
+            self._ssh = ssh
+            if self.console.in_trouble:
+                self._diagnosis.check()
+            ssh.connect()
+        except BaseException:
+            self._ssh = None
+            ssh.close()
+            raise
+        return ssh
+
+    def _log_out(self) -> None:
+        """End the SSH session, in the guest too if it is still able to."""
+        ssh, self._ssh = self._ssh, None
+        if ssh is not None:
+            if not self.console.in_trouble:
+                ssh.log_out()
+            ssh.close()
+
+    def _close_ssh(self) -> None:
+        ssh, self._ssh = self._ssh, None
+        if ssh is not None:
+            ssh.close()
+
+    def _is_alive(self) -> bool:
+        # A test may have closed a wire, or dropbear; a guest without all three is of no use.
+        if any(wire.probe(_ALIVE_SECONDS) for wire in self.wires):
+            return True
+        return login.answers(self.account.port, _ALIVE_SECONDS)
+
+
+def _pair(stack: ExitStack, kind: socket.SocketKind) -> tuple[socket.socket, socket.socket]:
+    near, far = socket.socketpair(socket.AF_UNIX, kind)
+    stack.callback(near.close)
+    stack.callback(far.close)
+    return near, far

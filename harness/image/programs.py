@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The C programs of tests/programs, each compiled for the guest and kept by its fingerprint."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.base import fingerprint, paths, store
+from harness.base.errors import InfrastructureError
+from harness.image import sysroot
+from harness.kernel import parts
+
+FOLDER = paths.TESTS / "programs"
+DATA = FOLDER / "programs.toml"
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program as programs.toml describes it; `sources` are files of its folder.
+
+    One that is `instead_of` another is for images that lack that one, and found by its name too.
+    """
+
+    name: str
+    sources: tuple[str, ...]
+    flags: tuple[str, ...]
+    warnings: bool
+    instead_of: str = ""
+
+
+def load() -> tuple[Program, ...]:
+    """Every program, in the order of the data file."""
+    return tuple(
+        Program(
+            name,
+            tuple(entry["sources"]),
+            tuple(entry["flags"]),
+            entry["warnings"],
+            entry.get("instead_of", ""),
+        )
+        for name, entry in tomllib.loads(DATA.read_text()).items()
+    )
+
+
+def build(root: sysroot.Sysroot, present: Collection[str]) -> list[parts.Built]:
+    """The programs as usr/bin/<name>, compiled if one or a header beside it has changed.
+
+    Left out are those that are instead of a part of the image that is `present`.
+
+    Raises InfrastructureError with the compiler's messages if one does not compile, or compiles
+    with a warning where programs.toml wants none.
+    """
+    return [_build(program, root) for program in load() if program.instead_of not in present]
+
+
+def _build(program: Program, root: sysroot.Sysroot) -> parts.Built:
+    sources = [FOLDER / name for name in program.sources]
+    print_ = fingerprint.of_bytes(
+        root.fingerprint,
+        repr(program),
+        fingerprint.of_files(FOLDER, [*sources, *FOLDER.glob("*.h")]),
+    )
+
+    def make(folder: Path) -> None:
+        target = folder / "out" / "usr" / "bin" / program.name
+        target.parent.mkdir(parents=True)
+        done = root.compile(sources, target, ["-O2", "-s", *program.flags])
+        if not done.succeeded or (done.messages and program.warnings):
+            raise InfrastructureError(
+                f"the test program {program.name} does not compile"
+                f"{' without warnings' if done.succeeded else ''}:\n{done.messages.rstrip()}",
+                f"its source is in {FOLDER.relative_to(paths.ROOT)}",
+            )
+
+        if program.instead_of:
+            link = folder / "out" / "sbin" / program.instead_of
+            link.parent.mkdir()
+            link.symlink_to(f"../usr/bin/{program.name}")
+
+    entry = store.obtain("program", print_, make, f"the test program {program.name}")
+    return parts.Built(program.name, entry.path / "out", print_, entry.seconds, entry.cached)

@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The reference in other configurations than the variants' (SPEC.md O4), as data: which there are.
+
+Each is a variant where it is named (harness/matrix/variants.py); harness/check/configurationrun.py builds them.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.base import paths
+from harness.matrix import kernelconfig
+from harness.matrix.covering import Clause, Model, Row
+from harness.matrix.kernelconfig import Option
+
+FILE = "configurations.toml"
+# The fragment of kernel-config that each of them has, and how their names begin.
+FRAGMENT = "configurations"
+PREFIX = "configuration-"
+
+YES, MODULE, NO = "y", "m", "n"
+_BOOLEAN = (YES, NO)
+_MODULES = "MODULES"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One option of the network stack, or one macro of a file in net/ipv4: `file`.
+
+    It is asked for where the others have one of the values of `needs`; its y gives others those of
+    `forces`, and the kernel the features `gives`. `ours`: stock 2.2.12 has it not.
+    """
+
+    name: str
+    values: tuple[str, ...]
+    needs: Mapping[str, tuple[str, ...]]
+    forces: Mapping[str, str]
+    gives: frozenset[str]
+    ours: bool = False
+    file: str = ""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What 2.2.12 itself does not build, what is said then, and why."""
+
+    when: Mapping[str, str]
+    says: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Data:
+    """All that harness/data/configurations.toml says; `named` has whole rows, with their words.
+
+    `boots`: how many are made to be booted. `wide` are the choices on which most of the kernel
+    depends. `check_builds`: how many `invoke check` builds, and
+    `check_sample` what it tests on one of them, as pytest's -k.
+    """
+
+    choices: Mapping[str, Choice]
+    faults: tuple[Fault, ...]
+    guest: Mapping[str, str]
+    boots: int
+    named: Mapping[str, tuple[str, Row]]
+    wide: tuple[str, ...]
+    check_builds: int
+    check_sample: str
+
+    @property
+    def model(self) -> Model:
+        """What covering arrays are made of."""
+        values = {name: choice.values for name, choice in self.choices.items()}
+        return Model(values, [*self.dependencies(), *self._sound()])
+
+    def dependencies(self) -> Iterator[Clause]:
+        """As Config.in has it, which values of others each can have."""
+        for name, choice in self.choices.items():
+            for other, values in choice.needs.items():
+                yield {name: frozenset({NO}), other: frozenset(values)}
+            for other, value in choice.forces.items():
+                yield {name: frozenset(choice.values) - {YES}, other: frozenset({value})}
+            if MODULE in choice.values:
+                yield {name: frozenset(_BOOLEAN), _MODULES: frozenset({YES})}
+
+    def _sound(self) -> Iterator[Clause]:
+        for fault in self.faults:
+            yield {
+                name: frozenset(self.choices[name].values) - {value}
+                for name, value in fault.when.items()
+            }
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """One configuration: a value for each choice; `boots`: whether a guest can have it."""
+
+    name: str
+    what: str
+    values: Mapping[str, str]
+    boots: bool
+    choices: Mapping[str, Choice]
+
+    def has(self, name: str) -> bool:
+        """Whether the kernel itself has it, not as a module."""
+        return self.values[name] == YES
+
+    @property
+    def options(self) -> tuple[Option, ...]:
+        """The options of the kernel's configuration."""
+        return tuple(
+            Option(f"CONFIG_{name}", value, FILE)
+            for name, value in self.values.items()
+            if not self.choices[name].file
+        )
+
+    @property
+    def make(self) -> tuple[str, ...]:
+        """What make is told besides: the macros, for the file that has each."""
+        return tuple(
+            f"CFLAGS_{Path(choice.file).with_suffix('.o')}=-D{name}"
+            for name, choice in self.choices.items()
+            if choice.file and self.has(name)
+        )
+
+    @property
+    def gives(self) -> frozenset[str]:
+        """The features that the kernel has by its options."""
+        return frozenset[str]().union(
+            *(choice.gives for name, choice in self.choices.items() if self.has(name))
+        )
+
+    @property
+    def lacks(self) -> frozenset[str]:
+        """The features that others have by their options, and this one has not."""
+        return frozenset[str]().union(*(row.gives for row in self.choices.values())) - self.gives
+
+
+def load() -> Data:
+    """The data file, as it is."""
+    with (paths.DATA / FILE).open("rb") as stream:
+        data = tomllib.load(stream)
+    choices = {name: _choice(name, row) for name, row in data["options"].items()}
+    return Data(
+        choices,
+        tuple(Fault(row["when"], row["says"], row["why"]) for row in data["faults"]),
+        data["guest"],
+        data["boots"],
+        {
+            name: (row["what"], _base(choices) | row["options"])
+            for name, row in data["named"].items()
+        },
+        tuple(data["wide"]),
+        data["check"]["builds"],
+        data["check"]["sample"],
+    )
+
+
+def _choice(name: str, row: Mapping[str, Any]) -> Choice:
+    needs = row.get("needs", {})
+    return Choice(
+        name,
+        tuple(row.get("values", _BOOLEAN)),
+        {
+            other: (value,) if isinstance(value, str) else tuple(value)
+            for other, value in needs.items()
+        },
+        row.get("forces", {}),
+        frozenset(row.get("gives", ())),
+        row.get("ours", False),
+        row.get("file", ""),
+    )
+
+
+def _base(choices: Mapping[str, Choice]) -> Row:
+    """A value for each, as the variant `base` has them."""
+    asked = {row.symbol: row.value for row in kernelconfig.compose(("divert",))}
+    return {name: asked.get(f"CONFIG_{name}", NO) for name in choices}
+
+
+@functools.cache
+def rows() -> dict[str, Configuration]:
+    """All of them by name: those that have names, those that boot and differ most, the others.
+
+    Each pair of values that can be is in one of them. They are the same each time; it takes a
+    second or two to find them.
+    """
+    data = load()
+    model = data.model
+    made = [_row(name, row, data, what) for name, (what, row) in data.named.items()]
+    given = [row for _, row in data.named.values()]
+    booting = list(itertools.islice(model.rows(dict(data.guest), given), data.boots))
+    given += booting
+    numbered = [*booting, *model.rows({}, given)]
+    digits = len(str(len(numbered)))
+    made += [_row(f"{number:0{digits}}", row, data) for number, row in enumerate(numbered, 1)]
+    return {row.name: row for row in made}
+
+
+def _row(name: str, values: Row, data: Data, what: str = "") -> Configuration:
+    boots = all(values[other] == value for other, value in data.guest.items())
+    return Configuration(f"{PREFIX}{name}", what or _words(values), values, boots, data.choices)
+
+
+def _words(values: Mapping[str, str]) -> str:
+    """What is on, in short: for the report."""
+    return "on: " + " ".join(
+        name if value == YES else f"{name}={value}" for name, value in values.items() if value != NO
+    )
+
+
+def booting(count: int) -> Sequence[Configuration]:
+    """The first of those that boot: of any number of them, they differ most."""
+    return [row for row in rows().values() if row.boots][:count]

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The report of a run by statement: statements.json, and statements.html to look at."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from harness.base import paths
+from harness.network import dissect
+from harness.record.events import Event, TestFinished
+from harness.record.repeat import repeat
+from harness.report import standing
+from harness.report.standing import Cell
+from harness.report.verdict import Verdict
+
+FOLDER = "report"
+PAGE = "statements.html"
+_TEMPLATE = "statements.html.j2"
+# A capture may have thousands of frames; the pcap has them all.
+_FRAMES_SHOWN = 60
+_CHAPTERS = {
+    "S": "The socket",
+    "R": "Rules",
+    "P": "Nobody listens",
+    "I": "Injection",
+    "T": "No packet is taken twice",
+    "F": "Fragments",
+    "O": "Options",
+    "G": "Getting it",
+    "C": "Against the other mechanisms",
+    "X": "The example interceptor",
+    "M": "On a kernel of today",
+}
+
+
+def write(folder: Path, events: Sequence[Event], verdict: Verdict) -> None:
+    """Write report/statements.html and report/statements.json into a run's folder."""
+    report = folder / FOLDER
+    report.mkdir(exist_ok=True)
+    cells = standing.of(events)
+    (report / "statements.json").write_text(json.dumps(_data(events, cells), indent=1) + "\n")
+    (report / PAGE).write_text(_page(folder, events, cells, verdict))
+
+
+def _data(events: Sequence[Event], cells: Sequence[Cell]) -> list[dict[str, Any]]:
+    """Statement, origin, text, and for each kernel and variant its verdict, tests and seconds."""
+    return [
+        {
+            "statement": known.name,
+            "origin": known.origin,
+            "text": known.text,
+            "variants": [_cell(cell) for cell in cells if cell.statement == known.name],
+        }
+        for known in standing.known(events)
+    ]
+
+
+def _cell(cell: Cell) -> dict[str, Any]:
+    return {
+        "kernel": cell.kernel,
+        "variant": cell.variant,
+        "verdict": cell.standing,
+        "reason": cell.reason,
+        "seconds": round(cell.seconds, 3),
+        "cases": [
+            {
+                "case": part.name,
+                "text": part.text,
+                "verdict": part.standing,
+                "reason": part.reason,
+                "seconds": round(part.seconds, 3),
+                "tests": [_test(test) for test in part.tests],
+            }
+            for part in cell.parts
+        ],
+    }
+
+
+def _test(test: TestFinished) -> dict[str, Any]:
+    return {
+        "test": test.test,
+        "outcome": test.outcome,
+        "seconds": round(test.seconds, 3),
+        "measures": test.measures,
+        "again": repeat(test),
+    }
+
+
+def _page(folder: Path, events: Sequence[Event], cells: Sequence[Cell], verdict: Verdict) -> str:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(paths.DATA),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    columns = list(dict.fromkeys((cell.kernel, cell.variant) for cell in cells))
+    by_place = {(cell.statement, cell.kernel, cell.variant): cell for cell in cells}
+    rows = [
+        (known, [by_place[(known.name, *column)] for column in columns])
+        for known in standing.known(events)
+    ]
+    chapters = [
+        (letter, title, [row for row in rows if row[0].name[0] == letter])
+        for letter, title in _CHAPTERS.items()
+    ]
+    return environment.get_template(_TEMPLATE).render(
+        folder=folder.name,
+        verdict=verdict,
+        started=verdict.started,
+        chapters=[chapter for chapter in chapters if chapter[2]],
+        columns=columns,
+        tally=Counter(cell.standing for cell in cells),
+        order=standing.ORDER,
+        unbuilt=verdict.unbuilt,
+        done_without=verdict.done_without,
+        failures=[_failure(folder, test) for test in verdict.failures],
+        anchor=_anchor,
+    )
+
+
+def _anchor(*words: str) -> str:
+    """What the page's links use as the name of a place."""
+    return re.sub(r"[^\w-]+", "-", "-".join(words)).strip("-")
+
+
+def _failure(folder: Path, test: TestFinished) -> dict[str, Any]:
+    """A failed test, with what is in its captures."""
+    artifacts = Path(test.artifacts) if test.artifacts else None
+    captures = []
+    for pcap in sorted(artifacts.glob("*.pcap")) if artifacts else []:
+        frames = dissect.capture(pcap)
+        captures.append(
+            (
+                pcap.name,
+                _relative(pcap, folder),
+                frames[:_FRAMES_SHOWN],
+                len(frames) - _FRAMES_SHOWN,
+            )
+        )
+    return {"test": test, "again": repeat(test), "captures": captures}
+
+
+def _relative(path: Path, folder: Path) -> str:
+    """A link from the page to a file of the run, which may have been moved as a whole."""
+    if path.is_relative_to(folder):
+        return f"../{path.relative_to(folder).as_posix()}"
+    return path.as_uri()

@@ -1,0 +1,267 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a stream of events amounts to: counts, times, and whether everything asked for passed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from harness.record.events import (
+    Event,
+    EventsLost,
+    GuestBooted,
+    GuestKept,
+    GuestLost,
+    ImageBuilt,
+    KernelBuilt,
+    NoRoom,
+    NotBuilt,
+    NotRun,
+    RunFinished,
+    RunStarted,
+    SessionFinished,
+    SourceMissing,
+    TestFinished,
+    TestsCollected,
+    TestStarted,
+    VariantSelected,
+)
+from harness.report import standing
+
+E = TypeVar("E", bound=Event)
+
+# pytest's exit statuses: 0 all passed, 1 some failed; with any other the session was cut short.
+ORDERLY = (0, 1)
+
+
+@dataclass(frozen=True)
+class VariantSummary:
+    """One variant of a run. Seconds are None for what did not take place.
+
+    `reasons` says why the variant did not pass; it passed when there is none.
+    """
+
+    variant: str
+    passed: int
+    failed: int
+    skipped: int
+    build_seconds: float | None
+    build_cached: bool
+    boot_seconds: float | None
+    test_seconds: float | None
+    accelerator: str
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A whole run; `reasons` are of the run, or of a variant, whose name they begin with.
+
+    `not_built` has once each what broke, `missing` the upstream sources that were done without,
+    each with the statements that were not run for it. `ran` are the kernels of which a test ran.
+    """
+
+    started: RunStarted | None
+    variants: tuple[VariantSummary, ...]
+    image: ImageBuilt | None
+    failures: tuple[TestFinished, ...]
+    not_run: tuple[NotRun, ...]
+    not_built: tuple[NotBuilt, ...]
+    missing: tuple[tuple[SourceMissing, tuple[str, ...]], ...]
+    ran: frozenset[str]
+    kept: tuple[GuestKept, ...]
+    interrupted: bool
+    booted: bool
+    seconds: float | None
+    reasons: tuple[str, ...]
+
+    @property
+    def passed(self) -> bool:
+        """True when everything that could be had was built, ran and passed."""
+        return not self.reasons and not self.not_built
+
+    @property
+    def word(self) -> str:
+        """PASS; FAIL; or, where nothing that ran has failed, NOT BUILT or NOT RUN."""
+        if self.passed:
+            return "PASS"
+        if self.reasons and (self.variants or not (self.not_built or self.not_run)):
+            return "FAIL"
+        return "NOT BUILT" if self.not_built else "NOT RUN"
+
+    @property
+    def unbuilt(self) -> dict[str, list[str]]:
+        """What could not be built, by the reason: several variants may have one."""
+        found: dict[str, list[str]] = {}
+        for row in self.not_built:
+            found.setdefault(row.reason, []).append(row.name)
+        return found
+
+    @property
+    def done_without(self) -> list[str]:
+        """A line for each upstream source that is missing: what that means, where to put it."""
+        lines = []
+        for row, statements in self.missing:
+            words = [f"{row.title} is missing, so {row.instead}"]
+            if statements:
+                words.append(f"not run for it: {', '.join(statements)}")
+            # A kernel that was not run for it says where to put it.
+            if not any(row.hint in absent.reason for absent in self.not_run):
+                words.append(row.hint)
+            lines.append("; ".join(words))
+        return lines
+
+    @property
+    def counts(self) -> tuple[int, int, int]:
+        """Tests passed, failed, skipped, over all variants."""
+        rows = self.variants
+        return (
+            sum(r.passed for r in rows),
+            sum(r.failed for r in rows),
+            sum(r.skipped for r in rows),
+        )
+
+
+def judge(events: Sequence[Event]) -> Verdict:
+    """The verdict on a stream. What the stream does not show did not happen."""
+    started = _last(events, RunStarted)
+    not_run, not_built = tuple(_of(events, NotRun)), tuple(_of(events, NotBuilt))
+    kernel_of = {event.variant: event.kernel for event in _of(events, VariantSelected)}
+    names = _to_be_run(started, not_run, not_built, kernel_of)
+    expression = started.expression if started else ""
+    rows = tuple(_summary(name, events, bool(expression)) for name in names)
+    finished = _last(events, RunFinished)
+    interrupted = finished is not None and finished.interrupted
+    reasons = [f"{row.variant}: {reason}" for row in rows for reason in row.reasons]
+    if not_run and not rows and not not_built:
+        reasons = [f"{row.kernel}: NOT RUN" for row in not_run]
+    if started is None:
+        reasons.append("the run did not start")
+    elif rows and not any(row.passed for row in rows):
+        reasons.append("no test passed")
+    cells = standing.of(events)
+    if not (expression or interrupted or reasons):
+        reasons += _blanks(cells, names)
+    if interrupted:
+        reasons.append("interrupted")
+    elif finished is None:
+        reasons.append("the run did not finish")
+    told = [event.message.partition("\n")[0] for event in _of(events, NoRoom)]
+    reasons += dict.fromkeys(told)
+    reasons += [f"line {lost.line} of the events is lost" for lost in _of(events, EventsLost)]
+    return Verdict(
+        started=started,
+        variants=rows,
+        image=_last(events, ImageBuilt),
+        failures=tuple(e for e in _of(events, TestFinished) if e.outcome == "failed"),
+        not_run=not_run,
+        not_built=not_built,
+        missing=_missing(events, cells),
+        ran=frozenset(kernel_of.get(row.variant, "") for row in rows if row.passed + row.failed),
+        kept=tuple(_of(events, GuestKept)),
+        interrupted=interrupted,
+        booted=_last(events, GuestBooted) is not None,
+        seconds=finished.at - started.at if finished and started else None,
+        reasons=tuple(reasons),
+    )
+
+
+def _to_be_run(
+    started: RunStarted | None,
+    not_run: Sequence[NotRun],
+    not_built: Sequence[NotBuilt],
+    kernel_of: Mapping[str, str],
+) -> tuple[str, ...]:
+    """The variants of kernels that could be had, and were built.
+
+    Of the others no session was owed, and saying of each that it did not finish would hide why.
+    """
+    names = started.variants if started else ()
+    unbuilt = {name for row in not_built for name in row.variants}
+    absent = {row.kernel for row in not_run}
+    return tuple(
+        name
+        for name in names
+        if name not in unbuilt and not (absent and kernel_of.get(name, not_run[0].kernel) in absent)
+    )
+
+
+def _missing(
+    events: Sequence[Event], cells: Sequence[standing.Cell]
+) -> tuple[tuple[SourceMissing, tuple[str, ...]], ...]:
+    missed = standing.missed(cells)
+    return tuple((event, tuple(missed.get(event.name, ()))) for event in _of(events, SourceMissing))
+
+
+def _blanks(cells: Sequence[standing.Cell], variants: Sequence[str]) -> list[str]:
+    """A whole run owes every statement where it applies."""
+    names = standing.blanks(cell for cell in cells if cell.variant in variants)
+    if not names:
+        return []
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return [f"not proved: {', '.join(names[:3])}{more}"]
+
+
+def _summary(variant: str, events: Sequence[Event], narrowed: bool) -> VariantSummary:
+    finished = _of(events, TestFinished, variant)
+    count = Counter(event.outcome for event in finished)
+    collected = _last(events, TestsCollected, variant)
+    session = _last(events, SessionFinished, variant)
+    reasons = []
+    started = _last(events, TestStarted, variant)
+    during = ""
+    if started is not None and started.test not in {event.test for event in finished}:
+        during = f" in {started.test}"
+    if collected is None:
+        reasons.append("the session did not start")
+    elif session is None:
+        reasons.append(f"the session did not finish{during}")
+    elif session.status not in ORDERLY:
+        why = f": {session.message}" if session.message else ""
+        reasons.append(f"the session ended with status {session.status}{during}{why}")
+    if collected is not None:
+        missing = Counter(collected.tests) - Counter(event.test for event in finished)
+        if missing:
+            reasons.append(f"{missing.total()} tests did not run, {next(iter(missing))} the first")
+    if count["failed"]:
+        reasons.append(f"{count['failed']} failed")
+    elif session is not None and session.status == 1:
+        reasons.append("pytest reports a failure that belongs to no test")
+    lost = Counter(
+        event.message.splitlines()[0] if event.message else "?"
+        for event in _of(events, GuestLost, variant)
+    )
+    for why, times in lost.items():
+        reasons.append(f"{'guest' if times == 1 else f'{times} guests'} lost: {why}")
+    # An expression may leave a variant nothing but tests that do not apply to it.
+    if not count["passed"] and not (narrowed and count["skipped"]) and not reasons:
+        reasons.append("no test ran")
+    kernel = _last(events, KernelBuilt, variant)
+    boot = next(iter(_of(events, GuestBooted, variant)), None)
+    return VariantSummary(
+        variant=variant,
+        passed=count["passed"],
+        failed=count["failed"],
+        skipped=count["skipped"],
+        build_seconds=kernel.seconds if kernel else None,
+        build_cached=kernel.cached if kernel else False,
+        boot_seconds=boot.seconds if boot else None,
+        test_seconds=session.seconds if session else None,
+        accelerator=boot.accelerator if boot else "",
+        reasons=tuple(reasons),
+    )
+
+
+def _of(events: Iterable[Event], kind: type[E], variant: str | None = None) -> list[E]:
+    return [
+        event
+        for event in events
+        if isinstance(event, kind) and variant in (None, getattr(event, "variant", None))
+    ]
+
+
+def _last(events: Sequence[Event], kind: type[E], variant: str | None = None) -> E | None:
+    found = _of(events, kind, variant)
+    return found[-1] if found else None

@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The pytest plugin of the guest tests: one session on one kernel, told as events.
+
+Loaded by the runner (harness.worker.command). It knows which statements a test proves, skips those
+that do not apply, lends the guest, and turns pytest's reports into events.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+from collections.abc import Generator
+from pathlib import Path
+from types import FrameType
+
+import pytest
+
+from harness.base import paths, runfolder
+from harness.base.errors import GuestError, UserError
+from harness.matrix import statements
+from harness.network import dissect
+from harness.record.events import TestsCollected
+from harness.run.guestsession import GuestSession
+from harness.run.worker import WorkerSpec
+
+MARK = "statement"
+NEEDS = "needs"
+_WHY_SKIPPED = pytest.StashKey[str]()
+_SESSION = pytest.StashKey["GuestSession"]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--divert-worker", type=Path, help="the runner's worker.json")
+    parser.addoption("--divert-proofs", type=Path, help="where to write which test proves what")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", f"{MARK}(*names): the statements of SPEC.md that it proves")
+    config.addinivalue_line("markers", f"{NEEDS}(*features): what else the test needs of a kernel")
+    file = config.getoption("--divert-worker")
+    if file is not None:
+        try:
+            spec = WorkerSpec.read(file)
+            config.stash[_SESSION] = GuestSession(spec)
+        except UserError as error:
+            raise pytest.UsageError(str(error)) from None
+        if spec.patches:
+            paths.PATCHES = Path(spec.patches)
+        config.pluginmanager.register(_Reporter(config.stash[_SESSION]), "divert-reporter")
+        # The runner ends a session by SIGINT, which a job in the background may have inherited as
+        # ignored.
+        signal.signal(signal.SIGINT, _interrupt)
+    elif not config.option.collectonly:
+        raise pytest.UsageError("guest tests are run by ./inv test, which builds what they need")
+
+
+def _interrupt(number: int, _frame: FrameType | None) -> None:
+    """Once: a second signal would end what the first has begun, and with it the exit status."""
+    signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def proves(item: pytest.Item) -> tuple[str, ...]:
+    """The statements that a test is marked with, in order, each once."""
+    names = [str(name) for mark in item.iter_markers(MARK) for name in mark.args]
+    return tuple(dict.fromkeys(names))
+
+
+def needs(item: pytest.Item) -> tuple[str, ...]:
+    """What a test needs for itself, as the `needs` of a statement has it."""
+    return tuple(str(word) for mark in item.iter_markers(NEEDS) for word in mark.args)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    known, words = statements.load(), statements.words()
+    for item in items:
+        names = proves(item)
+        for word in needs(item):
+            if word.removeprefix(statements.NOT) not in words:
+                raise pytest.UsageError(f"{item.nodeid} needs {word}, which no kernel can have")
+        if not names:
+            raise pytest.UsageError(f"{item.nodeid} is not marked with a statement of SPEC.md")
+        for name in names:
+            try:
+                statements.needs(name, known)
+            except UserError as error:
+                raise pytest.UsageError(f"{item.nodeid}: {error.message}") from None
+    if _SESSION in config.stash:
+        # Every test begins on the same guest: then the order must not matter, and this keeps it so.
+        spec = config.stash[_SESSION].spec
+        random.Random(spec.seed).shuffle(items)  # noqa: S311
+        place = {name: number for number, name in enumerate(spec.first)}
+        items.sort(key=lambda item: place.get(item.nodeid, len(place)))
+        if not spec.rest:
+            items[:] = [item for item in items if item.nodeid in place]
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Tell what is left when -k has taken its choice."""
+    if (proofs := session.config.getoption("--divert-proofs")) is not None:
+        proofs.write_text(json.dumps({item.nodeid: proves(item) for item in session.items}))
+
+
+def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
+    """Show packets that are not those expected decoded, beside each other."""
+    seen, expected = dissect.packets(left), dissect.packets(right)
+    if op != "==" or seen is None or expected is None or not (seen or expected):
+        return None
+    return ["the packets are not those expected", *dissect.compared(seen, expected)]
+
+
+class _Reporter:
+    """The hooks that need the session."""
+
+    def __init__(self, session: GuestSession) -> None:
+        self.session = session
+        self.known = statements.load()
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        tests = tuple(item.nodeid for item in session.items)
+        self.session.events.write(TestsCollected(variant=self.session.spec.variant, tests=tests))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        names = proves(item)
+        self.session.record(item.nodeid).statements = names
+        spec = self.session.spec
+        has = self.session.has
+        reason = statements.why_skipped(names, has, self.known, spec.lacks)
+        reason = reason or statements.why_unfit(needs(item), has)
+        if reason is not None:
+            item.stash[_WHY_SKIPPED] = reason
+            pytest.skip(reason)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        report = yield
+        record = self.session.record(item.nodeid)
+        if call.excinfo is not None:
+            self._stop_without_room(item, call.excinfo.value)
+        record.seconds += report.duration
+        record.measures.update((name, str(value)) for name, value in report.user_properties)
+        if report.skipped and _WHY_SKIPPED in item.stash and report.when == "setup":
+            record.outcome = "skipped"
+            record.messages.append(item.stash[_WHY_SKIPPED])
+        elif report.skipped or hasattr(report, "wasxfail"):
+            # A skip or an expected failure that no data file announces hides something.
+            report.outcome = "failed"
+            record.outcome = "failed"
+            record.messages.append(f"skipped without a reason from data: {report.longreprtext}")
+        elif report.failed:
+            record.outcome = "failed"
+            record.messages.append(_message(call, report))
+            try:
+                self._keep_report(item.nodeid, report)
+            except OSError as error:
+                self._stop_without_room(item, error)
+        return report
+
+    def _stop_without_room(self, item: pytest.Item, error: BaseException) -> None:
+        """Where the disk is full nothing is known of this test, nor would be of others."""
+        full = runfolder.lacking(error, self.session.folder)
+        if full is not None:
+            self.session.record(item.nodeid).no_room = str(full)
+            self.session.stop_reason = full.message
+            item.session.shouldstop = full.message
+
+    def _keep_report(self, test: str, report: pytest.TestReport) -> None:
+        folder = self.session.artifacts(test)
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / "failure.txt").open("a", encoding="utf-8") as stream:
+            stream.write(f"--- {report.when}\n{report.longreprtext}\n")
+            for title, text in report.sections:
+                stream.write(f"--- {title}\n{text}\n")
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        self.session.start(nodeid)
+
+    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        self.session.finish(nodeid)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> None:
+        keeper = self.session.keeper
+        if keeper is not None and keeper.hopeless:
+            self.session.stop_reason = "the guest does not boot"
+            item.session.shouldfail = self.session.stop_reason
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, exitstatus: int) -> None:
+        self.session.close(int(exitstatus))
+
+
+def _message(call: pytest.CallInfo[None], report: pytest.TestReport) -> str:
+    error = call.excinfo.value if call.excinfo else None
+    if isinstance(error, GuestError):
+        return str(error)
+    crash = getattr(report.longrepr, "reprcrash", None)
+    if crash is not None:
+        return f"{crash.message}\n({Path(crash.path).name}, line {crash.lineno})"
+    return report.longreprtext
+
+
+@pytest.fixture(scope="session")
+def divert_session(request: pytest.FixtureRequest) -> GuestSession:
+    """The session that the test runs in."""
+    return request.config.stash[_SESSION]
+
+
+@pytest.fixture(scope="session")
+def worker_spec(divert_session: GuestSession) -> WorkerSpec:
+    """What the runner told this session: variant, kernel, image, folder."""
+    return divert_session.spec
+
+
+@pytest.fixture
+def artifacts(request: pytest.FixtureRequest, divert_session: GuestSession) -> Path:
+    """A folder for what helps to understand a failure; removed when the test passes."""
+    folder = divert_session.artifacts(request.node.nodeid)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -1,0 +1,268 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A run of the guest tests: build what it needs, a session for each variant, the verdict."""
+
+from __future__ import annotations
+
+import os
+import platform
+import secrets
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.base import paths, runfolder, terminal
+from harness.base.errors import (
+    GuestError,
+    InfrastructureError,
+    MissingSourceError,
+    NoRoomError,
+    TestsFailedError,
+    UserError,
+)
+from harness.guest import qemu
+from harness.matrix import kernels, statements, variants
+from harness.matrix.variants import Variant
+from harness.record.events import (
+    Event,
+    RunFinished,
+    RunStarted,
+    StatementKnown,
+)
+from harness.report import report
+from harness.report.verdict import Verdict, judge
+from harness.run import estimate, plan, pool, preparation, worker
+from harness.run.progress import Progress
+from harness.run.recorder import Recorder
+from harness.run.request import Request, default_jobs
+from harness.upstream import releases
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """Where a run is, what was told of it, and what that amounts to."""
+
+    folder: Path
+    events: tuple[Event, ...]
+    verdict: Verdict
+
+
+def _first(text: str) -> str:
+    return text.partition("\n")[0]
+
+
+def run(request: Request) -> RunResult:
+    """Do one run. Its folder has the report, however it ended.
+
+    What cannot be had or does not build is told there. Raises UserError for what the request has
+    wrong, NoRoomError if the run cannot be written; KeyboardInterrupt is passed on after all
+    sessions have ended.
+    """
+    with terminal.activity("looking at what there is", said=False):
+        foreseen = plan.foresee(request)
+    for line in foreseen.lines:
+        terminal.say(line)
+    folder = new_folder(paths.RUNS)
+    progress = Progress(foreseen.foretold, foreseen.seconds)
+    with _reported(folder, progress) as recorder:
+        recorder.record(_started(request))
+        for event in _known():
+            recorder.record(event)
+        with terminal.showing(progress.lines):
+            specs = preparation.prepare(request, folder, recorder.record)
+            if specs:
+                pool.run(
+                    specs,
+                    paths.GUEST_TESTS,
+                    request.expression,
+                    jobs=request.jobs,
+                    on_event=recorder.record,
+                    on_trouble=recorder.trouble,
+                )
+        recorder.record(RunFinished())
+    events = recorder.events
+    return RunResult(folder, tuple(events), judge(events))
+
+
+@contextmanager
+def _reported(folder: Path, progress: Progress) -> Iterator[Recorder]:
+    """A recorder for a run, whose report is written at the end, and shown if that is not its own.
+
+    Raises NoRoomError if it cannot be written.
+    """
+    recorder = Recorder(folder, progress)
+    cut_short = False
+    try:
+        yield recorder
+    except KeyboardInterrupt:
+        cut_short = True
+        recorder.record(RunFinished(interrupted=True))
+        raise
+    except NoRoomError:
+        cut_short = True
+        raise
+    finally:
+        recorder.close()
+        try:
+            report.write(folder, recorder.events)
+            estimate.remember(recorder.events)
+        except NoRoomError:
+            cut_short = True
+            raise
+        finally:
+            if cut_short:
+                terminal.show(report.render(recorder.events, folder))
+
+
+def new_folder(runs: Path) -> Path:
+    """A folder for a run that begins now, named by the time; `latest` points to it.
+
+    Raises NoRoomError if it cannot be made.
+    """
+    with runfolder.of_run(runs):
+        return _new_folder(runs)
+
+
+def _new_folder(runs: Path) -> Path:
+    name = time.strftime("%Y-%m-%d_%H.%M.%S")
+    number = 1
+    folder = runs / name
+    while True:
+        try:
+            folder.mkdir(parents=True)
+            break
+        except FileExistsError:
+            number += 1
+            folder = runs / f"{name}.{number}"
+    link = runs / f".latest.{os.getpid()}"
+    link.unlink(missing_ok=True)
+    link.symlink_to(folder.name)
+    link.replace(runs / "latest")
+    return folder
+
+
+def _started(request: Request) -> RunStarted:
+    return RunStarted(
+        command=request.command,
+        variants=tuple(row.name for row in request.variants),
+        expression=request.expression,
+        seed=request.seed,
+        jobs=request.jobs,
+        host=f"{platform.platform()}, {os.cpu_count()} processors",
+        qemu=_qemu_version(),
+    )
+
+
+def _known() -> list[Event]:
+    return [
+        StatementKnown(
+            name=row.name,
+            origin=row.origin,
+            text=row.text,
+            parts={name: (part.needs, part.text) for name, part in row.parts.items()},
+        )
+        for row in statements.load().values()
+    ]
+
+
+def _qemu_version() -> str:
+    program = shutil.which(qemu.PROGRAM)
+    if program is None:
+        return "none"
+    done = subprocess.run(
+        [program, "--version"], capture_output=True, text=True, timeout=10, check=False
+    )
+    return _first(done.stdout)
+
+
+def check_required(require: Sequence[str], chosen: Sequence[Variant]) -> None:
+    """Raise UserError for what is neither an upstream source nor a kernel, and for a kernel of
+    which no variant is `chosen`: what is required has to run.
+    """
+    known = [*kernels.load(), *releases.load()]
+    if wrong := [name for name in require if name not in known]:
+        raise UserError(
+            f"--require {wrong[0]}: there is no such kernel",
+            f"known: {', '.join(dict.fromkeys(known))}",
+        )
+    for name in require:
+        if name in kernels.load() and name not in {row.kernel for row in chosen}:
+            raise UserError(
+                f"--require {name}: none of its variants is among those to be tested",
+                f"those are: {', '.join(row.name for row in chosen)}",
+            )
+
+
+def test(
+    *,
+    variant: str | None = None,
+    matrix: str | None = None,
+    kernel: str | None = None,
+    expression: str = "",
+    jobs: int = 0,
+    keep: bool = False,
+    given: Sequence[str] = (),
+    require: Sequence[str] = (),
+    seed: str | None = None,
+) -> None:
+    """Run the guest tests that a command line asks for, and print the report.
+
+    Raises UserError if the command line asks for what is not there, TestsFailedError if the verdict
+    is not a pass, GuestError if no guest booted at all, InfrastructureError if something could not
+    be built, MissingSourceError if nothing could run or what is required did not.
+    """
+    selected = variants.select(variant, matrix, kernel)
+    check_required(require, selected)
+    if jobs < 0:
+        raise UserError(f"--jobs {jobs}: it has to be 1 or more")
+    if seed is not None and not seed.isdecimal():
+        raise UserError(f"--seed {seed}: it has to be a number")
+    with terminal.activity("looking at the tests", said=False):
+        matching = worker.collect(paths.GUEST_TESTS, expression)
+    modules = tuple(sorted({test.partition("::")[0] for test in matching}))
+    result = run(
+        Request(
+            variants=selected,
+            expression=expression,
+            jobs=jobs or default_jobs(),
+            seed=secrets.randbelow(10**6) if seed is None else int(seed),
+            keep=keep,
+            given=tuple(given),
+            modules=modules if expression else (),
+            tests=matching,
+        )
+    )
+    terminal.show(report.render(result.events, result.folder))
+    raise_for(result.verdict, require)
+
+
+def raise_for(verdict: Verdict, require: Sequence[str] = ()) -> None:
+    """Raise the error that a verdict amounts to, without words where the report has them.
+
+    What ran and failed comes first, then what could not be built. What cannot be had is an error
+    where it is required, or where nothing else was tested.
+    """
+    if verdict.word == "FAIL":
+        troubled = any(row.reasons for row in verdict.variants) or not verdict.variants
+        raise GuestError("") if troubled and not verdict.booted else TestsFailedError("")
+    if verdict.not_built:
+        raise InfrastructureError("")
+    if not verdict.variants:
+        raise MissingSourceError("")
+    if lacking := unmet(verdict, require):
+        raise MissingSourceError("; ".join(lacking))
+
+
+def unmet(verdict: Verdict, require: Sequence[str]) -> list[str]:
+    """What is required and was not there, in words: kernels that did not run, missing sources."""
+    missing = {row.name for row, _ in verdict.missing}
+    absent = [name for name in require if name in kernels.load() and name not in verdict.ran]
+    lacking = [f"{name} is required (--require), and no test of it ran" for name in absent]
+    return lacking + [
+        f"{name} is required (--require), and missing"
+        for name in require
+        if name in missing and name not in absent
+    ]

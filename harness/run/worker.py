@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The pytest process of one variant: what it is told, and how it is started and ended."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+from harness.base import paths, runfolder
+from harness.base.errors import InfrastructureError, UserError
+from harness.matrix import kernels
+from harness.matrix.kernels import Hardware
+
+PLUGIN = "harness.run.plugin"
+# pytest's own exit statuses.
+NO_TESTS = 5
+USAGE = 4
+# After SIGINT a session has its guest to stop and its events to write.
+ORDERLY_SECONDS = 15.0
+# A job in the background has SIGINT ignored, and so would its session until its plugin is loaded.
+# The shell between, since env takes a path with = in it, as that of Python may be, for a variable.
+_INTERRUPTIBLE = ("env", "--default-signal=INT", "sh", "-c", 'exec "$0" "$@"')
+COLLECT_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class WorkerSpec:
+    """What one session needs to know. `has` is in the words of data/statements, and so is what the
+    guest `lacks`, each with the upstream source that is missing for it.
+
+    `events` is where its events go, a file or a pipe; all else it writes is below `folder`. The
+    tests named in `first` run first, in that order, and the others after them only if `rest`;
+    `stop` ends it at the first that fails; `patches` is looked in instead of the checkout's folder
+    of that name. `modules` are the files of tests that it reads; none: all that there are.
+    `processors` are those of the guest.
+    """
+
+    variant: str
+    has: tuple[str, ...]
+    folder: str
+    events: str
+    seed: int
+    keep: bool
+    bzimage: str
+    objects: str
+    initrd: str
+    private_key: str
+    host_key: str
+    given: tuple[str, ...] = ()
+    first: tuple[str, ...] = ()
+    rest: bool = True
+    stop: bool = False
+    patches: str = ""
+    modules: tuple[str, ...] = ()
+    kernel: str = kernels.REFERENCE
+    processors: int = 1
+    lacks: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def hardware(self) -> Hardware:
+        """The machine that the guest boots on."""
+        return replace(kernels.named(self.kernel).hardware, processors=self.processors)
+
+    def write(self, path: Path) -> None:
+        """Write it for the session to read."""
+        path.write_text(json.dumps(asdict(self), indent=2) + "\n")
+
+    @staticmethod
+    def read(path: Path) -> WorkerSpec:
+        """What the runner wrote. Raises UserError if it is not there or something else."""
+        try:
+            row = json.loads(path.read_text())
+            rows = {key: tuple(row[key]) for key in ("has", "given", "first", "modules")}
+            return WorkerSpec(**{**row, **rows})
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise UserError(
+                f"cannot use {path}: {error}", "guest tests run by ./inv test"
+            ) from None
+
+
+class Worker:
+    """A running session; its whole process group ends with it."""
+
+    def __init__(self, spec: WorkerSpec, tests: Path, expression: str) -> None:
+        """Start it. Raises NoRoomError if there is no room for what it is told."""
+        self.spec = spec
+        self._partial = b""
+        folder = Path(spec.folder)
+        with runfolder.of_run(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        self.log = folder / "pytest.log"
+        self.pipe, write_end = os.pipe()
+        told = folder / "worker.json"
+        options = [f"--divert-worker={told}", "--color=no", *(["-x"] if spec.stop else [])]
+        try:
+            with runfolder.of_run(told):
+                replace(spec, events=f"/proc/self/fd/{write_end}").write(told)
+                stream = self.log.open("wb")
+            with stream:
+                self.process = subprocess.Popen(
+                    [*_INTERRUPTIBLE, *command(tests, expression, spec.modules), *options],
+                    cwd=paths.ROOT,
+                    stdin=subprocess.DEVNULL,
+                    stdout=stream,
+                    stderr=subprocess.STDOUT,
+                    pass_fds=(write_end,),
+                    start_new_session=True,
+                )
+        finally:
+            os.close(write_end)
+
+    def lines(self) -> list[str] | None:
+        """The lines that have come since the last call; None when no more will come."""
+        data = os.read(self.pipe, 1 << 16)
+        if not data:
+            return None
+        whole, newline, rest = (self._partial + data).rpartition(b"\n")
+        self._partial = rest
+        return whole.decode().splitlines() if newline else []
+
+    def interrupt(self) -> None:
+        """Ask the session to end in good order: to stop its guest and write its last events."""
+        # The process alone: its QEMU is to be stopped by it, not shot beside it.
+        self.process.send_signal(signal.SIGINT)
+
+    def end(self) -> int:
+        """Wait for the process, not for long; its exit status. The rest of its group is killed."""
+        try:
+            status = self.process.wait(ORDERLY_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            status = self.process.wait()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        os.close(self.pipe)
+        return status
+
+
+def command(tests: Path, expression: str, modules: Sequence[str] = ()) -> list[str]:
+    """The pytest command line for the tests in `tests`, or in some of its modules.
+
+    It is for paths.ROOT: pytest finds a meaning of its own in brackets and dollars of a path, so it
+    is told of none above the checkout.
+    """
+    root = os.path.relpath(tests, paths.ROOT)
+    named = [f"{root}/{name}" for name in modules] or [root]
+    argv = [sys.executable, "-m", "pytest", *named, "-p", PLUGIN, "-p", "no:cacheprovider"]
+    argv += ["-q", "--import-mode=importlib", f"--rootdir={root}", "-c", os.devnull]
+    return [*argv, "-k", expression] if expression else argv
+
+
+def collect(tests: Path, expression: str = "") -> dict[str, tuple[str, ...]]:
+    """The tests that `expression` selects, with what each proves: `S1`, or `S1/case`.
+
+    Raises UserError if it cannot be parsed or selects none; InfrastructureError with pytest's
+    output if the tests cannot be collected.
+    """
+    with tempfile.NamedTemporaryFile(prefix="proofs-", suffix=".json") as proofs:
+        argv = [*command(tests, expression), "--collect-only", "--color=no"]
+        try:
+            done = subprocess.run(
+                [*argv, f"--divert-proofs={proofs.name}"],
+                cwd=paths.ROOT,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=COLLECT_SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise InfrastructureError(
+                f"collecting the tests in {tests} took over {COLLECT_SECONDS:g} s"
+            ) from None
+        if expression and done.returncode == NO_TESTS:
+            raise UserError(
+                f"no guest test's name matches -k {expression!r}",
+                "see: ls tests/guest, or README.md",
+            )
+        if expression and done.returncode == USAGE and "-k" in done.stderr:
+            raise UserError(f"pytest does not understand -k {expression!r}", _tail(done.stderr, 3))
+        if done.returncode != 0:
+            raise InfrastructureError(
+                f"the guest tests cannot be collected (pytest's status {done.returncode})",
+                _tail(done.stdout + done.stderr, 30),
+            )
+        return {test: tuple(names) for test, names in json.load(proofs).items()}
+
+
+def _tail(text: str, lines: int) -> str:
+    return "\n".join(text.strip().splitlines()[-lines:])

@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The command line as a user meets it: statuses, messages, and a line of help for every task."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from harness.base import cli, errors, paths
+
+
+def _inv(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "harness.base.cli", "--search-root", str(paths.ROOT), *words],
+        cwd=paths.ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("no-such-task",),
+        ("test", "--no-such-flag"),
+        ("test", "--jobs", "many"),
+        ("--help", "no-such-task"),
+        ("cc",),
+    ],
+)
+def test_a_mistyped_command_line_is_the_users(words: tuple[str, ...]) -> None:
+    result = _inv(*words)
+    assert result.returncode == errors.EXIT_USER
+    assert "Traceback" not in result.stderr
+    assert "see: ./inv --list" in result.stderr
+
+
+@pytest.mark.parametrize("words", [("cc", "--help"), ("statements", "-h"), ("--help", "cc")])
+def test_help_of_a_task_that_takes_a_word(words: tuple[str, ...]) -> None:
+    result = _inv(*words)
+    assert result.returncode == 0
+    assert "Options:" in result.stdout
+
+
+def test_every_task_and_option_is_explained() -> None:
+    import tasks
+
+    for name, task in vars(tasks).items():
+        if not hasattr(task, "get_arguments"):
+            continue
+        assert task.__doc__ and task.__doc__.splitlines()[0].endswith("."), name
+        for argument in task.get_arguments():
+            assert argument.help, f"{name} --{argument.name} has no help"
+
+
+def test_every_task_and_option_is_in_the_documentation() -> None:
+    import tasks
+
+    text = (paths.ROOT / "docs" / "commands.md").read_text()
+    rows = {row.split("|")[1].strip(" `"): row for row in text.splitlines() if "|" in row}
+    for task in vars(tasks).values():
+        if hasattr(task, "get_arguments"):
+            name = task.name.replace("_", "-")
+            assert name in rows
+            for argument in task.get_arguments():
+                option = argument.name.strip("_").replace("_", "-")
+                assert f"`{'-' if len(option) == 1 else '--'}{option}`" in rows[name], name
+
+
+def test_an_error_becomes_message_and_status() -> None:
+    from invoke.exceptions import Exit
+
+    @cli.reports_errors
+    def build_kernel() -> None:
+        raise errors.UserError("no variant 'x'", "known: base")
+
+    with pytest.raises(Exit) as caught:
+        build_kernel()
+    assert caught.value.code == errors.EXIT_USER
+    assert str(caught.value.message) == "build-kernel: no variant 'x'\nknown: base"
+
+
+def test_what_a_guest_has_said_gives_the_terminal_no_orders() -> None:
+    from invoke.exceptions import Exit
+
+    @cli.reports_errors
+    def run() -> None:
+        raise errors.GuestError("panic: \x1b[2J")
+
+    with pytest.raises(Exit) as caught:
+        run()
+    assert caught.value.message == "run: panic: \\x1b[2J"
+
+
+def test_an_error_whose_report_is_printed_ends_without_another_word() -> None:
+    from invoke.exceptions import Exit
+
+    @cli.reports_errors
+    def test() -> None:
+        raise errors.TestsFailedError("")
+
+    with pytest.raises(Exit) as caught:
+        test()
+    assert (caught.value.code, caught.value.message) == (errors.EXIT_TESTS_FAILED, None)
+
+
+@pytest.mark.parametrize(
+    ("number", "hint"),
+    [
+        (
+            errno.EROFS,
+            "Read-only file system\nruns, keys and logs are kept in the checkout: use one",
+        ),
+        (errno.ENOSPC, "no room on the disk of "),
+    ],
+)
+def test_a_checkout_that_cannot_be_written(number: int, hint: str) -> None:
+    from invoke.exceptions import Exit
+
+    @cli.reports_errors
+    def test() -> None:
+        raise OSError(number, os.strerror(number), str(paths.BUILD / "runs"))
+
+    with pytest.raises(Exit) as caught:
+        test()
+    assert caught.value.code == errors.EXIT_INFRASTRUCTURE
+    message = str(caught.value.message)
+    assert message.startswith(f"test: cannot write {paths.BUILD}/runs: {hint}")
+
+
+def test_full_disk_is_one_line_also_where_nothing_says_of_which_file() -> None:
+    from invoke.exceptions import Exit
+
+    @cli.reports_errors
+    def bench() -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(Exit) as caught:
+        bench()
+    assert caught.value.code == errors.EXIT_INFRASTRUCTURE
+    assert str(caught.value.message).startswith("bench: cannot write ")
+
+
+def test_another_fault_of_a_file_is_ours() -> None:
+    @cli.reports_errors
+    def test() -> None:
+        raise FileNotFoundError(errno.ENOENT, "not there", str(paths.BUILD / "runs"))
+
+    with pytest.raises(FileNotFoundError):
+        test()
+
+
+def test_ctrl_c_has_a_status_of_its_own() -> None:
+    from invoke.exceptions import Exit
+
+    @cli.reports_errors
+    def test() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(Exit) as caught:
+        test()
+    assert caught.value.code == errors.EXIT_INTERRUPTED
+
+
+def test_ctrl_c_before_anything_has_begun_leaves_no_traceback() -> None:
+    # Blocked as `inv` does it, and pending before Python has started.
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "harness.base.cli", "--search-root", str(paths.ROOT), "--list"],
+            cwd=paths.ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=60)
+    assert (process.returncode, said) == (-signal.SIGINT, b"")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_what_ends_a_job_ends_a_task_as_ctrl_c_does(number: signal.Signals) -> None:
+    from invoke.exceptions import Exit
+
+    tidied = []
+
+    @cli.reports_errors
+    def test() -> None:
+        try:
+            os.kill(os.getpid(), number)
+            signal.sigtimedwait([], 10)
+        except KeyboardInterrupt:
+            tidied.append(number)
+            raise
+
+    before = signal.getsignal(number)
+    with pytest.raises(Exit) as caught:
+        test()
+    assert (caught.value.code, caught.value.message) == (128 + number, f"ended by {number.name}")
+    assert tidied == [number]
+    assert signal.getsignal(number) == before
+
+
+def test_ignored_signal_stays_ignored() -> None:
+    @cli.reports_errors
+    def test() -> None:
+        os.kill(os.getpid(), signal.SIGHUP)
+
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        test()
+    finally:
+        signal.signal(signal.SIGHUP, before)

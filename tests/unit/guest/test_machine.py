@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A crash that comes between two looks at the guest is not forgotten with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from unittest.mock import MagicMock
+
+import pytest
+
+from harness.base.errors import GuestLostError
+from harness.guest import position
+from harness.guest.machine import Machine, MachineSpec
+
+LOST = GuestLostError("oops", "oops, guest of variant base")
+
+
+def explained(kind: str, what: str) -> GuestLostError:
+    return GuestLostError(kind, what)
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
+    """A machine whose parts only keep what is asked of them: a guest that is well."""
+    here = Path()
+    machine = Machine(MachineSpec("base", here, here, here, here, here))
+    machine.wires = (MagicMock(), MagicMock())
+    machine.qmp = MagicMock()
+    machine.console = MagicMock(closed=False, flooded=False, in_trouble=False)
+    machine._diagnosis = MagicMock(overlooked=False)
+    machine._diagnosis.error.side_effect = explained
+    monkeypatch.setattr(machine, "_is_alive", lambda: True)
+    monkeypatch.setattr(position, "find", lambda *_: "in take+0x1/0x2 [divert]")
+    return machine
+
+
+def called(machine: Machine, what: str) -> bool:
+    mock = getattr(machine.console if what == "forget" else machine.qmp, what)
+    return bool(mock.called)
+
+
+def test_restored(machine: Machine) -> None:
+    machine.restore("pristine")
+    assert called(machine, "forget")
+    assert called(machine, "resume")
+
+
+def test_crash_since_the_last_look(machine: Machine) -> None:
+    diagnosis = machine._diagnosis
+    diagnosis.overlooked = True  # type: ignore[misc]
+    diagnosis.check.side_effect = LOST  # type: ignore[attr-defined]
+    with pytest.raises(GuestLostError, match="oops"):
+        machine.restore("pristine")
+    assert not called(machine, "forget")
+
+
+def test_why_qemu_ended_during_a_restore(machine: Machine) -> None:
+    machine.qmp.load.side_effect = GuestLostError("QEMU ended", "gone")  # type: ignore[attr-defined]
+    machine._diagnosis.check.side_effect = LOST  # type: ignore[attr-defined]
+    with pytest.raises(GuestLostError, match="oops"):
+        machine.restore("pristine")
+    machine._diagnosis.check.side_effect = None  # type: ignore[attr-defined]
+    with pytest.raises(GuestLostError, match="gone"):
+        machine.restore("pristine")
+
+
+def test_crash_over_the_question_whether_it_lives(machine: Machine) -> None:
+    machine.check()
+    machine._diagnosis.check.side_effect = [None, LOST]  # type: ignore[attr-defined]
+    with pytest.raises(GuestLostError, match="oops"):
+        machine.check()
+
+
+def test_hang_says_where(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "_is_alive", lambda: False)
+    with pytest.raises(GuestLostError, match=r"nor SSH; in take\+0x1/0x2 \[divert\]") as error:
+        machine.check()
+    assert error.value.kind == "hang"

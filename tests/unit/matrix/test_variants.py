@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Which kernels a command line asks for."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from harness.base import paths
+from harness.base.errors import UserError
+from harness.debian import packages
+from harness.debian.hostrelease import Release
+from harness.matrix import kernels, variants
+
+MATRIX = ["base", "passthrough", "defrag", "passthrough+defrag"]
+
+
+# Hosts with a kernel of their own among ours, with another, and with none.
+HOSTS = [
+    (Release("debian", "12", "bookworm"), ["linux-6.1"]),
+    (Release("debian", "13", "trixie"), ["linux-6.12"]),
+    (Release("debian", "", "forky"), ["linux-6.12"]),
+    (Release("debian", "", "bookworm", "LMDE 6 (faye)"), ["linux-6.1"]),
+    (Release("ubuntu", "24.04", "noble"), ["linux-6.1", "linux-6.12"]),
+    (Release("linux", "", ""), ["linux-6.1", "linux-6.12"]),
+]
+
+
+def _names(
+    variant: str | None = None, matrix: str | None = None, kernel: str | None = None
+) -> list[str]:
+    return [row.name for row in variants.select(variant, matrix, kernel)]
+
+
+@pytest.mark.parametrize(
+    ("variant", "matrix", "names"),
+    [
+        (None, None, ["stock", "off", *MATRIX]),
+        ("stock", None, ["stock"]),
+        ("defrag, base", None, ["base", "defrag"]),
+        ("base,base", None, ["base"]),
+        ("passthrough+defrag", None, ["passthrough+defrag"]),
+        (None, "passthrough,defrag", MATRIX),
+        (None, "defrag,passthrough", MATRIX),
+        (None, "defrag", ["base", "defrag"]),
+        (None, "defrag,defrag", ["base", "defrag"]),
+        ("stock", "passthrough", ["stock", "base", "passthrough"]),
+    ],
+)
+def test_select(variant: str | None, matrix: str | None, names: list[str]) -> None:
+    assert _names(variant, matrix, kernels.REFERENCE) == names
+
+
+@pytest.mark.parametrize(("host", "own"), HOSTS)
+def test_what_is_meant_on_a_host_where_no_kernel_is_named(
+    host: Release, own: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packages, "host_release", lambda: host)
+    modern = [f"{kernel}:{name}" for kernel in own for name in ("stock", *MATRIX, "smp")]
+    assert _names() == ["stock", "off", *MATRIX, *modern]
+    assert _names(matrix="defrag") == [
+        *("base", "defrag"),
+        *(f"{kernel}:{name}" for kernel in own for name in ("base", "defrag")),
+    ]
+    # A name is one variant wherever it is typed: reports print it for doing the same again.
+    assert _names("base") == ["base"]
+    assert _names("linux-6.12:base,stock") == ["stock", "linux-6.12:base"]
+    assert _names("base", kernel="linux-6.12") == ["linux-6.12:base"]
+
+
+@pytest.mark.parametrize(
+    ("variant", "matrix", "says"),
+    [
+        ("bsae", None, "did you mean base"),
+        ("zzz", None, "known: stock, off, base, passthrough, defrag"),
+        (None, "passthru", "did you mean passthrough"),
+        (None, "base", "known: defrag, passthrough"),
+        ("", None, "--variant names nothing"),
+        (None, " , ", "--matrix names nothing"),
+    ],
+)
+def test_unknown(variant: str | None, matrix: str | None, says: str) -> None:
+    with pytest.raises(UserError) as caught:
+        variants.select(variant, matrix)
+    assert says in str(caught.value)
+
+
+def test_named() -> None:
+    assert variants.named("off").fragments == ()
+    with pytest.raises(UserError, match="there is no variant of"):
+        variants.named("of")
+
+
+def test_every_combination_of_the_options_is_a_variant() -> None:
+    rows = variants.load().values()
+    options = sorted({option for row in rows for option in row.options})
+    assert options == ["defrag", "passthrough"]
+    for size in range(1, len(options) + 1):
+        for chosen in itertools.combinations(options, size):
+            for kernel in kernels.load():
+                assert len(variants.select(matrix=",".join(chosen), kernel=kernel)) == 2**size
+
+
+def test_the_fragments_and_parts_are_there() -> None:
+    for row in variants.load().values():
+        for fragment in row.fragments:
+            assert (paths.KERNEL_CONFIG / f"{fragment}.config").is_file()
+        for part in row.series:
+            assert (paths.PATCHES / "linux-2.2.12" / part).is_dir()
+
+
+def test_variants_of_a_kernel_that_has_to_be_named() -> None:
+    names = [row.name for row in variants.select(kernel="linux-6.1")]
+    assert names == [f"linux-6.1:{name}" for name in ("stock", *MATRIX, "smp")]
+    assert [row.name for row in variants.select("base", kernel="linux-6.1")] == ["linux-6.1:base"]
+    assert [row.name for row in variants.select("linux-6.1:base,off")] == ["off", "linux-6.1:base"]
+    both = variants.select(matrix="defrag", kernel="linux-2.2.12,linux-6.1")
+    assert [row.name for row in both] == ["base", "defrag", "linux-6.1:base", "linux-6.1:defrag"]
+    with pytest.raises(UserError, match="there is no variant off"):
+        variants.select("off", kernel="linux-6.1")
+    with pytest.raises(UserError, match="there is no kernel linux-6"):
+        variants.select(kernel="linux-6")
+
+
+def test_machine_of_a_variant() -> None:
+    known = variants.load()
+    assert known["linux-6.1:smp"].hardware.processors == 2
+    one = known["linux-6.1:base"].hardware
+    assert one == kernels.named("linux-6.1").hardware
+    assert one.processors == 1

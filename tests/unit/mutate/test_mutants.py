@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The list of mutants fits the series as it is, and says only what is known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.base import paths
+from harness.base.errors import UserError
+from harness.kernel import kernel
+from harness.matrix import statements, variants
+from harness.mutate import edit as mutate_edit
+from harness.mutate import mutants as mutate_list
+from harness.mutate.edit import ENCODING
+from harness.mutate.mutants import IPCHAINS, LeftOut, Mutant
+from harness.upstream import patches, patchfile
+
+
+@pytest.fixture(scope="module")
+def loaded() -> tuple[tuple[Mutant, ...], tuple[LeftOut, ...]]:
+    return mutate_list.load()
+
+
+def test_every_hunk_is_a_mutant_or_left_out(
+    loaded: tuple[tuple[Mutant, ...], tuple[LeftOut, ...]],
+) -> None:
+    mutants, left_out = loaded
+    parts = [*patches.load_parts(kernel.SOURCE, ("divert",)), *patches.load_all(IPCHAINS)]
+    hunks = [place for part in parts for place in mutate_edit.hunks(part)]
+    of_hunks = [mutant for mutant in mutants if ":" in mutant.name]
+    assert len(of_hunks) + len(left_out) == len(hunks)
+    assert all(row.reason for row in left_out)
+
+
+def test_words_are_known(loaded: tuple[tuple[Mutant, ...], tuple[LeftOut, ...]]) -> None:
+    known, kernels = statements.load().keys(), variants.load().keys()
+    for mutant in loaded[0]:
+        assert mutant.breaks, mutant.name
+        assert set(mutant.breaks) <= known, mutant.name
+        assert mutant.variants, mutant.name
+        assert set(mutant.variants) <= kernels, mutant.name
+
+
+def test_every_mutant_applies(
+    loaded: tuple[tuple[Mutant, ...], tuple[LeftOut, ...]], tmp_path: Path
+) -> None:
+    for number, mutant in enumerate(loaded[0]):
+        edit = mutant.edit
+        assert edit.old != edit.new, mutant.name
+        overlaid = paths.PATCHES / edit.part / patches.OVERLAY / edit.file
+        if overlaid.is_file():
+            edit.apply(overlaid.read_text(encoding=ENCODING))
+        else:
+            path = tmp_path / f"{number}.patch"
+            path.write_text(edit.diff, encoding=ENCODING)
+            (change,) = patchfile.parse(path).changes
+            assert change.new == edit.file
+
+
+def listed(folder: Path, hunks: str = "", mutants: str = "") -> Path:
+    """A folder with a list of its own."""
+    (folder / "hunks.toml").write_text(hunks)
+    (folder / "socket.toml").write_text(mutants)
+    return folder
+
+
+ROW = """
+[[mutant]]
+name = "bind-byte-order"
+file = "net/ipv4/ip_divert.c"
+old = "return NOT THERE;"
+new = ""
+breaks = ["S3"]
+"""
+
+
+def test_mutant_that_does_not_apply_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"mutant bind-byte-order: net/ipv4/ip_divert\.c has 0"):
+        mutate_list.load(listed(tmp_path, mutants=ROW))
+
+
+def test_names_are_unique(tmp_path: Path) -> None:
+    row = ROW.replace("return NOT THERE;", "divert_lookup(unsigned short port)")
+    with pytest.raises(UserError, match="two mutants have the name bind-byte-order"):
+        mutate_list.load(listed(tmp_path, mutants=row * 2))
+
+
+@pytest.mark.parametrize(
+    ("hunks", "said"),
+    [
+        ('[[hunk]]\npatch = "linux-2.2.12/divert/0099-*"\n', "a row for no hunk"),
+        ('[[hunk]]\npatch = "*0005-*"\nnumber = 2\n' * 2, "more than one row for 0005:"),
+    ],
+    ids=["none", "two"],
+)
+def test_row_is_of_its_own_hunks(tmp_path: Path, hunks: str, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        mutate_list.load(listed(tmp_path, hunks))
+
+
+def test_row_says_more_of_a_hunk(tmp_path: Path) -> None:
+    hunks = '[[hunk]]\npatch = "*0005-forward.patch"\nfile = "net/ipv4/ipmr.c"\nnumber = 2\n'
+    said = 'breaks = ["I7"]\nvariants = ["defrag"]\nsurvives = "why"\n'
+    found = {m.name: m for m in mutate_list.load(listed(tmp_path, hunks + said))[0]}
+    mutant = found["0005:net/ipv4/ipmr.c:2"]
+    assert (mutant.breaks, mutant.variants, mutant.survives) == (("I7",), ("defrag",), "why")
+    # Without a row, the patch's head says which statements it serves.
+    assert "I2" in found["0005:net/ipv4/ip_forward.c:2"].breaks
+
+
+def test_selected_by_name_file_or_statement(
+    loaded: tuple[tuple[Mutant, ...], tuple[LeftOut, ...]],
+) -> None:
+    mutants, _ = loaded
+    assert [m.name for m in mutate_list.select(mutants, "bind-twice")] == ["bind-twice"]
+    assert all(m.name.startswith("bind-") for m in mutate_list.select(mutants, "bind-*"))
+    assert all("S9" in m.breaks for m in mutate_list.select(mutants, "S9"))
+    assert len(mutate_list.select(mutants, "*/ip_forward.c")) > 3
+    with pytest.raises(UserError, match="no mutant matches nonsense"):
+        mutate_list.select(mutants, "nonsense")
+
+
+def test_order_of_the_tests(loaded: tuple[tuple[Mutant, ...], tuple[LeftOut, ...]]) -> None:
+    mutant = Mutant("m", "s", loaded[0][0].edit, breaks=("T1", "S3"), tests=("named",))
+    proofs = {"a": ("S3/x",), "b": ("T1",), "c": ("R1",), "named[1]": ("R1",), "killer": ()}
+    assert mutant.order(proofs, "killer") == ("killer", "named[1]", "b", "a")
+    assert mutant.order(proofs, "gone") == ("named[1]", "b", "a")

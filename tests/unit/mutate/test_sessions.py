@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A mutation run on a toy suite: killed, survived, unbuilt, void, and what is not done again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from harness.base import paths
+from harness.base.errors import InfrastructureError
+from harness.image import image
+from harness.image.image import Image
+from harness.kernel import kernel
+from harness.kernel.kernel import Kernel
+from harness.matrix.variants import Variant
+from harness.mutate import build as mutate_build
+from harness.mutate import edit as mutate_edit
+from harness.mutate.build import DoesNotBuildError, SameError
+from harness.mutate.edit import Edit
+from harness.mutate.mutants import Mutant
+from harness.mutate.result import Memory, Result, Verdict
+from harness.mutate.sessions import Run
+from tests.unit import toysuite
+
+# The "kernel" is the mutant's new text, in the place of bzImage; a test reads it.
+TESTS = """
+import pathlib
+def has(session, fault):
+    path = pathlib.Path(session.spec.bzimage)
+    return path.is_file() and fault in path.read_text()
+
+@S1
+def test_one(guest, divert_session):
+    assert not has(divert_session, "fault one")
+
+@pytest.mark.statement("S3/byte-order")
+def test_two(guest, divert_session):
+    if has(divert_session, "crash"):
+        guest.crashed = True
+    if has(divert_session, "die"):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+@pytest.mark.statement("S4/in-use")
+def test_flaky(guest, divert_session):
+    assert not divert_session.spec.variant.startswith(("flaky", "control"))
+"""
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Result]]:
+    """Runs mutants, given by name, new text and the statement broken, on a toy suite."""
+    monkeypatch.setattr(paths, "BUILD", tmp_path / "build")
+    monkeypatch.setattr(mutate_edit, "write", lambda *_: None)
+    monkeypatch.setattr(paths, "GUEST_TESTS", toysuite.make(tmp_path, TESTS))
+    nothing = tmp_path / "nothing"
+    monkeypatch.setattr(
+        image, "build", lambda **_: Image(nothing, nothing, nothing, seconds=0.0, cached=True)
+    )
+
+    def built(variant: Variant, bzimage: Path) -> Kernel:
+        rest = (nothing, nothing, nothing)
+        return Kernel(variant, tmp_path, bzimage, *rest, seconds=0.0, cached=True)
+
+    class Tree:
+        def __init__(self, variant: Variant, *_: object) -> None:
+            if variant.name == "off":
+                raise InfrastructureError("x.c:1: error")
+            self.variant = variant
+
+        def build(self, edit: Edit, folder: Path, what: str) -> Kernel:
+            if "nonsense" in edit.new:
+                raise DoesNotBuildError(f"{what} does not compile")
+            if "same" in edit.new:
+                raise SameError(f"{what} makes no other kernel")
+            folder.mkdir(parents=True)
+            (folder / "bzImage").write_text("".join(edit.new))
+            return built(self.variant, folder / "bzImage")
+
+    monkeypatch.setattr(mutate_build, "Tree", Tree)
+    monkeypatch.setattr(kernel, "build", lambda variant, **_: built(variant, nothing))
+    times: list[int] = []
+
+    def do(
+        *mutants: tuple[str, str], chosen: Sequence[str] = ("base", "defrag"), quick: bool = False
+    ) -> dict[str, Result]:
+        times.append(1)
+        folder = tmp_path / f"run{len(times)}"
+        folder.mkdir()
+        memory = Memory(tmp_path / "known.json")
+        done = Run(folder, memory, jobs=2, quick=quick, given=())
+        done.all([mutant(*row) for row in mutants], chosen)
+        unbuilt.update(done.unbuilt)
+        return done.results
+
+    return do
+
+
+# Of the last test: variants that did not build without a mutant.
+unbuilt: dict[str, str] = {}
+
+
+def mutant(name: str, new: str, breaks: str = "S1") -> Mutant:
+    edit = Edit("part", "file.c", 1, ("old",), (new,))
+    variants = ("off",) if name == "on-off" else ("base", "defrag")
+    return Mutant(name, kernel.SOURCE, edit, breaks=(breaks,), variants=variants)
+
+
+def test_verdicts(run: Callable[..., dict[str, Result]]) -> None:
+    results = run(
+        ("seen", "fault one"),
+        ("unseen", "fault three"),
+        ("crashing", "crash"),
+        ("dying", "die"),
+        ("unbuilt", "nonsense"),
+        ("flaky", "fault three"),
+        ("same", "same"),
+    )
+    assert {name: row.verdict for name, row in results.items()} == {
+        "seen": Verdict.KILLED,
+        "unseen": Verdict.SURVIVED,
+        "crashing": Verdict.KILLED,
+        "dying": Verdict.KILLED,
+        "unbuilt": Verdict.UNBUILT,
+        "flaky": Verdict.VOID,
+        "same": Verdict.SURVIVED,
+    }
+    killers = {name: (row.test.rpartition("::")[2], row.variant) for name, row in results.items()}
+    assert killers["seen"] == ("test_one", "base")
+    assert killers["crashing"] == killers["dying"] == ("test_two", "base")
+    assert killers["unseen"] == ("", "")
+    assert "kernel panic: toy" in results["crashing"].message
+    assert results["seen"].confirmed
+
+
+def test_known_results_are_not_found_anew(run: Callable[..., dict[str, Result]]) -> None:
+    first = run(("seen", "fault one"), ("unseen", "fault three"))
+    again = run(("seen", "fault one"), ("unseen", "fault three"), ("new", "fault one"))
+    assert {name: again[name] for name in first} == first
+    assert again["new"].verdict is Verdict.KILLED
+    # Another text is another mutant.
+    assert run(("seen", "fault three"))["seen"].verdict is Verdict.SURVIVED
+
+
+def test_quick_leaves_it_at_the_statements_that_it_breaks(
+    run: Callable[..., dict[str, Result]],
+) -> None:
+    rows = [("elsewhere", "fault one", "S3"), ("here", "fault one", "S1"), ("no", "", "C5")]
+    results = run(*rows, quick=True)
+    verdicts = {name: row.verdict for name, row in results.items()}
+    unseen = Verdict.UNSEEN
+    assert verdicts == {"elsewhere": unseen, "here": Verdict.KILLED, "no": unseen}
+    # Not to have been seen by a few is not remembered.
+    assert run(rows[0])["elsewhere"].verdict is Verdict.KILLED
+
+
+def test_variant_that_does_not_build_without_a_mutant_takes_no_other(
+    run: Callable[..., dict[str, Result]],
+) -> None:
+    unbuilt.clear()
+    results = run(("seen", "fault one"), ("on-off", "fault one"), chosen=("base", "off"))
+    assert {name: row.verdict for name, row in results.items()} == {"seen": Verdict.KILLED}
+    assert unbuilt == {"off": "x.c:1: error"}
+
+
+def test_variants_are_narrowed(run: Callable[..., dict[str, Result]]) -> None:
+    assert run(("seen", "fault one"), chosen=("defrag",))["seen"].variant == "defrag"

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The report by statement: nothing blank, failures with their packets, and no network needed."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from scapy.layers.inet import IP
+from scapy.layers.l2 import Ether
+from scapy.utils import wrpcap
+from tests.unit.test_report import BAD, GOOD, broken_run, stream
+
+from harness.record.events import NotRun, RunFinished, TestFinished
+from harness.report import statementpage
+from harness.report.verdict import judge
+
+
+def pages(folder: Path, *tests: TestFinished) -> tuple[str, list[dict[str, Any]]]:
+    events = stream(*tests)
+    statementpage.write(folder, events, judge(events))
+    report = folder / "report"
+    return (report / "statements.html").read_text(), json.loads(
+        (report / "statements.json").read_text()
+    )
+
+
+def test_statement_by_variant(tmp_path: Path) -> None:
+    good = replace(GOOD, measures={"rate <": "5/s"})
+    page, data = pages(tmp_path, good)
+    (p1, r2) = data
+    assert (p1["statement"], p1["origin"]) == ("P1", ["H 5.2.1"])
+    (cell,) = r2["variants"]
+    assert (cell["kernel"], cell["variant"], cell["verdict"]) == ("linux-2.2.12", "base", "proved")
+    assert [(case["case"], case["verdict"]) for case in cell["cases"]] == [
+        ("R2/path", "proved"),
+        ("R2/more", "not applicable"),
+    ]
+    assert cell["cases"][0]["tests"][0]["test"] == GOOD.test
+    assert "PASS" in page
+    assert "rate &lt;: 5/s" in page
+    # Self-contained: nothing is fetched.
+    assert not re.search(r"https?://|<script|<link|@import|src=", page)
+
+
+def test_failure_with_its_packets(tmp_path: Path) -> None:
+    artifacts = tmp_path / "base" / "tests" / "x"
+    artifacts.mkdir(parents=True)
+    packet = IP(src="192.0.2.2", dst="192.0.2.1", ttl=9, id=3)
+    wrpcap(
+        str(artifacts / "near.pcap"),
+        [Ether(dst="02:00:00:00:00:01", src="02:00:00:00:00:02") / packet],
+    )
+    page, data = pages(tmp_path, GOOD, replace(BAD, artifacts=str(artifacts), message="<b>seen"))
+    assert 'href="../base/tests/x/near.pcap"' in page
+    assert "id 0x0003, ttl 9" in page
+    assert "&lt;b&gt;seen" in page
+    assert "./inv test --variant base -k" in page
+    (link,) = set(re.findall(r'href="#(failure[^"]*)"', page))
+    assert f'id="{link}"' in page
+    assert {row["variants"][0]["verdict"] for row in data} == {"failed"}
+
+
+def test_not_run(tmp_path: Path) -> None:
+    events = [stream(GOOD)[0], NotRun(kernel="linux-2.2.12", reason="put a.tar there")]
+    events.append(RunFinished())
+    statementpage.write(tmp_path, events, judge(events))
+    page = (tmp_path / "report" / "statements.html").read_text()
+    assert "linux-2.2.12: NOT RUN" in page
+    assert "put a.tar there" in page
+    assert "PASS" not in page
+
+
+def test_not_built_and_missing(tmp_path: Path) -> None:
+    events = broken_run()
+    statementpage.write(tmp_path, events, judge(events))
+    page = (tmp_path / "report" / "statements.html").read_text()
+    assert '<p class="result failed">NOT BUILT</p>' in page
+    assert "<li>off: NOT BUILT</li>" in page
+    assert "off, defrag: NOT BUILT" in page
+    assert "x.c:1: error" in page
+    assert "a 1 is missing, so b is there; put a.tar there" in page
