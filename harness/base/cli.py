@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""invoke, with the exit statuses of harness.errors."""
+"""invoke, with the exit statuses of harness.base.errors."""
 
 from __future__ import annotations
 

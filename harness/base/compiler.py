@@ -17,7 +17,7 @@ from typing import Any
 from harness.base import command, paths, terminal
 from harness.base.errors import InfrastructureError
 
-DATA = paths.DATA / "compilers.toml"
+DATA = paths.HARNESS / "base" / "compilers.toml"
 # Names another than those of the data file.
 VARIABLE = "DIVERT_GCC"
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import platformdirs
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 PATCHES = ROOT / "patches"
 KERNEL_CONFIG = ROOT / "kernel-config"
 IMAGES = ROOT / "images"
 TESTS = ROOT / "tests"
 GUEST_TESTS = TESTS / "guest"
-DATA = ROOT / "harness" / "data"
+HARNESS = ROOT / "harness"
 
 # What belongs to this checkout alone: keys, guest images, runs. Never in the shared cache.
 BUILD = ROOT / "build"

@@ -85,7 +85,7 @@ def render(data: Mapping[str, Any]) -> str:
     """The chart as SVG (pure)."""
     drawn = panels(data["measurements"])
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(paths.DATA),
+        loader=jinja2.FileSystemLoader(paths.HARNESS / "bench"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

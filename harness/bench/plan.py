@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a benchmark measures and compares, as harness/data/bench.toml has it."""
+"""What a benchmark measures and compares, as harness/bench/bench.toml has it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from harness.base.errors import UserError
 from harness.matrix import statements
 from harness.matrix.variants import Variant
 
-DATA = paths.DATA / "bench.toml"
+DATA = paths.HARNESS / "bench" / "bench.toml"
 _HOOK = "{hook}"
 
 

@@ -13,12 +13,12 @@ from pathlib import Path
 from harness.base import paths
 
 OS_RELEASE = Path("/etc/os-release")
-DATA = paths.DATA / "distributions.toml"
+DATA = paths.HARNESS / "debian" / "distributions.toml"
 
 
 @dataclass(frozen=True)
 class Distribution:
-    """One, as harness/data/distributions.toml describes it."""
+    """One, as harness/debian/distributions.toml describes it."""
 
     title: str
     origin: str

@@ -71,7 +71,7 @@ def upstream_version(version: str) -> str:
 def source(name: str) -> Package:
     """The upstream tarball of the source package `name`, of the host's release.
 
-    Of another, in the order that harness/data/distributions.toml has for it, if the host's has no
+    Of another, in the order that harness/debian/distributions.toml has for it, if the host's has no
     such package, or lists one that its mirror has not: that is said in a line.
     Raises UnavailableError without a network, or if no release can give it; InfrastructureError if
     what comes is not what the archive's signed lists say, or there is no room on the disk.

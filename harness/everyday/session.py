@@ -194,7 +194,7 @@ def _write_out(data: bytes) -> None:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
     except HarnessError:
-        # Nobody can look on any more: as if by Ctrl-C. The reason is known (harness.streams).
+        # Nobody can look on any more: as if by Ctrl-C. The reason is known (harness.base.streams).
         _thread.interrupt_main()
 
 

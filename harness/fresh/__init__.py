@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`./inv fresh`: README's commands on machines that have never seen us. A new machine is a row of rooms.toml."""
+"""`./inv fresh`: README's commands on fresh machines. One is a row of rooms.toml."""

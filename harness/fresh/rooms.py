@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The rooms: fresh machines of all kinds, as harness/data/rooms.toml has them."""
+"""The rooms: fresh machines of all kinds, as harness/fresh/rooms.toml has them."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ def distribution_kernel(release: str) -> str:
 
 def load() -> Plan:
     """All of the file. Raises UserError if it is not as it says."""
-    path = paths.DATA / FILE
+    path = paths.HARNESS / "fresh" / FILE
     try:
         return parse(tomllib.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:

@@ -59,7 +59,7 @@ def start(shell: Shell, qmp: Qmp) -> AgentAddress:
 
 
 class AgentChannel:
-    """One script and its streams, over a connection of its own; a `Channel` of harness.process."""
+    """One script and its streams, over a connection of its own; a `Channel` of process.py."""
 
     def __init__(self, connection: socket.socket, token: str) -> None:
         self.closed = False

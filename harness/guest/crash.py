@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a line of the guest's console means, by the rules of harness/data/crash.toml."""
+"""What a line of the guest's console means, by the rules of harness/guest/crash.toml."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Crash:
 @functools.cache
 def rules() -> tuple[Rule, ...]:
     """The rules, in the order in which they are tried."""
-    data = tomllib.loads((paths.DATA / "crash.toml").read_text())
+    data = tomllib.loads((paths.HARNESS / "guest" / "crash.toml").read_text())
     return tuple(
         Rule(
             name=entry["name"],

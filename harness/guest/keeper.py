@@ -15,7 +15,7 @@ BOOT_ATTEMPTS = 2
 
 
 class Guest(Protocol):
-    """What the keeper asks of a machine (harness.machine.Machine)."""
+    """What the keeper asks of a machine (harness.guest.machine.Machine)."""
 
     @property
     def boot_seconds(self) -> float: ...

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Guests that outlive the run which started them: what is known of them, on disk.
 
-Run as a program, `python -m harness.kept FD LOG SECONDS`, it goes on keeping the console of such a
-guest: the terminal with the descriptor FD, into the file LOG, launched SECONDS ago. While it holds
-the terminal, QEMU is not hung up; it ends with QEMU.
+Run as a program, `python -m harness.guest.kept FD LOG SECONDS`, it goes on keeping the console of
+such a guest: the terminal with the descriptor FD, into the file LOG, launched SECONDS ago. While it
+holds the terminal, QEMU is not hung up; it ends with QEMU.
 """
 
 from __future__ import annotations

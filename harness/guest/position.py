@@ -18,7 +18,7 @@ _PANIC_SECONDS = 5.0
 
 
 class Monitor(Protocol):
-    """What is asked of QEMU (harness.qmp.Qmp)."""
+    """What is asked of QEMU (harness.guest.qmp.Qmp)."""
 
     def monitor(self, line: str) -> str: ...
 

@@ -15,9 +15,9 @@ from harness.base.errors import InfrastructureError, UserError
 from harness.guest import kept
 from harness.host.doctor import size, used
 
-# What harness.store puts into the folder of a kind: entries by fingerprint, and their locks.
+# What harness.base.store puts into the folder of a kind: entries by fingerprint, and their locks.
 _ENTRY = re.compile(r"[0-9a-f]{32}(\.partial|\.lock|\.holder)?")
-# What harness.packages keeps: the state of an apt-get of its own.
+# What harness.debian.packages keeps: the state of an apt-get of its own.
 _APT_CONFIGURATION = "apt.conf"
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from harness.base import command, compiler, paths, terminal
 from harness.base.errors import InfrastructureError
 
-SCRIPT = paths.ROOT / "harness" / "setup.sh"
+SCRIPT = paths.HARNESS / "host" / "setup.sh"
 
 PROBE_SECONDS = 30.0
 # It has deadlines of its own for each apt-get; this is beyond both.
@@ -28,7 +28,7 @@ _CERTIFICATES = "CA certificates"
 
 @dataclass(frozen=True)
 class Need:
-    """Something that the host must have, as harness/data/host.toml describes it.
+    """Something that the host must have, as harness/host/host.toml describes it.
 
     `compile` is the kind of program that must compile, or empty.
     """
@@ -41,7 +41,7 @@ class Need:
 
 def load() -> tuple[Need, ...]:
     """All that the host needs, in the order of the file."""
-    data = tomllib.loads((paths.DATA / "host.toml").read_text())
+    data = tomllib.loads((paths.HARNESS / "host" / "host.toml").read_text())
     return tuple(
         Need(name, row["reason"], tuple(row.get("version", ())), row.get("compile", ""))
         for name, row in data.items()
@@ -63,7 +63,7 @@ def _compiles(kind: str) -> bool:
     try:
         words = compiler.for_32_bit() if kind == "32-bit" else [compiler.name()]
         done = subprocess.run(
-            [*words, str(paths.DATA / "host.c"), "-o", os.devnull],
+            [*words, str(paths.HARNESS / "host" / "host.c"), "-o", os.devnull],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -117,7 +117,7 @@ def setup(*, check_only: bool = False) -> None:
 
 
 def _script(verb: str, names: Sequence[str] = ()) -> list[str]:
-    return ["sh", str(SCRIPT), str(paths.DATA), verb, *names]
+    return ["sh", str(SCRIPT), str(paths.HARNESS), verb, *names]
 
 
 def packages() -> dict[str, str]:

@@ -256,7 +256,7 @@ def keep_modules(tree: Path, built_in: str, names: Sequence[str], to: Path) -> N
             shutil.copyfile(path, to / path.name)
         elif f"kernel/{name}.ko" not in rows:
             raise InfrastructureError(
-                f"the kernel has no module {name}", "see harness/data/kernels.toml"
+                f"the kernel has no module {name}", "see harness/matrix/kernels.toml"
             )
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The reference in other configurations than the variants' (SPEC.md O4), as data: which there are.
 
-Each is a variant where it is named (harness/matrix/variants.py); harness/check/configurationrun.py builds them.
+Each is a variant where it is named (variants.py); harness/check/configurationrun.py builds them.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class Data:
-    """All that harness/data/configurations.toml says; `named` has whole rows, with their words.
+    """All that harness/matrix/configurations.toml says; `named` has whole rows, with their words.
 
     `boots`: how many are made to be booted. `wide` are the choices on which most of the kernel
     depends. `check_builds`: how many `invoke check` builds, and
@@ -144,7 +144,7 @@ class Configuration:
 
 def load() -> Data:
     """The data file, as it is."""
-    with (paths.DATA / FILE).open("rb") as stream:
+    with (paths.HARNESS / "matrix" / FILE).open("rb") as stream:
         data = tomllib.load(stream)
     choices = {name: _choice(name, row) for name, row in data["options"].items()}
     return Data(

@@ -66,7 +66,7 @@ class Hardware:
 
 @dataclass(frozen=True)
 class Kernel:
-    """One kernel, as harness/data/kernels.toml describes it.
+    """One kernel, as harness/matrix/kernels.toml describes it.
 
     `sources` are names of upstream sources, without which it cannot be had; `package` is that of
     Debian's `release`, for a kernel that is not built here, `modules` what it needs of it to boot,
@@ -128,7 +128,7 @@ def load() -> dict[str, Kernel]:
 
 def read() -> dict[str, Any]:
     """The file as it stands. Raises UserError if there is none, or it is no TOML."""
-    path = paths.DATA / FILE
+    path = paths.HARNESS / "matrix" / FILE
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

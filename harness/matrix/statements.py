@@ -79,7 +79,7 @@ def words() -> frozenset[str]:
     return known.union(*kernel, *choice)
 
 
-def load(folder: Path = paths.DATA / "statements") -> dict[str, Statement]:
+def load(folder: Path = paths.HARNESS / "matrix" / "statements") -> dict[str, Statement]:
     """All statements by name, in the order of SPEC.md."""
     known = {}
     for chapter in CHAPTERS:
@@ -107,7 +107,7 @@ def needs(name: str, known: Mapping[str, Statement]) -> tuple[str, ...]:
     """
     statement, _, case = name.partition("/")
     if statement not in known:
-        raise UserError(f"there is no statement {name}", "see harness/data/statements/")
+        raise UserError(f"there is no statement {name}", "see harness/matrix/statements/")
     parts = known[statement].parts
     if name in parts:
         return parts[name].needs
@@ -165,7 +165,7 @@ def why_unfit(wanted: Iterable[str], has: frozenset[str]) -> str | None:
 
 
 def difference(
-    name: str, has: frozenset[str], path: Path = paths.DATA / "differences.toml"
+    name: str, has: frozenset[str], path: Path = paths.HARNESS / "matrix" / "differences.toml"
 ) -> tuple[str, str]:
     """What is expected of a kernel that has `has`, and why, where a row says that.
 

@@ -67,8 +67,8 @@ class Variant:
 
 
 def load() -> dict[str, Variant]:
-    """All variants by name, in the order of harness/data/variants.toml."""
-    with (paths.DATA / "variants.toml").open("rb") as stream:
+    """All variants by name, in the order of harness/matrix/variants.toml."""
+    with (paths.HARNESS / "matrix" / "variants.toml").open("rb") as stream:
         data = tomllib.load(stream)
     distributed = [row.name for row in kernels.load().values() if row.package]
     rows = [
@@ -189,7 +189,7 @@ def _cross(options: list[str], rows: Sequence[Variant]) -> set[str]:
         if subset not in by_options:
             raise UserError(
                 f"no variant has exactly the options {', '.join(sorted(subset))}",
-                "add one to harness/data/variants.toml",
+                "add one to harness/matrix/variants.toml",
             )
         names.add(by_options[subset])
     return names

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The mutants: every hunk taken away, and what harness/data/mutants lists besides."""
+"""The mutants: every hunk taken away, and what harness/mutate/mutants lists besides."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from harness.mutate.edit import Edit, Place
 from harness.upstream import patches
 from harness.upstream.patches import Series
 
-FOLDER = paths.DATA / "mutants"
+FOLDER = paths.HARNESS / "mutate" / "mutants"
 HUNKS = "hunks.toml"
 IPCHAINS = "ipchains-1.3.9"
 # What is tried until something kills, in this order; most faults show in the first.
@@ -104,7 +104,7 @@ def select(mutants: Sequence[Mutant], patterns: str) -> tuple[Mutant, ...]:
     words = [word.strip() for word in patterns.split(",")]
     for word in words:
         if not any(_matches(mutant, word) for mutant in mutants):
-            raise UserError(f"no mutant matches {word}", "see harness/data/mutants/")
+            raise UserError(f"no mutant matches {word}", "see harness/mutate/mutants/")
     return tuple(mutant for mutant in mutants if any(_matches(mutant, word) for word in words))
 
 

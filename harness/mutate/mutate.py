@@ -50,7 +50,7 @@ def mutate(
     if quick:
         mutants = tuple(mutant for mutant in mutants if not mutant.survives)
     if not mutants:
-        raise UserError(f"no mutant is tried on {variant}", "see harness/data/mutants/")
+        raise UserError(f"no mutant is tried on {variant}", "see harness/mutate/mutants/")
     folder = runner.new_folder(paths.BUILD / FOLDER)
     memory = Memory(paths.BUILD / FOLDER / MEMORY)
     run = Run(folder, memory, jobs=jobs, quick=quick, given=tuple(given))

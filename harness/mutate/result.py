@@ -15,7 +15,14 @@ from harness.kernel import kernel
 from harness.mutate.mutants import Mutant
 
 # What decides, beside the mutant and the series, whether it is seen.
-_INPUTS = ("tests/guest", "tests/programs", "harness/data", "images", "kernel-config")
+_INPUTS = (
+    "tests/guest",
+    "tests/programs",
+    *(f"harness/matrix/{name}.toml" for name in ("kernels", "variants", "differences")),
+    "harness/matrix/statements",
+    "images",
+    "kernel-config",
+)
 
 
 class Verdict(Enum):

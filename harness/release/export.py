@@ -148,7 +148,7 @@ def _patched(source: Verified, series: Sequence[Series], tree: Path) -> Path:
 
 
 def _write_words(made: Sequence[Path], out: Path) -> None:
-    (out / INSTALL).write_bytes((paths.DATA / INSTALL).read_bytes())
+    (out / INSTALL).write_bytes((paths.HARNESS / "release" / INSTALL).read_bytes())
     lines = [f"{fingerprint.of_file(path)}  {path.name}\n" for path in [*made, out / INSTALL]]
     (out / DIGESTS).write_text("".join(lines))
 

@@ -95,7 +95,7 @@ def _test(test: TestFinished) -> dict[str, Any]:
 
 def _page(folder: Path, events: Sequence[Event], cells: Sequence[Cell], verdict: Verdict) -> str:
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(paths.DATA),
+        loader=jinja2.FileSystemLoader(paths.HARNESS / "report"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

@@ -25,7 +25,7 @@ from harness.record.events import (
     VariantSelected,
 )
 
-RECORDED = paths.DATA / "durations.toml"
+RECORDED = paths.HARNESS / "run" / "durations.toml"
 # In the cache, which checkouts share.
 REMEMBERED = "durations.json"
 

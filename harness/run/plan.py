@@ -37,7 +37,7 @@ class Plan:
 class _Work:
     """What of a run is there, what has to be made, and what has to come from elsewhere.
 
-    With each of these, the name by which harness/data/durations.toml knows it.
+    With each of these, the name by which harness/run/durations.toml knows it.
     """
 
     cached: list[str] = field(default_factory=list)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The pytest plugin of the guest tests: one session on one kernel, told as events.
 
-Loaded by the runner (harness.worker.command). It knows which statements a test proves, skips those
-that do not apply, lends the guest, and turns pytest's reports into events.
+Loaded by the runner (worker.command). It knows which statements a test proves, skips those that do
+not apply, lends the guest, and turns pytest's reports into events.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from harness.base.errors import UserError
 
 @dataclass(frozen=True)
 class Source:
-    """An upstream release, as harness/data/sources.toml describes it.
+    """An upstream release, as harness/upstream/sources.toml describes it.
 
     `gives` is what guests have only where it is at hand, `instead` what they have where it is not.
     """
@@ -36,8 +36,8 @@ class Source:
 
 
 def load() -> dict[str, Source]:
-    """All sources by name, as harness/data/sources.toml has them."""
-    path = paths.DATA / "sources.toml"
+    """All sources by name, as harness/upstream/sources.toml has them."""
+    path = paths.HARNESS / "upstream" / "sources.toml"
     with path.open("rb") as stream:
         data = tomllib.load(stream)
     return {

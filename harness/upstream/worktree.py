@@ -17,7 +17,7 @@ def lay_out(source: Verified, tree: Path) -> None:
     """Make `tree`, which is not there yet, from the unpacked source.
 
     What the source's own make writes in place is copied, everything else is linked, which saves
-    three quarters of the writing. patch and harness.patches replace the files that they change.
+    three quarters of the writing. patch(1) and patches.py replace the files that they change.
     """
     written = source.source.written
     for folder, _folders, names in os.walk(source.tree):
@@ -63,6 +63,6 @@ def check_pristine(source: Verified) -> None:
                 raise InfrastructureError(
                     f"{path.relative_to(source.tree)} of the unpacked {source.source.title} was "
                     "written to, so what was built from it is not to be trusted",
-                    "name the file in `written` of harness/data/sources.toml, or see what else "
+                    "name the file in `written` of harness/upstream/sources.toml, or see what else "
                     "writes there; the next run unpacks the source anew",
                 )

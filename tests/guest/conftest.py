@@ -206,7 +206,7 @@ def proc_divert(shell: Shell) -> Callable[[], ProcDivert]:
 def expected(
     worker_spec: WorkerSpec, record_property: Callable[[str, object], None]
 ) -> Callable[[str], str]:
-    """What harness/data/differences.toml says of this kernel; the report shows it by the test."""
+    """What harness/matrix/differences.toml says of this kernel; the report shows it by the test."""
     has = frozenset(worker_spec.has)
 
     def look_up(name: str) -> str:

@@ -16,7 +16,7 @@ from harness.guest.shell import Shell
 from tests.guest.programs import Calls
 from tests.guest.stack import load
 
-# Of harness/data/kernels.toml, in the order of loading.
+# Of harness/matrix/kernels.toml, in the order of loading.
 MODULES = ("crypto_null", "ecb", "authenc", "xfrm_algo", "esp4", "af_key")
 
 ESP = 50

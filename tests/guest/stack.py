@@ -15,7 +15,7 @@ from tests.guest.chains import Chains
 from tests.guest.netlink import Links
 from tests.guest.programs import Calls
 
-# Ours, and modules at hand (harness/data/kernels.toml), each list in the order of loading.
+# Ours, and modules at hand (harness/matrix/kernels.toml), each list in the order of loading.
 MODULE = "divert"
 VETH = ("veth",)
 BRIDGE = ("llc", "stp", "bridge")

@@ -173,7 +173,7 @@ def test_options_are_in_the_menus_that_install_names(source: Verified, tmp_path:
     series = patches.load_parts(kernel.SOURCE, ("toolchain", "divert"))
     kernel.prepare(source, series, tree, tmp_path / "log")
     offered = menus(tree, "arch/i386/config.in")
-    text = (paths.DATA / export.INSTALL).read_text()
+    text = (paths.HARNESS / "release" / export.INSTALL).read_text()
     menu, named = "", {}
     for line in text.partition("2. THE OPTIONS")[2].partition("3. THE KERNEL")[0].splitlines():
         if match := re.fullmatch(r"    (\S.*?)  +[y?]   (CONFIG_\w+)", line):

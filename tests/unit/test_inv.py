@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.toyhost import Toy, python
+from tests.unit.support.toyhost import Toy, python
 
 # All that host.toml names, on a host that has nothing; the compiler's version is APT's.
 ALL = [
@@ -148,7 +148,7 @@ def test_without_lists_the_command_fetches_them(releases: str, libraries: str, t
     """The compiler's version is then that of the release, if it is a known one."""
     toy.withdraw()
     here = platform.freedesktop_os_release().get("VERSION_CODENAME", "none")
-    data = toy.checkout / "harness/data/compilers.toml"
+    data = toy.checkout / "harness/base/compilers.toml"
     text = data.read_text().partition("[releases]")[0]
     data.write_text(f"{text}[releases]\n{releases.replace('HERE', here)}\n")
     last = said(toy, "setup")[-1]

@@ -10,7 +10,7 @@ import pytest
 from harness.base import difference
 from harness.base.errors import InfrastructureError
 from harness.upstream import patches
-from tests.unit.toy import FILES, write_tree
+from tests.unit.support.toy import FILES, write_tree
 
 FUNCTION = "int first(void)\n{\n" + "".join(f"\tstep({number});\n" for number in range(9)) + "}\n"
 OLD = {**FILES, "net/function.c": FUNCTION, "net/gone.c": "int gone;\n"}

@@ -9,11 +9,11 @@ from collections.abc import Callable
 
 import pytest
 from rich.text import Text
-from tests.unit.test_terminal import Tty
 
 from harness.base import display, terminal
 from harness.base.deadline import Deadline
 from harness.base.display import Activity, Display
+from tests.unit.base.test_terminal import Tty
 
 _NEVER = 1000.0
 _ESCAPE = re.compile(r"\x1b\[[?0-9;]*[A-Za-z]")

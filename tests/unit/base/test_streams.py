@@ -12,7 +12,7 @@ import pytest
 
 from harness.base import errors, paths
 
-INV = f"{sys.executable} -m harness.cli --search-root ."
+INV = f"{sys.executable} -m harness.base.cli --search-root ."
 # A task that says something and ends well.
 PROGRAM = """
 import sys

@@ -14,7 +14,7 @@ from harness.kernel import kernel
 from harness.kernel.kernel import Kernel
 from harness.matrix import variants
 from harness.matrix.variants import Variant
-from tests.unit.toybuilds import Builds, archives
+from tests.unit.support.toybuilds import Builds, archives
 
 MODERN = "linux-6.1"
 

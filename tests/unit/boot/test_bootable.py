@@ -8,7 +8,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tests.unit.test_cpio import fields
 
 from harness.base.errors import InfrastructureError, MissingSourceError, UnavailableError
 from harness.boot import bootable
@@ -17,7 +16,8 @@ from harness.kernel.distribution import Distributed
 from harness.kernel.module import Module
 from harness.matrix import kernels, variants
 from harness.matrix.kernels import Kernel
-from tests.unit.toybuilds import Builds, archives
+from tests.unit.image.test_cpio import fields
+from tests.unit.support.toybuilds import Builds, archives
 
 MODERN = "linux-6.1"
 

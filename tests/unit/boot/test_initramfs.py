@@ -17,7 +17,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.unit.test_cpio import fields
 
 from harness.base import paths, store
 from harness.base.errors import InfrastructureError
@@ -28,6 +27,7 @@ from harness.kernel import parts
 from harness.kernel.distribution import Distributed, Headers
 from harness.kernel.module import Module
 from harness.matrix.kernels import Hardware, Kernel
+from tests.unit.image.test_cpio import fields
 
 KERNEL = Kernel(
     "linux-9.9",

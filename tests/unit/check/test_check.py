@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.unit.test_verdict import GOOD
 
 from harness.base.errors import (
     GuestError,
@@ -34,6 +33,7 @@ from harness.record.events import Event, NotBuilt, NotRun, RunFinished, RunStart
 from harness.report.verdict import judge
 from harness.run import runner, worker
 from harness.run.request import Request
+from tests.unit.report.test_verdict import GOOD
 
 MODULE = Step("module", ())
 

@@ -16,7 +16,7 @@ import pytest
 from harness.base import diskroom, paths
 from harness.base.errors import InfrastructureError, UnavailableError
 from harness.debian import aptarchives, hostrelease, packages
-from tests.unit.toyarchive import ToyArchive
+from tests.unit.support.toyarchive import ToyArchive
 
 APT_GET = """\
 #!/bin/sh

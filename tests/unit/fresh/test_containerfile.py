@@ -62,7 +62,7 @@ def test_ours_installs_what_setup_installs() -> None:
     recipe = containerfile.parse((paths.ROOT / containerfile.NAME).read_text())
     assert recipe.entry_point == ("./inv",)
     assert recipe.environment["DIVERT_CACHE"] == "/cache"
-    rows = tomllib.loads((paths.DATA / "host.toml").read_text()).values()
+    rows = tomllib.loads((paths.HARNESS / "host" / "host.toml").read_text()).values()
     # The release's own compiler and Python; an image has no cross compiler to lose to gcc-multilib.
     own = {"{python}": "python3-venv", "{gcc}": "gcc", "{multilib}": "gcc-multilib"}
     wanted = {own.get(row["package"], row["package"]) for row in rows}

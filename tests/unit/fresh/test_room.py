@@ -19,7 +19,7 @@ from harness.upstream import sources
 
 
 class Namespaces:
-    """Stands for harness.namespace: what was asked to run, and where."""
+    """Stands for harness.debian.namespace: what was asked to run, and where."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.asked: list[tuple[Inside, str, dict[str, str]]] = []

@@ -17,7 +17,7 @@ from harness.base import compiler
 from harness.base.errors import GuestError, GuestLostError
 from harness.guest.agent import Agent, AgentAddress, AgentChannel
 
-PROGRAMS = Path(__file__).parents[1] / "programs"
+PROGRAMS = Path(__file__).parents[2] / "programs"
 TOKEN = "0123456789abcdef" * 2
 
 

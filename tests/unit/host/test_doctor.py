@@ -12,7 +12,7 @@ from harness.base import paths
 from harness.base.errors import InfrastructureError
 from harness.debian import hostrelease
 from harness.host import doctor
-from tests.unit.toy import NAME, Release, pack, release
+from tests.unit.support.toy import NAME, Release, pack, release
 
 __all__ = ["release"]
 
@@ -20,8 +20,10 @@ __all__ = ["release"]
 @pytest.fixture
 def needs(release: Release, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A host that must have nothing but a shell."""
-    shutil.copy(paths.ROOT / "harness/data/compilers.toml", paths.DATA)
-    path = paths.DATA / "host.toml"
+    for name in ("host", "base"):
+        (paths.HARNESS / name).mkdir()
+    shutil.copy(paths.ROOT / "harness/base/compilers.toml", paths.HARNESS / "base")
+    path = paths.HARNESS / "host" / "host.toml"
     path.write_text('[sh]\npackage = "dash"\nreason = "runs scripts"\n')
     return path
 

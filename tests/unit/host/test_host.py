@@ -14,7 +14,7 @@ import pytest
 from harness.base import compiler, paths
 from harness.base.errors import InfrastructureError
 from harness.host import host
-from tests.unit.toyhost import Toy
+from tests.unit.support.toyhost import Toy
 
 ENOUGH = "this host has all the programs that are needed\n"
 
@@ -27,8 +27,8 @@ def _toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Toy:
     for name, value in toy.variables.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv(compiler.VARIABLE, raising=False)
-    monkeypatch.setattr(host, "SCRIPT", toy.checkout / "harness" / "setup.sh")
-    monkeypatch.setattr(paths, "DATA", toy.checkout / "harness" / "data")
+    monkeypatch.setattr(host, "SCRIPT", toy.checkout / "harness" / "host" / "setup.sh")
+    monkeypatch.setattr(paths, "HARNESS", toy.checkout / "harness")
     monkeypatch.setattr(os, "geteuid", lambda: toy.uid)
     compiler._ask.cache_clear()
     return toy
@@ -125,7 +125,7 @@ def test_a_host_without_certificates(toy: Toy, monkeypatch: pytest.MonkeyPatch) 
 def test_the_probe_reaches_the_headers_that_builds_fail_without(flag: str) -> None:
     words = compiler.for_32_bit() if flag == "-m32" else [compiler.name(), flag]
     done = subprocess.run(
-        [*words, "-M", str(paths.DATA / "host.c")],
+        [*words, "-M", str(paths.HARNESS / "host" / "host.c")],
         capture_output=True,
         text=True,
         check=True,

@@ -16,7 +16,7 @@ from harness.kernel import kernel, kernelmodules, kerneltrees
 from harness.matrix import kernelconfig, variants
 from harness.matrix.variants import Variant
 from harness.upstream import archive, manifest, patches, sources, worktree
-from tests.unit.toy import write_tree
+from tests.unit.support.toy import write_tree
 
 MAKEFILE = """\
 VERSION = 2
@@ -67,21 +67,21 @@ def given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     write_tree(series / "divert" / "overlay", {"net/ipv4/divert.c": "int divert;\n"})
     config = tmp_path / "kernel-config"
     write_tree(config, {"base.config": "CONFIG_NET=y\n", "divert.config": "CONFIG_IP_DIVERT=y\n"})
-    data = write_tree(
-        tmp_path / "data",
+    harness = write_tree(
+        tmp_path / "harness",
         {
-            "sources.toml": f'["{kernel.SOURCE}"]\ntitle = "Linux 2.2.12"\n'
+            "upstream/sources.toml": f'["{kernel.SOURCE}"]\ntitle = "Linux 2.2.12"\n'
             f'archive = "{kernel.SOURCE}"\n'
             'endings = [".tar.gz"]\nplaces = []\ndigests = {}\nmanifest = "toy"\nleave_out = []\n'
             "written = []\n"
             f'["{kernel.SOURCE}".version]\nfile = "Makefile"\nexpected = "2"\n'
             "pattern = 'VERSION = (\\d+)'\n",
-            "manifests/toy": manifest.dump(manifest.of_tree(tree)),
-            "variants.toml": (paths.DATA / "variants.toml").read_text(),
-            "kernels.toml": (paths.DATA / "kernels.toml").read_text(),
+            "upstream/manifests/toy": manifest.dump(manifest.of_tree(tree)),
+            "matrix/variants.toml": (paths.HARNESS / "matrix" / "variants.toml").read_text(),
+            "matrix/kernels.toml": (paths.HARNESS / "matrix" / "kernels.toml").read_text(),
         },
     )
-    monkeypatch.setattr(paths, "DATA", data)
+    monkeypatch.setattr(paths, "HARNESS", harness)
     monkeypatch.setattr(paths, "PATCHES", tmp_path / "patches")
     monkeypatch.setattr(paths, "KERNEL_CONFIG", config)
     monkeypatch.setattr(paths, "BUILD", tmp_path / "build")

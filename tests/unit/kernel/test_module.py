@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The kernel module: its header for programs, its list of files, and what is made of its build.
 
-That it builds for each kernel is a step of `check` of its own. What harness/kernel/module.py does with a
-build is seen here with headers that are no kernel's.
+That it builds for each kernel is a step of `check` of its own. What
+harness/kernel/module.py does with a build is seen here with headers that are no kernel's.
 """
 
 from __future__ import annotations

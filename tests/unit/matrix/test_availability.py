@@ -10,7 +10,7 @@ import pytest
 from harness.base import paths
 from harness.base.errors import MissingSourceError, UserError
 from harness.matrix import availability, kernels, variants
-from tests.unit.toybuilds import Builds, archives
+from tests.unit.support.toybuilds import Builds, archives
 
 LINUX, IPCHAINS = "linux-2.2.12", "ipchains-1.3.9"
 

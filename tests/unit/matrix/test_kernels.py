@@ -51,8 +51,9 @@ source-package = "linux-source"
 @pytest.fixture(name="file")
 def _file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The file kernels.toml of a folder of its own."""
-    monkeypatch.setattr(paths, "DATA", tmp_path)
-    file = tmp_path / "kernels.toml"
+    monkeypatch.setattr(paths, "HARNESS", tmp_path)
+    file = tmp_path / "matrix" / "kernels.toml"
+    file.parent.mkdir()
     file.write_text(FILE)
     return file
 

@@ -128,6 +128,6 @@ def test_differences(tmp_path: Path) -> None:
 
 
 def test_differences_of_the_project() -> None:
-    assert (paths.DATA / "differences.toml").is_file()
+    assert (paths.HARNESS / "matrix" / "differences.toml").is_file()
     for variant, expected in (("base", "dropped"), ("passthrough", "passes")):
         assert statements.difference("no-listener", has(variant))[0] == expected

@@ -29,8 +29,9 @@ suites = { bookworm = "6.1.176-1", sid = "7.2.13-1" }
 @pytest.fixture(name="file")
 def _file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The file kernels.toml of a folder of its own."""
-    monkeypatch.setattr(paths, "DATA", tmp_path)
-    file = tmp_path / "kernels.toml"
+    monkeypatch.setattr(paths, "HARNESS", tmp_path)
+    file = tmp_path / "matrix" / "kernels.toml"
+    file.parent.mkdir()
     file.write_text(TOY)
     return file
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.unit.test_kernel import given
 
 from harness.base import paths
 from harness.base.errors import InfrastructureError
@@ -17,6 +16,7 @@ from harness.matrix import variants
 from harness.mutate import build as mutate_build
 from harness.mutate.build import DoesNotBuildError, SameError, Tree
 from harness.mutate.edit import Edit
+from tests.unit.kernel.test_kernel import given
 
 __all__ = ["given"]
 

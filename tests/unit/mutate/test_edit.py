@@ -13,7 +13,7 @@ from harness.base.errors import InfrastructureError, UserError
 from harness.mutate import edit as mutate_edit
 from harness.mutate.edit import Edit
 from harness.upstream import patches
-from tests.unit.toy import FILES, NAME, Release, release, write_tree
+from tests.unit.support.toy import FILES, NAME, Release, release, write_tree
 
 __all__ = ["release"]
 

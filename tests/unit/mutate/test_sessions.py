@@ -22,7 +22,7 @@ from harness.mutate.edit import Edit
 from harness.mutate.mutants import Mutant
 from harness.mutate.result import Memory, Result, Verdict
 from harness.mutate.sessions import Run
-from tests.unit import toysuite
+from tests.unit.support import toysuite
 
 # The "kernel" is the mutant's new text, in the place of bzImage; a test reads it.
 TESTS = """

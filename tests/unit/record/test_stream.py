@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import IO
 
 import pytest
-from tests.unit.test_verdict import GOOD
 
 from harness.base.errors import InfrastructureError, NoRoomError
 from harness.record import events, stream
 from harness.report.verdict import judge
+from tests.unit.report.test_verdict import GOOD
 
 ONE_OF_EACH: tuple[events.Event, ...] = (
     events.RunStarted(

@@ -16,11 +16,11 @@ from harness.base.errors import InfrastructureError, MissingSourceError, UserErr
 from harness.kernel import kernel
 from harness.release import export
 from harness.upstream import archive, sources
-from tests.unit.toy import FILES, NAME, PATCH, Release, pack, release
+from tests.unit.support.toy import FILES, NAME, PATCH, Release, pack, release
 
 __all__ = ["release"]
 
-INSTALL = paths.DATA / export.INSTALL
+INSTALL = paths.HARNESS / "release" / export.INSTALL
 
 THIRD = PATCH.replace("-9,3 +9,3", "-2,3 +2,3")
 for number in (9, 10, 11):
@@ -34,7 +34,8 @@ def _kernel(release: Release, monkeypatch: pytest.MonkeyPatch) -> None:
         (release.patches / part).mkdir()
     (release.patches / "0001-tenth-line.patch").rename(release.patches / "toolchain/0001.patch")
     (release.patches / "divert/0001.patch").write_text(THIRD)
-    (release.root / "data" / export.INSTALL).write_bytes(INSTALL.read_bytes())
+    (release.root / "harness" / "release").mkdir()
+    (release.root / "harness" / "release" / export.INSTALL).write_bytes(INSTALL.read_bytes())
     monkeypatch.setattr(kernel, "SOURCE", NAME)
     monkeypatch.setattr(export, "IPCHAINS", "absent-1")
 

@@ -14,7 +14,7 @@ from harness.matrix import variants
 from harness.release import export, exported
 from harness.release.export import Exported
 from harness.upstream import sources
-from tests.unit.toy import NAME, Release, pack, release
+from tests.unit.support.toy import NAME, Release, pack, release
 
 __all__ = ["release"]
 

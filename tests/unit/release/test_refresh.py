@@ -11,7 +11,7 @@ from harness.base.errors import InfrastructureError, MissingSourceError, TestsFa
 from harness.release import refresh
 from harness.release.refresh import Origin
 from harness.upstream import patches, patchfile
-from tests.unit.toy import FILES, NAME, PATCH, Release, release, write_tree
+from tests.unit.support.toy import FILES, NAME, PATCH, Release, release, write_tree
 
 __all__ = ["release"]
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from tests.unit.test_verdict import GOOD, STARTED
 
 from harness.record.events import (
     Event,
@@ -18,6 +17,7 @@ from harness.record.events import (
 )
 from harness.report import standing
 from harness.report.verdict import judge
+from tests.unit.report.test_verdict import GOOD, STARTED
 
 KNOWN = StatementKnown(
     name="S8",

@@ -12,11 +12,11 @@ from typing import Any
 from scapy.layers.inet import IP
 from scapy.layers.l2 import Ether
 from scapy.utils import wrpcap
-from tests.unit.test_report import BAD, GOOD, broken_run, stream
 
 from harness.record.events import NotRun, RunFinished, TestFinished
 from harness.report import statementpage
 from harness.report.verdict import judge
+from tests.unit.report.test_report import BAD, GOOD, broken_run, stream
 
 
 def pages(folder: Path, *tests: TestFinished) -> tuple[str, list[dict[str, Any]]]:

@@ -16,7 +16,7 @@ from harness.kernel import distribution, kernel
 from harness.matrix import variants
 from harness.run import estimate, plan
 from harness.run.request import Request
-from tests.unit.toybuilds import Builds, archives
+from tests.unit.support.toybuilds import Builds, archives
 
 TESTS = {f"t.py::test_{n}": ("S1/opens",) for n in range(1000)}
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from harness.record.events import GuestBooted, GuestLost, NoRoom, SessionFinished, TestsCollected
-from tests.unit import toysuite
-from tests.unit.toysuite import Heard
+from tests.unit.support import toysuite
+from tests.unit.support.toysuite import Heard
 
 SUITE = """
 @S1
@@ -195,7 +195,10 @@ def test_the_rest_can_be_left_out(tmp_path: Path) -> None:
 
 
 def test_series_are_looked_for_where_the_session_is_told(tmp_path: Path) -> None:
-    tests = "from harness.base import paths\n@S1\ndef test_a(): assert str(paths.PATCHES) == '/series'\n"
+    tests = (
+        "from harness.base import paths\n"
+        "@S1\ndef test_a(): assert str(paths.PATCHES) == '/series'\n"
+    )
     told = replace(toysuite.spec(tmp_path), patches="/series")
     heard = toysuite.run([told], toysuite.make(tmp_path, tests))
     assert heard.finished()["test_a"].outcome == "passed"

@@ -16,7 +16,7 @@ import pytest
 
 from harness.record.events import Event, SessionFinished, TestsCollected
 from harness.run import pool, worker
-from tests.unit import toysuite
+from tests.unit.support import toysuite
 
 
 def test_each_variant_has_its_session(tmp_path: Path) -> None:

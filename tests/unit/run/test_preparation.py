@@ -43,7 +43,7 @@ from harness.report.verdict import Verdict, judge
 from harness.run import preparation, runner
 from harness.run.request import Request
 from harness.run.worker import WorkerSpec
-from tests.unit.toybuilds import Builds, archives
+from tests.unit.support.toybuilds import Builds, archives
 
 MODERN, NEWER = "linux-6.1", "linux-6.12"
 IPCHAINS = "ipchains-1.3.9"

@@ -6,7 +6,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.unit.test_verdict import finished
 
 from harness.base import runfolder
 from harness.base.errors import NoRoomError
@@ -22,7 +21,8 @@ from harness.record.events import (
 from harness.report import report
 from harness.run.progress import Progress
 from harness.run.recorder import Recorder
-from tests.unit import toysuite
+from tests.unit.report.test_verdict import finished
+from tests.unit.support import toysuite
 
 BUILT = KernelBuilt(variant="base", seconds=1.0, cached=False)
 FAILED = finished("t::a", "failed", "it broke")

@@ -13,7 +13,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.unit.test_verdict import GOOD
 
 from harness.base import paths
 from harness.base.errors import (
@@ -40,7 +39,8 @@ from harness.run.recorder import Recorder
 from harness.run.request import Request
 from harness.upstream import sources
 from harness.upstream.releases import Source
-from tests.unit import toysuite
+from tests.unit.report.test_verdict import GOOD
+from tests.unit.support import toysuite
 
 PASSING = """
 @S1

@@ -10,7 +10,7 @@ import pytest
 from harness.base import paths
 from harness.check import steps
 from harness.run import worker
-from tests.unit import toysuite
+from tests.unit.support import toysuite
 
 
 @pytest.mark.parametrize("where", ["a=b", "x[1]", "$HOME", 'it\'s "it" ~ %h'])

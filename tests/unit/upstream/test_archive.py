@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.upstream import archive
-from tests.unit.toy import pack
+from tests.unit.support.toy import pack
 
 
 def _tar(path: Path, *members: tarfile.TarInfo) -> Path:

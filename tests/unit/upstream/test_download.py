@@ -14,7 +14,7 @@ import pytest
 
 from harness.base.errors import InfrastructureError, MissingSourceError, UserError
 from harness.upstream import download, sources
-from tests.unit.toy import NAME, Release, pack, release
+from tests.unit.support.toy import NAME, Release, pack, release
 
 __all__ = ["release"]
 

@@ -10,7 +10,7 @@ import pytest
 from harness.base import paths
 from harness.base.errors import InfrastructureError
 from harness.upstream import patches
-from tests.unit.toy import FILES, NAME, PATCH, Release, release, write_tree
+from tests.unit.support.toy import FILES, NAME, PATCH, Release, release, write_tree
 
 __all__ = ["release"]
 

@@ -11,7 +11,7 @@ import pytest
 from harness.base import paths
 from harness.base.errors import InfrastructureError
 from harness.upstream import patchfile
-from tests.unit.toy import PATCH
+from tests.unit.support.toy import PATCH
 
 
 def _parse(tmp_path: Path, text: str) -> patchfile.Patch:

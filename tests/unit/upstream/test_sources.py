@@ -12,8 +12,8 @@ import pytest
 from harness.base import paths
 from harness.base.errors import InfrastructureError, MissingSourceError, UserError
 from harness.upstream import archive, manifest, patches, releases, sources
-from tests.unit import toy
-from tests.unit.toy import FILES, NAME, Release, pack, release, write_tree
+from tests.unit.support import toy
+from tests.unit.support.toy import FILES, NAME, Release, pack, release, write_tree
 
 __all__ = ["release"]
 

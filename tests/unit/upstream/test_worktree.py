@@ -11,7 +11,7 @@ import pytest
 
 from harness.base.errors import InfrastructureError
 from harness.upstream import sources, worktree
-from tests.unit.toy import FILES, NAME, Release, release, write_tree
+from tests.unit.support.toy import FILES, NAME, Release, release, write_tree
 
 __all__ = ["release"]
 

@@ -50,7 +50,7 @@ class Release:
     ) -> None:
         """Write sources.toml with these places and digests."""
         digest_rows = "".join(f'"{name}" = "{value}"\n' for name, value in (digests or {}).items())
-        (self.root / "data" / "sources.toml").write_text(
+        (self.root / "harness" / "upstream" / "sources.toml").write_text(
             f'["{NAME}"]\ntitle = "Toy 1.2.3"\narchive = "{NAME}"\n'
             'endings = [".tar.xz", ".tar.gz", ".tar.bz2"]\n'
             f"places = [{', '.join(repr(place) for place in places)}]\n"
@@ -86,7 +86,8 @@ def pack(
 @pytest.fixture
 def release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Release:
     """The toy release as the harness's only source, with empty cache and downloads folders."""
-    data = tmp_path / "data"
+    harness = tmp_path / "harness"
+    data = harness / "upstream"
     (data / "manifests").mkdir(parents=True)
     pristine = write_tree(tmp_path / "pristine", FILES)
     text = manifest.dump(manifest.of_tree(pristine))
@@ -94,7 +95,7 @@ def release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Release:
     patches = tmp_path / "patches" / NAME
     patches.mkdir(parents=True)
     (patches / "0001-tenth-line.patch").write_text(PATCH)
-    monkeypatch.setattr(paths, "DATA", data)
+    monkeypatch.setattr(paths, "HARNESS", harness)
     monkeypatch.setattr(paths, "PATCHES", tmp_path / "patches")
     monkeypatch.setattr(paths, "BUILD", tmp_path / "build")
     monkeypatch.setenv("DIVERT_CACHE", str(tmp_path / "cache"))

@@ -66,7 +66,7 @@ case "$*" in
 '-m venv --clear '*)
     [ -e "$TOY/packages/VENV" ] || exit 1
     mkdir -p "$4/bin" && cp "$0" "$4/bin/python" ;;
-'-m harness.cli '*) printf '%s\\n' "$0" "$@"; env | grep ^PYTHON ;;
+'-m harness.base.cli '*) printf '%s\\n' "$0" "$@"; env | grep ^PYTHON ;;
 esac
 """
 
@@ -107,10 +107,10 @@ class Toy:
         self.offer("gcc", "4:12.2.0-3", "gcc")
         self.offer("python3", "3.11.2-1")
         self.offer("python3-venv", "3.11.2-1", "python3")
-        (self.checkout / "harness").mkdir(parents=True)
-        for name in ("inv", "harness/setup.sh", "harness/data"):
-            copy = shutil.copytree if (paths.ROOT / name).is_dir() else shutil.copy
-            copy(paths.ROOT / name, self.checkout / name)
+        ours = [f"harness/host/{name}" for name in ("setup.sh", "host.toml", "host.c")]
+        for name in ("inv", *ours, "harness/base/compilers.toml"):
+            (self.checkout / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(paths.ROOT / name, self.checkout / name)
         (self.checkout / "requirements.lock").write_text("toy\n")
 
     def program(self, name: str, text: str, folder: str = "bin") -> None:

@@ -2,16 +2,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # What the host lacks, and the one apt-get command that brings it. In sh, since Python may be lacking.
 #
-#   setup.sh DATA python            prints the Python to use: 3.11 or later, with venv
-#   setup.sh DATA rows              prints the rows of DATA/host.toml: name, package, reason; tabs between
-#   setup.sh DATA packages          prints the packages of all rows
-#   setup.sh DATA lacking           prints the names of the rows that are not here, as far as can be told
+#   setup.sh HARNESS python            prints the Python to use: 3.11 or later, with venv
+#   setup.sh HARNESS rows              prints the rows of DATA/host.toml: name, package, reason; tabs between
+#   setup.sh HARNESS packages          prints the packages of all rows
+#   setup.sh HARNESS lacking           prints the names of the rows that are not here, as far as can be told
 #                                   without compiling
-#   setup.sh DATA explain ROW...    says what these rows are for, and the command; ends with status 3
-#   setup.sh DATA install ROW...    says what these rows are for, and runs the command, as root
+#   setup.sh HARNESS explain ROW...    says what these rows are for, and the command; ends with status 3
+#   setup.sh HARNESS install ROW...    says what these rows are for, and runs the command, as root
 set -eu
 
-data=$1
+harness=$1
 task=$2
 shift 2
 infrastructure=3
@@ -39,7 +39,7 @@ gcc_version() {
 	if [ -z "$version" ] && [ -r /etc/os-release ]; then
 		# shellcheck disable=SC1091 # it is of the host
 		codename=$(. /etc/os-release && printf '%s' "${VERSION_CODENAME-}")
-		version=$(sed -n "/^\[releases\]/,/^\[/s/^${codename:-none} = //p" "$data/compilers.toml")
+		version=$(sed -n "/^\[releases\]/,/^\[/s/^${codename:-none} = //p" "$harness/base/compilers.toml")
 	fi
 	printf '%s\n' "$version"
 }
@@ -48,7 +48,7 @@ gcc_version() {
 compiler() {
 	[ -z "${DIVERT_GCC-}" ] || { printf '%s\n' "$DIVERT_GCC" && return; }
 	# shellcheck disable=SC2013 # words
-	for name in $(sed -n 's/^candidates = "\(.*\)"$/\1/p' "$data/compilers.toml"); do
+	for name in $(sed -n 's/^candidates = "\(.*\)"$/\1/p' "$harness/base/compilers.toml"); do
 		! command -v "$name" >/dev/null || break
 	done
 	printf '%s\n' "$name"
@@ -104,7 +104,7 @@ rows() {
 		/^\[/ { name = $0; gsub(/[]["]/, "", name) }
 		/^package = / { package = $2 }
 		/^reason = / { print name "\t" package "\t" $2 }
-	' "$data/host.toml" |
+	' "$harness/host/host.toml" |
 		sed -e "s|{python}|$python|" -e "s|{gcc}|${gcc##*/}|" -e "s|{multilib}|$(multilib)|"
 }
 
@@ -172,7 +172,7 @@ unwilling() {
 
 install() {
 	[ "$(id -u)" = 0 ] || explain "$@"
-	log=$data/../../build/logs/setup.log
+	log=$harness/../build/logs/setup.log
 	mkdir -p "${log%/*}"
 	say "fetching APT's lists of packages"
 	# One that could not be had is often not the one that is needed now.
