@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -89,6 +90,12 @@ def run(
             f"{what}: {words[0]} ended with status {process.returncode}:\n{tail}",
             f"all of its output: {log}",
         )
+
+
+def require(program: str) -> None:
+    """Raise InfrastructureError if the host lacks it; better before hours of work for it."""
+    if shutil.which(program) is None:
+        raise InfrastructureError(f"this host lacks {program}", "run: ./inv setup")
 
 
 def _require_room(log: Path, what: str) -> None:

@@ -7,10 +7,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.base import terminal
+from harness.base import command, terminal
 from harness.base.errors import InfrastructureError, UnavailableError
 from harness.boot import initramfs
-from harness.guest import emulator
 from harness.image import image
 from harness.image.image import Image
 from harness.kernel import distribution, kernel, module, parts, rebuilt
@@ -58,7 +57,7 @@ def userland(row: Kernel, given: Sequence[str] = (), without: Collection[str] = 
     `without` are upstream sources that are not at hand. Raises InfrastructureError and
     MissingSourceError as image.build does.
     """
-    emulator.require(row.hardware.program)
+    command.require(row.hardware.program)
     if row.sources:
         return Userland(row, tuple(given), image.build(given=given, without=without), ())
     built = tuple(image.userland(given=given, without=without))

@@ -17,6 +17,10 @@ from harness.base import paths
 STEP_SECONDS = 1800.0
 
 
+# Its program is a script, whose first line cannot name every folder in which a checkout may lie.
+_LINT_IMPORTS = "from importlinter.cli import lint_imports_command; lint_imports_command()"
+
+
 @dataclass(frozen=True)
 class Step:
     """One tool over the whole checkout; its exit status 0 means passed."""
@@ -71,6 +75,7 @@ def steps(folder: Path) -> tuple[Step, ...]:
     return (
         Step("ruff check", (*python, "ruff", "check", "--no-cache")),
         Step("ruff format", (*python, "ruff", "format", "--check", "--no-cache")),
+        Step("imports", (*python[:1], "-c", _LINT_IMPORTS, "--no-cache", "--no-logo")),
         Step("mypy --strict", (*python, "mypy", "--strict", f"--cache-dir={os.devnull}")),
         Step(
             "unit tests",

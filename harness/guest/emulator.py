@@ -6,12 +6,12 @@ from __future__ import annotations
 import contextlib
 import os
 import pty
-import shutil
 import signal
 import subprocess
 import tty
 from pathlib import Path
 
+from harness.base import command
 from harness.base.errors import DeadlineError, InfrastructureError
 from harness.guest import qemu
 
@@ -24,12 +24,6 @@ KILL_SECONDS = 5.0
 _LEASH = ("setsid", "--ctty", "env", "--default-signal=HUP")
 
 _TERMINATING = "terminating on signal"
-
-
-def require(program: str = qemu.PROGRAM) -> None:
-    """Raise InfrastructureError if there is no QEMU; better before a kernel is built for it."""
-    if shutil.which(program) is None:
-        raise InfrastructureError(f"this host lacks {program}", "run: ./inv setup")
 
 
 class Emulator:
@@ -47,7 +41,7 @@ class Emulator:
         self.log = log
         self._released = False
         self.arguments = qemu.arguments(spec)
-        require(spec.hardware.program)
+        command.require(spec.hardware.program)
         self.console_fd, terminal_fd = pty.openpty()
         try:
             # Else the console's first lines, before QEMU sets it raw, come with doubled returns.
