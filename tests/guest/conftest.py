@@ -20,11 +20,11 @@ from harness.network.wire import Wire
 from harness.run import plugin
 from harness.run.guestsession import GuestSession
 from harness.run.worker import WorkerSpec
-from tests.guest.chains import Chains
-from tests.guest.divert import DivertSocket, Injector
-from tests.guest.programs import GUARD, Calls, Interceptor, ProcDivert, check_guard
-from tests.guest.stack import Namespace
-from tests.guest.traffic import Traffic
+from tests.guest.support.chains import Chains
+from tests.guest.support.divert import DivertSocket, Injector
+from tests.guest.support.programs import GUARD, Calls, Interceptor, ProcDivert, check_guard
+from tests.guest.support.stack import Namespace
+from tests.guest.support.traffic import Traffic
 
 Listen = Callable[..., Interceptor]
 Divert = Callable[[int], DivertSocket]

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from harness.base import paths
-from tests.guest.programs import GUARD, GUARDED_STATEMENT, Interceptor, check_guard
+from tests.guest.support.programs import GUARD, GUARDED_STATEMENT, Interceptor, check_guard
 
 # Programs that give back what they read without being told packet by packet.
 _GIVING_BACK = re.compile(r"^(interceptor|interceptor-built|bench-reinject|howto|binders)\b")
@@ -25,7 +25,7 @@ def _texts(tree: ast.AST) -> list[str]:
 
 
 def _trees() -> Iterator[tuple[str, ast.Module]]:
-    for path in sorted(paths.GUEST_TESTS.glob("*.py")):
+    for path in sorted(paths.GUEST_TESTS.rglob("*.py")):
         yield path.name, ast.parse(path.read_text())
 
 
