@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The load of a benchmark: tests/programs/host/bench-load.c, a program of the host's."""
+"""The load of a benchmark: tests/programs/bench/bench-load.c, a program of the host's."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from harness.base import command, compiler, fingerprint, paths, store
 from harness.base.errors import GuestError, InfrastructureError
 from harness.network.addresses import LINKS, Link
 
-SOURCE = paths.TESTS / "programs" / "host" / "bench-load.c"
+SOURCE = paths.TESTS / "programs" / "bench" / "bench-load.c"
 # What it shares with the guest's bench-wires.c.
-_SHARED = (paths.TESTS / "programs" / "load.c", paths.TESTS / "programs" / "load.h")
+_SHARED = tuple(SOURCE.with_name(name) for name in ("load.c", "load.h"))
 FLAGS = ("-std=gnu99", "-O2", "-Wall", "-Wextra", "-Werror")
 
 COMPILE_SECONDS = 60.0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The load of a benchmark on wires in the guest's memory: tests/programs/bench-wires.c."""
+"""The load of a benchmark on wires in the guest's memory: tests/programs/bench/bench-wires.c."""
 
 from __future__ import annotations
 

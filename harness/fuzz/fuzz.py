@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Random calls to divert sockets and to the firewall, made in a guest by tests/programs/fuzz.c.
+"""Random calls to divert sockets and to the firewall, by tests/programs/fuzz in a guest.
 
 A find is a guest that crashes or hangs, an answer that no call may give, or memory that is not
 given back. The program's calls depend on the seed alone, so a find is had again by the command line

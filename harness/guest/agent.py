@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Commands in the guest by tests/programs/agent.c: as over SSH, without a login's arithmetic.
+"""Commands in the guest by our agent.c: as over SSH, without a login's arithmetic.
 
 Under emulation an SSH login takes a fifth of a second, of which every test would need one: nothing
 that was used before a snapshot is loaded can be used after it.

@@ -19,7 +19,7 @@ DATA = FOLDER / "programs.toml"
 
 @dataclass(frozen=True)
 class Program:
-    """A program as programs.toml describes it; `sources` are files of its folder.
+    """A program as programs.toml describes it; `sources` are paths below this folder.
 
     One that is `instead_of` another is for images that lack that one, and found by its name too.
     """
@@ -61,7 +61,7 @@ def _build(program: Program, root: sysroot.Sysroot) -> parts.Built:
     print_ = fingerprint.of_bytes(
         root.fingerprint,
         repr(program),
-        fingerprint.of_files(FOLDER, [*sources, *FOLDER.glob("*.h")]),
+        fingerprint.of_files(FOLDER, [*sources, *FOLDER.rglob("*.h")]),
     )
 
     def make(folder: Path) -> None:

@@ -91,7 +91,7 @@ headers() {
 	# shellcheck disable=SC2086 # they are words
 	cc -Wall -Wextra -Werror $flags -o /tmp/reinject /usr/share/doc/divert-dev/examples/reinject.c
 	# shellcheck disable=SC2086
-	cc -std=gnu89 -w $flags -o /tmp/howto tests/programs/howto.c
+	cc -std=gnu89 -w $flags -o /tmp/howto tests/programs/interceptor/howto.c
 	answers 1 'usage: reinject PORT' /tmp/reinject
 	rm /tmp/reinject /tmp/howto
 }

@@ -13,7 +13,7 @@ import pytest
 from harness.base import compiler, paths
 from harness.matrix import kernels
 from harness.release import package_recipe
-from tests.unit.test_c_programs import PROGRAMS, compile_c, run
+from tests.unit.programs.test_c_programs import PROGRAMS, compile_c, run
 
 FOLDER = package_recipe.FOLDER
 DKMS = paths.ROOT / "module" / "dkms.conf"
@@ -140,7 +140,7 @@ def test_manual_pages_are_whole(page: Path) -> None:
 
 
 def test_manuals_name_the_options_that_there_are() -> None:
-    options = (PROGRAMS / "interceptor-options.c").read_text()
+    options = (PROGRAMS / "interceptor/interceptor-options.c").read_text()
     page = (FOLDER / "man/interceptor.8").read_text().replace("\\-", "-")
     for name in re.findall(r'\{ "([a-z]+)", (?:no|required)_argument', options):
         assert re.search(rf"(?m)^\.BI? --{name}\b", page), name

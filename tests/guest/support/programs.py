@@ -17,7 +17,7 @@ from harness.guest.shell import Shell
 
 # A packet that is queued is read and reported within milliseconds; a busy host may take longer.
 REPORT_SECONDS = 5.0
-# Exit status of the interceptor when its guard ended it (tests/programs/interceptor.h).
+# Exit status of the interceptor when its guard ended it (tests/programs/interceptor/interceptor.h).
 GUARDED = 3
 # The statement whose tests have that guard on, and its bound there (SPEC.md T4).
 GUARDED_STATEMENT = "T4"

@@ -64,7 +64,7 @@ def test_headers_of_kernel_and_library_go_together(
     headers = HEADERS if order == "forth" else HEADERS[::-1]
     includes = "".join(f"#include <{name}>\n" for name in headers)
     shell.put(compiled(includes + PROGRAM, tmp_path), "/root/old", mode=0o755)
-    # Structure sizes of 2.2.12 (tests/programs/firewall.h) and of the protocols' headers.
+    # Structure sizes of 2.2.12 (tests/programs/common/firewall.h) and of the protocols' headers.
     assert shell.check("/root/old") == "output 1234 80 84 16 20 8 20 8 64\n"
 
 
@@ -82,7 +82,7 @@ def test_two_headers_alone_go_together(tmp_path: Path) -> None:
 
 @statement("X5/compiles")
 def test_program_in_the_howtos_manner_compiles(shell: Shell, tmp_path: Path) -> None:
-    text = (paths.ROOT / "tests/programs/howto.c").read_text()
+    text = (paths.ROOT / "tests/programs/interceptor/howto.c").read_text()
     shell.put(compiled(text, tmp_path), "/root/old", mode=0o755)
     result = shell.run("/root/old")
     assert (result.status, result.stderr) == (1, "usage: /root/old port [packets]\n")

@@ -14,6 +14,7 @@ import pytest
 from harness.base import compiler, paths
 from harness.base.errors import InfrastructureError, MissingSourceError, UserError
 from harness.image import programs, sysroot
+from tests.unit.programs.test_c_programs import sources_there
 
 # A compiler that knows two words: `good`, and anything else.
 COMPILER = """\
@@ -149,7 +150,7 @@ def test_check_includes_every_header_of_ours() -> None:
 def test_every_program_is_described(root: sysroot.Sysroot) -> None:
     known = programs.load()
     used = {source for program in known for source in program.sources}
-    assert used == {path.name for path in programs.FOLDER.glob("*.c")}
+    assert used == sources_there()
     assert len({program.name for program in known}) == len(known)
 
 

@@ -54,9 +54,9 @@ def test_files_say_their_licence_and_are_short(path: str) -> None:
 @pytest.mark.parametrize(
     ("name", "bits", "flags"),
     [
-        ("abi", 32, ["-std=gnu99", "-Wall", "-Wextra", "-Werror"]),
-        ("abi", 64, ["-std=gnu99", "-Wall", "-Wextra", "-Werror"]),
-        ("howto", 32, ["-std=gnu89", "-w"]),
+        ("helpers/abi", 32, ["-std=gnu99", "-Wall", "-Wextra", "-Werror"]),
+        ("helpers/abi", 64, ["-std=gnu99", "-Wall", "-Wextra", "-Werror"]),
+        ("interceptor/howto", 32, ["-std=gnu89", "-w"]),
     ],
 )
 def test_programs_for_the_reference_compile_with_the_header(

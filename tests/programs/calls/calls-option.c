@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Options and controls of a socket, and of the interfaces through one. */
 #include "calls.h"
-#include "interfaces.h"
+#include "../common/interfaces.h"
 
 #include <errno.h>
 #include <stdint.h>

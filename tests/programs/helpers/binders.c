@@ -7,7 +7,7 @@
  *   {"event":"packet","port":1001,"length":28,"hex":"<the first 64 bytes>","reinjected":28}
  * It ends, and its processes with it, at the end of standard input or at SIGTERM.
  */
-#include "common.h"
+#include "../common/common.h"
 
 #include <errno.h>
 #include <signal.h>

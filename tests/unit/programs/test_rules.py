@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from harness.image import programs
-from tests.unit.test_c_programs import PROGRAMS, compile_c, run
+from tests.unit.programs.test_c_programs import PROGRAMS, compile_c, run
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@
  *   from the agent  frames: 'o' or 'e' (output, errors) or 'x' (exit status, the last one), the length
  *                   of what follows as four bytes in network order, and that
  */
-#include "common.h"
+#include "../common/common.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

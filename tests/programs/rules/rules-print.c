@@ -2,7 +2,7 @@
 /* Chains and rules as ipchains prints them: -L, and -S as commands that make them again. */
 #include "rules.h"
 
-#include "common.h"
+#include "../common/common.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -2,7 +2,7 @@
 /* The kernel's tables of chains and rules, read, and shown as ipchains shows them. */
 #include "rules.h"
 
-#include "common.h"
+#include "../common/common.h"
 
 #include <errno.h>
 #include <stdio.h>

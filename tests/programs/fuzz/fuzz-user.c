@@ -7,8 +7,8 @@
 #define _GNU_SOURCE
 #include "fuzz-networks.h"
 #include "fuzz.h"
-#include "interfaces.h"
-#include "namespaces.h"
+#include "../common/interfaces.h"
+#include "../common/namespaces.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -3,7 +3,7 @@
 #ifndef CALLS_H
 #define CALLS_H
 
-#include "values.h"
+#include "../common/values.h"
 
 #define WORDS_MAX	40
 #define SLOTS_MAX	512

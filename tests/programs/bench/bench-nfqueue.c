@@ -15,7 +15,7 @@
 #define _GNU_SOURCE
 #include "bench-netlink.h"
 #include "bench.h"
-#include "common.h"
+#include "../common/common.h"
 
 #include <errno.h>
 #include <string.h>

@@ -19,7 +19,7 @@
  * (5000) is lost: sent and received differ then. Status 1: wrong arguments; 2: a wire
  * is gone.
  */
-#include "../load.h"
+#include "load.h"
 
 #include <errno.h>
 #include <poll.h>

@@ -9,8 +9,8 @@
  */
 #define _GNU_SOURCE
 #include "bench.h"
-#include "common.h"
-#include "kept.h"
+#include "../common/common.h"
+#include "../common/kept.h"
 
 #include <string.h>
 #include <sys/socket.h>

@@ -3,7 +3,7 @@
  * Is firewall.h what the patched kernel's linux/ip_fw.h says (SPEC R4), and do that header and the C
  * library's go into one program (SPEC X5)? The compiler answers; the program only says that it did.
  */
-#include "firewall.h"
+#include "../common/firewall.h"
 
 #include <net/if.h>
 #include <netinet/ip.h>

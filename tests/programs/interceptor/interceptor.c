@@ -6,7 +6,7 @@
  * Each call of the divert interface is made as a program of the time makes it; around them are the
  * checks, the second output and the behaviours that tests need.
  */
-#include "firewall.h"
+#include "../common/firewall.h"
 #include "interceptor.h"
 
 #include <errno.h>

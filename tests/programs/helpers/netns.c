@@ -4,8 +4,8 @@
  * own, whose root it is, or in that of a process.
  */
 #define _GNU_SOURCE
-#include "common.h"
-#include "namespaces.h"
+#include "../common/common.h"
+#include "../common/namespaces.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -16,7 +16,7 @@
  * Status 1: wrong arguments; 2: an interface is not there, or sent other bytes.
  */
 #define _GNU_SOURCE
-#include "common.h"
+#include "../common/common.h"
 #include "load.h"
 
 #include <errno.h>

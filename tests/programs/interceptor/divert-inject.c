@@ -6,7 +6,7 @@
  * or any other of values.h: in:A.B.C.D:PORT:HEX puts rubbish into sin_port and sin_zero, hex:... is
  * taken as it is, so that a tag can be given back, or a length or family be wrong.
  */
-#include "values.h"
+#include "../common/values.h"
 
 #include <errno.h>
 #include <stdlib.h>

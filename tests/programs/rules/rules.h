@@ -3,7 +3,7 @@
 #ifndef RULES_H
 #define RULES_H
 
-#include "firewall.h"
+#include "../common/firewall.h"
 
 #include <stdbool.h>
 

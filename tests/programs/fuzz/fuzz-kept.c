@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Kept packets (M8): the option, and verdicts on what was read. Kernels without it answer ENOPROTOOPT. */
 #include "fuzz.h"
-#include "kept.h"
+#include "../common/kept.h"
 
 #include <errno.h>
 #include <string.h>

@@ -4,7 +4,7 @@
  * and answers each line that it reads by the count. The guest's headers are older than bpf().
  */
 #define _GNU_SOURCE
-#include "common.h"
+#include "../common/common.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -3,7 +3,7 @@
 #ifndef INTERCEPTOR_H
 #define INTERCEPTOR_H
 
-#include "common.h"
+#include "../common/common.h"
 
 enum { DONE = 0, USAGE = 1, CALL_FAILED = 2, GUARDED = 3 };
 

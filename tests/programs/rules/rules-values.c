@@ -2,7 +2,7 @@
 /* Single values of the rule tool's command line. */
 #include "rules.h"
 
-#include "common.h"
+#include "../common/common.h"
 
 #include <stdio.h>
 #include <string.h>

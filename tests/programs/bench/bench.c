@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "bench.h"
-#include "common.h"
+#include "../common/common.h"
 
 #include <errno.h>
 #include <signal.h>

@@ -3,8 +3,8 @@
 #ifndef FUZZ_H
 #define FUZZ_H
 
-#include "common.h"
-#include "firewall.h"
+#include "../common/common.h"
+#include "../common/firewall.h"
 
 #include <stdint.h>
 
