@@ -153,9 +153,9 @@ def test(
 @reports_errors
 def statements(_context: Context, name: str | None = None) -> None:
     """Show the statements of SPEC.md, their cases, and how many tests prove each."""
-    from harness.run import proofs
+    from harness.run import statementtests
 
-    proofs.show(name)
+    statementtests.show(name)
 
 
 @task(help={"run": "the folder of a run (default: the latest)"})

@@ -24,7 +24,7 @@ _CHUNK = 32768
 _LOOK_SECONDS = 0.1
 
 
-class Passthrough:
+class Relay:
     """Connects standard input, output and error to parts of `machine`, until they end.
 
     No wait here has a deadline: a person may take as long as they like, and can press Ctrl-C. A

@@ -16,8 +16,8 @@ from harness.base import paths, runfolder, streams, terminal
 from harness.base.errors import HarnessError, InfrastructureError, ReaderGoneError, UserError
 from harness.boot import bootable
 from harness.boot.bootable import Bootable
-from harness.everyday.relay import Passthrough
-from harness.guest import kept
+from harness.everyday.relay import Relay
+from harness.guest import detached
 from harness.guest.machine import Machine, MachineSpec
 from harness.matrix import variants
 
@@ -42,7 +42,7 @@ def run(variant: str, put: Sequence[str], command: str, given: Sequence[str] = (
         channel = machine.ssh.open_channel()
         # The shell stays, and tells of a signal as 128 + its number.
         channel.exec_command(f"{command}\nexit $?")
-        status = Passthrough(machine).command(channel)
+        status = Relay(machine).command(channel)
         # A command may end well in a guest that does not.
         machine.check()
         return status
@@ -57,9 +57,9 @@ def shell(variant: str, given: Sequence[str] = ()) -> int:
     with guest("shell", variant, given) as machine:
         channel = machine.ssh.open_channel()
         if sys.stdin.isatty():
-            return Passthrough(machine).terminal(channel)
+            return Relay(machine).terminal(channel)
         channel.exec_command("sh -s\nexit $?")
-        return Passthrough(machine).command(channel)
+        return Relay(machine).command(channel)
 
 
 def console(variant: str | None, given: Sequence[str] = ()) -> None:
@@ -74,7 +74,7 @@ def console(variant: str | None, given: Sequence[str] = ()) -> None:
     _require_input()
     terminal.say("the console of a fresh guest; Ctrl-] ends it")
     with guest("console", variant, given, on_console=_write_out) as machine:
-        Passthrough(machine).console(_LEAVE)
+        Relay(machine).console(_LEAVE)
 
 
 @contextmanager
@@ -166,7 +166,7 @@ def _require_input() -> None:
 
 
 def _follow_kept() -> None:
-    guests = kept.running()
+    guests = detached.running()
     if not guests:
         raise UserError(
             "no guest is kept",

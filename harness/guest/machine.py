@@ -18,9 +18,9 @@ from harness.base.deadline import Deadline
 from harness.base.errors import DeadlineError, GuestLostError
 from harness.guest import accelerator, login, position, snapshotfile, symbols
 from harness.guest.console import Console
+from harness.guest.detached import Kept, keep
 from harness.guest.diagnosis import Diagnosis
 from harness.guest.emulator import Emulator
-from harness.guest.kept import Kept, keep
 from harness.guest.login import Account
 from harness.guest.qemu import PLAIN, QemuSpec
 from harness.guest.qmp import Qmp

@@ -12,7 +12,7 @@ import filelock
 
 from harness.base import paths, terminal
 from harness.base.errors import InfrastructureError, UserError
-from harness.guest import kept
+from harness.guest import detached
 from harness.host.doctor import size, used
 
 # What harness.base.store puts into the folder of a kind: entries by fingerprint, and their locks.
@@ -28,7 +28,7 @@ def clean(*, everything: bool = False) -> None:
     Raises UserError while a guest kept by `test --keep` runs, InfrastructureError while another
     process builds in the cache, or if something cannot be removed.
     """
-    if guests := kept.running():
+    if guests := detached.running():
         numbers = " ".join(str(guest.pid) for guest in guests)
         raise UserError(
             f"{len(guests)} kept guests still run from {paths.RUNS}", f"end them: kill {numbers}"

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.base import command, fingerprint, paths, store, terminal
-from harness.image import keys, programs, rootfs, sysroot
+from harness.image import guestprograms, keys, rootfs, sysroot
 from harness.kernel import kernel, parts
 from harness.matrix import availability
 
@@ -147,8 +147,8 @@ def _build_programs(
     libc: parts.Built, given: Sequence[str] | None, present: Sequence[str]
 ) -> list[parts.Built]:
     if given is None:
-        return programs.build(sysroot.of_today(libc), present)
-    return programs.build(sysroot.combine(libc, kernel.headers(given)), present)
+        return guestprograms.build(sysroot.of_today(libc), present)
+    return guestprograms.build(sysroot.combine(libc, kernel.headers(given)), present)
 
 
 def _assemble(

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from harness.base import command, compiler
 from harness.base.errors import InfrastructureError, UserError
-from harness.image import programs
-from harness.image.programs import Program
+from harness.image import guestprograms
+from harness.image.guestprograms import Program
 
 ARCHITECTURE = "amd64"
 TRIPLET = "x86_64-linux-gnu"
@@ -33,12 +33,12 @@ _LIBC = "libc.so.6"
 
 
 def build(name: str, output: Path, log: Path, linker: Sequence[str] = _LINKER) -> None:
-    """Compile the program that programs.toml calls `name`; with STATIC, for where no libc is.
+    """Compile the program that guestprograms.toml calls `name`; with STATIC, for where no libc is.
 
     Raises UserError if there is none, and what `compile_c` raises.
     """
     program = _named(name)
-    sources = [programs.FOLDER / source for source in program.sources]
+    sources = [guestprograms.FOLDER / source for source in program.sources]
     compile_c(sources, program.flags, output, log, linker)
 
 
@@ -79,7 +79,7 @@ def compile_c(
 
 
 def _named(name: str) -> Program:
-    found = {each.name: each for each in programs.load()}
+    found = {each.name: each for each in guestprograms.load()}
     if name not in found:
         raise UserError(f"there is no program {name}", f"known: {', '.join(found)}")
     return found[name]

@@ -13,8 +13,8 @@ from harness.base.errors import NoRoomError, UserError
 from harness.record import stream
 from harness.record.events import Event, TestFinished
 from harness.record.repeat import repeat
-from harness.report import junit, standing, statementpage
-from harness.report.standing import Cell
+from harness.report import junit, statementpage, statementverdicts
+from harness.report.statementverdicts import Cell
 from harness.report.verdict import VariantSummary, Verdict, judge
 
 EVENTS = "events.jsonl"
@@ -30,8 +30,8 @@ def render(events: Sequence[Event], folder: Path, *, everything: bool = False) -
     verdict = judge(events)
     parts: list[terminal.Shown] = []
     if verdict.variants:
-        parts += [table(verdict, standing.of(events)), _times(verdict), ""]
-    if everything and standing.known(events):
+        parts += [table(verdict, statementverdicts.of(events)), _times(verdict), ""]
+    if everything and statementverdicts.known(events):
         parts.append(statement_table(events))
     shown = verdict.failures if everything else verdict.failures[:FAILURES_SHOWN]
     for test in shown:
@@ -80,8 +80,10 @@ def table(verdict: Verdict, cells: Sequence[Cell] = ()) -> terminal.Grid:
 
 
 def _proved(cells: Sequence[Cell]) -> str:
-    count = Counter(cell.standing for cell in cells)
-    return f"{count[standing.PROVED]}/{len(cells) - count[standing.NOT_APPLICABLE]}"
+    count = Counter(cell.verdict for cell in cells)
+    return (
+        f"{count[statementverdicts.PROVED]}/{len(cells) - count[statementverdicts.NOT_APPLICABLE]}"
+    )
 
 
 def _variant_verdict(row: VariantSummary) -> terminal.Styled:
@@ -110,19 +112,19 @@ def _times(verdict: Verdict) -> terminal.Styled:
 
 def statement_table(events: Sequence[Event]) -> terminal.Grid:
     """Statement x variant: how it stands, with the number of its tests; "-" if not applicable."""
-    cells = standing.of(events)
+    cells = statementverdicts.of(events)
     variants = tuple(dict.fromkeys(cell.variant for cell in cells))
     grid = terminal.Grid("statement", "origin", *variants, right=variants)
-    for known in standing.known(events):
+    for known in statementverdicts.known(events):
         row = [_cell(cell) for cell in cells if cell.statement == known.name]
         grid.row(known.name, ", ".join(known.origin), *row)
     return grid
 
 
 def _cell(cell: Cell) -> str:
-    if cell.standing == standing.NOT_APPLICABLE:
+    if cell.verdict == statementverdicts.NOT_APPLICABLE:
         return "-"
-    return f"{cell.standing} ({len(cell.tests)})"
+    return f"{cell.verdict} ({len(cell.tests)})"
 
 
 def _failure(test: TestFinished) -> terminal.Styled:

@@ -16,8 +16,8 @@ from harness.base import paths
 from harness.network import dissect
 from harness.record.events import Event, TestFinished
 from harness.record.repeat import repeat
-from harness.report import standing
-from harness.report.standing import Cell
+from harness.report import statementverdicts
+from harness.report.statementverdicts import Cell
 from harness.report.verdict import Verdict
 
 FOLDER = "report"
@@ -44,7 +44,7 @@ def write(folder: Path, events: Sequence[Event], verdict: Verdict) -> None:
     """Write report/statements.html and report/statements.json into a run's folder."""
     report = folder / FOLDER
     report.mkdir(exist_ok=True)
-    cells = standing.of(events)
+    cells = statementverdicts.of(events)
     (report / "statements.json").write_text(json.dumps(_data(events, cells), indent=1) + "\n")
     (report / PAGE).write_text(_page(folder, events, cells, verdict))
 
@@ -58,7 +58,7 @@ def _data(events: Sequence[Event], cells: Sequence[Cell]) -> list[dict[str, Any]
             "text": known.text,
             "variants": [_cell(cell) for cell in cells if cell.statement == known.name],
         }
-        for known in standing.known(events)
+        for known in statementverdicts.known(events)
     ]
 
 
@@ -66,14 +66,14 @@ def _cell(cell: Cell) -> dict[str, Any]:
     return {
         "kernel": cell.kernel,
         "variant": cell.variant,
-        "verdict": cell.standing,
+        "verdict": cell.verdict,
         "reason": cell.reason,
         "seconds": round(cell.seconds, 3),
         "cases": [
             {
                 "case": part.name,
                 "text": part.text,
-                "verdict": part.standing,
+                "verdict": part.verdict,
                 "reason": part.reason,
                 "seconds": round(part.seconds, 3),
                 "tests": [_test(test) for test in part.tests],
@@ -105,7 +105,7 @@ def _page(folder: Path, events: Sequence[Event], cells: Sequence[Cell], verdict:
     by_place = {(cell.statement, cell.kernel, cell.variant): cell for cell in cells}
     rows = [
         (known, [by_place[(known.name, *column)] for column in columns])
-        for known in standing.known(events)
+        for known in statementverdicts.known(events)
     ]
     chapters = [
         (letter, title, [row for row in rows if row[0].name[0] == letter])
@@ -117,8 +117,8 @@ def _page(folder: Path, events: Sequence[Event], cells: Sequence[Cell], verdict:
         started=verdict.started,
         chapters=[chapter for chapter in chapters if chapter[2]],
         columns=columns,
-        tally=Counter(cell.standing for cell in cells),
-        order=standing.ORDER,
+        tally=Counter(cell.verdict for cell in cells),
+        order=statementverdicts.ORDER,
         unbuilt=verdict.unbuilt,
         done_without=verdict.done_without,
         failures=[_failure(folder, test) for test in verdict.failures],

@@ -28,7 +28,7 @@ from harness.record.events import (
     TestStarted,
     VariantSelected,
 )
-from harness.report import standing
+from harness.report import statementverdicts
 
 E = TypeVar("E", bound=Event)
 
@@ -141,7 +141,7 @@ def judge(events: Sequence[Event]) -> Verdict:
         reasons.append("the run did not start")
     elif rows and not any(row.passed for row in rows):
         reasons.append("no test passed")
-    cells = standing.of(events)
+    cells = statementverdicts.of(events)
     if not (expression or interrupted or reasons):
         reasons += _blanks(cells, names)
     if interrupted:
@@ -189,15 +189,15 @@ def _to_be_run(
 
 
 def _missing(
-    events: Sequence[Event], cells: Sequence[standing.Cell]
+    events: Sequence[Event], cells: Sequence[statementverdicts.Cell]
 ) -> tuple[tuple[SourceMissing, tuple[str, ...]], ...]:
-    missed = standing.missed(cells)
+    missed = statementverdicts.missed(cells)
     return tuple((event, tuple(missed.get(event.name, ()))) for event in _of(events, SourceMissing))
 
 
-def _blanks(cells: Sequence[standing.Cell], variants: Sequence[str]) -> list[str]:
+def _blanks(cells: Sequence[statementverdicts.Cell], variants: Sequence[str]) -> list[str]:
     """A whole run owes every statement where it applies."""
-    names = standing.blanks(cell for cell in cells if cell.variant in variants)
+    names = statementverdicts.blanks(cell for cell in cells if cell.variant in variants)
     if not names:
         return []
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from harness.base.errors import GuestError
-from harness.guest.keeper import Guest, Keeper
+from harness.guest.lender import Guest, Lender
 from harness.record.events import (
     GuestBooted,
     GuestKept,
@@ -48,12 +48,12 @@ class GuestSession:
         self.has = frozenset(spec.has)
         self.folder = Path(spec.folder)
         self.events = Writer(Path(spec.events))
-        self.keeper: Keeper[Any] | None = None
+        self.lender: Lender[Any] | None = None
         self.stop_reason = ""
         self._begin = time.monotonic()
         self._records: dict[str, Record] = {}
 
-    # What the keeper observes.
+    # What the lender observes.
 
     def booted(self, guest: Guest) -> None:
         """A guest is there."""
@@ -110,11 +110,11 @@ class GuestSession:
         if self.stop_reason and status == pytest.ExitCode.OK:
             # Where its own log cannot be written, pytest takes for well what was interrupted.
             status = pytest.ExitCode.INTERRUPTED
-        if self.keeper is not None:
+        if self.lender is not None:
             try:
                 if self.spec.keep:
-                    self._keep(self.keeper)
-                self.keeper.close()
+                    self._keep(self.lender)
+                self.lender.close()
             except GuestError as error:
                 self.stop_reason = self.stop_reason or error.message
                 status = status or 1
@@ -128,8 +128,8 @@ class GuestSession:
         )
         self.events.close()
 
-    def _keep(self, keeper: Keeper[Any]) -> None:
-        guest = keeper.release()
+    def _keep(self, lender: Lender[Any]) -> None:
+        guest = lender.release()
         if guest is not None:
             kept = guest.keep()
             self.events.write(GuestKept(variant=self.spec.variant, login=kept.login))

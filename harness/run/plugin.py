@@ -184,8 +184,8 @@ class _Reporter:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_teardown(self, item: pytest.Item) -> None:
-        keeper = self.session.keeper
-        if keeper is not None and keeper.hopeless:
+        lender = self.session.lender
+        if lender is not None and lender.hopeless:
             self.session.stop_reason = "the guest does not boot"
             item.session.shouldfail = self.session.stop_reason
 

@@ -11,7 +11,7 @@ import pytest
 
 from harness.guest import agent
 from harness.guest.agent import Agent, AgentAddress
-from harness.guest.keeper import Keeper
+from harness.guest.lender import Lender
 from harness.guest.machine import Machine, MachineSpec
 from harness.guest.shell import Shell
 from harness.matrix import statements
@@ -50,7 +50,7 @@ class Bench(Machine):
 
 
 @pytest.fixture(scope="session")
-def machines(divert_session: GuestSession, worker_spec: WorkerSpec) -> Keeper[Bench]:
+def machines(divert_session: GuestSession, worker_spec: WorkerSpec) -> Lender[Bench]:
     """The guest of this session, kept from test to test."""
 
     def boot(number: int) -> Bench:
@@ -67,14 +67,14 @@ def machines(divert_session: GuestSession, worker_spec: WorkerSpec) -> Keeper[Be
             )
         )
 
-    keeper = Keeper(boot, divert_session, Bench.prepare)
-    divert_session.keeper = keeper
-    return keeper
+    lender = Lender(boot, divert_session, Bench.prepare)
+    divert_session.lender = lender
+    return lender
 
 
 @pytest.fixture
 def guest(
-    request: pytest.FixtureRequest, machines: Keeper[Bench], artifacts: Path
+    request: pytest.FixtureRequest, machines: Lender[Bench], artifacts: Path
 ) -> Iterator[Bench]:
     """A guest as it was after its boot. It is examined afterwards; both wires are recorded."""
     with machines.lend(request.node.nodeid) as machine, ExitStack() as stack:

@@ -10,7 +10,7 @@ import pytest
 
 from harness.base import paths
 from harness.matrix import statements
-from harness.run import proofs
+from harness.run import statementtests
 
 _ORIGIN = "H"
 
@@ -42,7 +42,7 @@ def _words(cell: str) -> tuple[str, ...]:
 def _proving() -> dict[str, set[str]]:
     """What each guest test proves: file and function -> statements and cases."""
     found: dict[str, set[str]] = {}
-    for name, tests in proofs.by_part().items():
+    for name, tests in statementtests.by_part().items():
         for test in tests:
             found.setdefault(test.partition("[")[0].rpartition("/")[2], set()).add(name)
     return found

@@ -16,10 +16,10 @@ INV = f"{sys.executable} -m harness.base.cli --search-root ."
 # A task that says something and ends well.
 PROGRAM = """
 import sys
-from harness import streams
+from harness.base import streams
 streams.settle()
-from harness import cli, terminal
-from harness.errors import HarnessError
+from harness.base import cli, terminal
+from harness.base.errors import HarnessError
 """
 FULL = "cannot write to standard output: No space left on device\n"
 CLOSED = "cannot write to standard output: it is closed\n"

@@ -101,9 +101,9 @@ def test_nfqueue_is_measured_where_it_sees_the_same_fragments() -> None:
 
 
 def test_each_program_is_in_the_image() -> None:
-    from harness.image import programs
+    from harness.image import guestprograms
 
-    known = {program.name for program in programs.load()}
+    known = {program.name for program in guestprograms.load()}
     assert {way.program.split()[0] for way in PLAN.ways if way.program} <= known
 
 

@@ -14,7 +14,7 @@ from unittest.mock import MagicMock
 import pytest
 
 from harness.base.errors import ReaderGoneError
-from harness.everyday.relay import Passthrough
+from harness.everyday.relay import Relay
 
 
 class Channel:
@@ -92,7 +92,7 @@ def source(
 
 
 def test_input_comes_to_its_end(source: bytes, channel: Channel) -> None:
-    status = Passthrough(MagicMock()).command(channel)  # type: ignore[arg-type]
+    status = Relay(MagicMock()).command(channel)  # type: ignore[arg-type]
     assert (status, channel.got, channel.eof_received) == (7, source, True)
 
 
@@ -105,4 +105,4 @@ def test_reader_that_is_gone_ends_it(
     gone.buffer.flush.side_effect = ReaderGoneError("")
     monkeypatch.setattr(sys, "stdout", gone)
     with pytest.raises(ReaderGoneError):
-        Passthrough(MagicMock()).command(channel)  # type: ignore[arg-type]
+        Relay(MagicMock()).command(channel)  # type: ignore[arg-type]

@@ -52,7 +52,7 @@ def test_command_that_ends_well_in_a_guest_that_does_not(monkeypatch: pytest.Mon
     through = MagicMock()
     through.return_value.command.return_value = 0
     monkeypatch.setattr(session, "guest", guest)
-    monkeypatch.setattr(session, "Passthrough", through)
+    monkeypatch.setattr(session, "Relay", through)
     with pytest.raises(GuestLostError, match="oops"):
         session.run("base", [], "true")
     machine.check.side_effect = None

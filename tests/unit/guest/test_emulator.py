@@ -67,8 +67,8 @@ STARTER = """
 import os
 import sys
 from pathlib import Path
-from harness import qemu
-from harness.emulator import Emulator
+from harness.guest import qemu
+from harness.guest.emulator import Emulator
 emulator = Emulator(qemu.QemuSpec(Path("bzImage"), "tcg", 64), Path(sys.argv[1]))
 os.read(emulator.console_fd, 1)  # Its trap is set.
 print("up", flush=True)

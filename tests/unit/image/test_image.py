@@ -16,7 +16,7 @@ import pytest
 from harness.base import command, paths
 from harness.base.deadline import Deadline
 from harness.base.errors import InfrastructureError
-from harness.image import image, keys, programs, rootfs, sysroot
+from harness.image import guestprograms, image, keys, rootfs, sysroot
 from harness.kernel import kernel, parts
 
 LAYOUT = image._Layout(size=1024, inodes=256)
@@ -108,7 +108,7 @@ def _toy_parts(monkeypatch: pytest.MonkeyPatch, here: Path) -> None:
     monkeypatch.setattr(kernel, "headers", lambda _given: here)
     monkeypatch.setattr(sysroot, "combine", lambda _libc, _headers: root)
     monkeypatch.setattr(
-        programs, "build", lambda _root, _present: [_part(here / "p", "p", {"bin/p": b""})]
+        guestprograms, "build", lambda _root, _present: [_part(here / "p", "p", {"bin/p": b""})]
     )
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from harness.base import compiler, paths
 from harness.base.errors import InfrastructureError, MissingSourceError, UserError
-from harness.image import programs, sysroot
+from harness.image import guestprograms, sysroot
 from tests.unit.programs.test_c_programs import sources_there
 
 # A compiler that knows two words: `good`, and anything else.
@@ -148,7 +148,7 @@ def test_check_includes_every_header_of_ours() -> None:
 
 
 def test_every_program_is_described(root: sysroot.Sysroot) -> None:
-    known = programs.load()
+    known = guestprograms.load()
     used = {source for program in known for source in program.sources}
     assert used == sources_there()
     assert len({program.name for program in known}) == len(known)
@@ -174,13 +174,13 @@ def test_programs_compile_without_warnings(
     folder = tmp_path / "programs"
     folder.mkdir()
     (folder / "toy.c").write_text(text)
-    monkeypatch.setattr(programs, "FOLDER", folder)
+    monkeypatch.setattr(guestprograms, "FOLDER", folder)
     monkeypatch.setattr(paths, "ROOT", tmp_path)
-    toy = programs.Program("toy", ("toy.c",), (), warnings)
-    monkeypatch.setattr(programs, "load", lambda: (toy,))
+    toy = guestprograms.Program("toy", ("toy.c",), (), warnings)
+    monkeypatch.setattr(guestprograms, "load", lambda: (toy,))
     if message:
         with pytest.raises(InfrastructureError, match=message):
-            programs.build(root, ())
+            guestprograms.build(root, ())
     else:
-        (built,) = programs.build(root, ())
+        (built,) = guestprograms.build(root, ())
         assert (built.folder / "usr/bin/toy").is_file()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.image import programs
+from harness.image import guestprograms
 from tests.unit.programs.test_c_programs import PROGRAMS, compile_c, run
 
 
@@ -94,6 +94,6 @@ def test_a_kernel_without_such_a_firewall(rules: Path, words: str) -> None:
 
 
 def test_it_is_built_only_where_ipchains_is_not() -> None:
-    assert {each.name: each.instead_of for each in programs.load() if each.instead_of} == {
+    assert {each.name: each.instead_of for each in guestprograms.load() if each.instead_of} == {
         "rules": "ipchains"
     }

@@ -11,7 +11,7 @@ import pytest
 
 from harness.base import paths
 from harness.base.errors import UserError
-from harness.image import programs
+from harness.image import guestprograms
 from harness.release import package_recipe, package_tree
 
 DKMS = paths.ROOT / "module" / "dkms.conf"
@@ -26,7 +26,7 @@ def parsed(**row: Any) -> package_recipe.Recipe:
 def test_file_names_what_is_there() -> None:
     recipes = {recipe.name: recipe for recipe in package_recipe.load()}
     assert set(recipes) == {"divert-dkms", "divert-dev", "divert-tools"}
-    known = {program.name for program in programs.load()}
+    known = {program.name for program in guestprograms.load()}
     manuals: list[str] = []
     for recipe in recipes.values():
         # A package for all machines has no program for one.

@@ -13,8 +13,8 @@ from harness.run.worker import WorkerSpec
 CONFTEST = """
 import contextlib
 import pytest
-from harness.errors import GuestError
-from harness.keeper import Keeper
+from harness.base.errors import GuestError
+from harness.guest.lender import Lender
 
 class Toy:
     boot_seconds = 0.5
@@ -38,9 +38,9 @@ BROKEN = False
 
 @pytest.fixture
 def guest(request, divert_session, artifacts):
-    if divert_session.keeper is None:
-        divert_session.keeper = Keeper(boot, divert_session)
-    with divert_session.keeper.lend(request.node.nodeid) as toy:
+    if divert_session.lender is None:
+        divert_session.lender = Lender(boot, divert_session)
+    with divert_session.lender.lend(request.node.nodeid) as toy:
         (artifacts / "console.txt").write_text("console")
         yield toy
 """

@@ -10,12 +10,12 @@ import pytest
 from harness.base import paths
 from harness.base.errors import UserError
 from harness.matrix import statements, variants
-from harness.run import proofs, worker
+from harness.run import statementtests, worker
 from harness.upstream import releases
 
 
 def test_every_statement_and_case_has_a_test() -> None:
-    assert proofs.unproved(statements.load(), proofs.by_part()) == []
+    assert statementtests.unproved(statements.load(), statementtests.by_part()) == []
 
 
 def test_every_case_has_a_test_on_each_variant_to_which_it_applies() -> None:
@@ -41,14 +41,14 @@ def test_case_without_a_test_is_named() -> None:
     known = {name: row for name, row in statements.load().items() if name in ("S1", "S12")}
     parts = [name for row in known.values() for name in row.parts]
     assert len(parts) > 2
-    assert proofs.unproved(known, {name: ["t"] for name in parts[1:]}) == parts[:1]
+    assert statementtests.unproved(known, {name: ["t"] for name in parts[1:]}) == parts[:1]
 
 
 def test_unknown_statement_is_the_users_mistake() -> None:
     with pytest.raises(UserError, match="there is no statement s99"):
-        proofs.show("s99")
+        statementtests.show("s99")
 
 
 def test_test_is_named_once_with_the_number_of_its_cases() -> None:
     tests = ["a/t.py::one[x]", "a/t.py::two", "a/t.py::one[y]", "a/t.py::one[[z]/w]", "a/t.py::on"]
-    assert proofs.in_short(tests) == ["t.py::one (3 cases)", "t.py::two", "t.py::on"]
+    assert statementtests.in_short(tests) == ["t.py::one (3 cases)", "t.py::two", "t.py::on"]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from harness.base.errors import GuestError
-from harness.guest.keeper import BOOT_ATTEMPTS, Keeper
+from harness.guest.lender import BOOT_ATTEMPTS, Lender
 
 
 @dataclass
@@ -67,15 +67,15 @@ def host() -> Host:
 
 
 @pytest.fixture
-def keeper(host: Host) -> Keeper[ToyGuest]:
-    return Keeper(host.boot, host)
+def lender(host: Host) -> Lender[ToyGuest]:
+    return Lender(host.boot, host)
 
 
-def test_one_boot_serves_all_tests(host: Host, keeper: Keeper[ToyGuest]) -> None:
+def test_one_boot_serves_all_tests(host: Host, lender: Lender[ToyGuest]) -> None:
     for test in ("a", "b"):
-        with keeper.lend(test) as guest:
+        with lender.lend(test) as guest:
             guest.log.append(test)
-    keeper.close()
+    lender.close()
     assert host.made[0].log == [
         *("snapshot pristine", "a", "check"),
         *("restore pristine", "b", "check", "check"),
@@ -84,57 +84,57 @@ def test_one_boot_serves_all_tests(host: Host, keeper: Keeper[ToyGuest]) -> None
     assert host.events == ["booted"]
 
 
-def test_crash_that_the_test_did_not_see_fails_it(host: Host, keeper: Keeper[ToyGuest]) -> None:
-    with pytest.raises(GuestError, match="kernel panic"), keeper.lend("a") as guest:
+def test_crash_that_the_test_did_not_see_fails_it(host: Host, lender: Lender[ToyGuest]) -> None:
+    with pytest.raises(GuestError, match="kernel panic"), lender.lend("a") as guest:
         guest.crashed = True
     assert host.events == ["booted", "lost in a: kernel panic"]
     assert host.stopped == [1]
-    with keeper.lend("b") as guest:
+    with lender.lend("b") as guest:
         assert guest.number == 2
-    keeper.close()
+    lender.close()
 
 
-def test_failed_test_leaves_the_guest(host: Host, keeper: Keeper[ToyGuest]) -> None:
-    with pytest.raises(AssertionError), keeper.lend("a"):
+def test_failed_test_leaves_the_guest(host: Host, lender: Lender[ToyGuest]) -> None:
+    with pytest.raises(AssertionError), lender.lend("a"):
         raise AssertionError
-    with keeper.lend("b") as guest:
+    with lender.lend("b") as guest:
         assert guest.number == 1
     assert host.events == ["booted"]
 
 
-def test_guest_that_cannot_be_restored_is_replaced(host: Host, keeper: Keeper[ToyGuest]) -> None:
-    with keeper.lend("a") as guest:
+def test_guest_that_cannot_be_restored_is_replaced(host: Host, lender: Lender[ToyGuest]) -> None:
+    with lender.lend("a") as guest:
         pass
     guest.crashed = True
-    with pytest.raises(GuestError, match="cannot restore"), keeper.lend("b"):
+    with pytest.raises(GuestError, match="cannot restore"), lender.lend("b"):
         pytest.fail("lent a dead guest")
-    with keeper.lend("c") as guest:
+    with lender.lend("c") as guest:
         assert guest.number == 2
 
 
-def test_crash_found_at_the_end(host: Host, keeper: Keeper[ToyGuest]) -> None:
-    with keeper.lend("a") as guest:
+def test_crash_found_at_the_end(host: Host, lender: Lender[ToyGuest]) -> None:
+    with lender.lend("a") as guest:
         pass
     guest.crashed = True
     with pytest.raises(GuestError, match="kernel panic"):
-        keeper.close()
+        lender.close()
     assert host.events[-1] == "lost in end of the session: kernel panic"
     assert host.stopped == [1]
 
 
-def test_guest_that_does_not_boot(host: Host, keeper: Keeper[ToyGuest]) -> None:
+def test_guest_that_does_not_boot(host: Host, lender: Lender[ToyGuest]) -> None:
     host.broken = True
     for attempt in range(BOOT_ATTEMPTS):
-        assert not keeper.hopeless
-        with pytest.raises(GuestError, match="no boot"), keeper.lend(f"t{attempt}"):
+        assert not lender.hopeless
+        with pytest.raises(GuestError, match="no boot"), lender.lend(f"t{attempt}"):
             pytest.fail("lent a guest that did not boot")
-    assert keeper.hopeless
+    assert lender.hopeless
     host.broken = False
 
 
-def test_kept_guest_is_not_stopped(host: Host, keeper: Keeper[ToyGuest]) -> None:
-    with keeper.lend("a"):
+def test_kept_guest_is_not_stopped(host: Host, lender: Lender[ToyGuest]) -> None:
+    with lender.lend("a"):
         pass
-    assert keeper.release() is host.made[0]
-    keeper.close()
+    assert lender.release() is host.made[0]
+    lender.close()
     assert host.stopped == []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Keeps one guest for a session of tests: pristine before each, replaced when it is lost."""
+"""Lends one guest to test after test: pristine before each, replaced when it is lost."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BOOT_ATTEMPTS = 2
 
 
 class Guest(Protocol):
-    """What the keeper asks of a machine (harness.guest.machine.Machine)."""
+    """What the lender asks of a machine (harness.guest.machine.Machine)."""
 
     @property
     def boot_seconds(self) -> float: ...
@@ -43,7 +43,7 @@ class Observer(Protocol):
     def lost(self, test: str, error: GuestError) -> None: ...
 
 
-class Keeper(Generic[G]):
+class Lender(Generic[G]):
     """Lends the guest to one test after the other. A GuestError costs the guest, never the rest."""
 
     def __init__(

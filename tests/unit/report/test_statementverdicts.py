@@ -15,7 +15,7 @@ from harness.record.events import (
     TestFinished,
     VariantSelected,
 )
-from harness.report import standing
+from harness.report import statementverdicts
 from harness.report.verdict import judge
 from tests.unit.report.test_verdict import GOOD, STARTED
 
@@ -44,35 +44,35 @@ def outcome_of(name: str, outcome: Outcome = "passed", variant: str = "base") ->
     )
 
 
-def cell(*events: Event, variant: VariantSelected = BASE) -> standing.Cell:
-    (found,) = standing.of([KNOWN, variant, *events])
+def cell(*events: Event, variant: VariantSelected = BASE) -> statementverdicts.Cell:
+    (found,) = statementverdicts.of([KNOWN, variant, *events])
     return found
 
 
 def test_proved_by_all_parts_that_apply() -> None:
     found = cell(outcome_of("S8/peek"))
-    assert (found.standing, found.reason, found.seconds) == ("proved", "", 0.5)
+    assert (found.verdict, found.reason, found.seconds) == ("proved", "", 0.5)
     reasons = {part.name: part.reason for part in found.parts}
     assert reasons["S8/whole"] == "needs a kernel with defrag"
     # Where one more part applies it is owed.
     found = cell(outcome_of("S8/peek", variant="defrag"), variant=DEFRAG)
-    assert (found.standing, found.reason) == ("not run", "S8/whole: no test ran")
+    assert (found.verdict, found.reason) == ("not run", "S8/whole: no test ran")
 
 
 def test_one_failure_is_a_failure() -> None:
     found = cell(outcome_of("S8/peek"), outcome_of("S8/peek", "failed"))
-    assert (found.standing, found.reason) == ("failed", "S8/peek: broke")
+    assert (found.verdict, found.reason) == ("failed", "S8/peek: broke")
     assert len(found.tests) == 2
 
 
 def test_failure_where_it_does_not_apply_is_not_hidden() -> None:
-    assert cell(outcome_of("S8/peek"), outcome_of("S8/whole", "failed")).standing == "failed"
+    assert cell(outcome_of("S8/peek"), outcome_of("S8/whole", "failed")).verdict == "failed"
 
 
 def test_skipped_is_not_run() -> None:
     found = cell(outcome_of("S8/peek", "skipped"))
-    assert (found.standing, found.reason) == ("not run", "S8/peek: not applicable: T1")
-    assert standing.blanks([found]) == ["S8/peek on base"]
+    assert (found.verdict, found.reason) == ("not run", "S8/peek: not applicable: T1")
+    assert statementverdicts.blanks([found]) == ["S8/peek on base"]
 
 
 def test_not_applicable_where_all_its_tests_need_more_than_it_does() -> None:
@@ -81,20 +81,20 @@ def test_not_applicable_where_all_its_tests_need_more_than_it_does() -> None:
         message="not applicable: it needs a kernel with tunnels",
     )
     found = cell(unfit)
-    assert found.standing == "not applicable"
+    assert found.verdict == "not applicable"
     assert found.reason.startswith("it needs a kernel with tunnels; ")
-    assert standing.blanks([found]) == []
+    assert statementverdicts.blanks([found]) == []
     # One that ran proves it; one that did not for another reason leaves it blank.
-    assert cell(unfit, outcome_of("S8/peek")).standing == "proved"
-    assert cell(unfit, outcome_of("S8/peek", "skipped")).standing == "not run"
+    assert cell(unfit, outcome_of("S8/peek")).verdict == "proved"
+    assert cell(unfit, outcome_of("S8/peek", "skipped")).verdict == "not run"
 
 
 def test_not_applicable_says_why() -> None:
     nothing = VariantSelected(variant="x", kernel="k", has=())
     known = StatementKnown(name="F4", origin=(), text="", parts={"F4": (("defrag",), "")})
-    (found,) = standing.of([known, nothing])
-    assert (found.standing, found.reason) == ("not applicable", "needs a kernel with defrag")
-    assert standing.blanks([found]) == []
+    (found,) = statementverdicts.of([known, nothing])
+    assert (found.verdict, found.reason) == ("not applicable", "needs a kernel with defrag")
+    assert statementverdicts.blanks([found]) == []
 
 
 @pytest.mark.parametrize(("expression", "passed"), [("", False), ("peek", True)])
@@ -124,19 +124,19 @@ R3 = StatementKnown(
 
 def test_what_a_missing_source_keeps_from_running_is_not_run_for_that_reason() -> None:
     """It is no blank of the tests', but it is not proved either, nor silently not applicable."""
-    (found,) = standing.of([R3, LACKING, outcome_of("R3/errno")])
-    assert [part.standing for part in found.parts] == [
+    (found,) = statementverdicts.of([R3, LACKING, outcome_of("R3/errno")])
+    assert [part.verdict for part in found.parts] == [
         *("not run", "not run"),
         *("proved", "not applicable"),
     ]
     reason = "needs ipchains, and ipchains-1.3.9 is missing"
-    assert (found.standing, found.reason) == ("not run", f"R3/append, R3/list: {reason}")
+    assert (found.verdict, found.reason) == ("not run", f"R3/append, R3/list: {reason}")
     assert found.missing == ("ipchains-1.3.9",)
-    assert standing.blanks([found]) == []
-    assert standing.missed([found]) == {"ipchains-1.3.9": ["2 of the 4 cases of R3"]}
+    assert statementverdicts.blanks([found]) == []
+    assert statementverdicts.missed([found]) == {"ipchains-1.3.9": ["2 of the 4 cases of R3"]}
     # What could have run and did not is a blank as ever.
-    (found,) = standing.of([R3, LACKING])
-    assert standing.blanks([found]) == ["R3/errno on base"]
+    (found,) = statementverdicts.of([R3, LACKING])
+    assert statementverdicts.blanks([found]) == ["R3/errno on base"]
 
 
 def test_what_was_not_built_says_so() -> None:

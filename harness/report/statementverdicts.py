@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""How each statement of SPEC.md stands on each variant, by the events of a run (pure)."""
+"""The verdict on each statement of SPEC.md on each variant, by the events of a run (pure)."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from harness.matrix import statements
 from harness.record.events import Event, NotBuilt, StatementKnown, TestFinished, VariantSelected
 
 # The worst first: a statement stands as the worst of its parts that apply.
-Standing = Literal["failed", "not run", "proved", "not applicable"]
-FAILED: Standing = "failed"
-NOT_RUN: Standing = "not run"
-PROVED: Standing = "proved"
-NOT_APPLICABLE: Standing = "not applicable"
-ORDER: tuple[Standing, ...] = (FAILED, NOT_RUN, PROVED, NOT_APPLICABLE)
+StatementVerdict = Literal["failed", "not run", "proved", "not applicable"]
+FAILED: StatementVerdict = "failed"
+NOT_RUN: StatementVerdict = "not run"
+PROVED: StatementVerdict = "proved"
+NOT_APPLICABLE: StatementVerdict = "not applicable"
+ORDER: tuple[StatementVerdict, ...] = (FAILED, NOT_RUN, PROVED, NOT_APPLICABLE)
 
 NO_TEST = "no test ran"
 
 
 @dataclass(frozen=True)
-class PartStanding:
+class PartVerdict:
     """One part (`S1`, or its case `S1/eperm`) on one variant; `reason` for what is not proved.
 
     `missing` is the upstream source for want of which it was not run, and could not be.
@@ -31,7 +31,7 @@ class PartStanding:
 
     name: str
     text: str
-    standing: Standing
+    verdict: StatementVerdict
     reason: str
     tests: tuple[TestFinished, ...]
     missing: str = ""
@@ -49,23 +49,23 @@ class Cell:
     statement: str
     kernel: str
     variant: str
-    parts: tuple[PartStanding, ...]
+    parts: tuple[PartVerdict, ...]
 
     @property
-    def standing(self) -> Standing:
+    def verdict(self) -> StatementVerdict:
         """That of its worst part."""
-        return min((part.standing for part in self.parts), key=ORDER.index, default=NOT_RUN)
+        return min((part.verdict for part in self.parts), key=ORDER.index, default=NOT_RUN)
 
     @property
     def reason(self) -> str:
         """Why it is not proved; empty if it is."""
-        if self.standing == PROVED:
+        if self.verdict == PROVED:
             return ""
         names: dict[str, list[str]] = defaultdict(list)
         for part in self.parts:
-            if part.standing == self.standing:
+            if part.verdict == self.verdict:
                 names[part.reason].append(part.name)
-        if self.standing == NOT_APPLICABLE:
+        if self.verdict == NOT_APPLICABLE:
             return "; ".join(names)
         return "; ".join(f"{', '.join(each)}: {reason}" for reason, each in names.items())
 
@@ -111,7 +111,7 @@ def of(events: Sequence[Event]) -> list[Cell]:
             variant.variant,
             tuple(
                 _part(
-                    PartStanding(name, text, NOT_RUN, unbuilt.get(variant.variant, NO_TEST), ()),
+                    PartVerdict(name, text, NOT_RUN, unbuilt.get(variant.variant, NO_TEST), ()),
                     needs,
                     variant,
                     finished[variant.variant, name],
@@ -125,11 +125,11 @@ def of(events: Sequence[Event]) -> list[Cell]:
 
 
 def _part(
-    blank: PartStanding,
+    blank: PartVerdict,
     needs: tuple[str, ...],
     variant: VariantSelected,
     finished: Sequence[TestFinished],
-) -> PartStanding:
+) -> PartVerdict:
     """How a part stands that would be `blank` if nothing had come of it."""
     has = frozenset(variant.has)
     failed = [test for test in finished if test.outcome == "failed"]
@@ -137,17 +137,17 @@ def _part(
     if failed:
         # Also where it does not apply: what ran and failed is never hidden.
         first = failed[0].message.partition("\n")[0]
-        return replace(blank, standing=FAILED, reason=first, tests=(*failed, *passed))
+        return replace(blank, verdict=FAILED, reason=first, tests=(*failed, *passed))
     if (lacking := statements.missing(needs, has, variant.lacks)) is not None:
         need, source = lacking
         return replace(blank, reason=f"needs {need}, and {source} is missing", missing=source)
     if (unmet := statements.unmet(needs, has)) is not None:
-        return replace(blank, standing=NOT_APPLICABLE, reason=f"needs a kernel with {unmet}")
+        return replace(blank, verdict=NOT_APPLICABLE, reason=f"needs a kernel with {unmet}")
     if passed:
-        return replace(blank, standing=PROVED, reason="", tests=tuple(passed))
+        return replace(blank, verdict=PROVED, reason="", tests=tuple(passed))
     if finished and all(_unfit(test) for test in finished):
         reason = finished[0].message.removeprefix(statements.NOT_APPLICABLE)
-        return replace(blank, standing=NOT_APPLICABLE, reason=reason)
+        return replace(blank, verdict=NOT_APPLICABLE, reason=reason)
     return replace(blank, reason=finished[0].message) if finished else blank
 
 
@@ -162,7 +162,7 @@ def blanks(cells: Iterable[Cell]) -> list[str]:
         f"{part.name} on {cell.variant}"
         for cell in cells
         for part in cell.parts
-        if part.standing == NOT_RUN and not part.missing
+        if part.verdict == NOT_RUN and not part.missing
     ]
 
 

@@ -64,7 +64,7 @@ def keep(
     follower = [
         sys.executable,
         "-m",
-        "harness.guest.kept",
+        "harness.guest.detached",
         str(emulator.console_fd),
         str(console.log),
     ]

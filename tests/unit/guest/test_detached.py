@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from harness.base import paths
-from harness.guest import kept, qemu
+from harness.guest import detached, qemu
 
 # Plays QEMU: says something at once, and when told to by a line in the file `tell`.
 QEMU = """#!/bin/sh
@@ -27,18 +27,18 @@ read told <{folder}/tell
 KEEP = """
 import sys
 from pathlib import Path
-from harness import kept, qemu
-from harness.console import Console
-from harness.deadline import Deadline
-from harness.emulator import Emulator
-from harness.login import Account
+from harness.guest import detached, qemu
+from harness.guest.console import Console
+from harness.base.deadline import Deadline
+from harness.guest.emulator import Emulator
+from harness.guest.login import Account
 
 folder = Path(sys.argv[1])
 emulator = Emulator(qemu.QemuSpec(Path("bzImage"), "tcg", 64), folder / "qemu.log")
 console = Console(emulator.console_fd, folder / "console.log")
 assert console.wait_for("first words", Deadline(10, "words"))
 account = Account(2222, Path("/key"), folder / "host.pub")
-kept.keep("base", folder, emulator, console, account)
+detached.keep("base", folder, emulator, console, account)
 emulator.close()
 """
 
@@ -59,7 +59,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_guest_outlives_the_harness(folder: Path) -> None:
     subprocess.run([sys.executable, "-c", KEEP, folder], cwd=paths.ROOT, timeout=20, check=True)
-    (guest,) = kept.running(folder)
+    (guest,) = detached.running(folder)
     try:
         assert guest.pid == int((folder / "pid").read_text())
         assert guest.login.startswith("ssh -p 2222 -o UserKnownHostsFile=")
@@ -72,7 +72,7 @@ def test_guest_outlives_the_harness(folder: Path) -> None:
     finally:
         os.kill(guest.pid, signal.SIGKILL)
     subprocess.run(["tail", f"--pid={guest.pid}", "-f", "/dev/null"], timeout=20, check=True)
-    assert kept.running(folder) == []
+    assert detached.running(folder) == []
 
 
 def test_another_process_of_that_number_is_not_the_guest(tmp_path: Path) -> None:
@@ -84,6 +84,6 @@ def test_another_process_of_that_number_is_not_the_guest(tmp_path: Path) -> None
         "login": "ssh",
         "folder": str(tmp_path),
     }
-    (tmp_path / kept.RECORD).write_text(json.dumps(record))
-    assert kept.running(tmp_path) == []
-    assert kept.running(tmp_path / "absent") == []
+    (tmp_path / detached.RECORD).write_text(json.dumps(record))
+    assert detached.running(tmp_path) == []
+    assert detached.running(tmp_path / "absent") == []
