@@ -74,6 +74,7 @@ class Row:
     receiver: tuple[str, ...] = ()
     match: str = "-p UDP"
     packets: int = 1
+    datagrams: int = 1
     fragments: bool = False
     frame: str = ""
     answers: tuple[str, ...] = ()
@@ -223,7 +224,7 @@ class Journey:
         hooks = [] if place == NOTHING else place.split()
         # What comes in parts is taken as a whole then (F4).
         gathers = self._shell.check("cat /proc/sys/net/ipv4/divert/defrag").strip() == "1"
-        packets = 1 if gathers else self.row.packets
+        packets = self.row.datagrams * (1 if gathers else self.row.packets)
         kind = Keeper if doing.startswith("kept") else DivertSocket
         sockets = [kind(self._calls, PORT + number) for number in range(len(hooks))]
         for hook, each in zip(hooks, sockets, strict=True):
