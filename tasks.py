@@ -197,14 +197,18 @@ def configurations(
 
 @task(
     iterable=["source", "require"],
-    help={"source": _SOURCE, "require": _REQUIRE},
+    help={
+        "source": _SOURCE,
+        "require": _REQUIRE,
+        "fast": "only what needs no guest and no build: half a minute",
+    },
 )
 @reports_errors
-def check(_context: Context, source: list[str], require: list[str]) -> None:
+def check(_context: Context, source: list[str], require: list[str], fast: bool = False) -> None:
     """The project's own tests: ruff, mypy, unit tests, and all guest tests that can run here."""
     from harness.check import check as check_module
 
-    check_module.check(given=source, require=require)
+    check_module.check(given=source, require=require, fast=fast)
 
 
 @task(

@@ -36,24 +36,29 @@ from harness.run.request import Request, default_jobs
 BENCH_DATAGRAMS, BENCH_SECONDS = "1400,memory-1400", 0.05
 
 
-def check(given: Sequence[str] = (), require: Sequence[str] = ()) -> None:
+def check(given: Sequence[str] = (), require: Sequence[str] = (), *, fast: bool = False) -> None:
     """Run everything, and print a summary whose last line counts it.
 
+    What is `fast` needs no guest, and leaves out the unit tests that take long: it says so.
+
     Raises TestsFailedError if anything failed, or if what `require` names was not there; else
-    InfrastructureError if something could not be built. UserError for what cannot be required.
+    InfrastructureError if something could not be built. UserError for what cannot be required, as
+    nothing can of what is fast.
     """
+    if fast and (require or given):
+        raise UserError("check --fast runs no guest", "leave out --fast, or --require and --source")
     tested = [row for row in variants.select() if row.checked or row.sample]
     runner.check_required(require, tested)
     folder = paths.BUILD / "check"
     folder.mkdir(parents=True, exist_ok=True)
     results = []
-    for step in steps(folder):
+    for step in steps(folder, fast=fast):
         with terminal.activity(step.name, said=False):
             result = run_step(step)
         _say(result)
         results.append(result)
     rests = (fresh_room, module_builds, benchmark, other_configurations, guest_samples, guest_tests)
-    for rest in rests:
+    for rest in () if fast else rests:
         results.append(rest(given, require))
         _say(results[-1])
     total = sum((result.counts for result in results), Counts())
@@ -62,6 +67,8 @@ def check(given: Sequence[str] = (), require: Sequence[str] = ()) -> None:
         if result.note:
             terminal.show(f"\n{result.note}")
     terminal.show(f"\n{total}")
+    if fast:
+        terminal.show("without guests, builds and slow unit tests: those are ./inv check's")
     if total.failed:
         raise TestsFailedError("")
     if total.unbuilt:

@@ -15,6 +15,8 @@ from harness.base import paths
 
 # The slowest step, the unit tests, takes some minutes on two cores that do nothing else.
 STEP_SECONDS = 1800.0
+# Many a unit test waits for a process of its own.
+_SESSIONS = 2 * (os.cpu_count() or 1)
 
 
 # Its program is a script, whose first line cannot name every folder in which a checkout may lie.
@@ -66,8 +68,11 @@ class StepResult:
     note: str = ""
 
 
-def steps(folder: Path) -> tuple[Step, ...]:
-    """The steps that need no guest; results are written to `folder`."""
+def steps(folder: Path, *, fast: bool = False) -> tuple[Step, ...]:
+    """The steps that need no guest; results are written to `folder`.
+
+    The fast ones leave out the unit tests with the mark `slow`, and mypy keeps what it has read.
+    """
     python = (sys.executable, "-m")
     junit = folder / "unit.xml"
     # pytest finds a meaning of its own in dollars of a path: none of what is above the checkout.
@@ -76,10 +81,17 @@ def steps(folder: Path) -> tuple[Step, ...]:
         Step("ruff check", (*python, "ruff", "check", "--no-cache")),
         Step("ruff format", (*python, "ruff", "format", "--check", "--no-cache")),
         Step("imports", (*python[:1], "-c", _LINT_IMPORTS, "--no-cache", "--no-logo")),
-        Step("mypy --strict", (*python, "mypy", "--strict", f"--cache-dir={os.devnull}")),
+        Step(
+            "mypy --strict",
+            (*python, "mypy", "--strict", f"--cache-dir={folder / 'mypy' if fast else os.devnull}"),
+        ),
         Step(
             "unit tests",
-            (*python, "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={told}"),
+            (
+                *(*python, "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={told}"),
+                *("-n", str(_SESSIONS), "--dist", "worksteal"),
+                *(("-m", "not slow") if fast else ()),
+            ),
             junit,
         ),
     )

@@ -15,6 +15,8 @@ import pytest
 
 from harness.base import paths
 
+pytestmark = pytest.mark.slow
+
 TEXT = (paths.ROOT / "CONTRIBUTING.md").read_text()
 # A fenced text whose first line is a comment with a file's name.
 EXAMPLES = dict(re.findall(r"^```[a-z]*\n# ([\w./-]+)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL))

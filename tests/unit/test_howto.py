@@ -12,6 +12,8 @@ from harness.base import paths
 from harness.matrix import statements
 from harness.run import statementtests
 
+pytestmark = pytest.mark.slow
+
 _ORIGIN = "H"
 
 

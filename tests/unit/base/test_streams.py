@@ -12,6 +12,8 @@ import pytest
 
 from harness.base import errors, paths
 
+pytestmark = pytest.mark.slow
+
 INV = f"{sys.executable} -m harness.base.cli --search-root ."
 # A task that says something and ends well.
 PROGRAM = """

@@ -35,6 +35,8 @@ from harness.run import runner, worker
 from harness.run.request import Request
 from tests.unit.report.test_verdict import GOOD
 
+pytestmark = pytest.mark.slow
+
 MODULE = Step("module", ())
 
 # Those before the guest tests that are functions of check.
@@ -153,7 +155,9 @@ def test_what_could_not_be_built_is_counted_and_told_at_the_end(
         check.check()
     assert capsys.readouterr().out.splitlines()[-1] == "2 passed, 0 failed, 1 skipped, 1 not built"
     # A failure comes first.
-    monkeypatch.setattr(check, "steps", lambda _: (Step("one", python("raise SystemExit(1)")),))
+    monkeypatch.setattr(
+        check, "steps", lambda _, **_how: (Step("one", python("raise SystemExit(1)")),)
+    )
     with pytest.raises(TestsFailedError):
         check.check()
 
@@ -162,7 +166,7 @@ def only_guests(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of all steps, one tool that passes, and the guest tests."""
     for name in STEPS:
         monkeypatch.setattr(check, name, lambda *_: StepResult(MODULE, Counts(), 0.0, ""))
-    monkeypatch.setattr(check, "steps", lambda _: (Step("one", python("")),))
+    monkeypatch.setattr(check, "steps", lambda _, **_how: (Step("one", python("")),))
 
 
 def test_run_that_did_not_finish_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,10 +183,33 @@ def test_last_line_counts_everything(
     only_guests(monkeypatch)
     check.check()
     assert capsys.readouterr().out.splitlines()[-1] == "2 passed, 0 failed, 1 skipped"
-    monkeypatch.setattr(check, "steps", lambda _: (Step("one", python("raise SystemExit(1)")),))
+    monkeypatch.setattr(
+        check, "steps", lambda _, **_how: (Step("one", python("raise SystemExit(1)")),)
+    )
     with pytest.raises(TestsFailedError):
         check.check()
     assert capsys.readouterr().out.splitlines()[-1] == "1 passed, 1 failed, 1 skipped"
+
+
+def test_fast_runs_no_guest_and_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = []
+
+    def told(_folder: Path, *, fast: bool) -> tuple[Step, ...]:
+        asked.append(fast)
+        return (Step("one", python("")),)
+
+    monkeypatch.setattr(check, "steps", told)
+    for name in (*STEPS, "guest_tests"):
+        monkeypatch.setattr(check, name, None)
+    check.check(fast=True)
+    assert asked == [True]
+    *_, counted, said = capsys.readouterr().out.splitlines()
+    assert (counted, "without guests" in said) == ("1 passed, 0 failed, 0 skipped", True)
+    # Nothing that is required can be taken for tested.
+    with pytest.raises(UserError, match="--fast runs no guest"):
+        check.check(require=["linux-2.2.12"], fast=True)
 
 
 def test_fresh_room_is_a_step(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,8 @@ import pytest
 from harness.base import paths
 from harness.guest import detached, qemu
 
+pytestmark = pytest.mark.slow
+
 # Plays QEMU: says something at once, and when told to by a line in the file `tell`.
 QEMU = """#!/bin/sh
 echo $$ >{folder}/pid

@@ -24,6 +24,8 @@ from harness.mutate.result import Memory, Result, Verdict
 from harness.mutate.sessions import Run
 from tests.unit.support import toysuite
 
+pytestmark = pytest.mark.slow
+
 # The "kernel" is the mutant's new text, in the place of bzImage; a test reads it.
 TESTS = """
 import pathlib

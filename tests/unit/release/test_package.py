@@ -16,6 +16,8 @@ from harness.release import package, package_recipe, package_tree
 from harness.release.package import Packed
 from harness.release.package_recipe import Recipe, Release
 
+pytestmark = pytest.mark.slow
+
 
 def read(*words: str | Path) -> str:
     return subprocess.run(["dpkg-deb", *words], capture_output=True, text=True, check=True).stdout

@@ -12,6 +12,8 @@ from harness.record.events import GuestBooted, GuestLost, NoRoom, SessionFinishe
 from tests.unit.support import toysuite
 from tests.unit.support.toysuite import Heard
 
+pytestmark = pytest.mark.slow
+
 SUITE = """
 @S1
 def test_passes(guest): pass

@@ -18,6 +18,8 @@ from harness.record.events import Event, SessionFinished, TestsCollected
 from harness.run import pool, worker
 from tests.unit.support import toysuite
 
+pytestmark = pytest.mark.slow
+
 
 def test_each_variant_has_its_session(tmp_path: Path) -> None:
     suite = toysuite.make(tmp_path, "@S1\ndef test_one(): pass\n")

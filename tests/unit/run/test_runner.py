@@ -42,6 +42,8 @@ from harness.upstream.releases import Source
 from tests.unit.report.test_verdict import GOOD
 from tests.unit.support import toysuite
 
+pytestmark = pytest.mark.slow
+
 PASSING = """
 @S1
 def test_one(guest): pass

@@ -13,6 +13,8 @@ from harness.matrix import statements, variants
 from harness.run import statementtests, worker
 from harness.upstream import releases
 
+pytestmark = pytest.mark.slow
+
 
 def test_every_statement_and_case_has_a_test() -> None:
     assert statementtests.unproved(statements.load(), statementtests.by_part()) == []

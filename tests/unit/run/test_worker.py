@@ -12,6 +12,8 @@ from harness.check import steps
 from harness.run import worker
 from tests.unit.support import toysuite
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("where", ["a=b", "x[1]", "$HOME", 'it\'s "it" ~ %h'])
 def test_tests_are_collected_whatever_the_path(
