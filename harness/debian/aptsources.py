@@ -12,6 +12,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from debian.deb822 import Deb822
+
 from harness.debian.hostrelease import Release
 
 _ONE_LINE = re.compile(r"deb\s+(?:\[(?P<options>[^\]]*)\]\s+)?(?P<uri>\S+)\s+(?P<rest>\S.*)")
@@ -115,17 +117,5 @@ def _of_paragraph(fields: Mapping[str, str]) -> Iterable[Entry]:
 
 
 def _paragraphs(text: str) -> Iterable[dict[str, str]]:
-    for block in re.split(r"\n[ \t]*\n", text):
-        fields: dict[str, str] = {}
-        key = ""
-        for line in block.splitlines():
-            if line.startswith("#"):
-                continue
-            if line[:1] in {" ", "\t"} and key:
-                fields[key] += f"\n{line}"
-            elif ":" in line:
-                name, _, value = line.partition(":")
-                key = name.strip().lower()
-                fields[key] = value.strip()
-        if fields:
-            yield fields
+    for paragraph in Deb822.iter_paragraphs(text, use_apt_pkg=False):
+        yield {key.lower(): value for key, value in paragraph.items()}

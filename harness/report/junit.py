@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from xml.etree import ElementTree
+
+from junitparser import Error, Failure, Skipped
+from junitparser.xunit2 import JUnitXml, TestCase, TestSuite
 
 from harness.record.events import Event, TestFinished
 from harness.report.verdict import Verdict
@@ -15,54 +17,45 @@ def write(path: Path, events: Sequence[Event], verdict: Verdict) -> None:
     """Write the run to `path`. Why a variant failed beyond its tests is an error of
     its own, and so is what could not be built.
     """
-    root = ElementTree.Element("testsuites", name="divert sockets")
+    root = JUnitXml("divert sockets")
     for row in verdict.variants:
-        tests = [e for e in events if isinstance(e, TestFinished) and e.variant == row.variant]
-        broken = [reason for reason in row.reasons if reason != f"{row.failed} failed"]
-        suite = ElementTree.SubElement(
-            root,
-            "testsuite",
-            name=row.variant,
-            tests=str(len(tests) + len(broken)),
-            failures=str(row.failed),
-            errors=str(len(broken)),
-            skipped=str(row.skipped),
-            time=f"{row.test_seconds or 0:.3f}",
-        )
-        for test in tests:
-            _case(suite, test)
-        for reason in broken:
-            case = ElementTree.SubElement(suite, "testcase", classname=row.variant, name="session")
-            ElementTree.SubElement(case, "error", message=_printable(reason))
+        suite = TestSuite(row.variant)
+        for test in events:
+            if isinstance(test, TestFinished) and test.variant == row.variant:
+                suite.add_testcase(_case(test))
+        for reason in row.reasons:
+            if reason != f"{row.failed} failed":
+                suite.add_testcase(_error(row.variant, "session", reason))
+        suite.update_statistics()
+        suite.time = round(row.test_seconds or 0, 3)
+        root.append(suite)
     for unbuilt in verdict.not_built:
-        suite = ElementTree.SubElement(
-            root, "testsuite", name=unbuilt.name, tests="1", failures="0", errors="1", skipped="0"
-        )
-        case = ElementTree.SubElement(suite, "testcase", classname=unbuilt.name, name="build")
-        first = unbuilt.reason.partition("\n")[0]
-        error = ElementTree.SubElement(case, "error", message=_printable(first))
-        error.text = _printable(unbuilt.reason)
-    ElementTree.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
+        suite = TestSuite(unbuilt.name)
+        suite.add_testcase(_error(unbuilt.name, "build", unbuilt.reason))
+        root.append(suite)
+    root.write(str(path))
 
 
-def _case(suite: ElementTree.Element, test: TestFinished) -> None:
+def _error(suite: str, name: str, reason: str) -> TestCase:
+    case = TestCase(name, suite)
+    error = Error(_printable(reason.partition("\n")[0]))
+    error.text = _printable(reason)
+    case.result = [error]
+    return case
+
+
+def _case(test: TestFinished) -> TestCase:
     module, _, name = test.test.partition("::")
-    case = ElementTree.SubElement(
-        suite,
-        "testcase",
-        classname=f"{test.variant}.{Path(module).stem}",
-        name=name,
-        time=f"{test.seconds:.3f}",
-    )
-    properties = ElementTree.SubElement(case, "properties")
+    case = TestCase(name, f"{test.variant}.{Path(module).stem}", round(test.seconds, 3))
     for statement in test.statements:
-        ElementTree.SubElement(properties, "property", name="statement", value=statement)
+        case.add_property("statement", statement)
     if test.outcome == "failed":
-        first = test.message.partition("\n")[0]
-        failure = ElementTree.SubElement(case, "failure", message=_printable(first))
+        failure = Failure(_printable(test.message.partition("\n")[0]))
         failure.text = _printable(f"{test.message}\n{test.artifacts}")
+        case.result = [failure]
     elif test.outcome == "skipped":
-        ElementTree.SubElement(case, "skipped", message=_printable(test.message))
+        case.result = [Skipped(_printable(test.message))]
+    return case
 
 
 def _printable(text: str) -> str:
