@@ -30,7 +30,7 @@ class Upstream:
                 raise self.missing[name]
 
     def lacks(self, variant: Variant) -> dict[str, str]:
-        """What the guest of a variant would have, in the words of data/statements, and the source
+        """What the guest of a variant would have, in the words of matrix/statements, and the source
         that is missing for it.
         """
         has = statements.features(variant)

@@ -72,7 +72,7 @@ class Kernel:
     Debian's `release`, for a kernel that is not built here, `modules` what it needs of it to boot,
     and `modules_at_hand` what is in the guest besides, not loaded; of both, those that are `gone`
     are in the kernel itself, which no longer says so; `features` is in the words of
-    data/statements, and so is `module_features`: what comes with the module of module/. `suites`
+    matrix/statements, and so is `module_features`: what comes with the module of module/. `suites`
     has where hosts of other releases take the package from, if not from `release`, and `hosts` the
     other releases on whose hosts it is meant where no kernel is named. One with a
     `source_package` is built from that with `configs` of kernel-config/, each laid over those

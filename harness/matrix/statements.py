@@ -55,7 +55,7 @@ class Statement:
 
 
 def features(variant: Variant) -> frozenset[str]:
-    """What a kernel has, in the words of data/statements."""
+    """What a kernel has, in the words of matrix/statements."""
     kernel = kernels.named(variant.kernel)
     has = variant.options | kernel.features
     if variant.module:

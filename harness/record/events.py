@@ -93,7 +93,7 @@ class StatementKnown(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class VariantSelected(Event):
-    """A variant of the kernel `kernel` is to be tested; `has` in the words of data/statements.
+    """A variant of the kernel `kernel` is to be tested; `has` in the words of matrix/statements.
 
     `lacks` is what it would have, in the same words, with the upstream source that is missing.
     """

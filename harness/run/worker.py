@@ -33,7 +33,7 @@ COLLECT_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class WorkerSpec:
-    """What one session needs to know. `has` is in the words of data/statements, and so is what the
+    """What one session needs to know. `has` is in the words of matrix/statements, and so is what the
     guest `lacks`, each with the upstream source that is missing for it.
 
     `events` is where its events go, a file or a pipe; all else it writes is below `folder`. The
@@ -182,7 +182,7 @@ def collect(tests: Path, expression: str = "") -> dict[str, tuple[str, ...]]:
         if expression and done.returncode == NO_TESTS:
             raise UserError(
                 f"no guest test's name matches -k {expression!r}",
-                "see: ls tests/guest, or README.md",
+                "see: ls tests/guest/*, or README.md",
             )
         if expression and done.returncode == USAGE and "-k" in done.stderr:
             raise UserError(f"pytest does not understand -k {expression!r}", _tail(done.stderr, 3))
