@@ -54,6 +54,9 @@ def test_no_program_is_without_a_manual() -> None:
 def test_version_is_that_of_dkms() -> None:
     version = package_recipe.release().version
     assert f'PACKAGE_VERSION="{version}"' in DKMS.read_text().splitlines()
+    assert f'version = "{version}"' in (paths.ROOT / "pyproject.toml").read_text().splitlines()
+    changes = (paths.ROOT / "CHANGELOG.md").read_text()
+    assert re.search(rf"^## {re.escape(version)}(,|$)", changes, re.MULTILINE)
 
 
 def test_what_a_row_says() -> None:
