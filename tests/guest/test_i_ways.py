@@ -16,7 +16,8 @@ from harness.wire import Wire
 from tests.guest.chains import Chains
 from tests.guest.conftest import Divert
 from tests.guest.divert import built, left
-from tests.guest.journey import about, readdressed
+from tests.guest.journey import readdressed
+from tests.guest.outcome import about
 from tests.guest.policy import Policy
 from tests.guest.programs import Calls
 from tests.guest.test_i_routes import rewritten
