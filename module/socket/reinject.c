@@ -103,6 +103,15 @@ int divert_reentry_route(struct divert_reentry *r, struct sk_buff *skb, __be32 s
 	return 0;
 }
 
+/* It may not be cut, and has to be: its sender is told, who waits for that if it is TCP. */
+bool divert_reentry_too_big(struct sk_buff *skb, unsigned int mtu)
+{
+	if (skb->len <= mtu || !(ip_hdr(skb)->frag_off & htons(IP_DF)))
+		return false;
+	icmp_send(skb, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, htonl(mtu));
+	return true;
+}
+
 /* What this host sends. */
 
 /* Whether it had gone the way that it went if nobody had named a source, and from where it came. */
@@ -172,12 +181,8 @@ static int sent(struct divert_reentry *r, struct sk_buff *skb)
 	}
 	skb->dev = skb_dst(skb)->dev;
 	err = -EMSGSIZE;
-	if (skb->len > dst_mtu(skb_dst(skb)) && ip_hdr(skb)->frag_off & htons(IP_DF)) {
-		/* TCP waits for this, which is a packet of its own. */
-		icmp_send(skb, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED,
-			  htonl(dst_mtu(skb_dst(skb))));
+	if (divert_reentry_too_big(skb, dst_mtu(skb_dst(skb))))
 		goto drop;
-	}
 	skb->tstamp = 0;
 	r->state.out = skb->dev;
 	r->state.sk = r->whole ? r->p->sender : r->sk;
