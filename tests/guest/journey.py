@@ -86,7 +86,7 @@ class Journey:
         """It is taken at the hooks of a place."""
         hooks = [] if place == NOTHING else place.split()
         # What comes in parts is taken as a whole then (F4).
-        packets = 1 if self._scene.gathers() else self.row.packets
+        packets = self.row.datagrams * (1 if self._scene.gathers() else self.row.packets)
         sockets: list[DivertSocket] = []
         try:
             self._set_rules(hooks, sockets, Keeper if doing.startswith("kept") else DivertSocket)

@@ -49,6 +49,7 @@ class Row:
     receiver: tuple[str, ...] = ()
     match: str = "-p UDP"
     packets: int = 1
+    datagrams: int = 1
     fragments: bool = False
     frame: str = ""
     answers: tuple[str, ...] = ()
