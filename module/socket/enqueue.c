@@ -29,11 +29,28 @@ static struct sock *hold_sender(struct sock *sk)
 	return sk && refcount_inc_not_zero(&sk->sk_refcnt) ? sk : NULL;
 }
 
-/* The keys of the look-up that chose its way out, but for those that are in the packet. */
+/*
+ * Whether the packet's source was a key of the look-up: where nobody has named it, that has none,
+ * and chooses it. Who is bound, or connected, has named it, and so has the kernel itself; who sends
+ * a datagram may have for this one alone (IP_PKTINFO), whatever source its header has.
+ */
+static enum divert_source source_of(const struct sock *sk)
+{
+	if (!sk || sk->sk_kern_sock || inet_sk(sk)->inet_saddr ||
+	    (sk->sk_type != SOCK_DGRAM && sk->sk_type != SOCK_RAW))
+		return SOURCE_IS_KEY;
+	return sk->sk_prot == &divert_prot || (sk->sk_type == SOCK_RAW && divert_has_header(sk)) ?
+	       SOURCE_OF_HEADER : SOURCE_MAY_BE_KEY;
+}
+
+/*
+ * The keys of the look-up that chose its way out, but for those that are in the packet. A tunnel's
+ * outer packet has no sender: that of the inner one, whose it still is, has chosen no way for it.
+ */
 static void record_sender(struct divert_pending *p, const struct sk_buff *skb,
 			  const struct nf_hook_state *state)
 {
-	const struct sock *sk = state->sk ?: skb->sk;
+	const struct sock *sk = state->sk;
 
 	if (sk && !sk_fullsock(sk))
 		sk = NULL;
@@ -42,6 +59,7 @@ static void record_sender(struct divert_pending *p, const struct sk_buff *skb,
 		p->oif = l3mdev_master_ifindex_rcu(state->in);
 	if (state->hook != NF_INET_LOCAL_OUT)
 		return;
+	p->source = source_of(sk);
 	if (sk)
 		p->oif = READ_ONCE(sk->sk_bound_dev_if);
 	if (!p->oif)

@@ -30,6 +30,24 @@ def test_every_source_is_built() -> None:
     assert sorted(built) == sorted(str(path.relative_to(MODULE)) for path in MODULE.rglob("*.c"))
 
 
+@pytest.mark.parametrize(
+    ("configured", "refused"),
+    [
+        (("CONFIG_MODULES=y", "CONFIG_NETFILTER=y"), False),
+        (("CONFIG_MODULES=y",), True),
+        ((), False),
+    ],
+    ids=["netfilter", "none", "clean"],
+)
+def test_kernel_without_netfilter_is_refused_in_words(
+    configured: tuple[str, ...], refused: bool
+) -> None:
+    words = ["make", "-f", str(MODULE / "Kbuild"), "--eval=all:;@:", *configured, "all"]
+    result = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert (result.returncode != 0) == refused
+    assert ("needs a kernel with netfilter (CONFIG_NETFILTER)" in result.stderr) == refused
+
+
 def test_one_circle_knows_the_other_by_divert_h_alone() -> None:
     for folder, other in (("rules", "socket"), ("socket", "rules")):
         own = {path.name for path in (MODULE / folder).iterdir()}
