@@ -119,11 +119,12 @@ static void record_header(struct divert_pending *p, const struct sk_buff *skb)
  */
 void divert_leave_queue(struct sock *sk, unsigned int memory, unsigned int bytes)
 {
+	struct divert_sock *ds = divert_sk(sk);
 	unsigned long flags;
 
 	spin_lock_irqsave(&sk->sk_receive_queue.lock, flags);
 	atomic_sub(memory, &sk->sk_rmem_alloc);
-	divert_sk(sk)->bytes -= bytes;
+	WRITE_ONCE(ds->bytes, ds->bytes - bytes);
 	spin_unlock_irqrestore(&sk->sk_receive_queue.lock, flags);
 }
 
@@ -160,7 +161,7 @@ static int charge(struct sock *sk, struct sk_buff *skb, struct divert_pending *p
 		return -ENOBUFS;
 	sk_mem_charge(sk, p->charge);
 	atomic_add(p->charge, &sk->sk_rmem_alloc);
-	ds->bytes += skb->len;
+	WRITE_ONCE(ds->bytes, ds->bytes + skb->len);
 	skb->sk = sk;
 	skb->destructor = unqueued;
 	return 0;

@@ -35,7 +35,8 @@ void divert_keep(struct sock *sk, struct sk_buff *skb, struct sockaddr_in *sin)
 	skb->destructor = NULL;
 	skb->sk = NULL;
 	spin_lock_bh(&ports->pending_lock);
-	p->number = ds->read++;
+	p->number = ds->read;
+	WRITE_ONCE(ds->read, ds->read + 1);
 	p->state = PENDING_KEPT;
 	p->skb = skb;
 	list_add_tail(&p->of_socket, &ds->kept);
