@@ -44,7 +44,7 @@ gcc_version() {
 	printf '%s\n' "$version"
 }
 
-# As harness/compiler.py chooses.
+# As harness/base/compiler.py chooses.
 compiler() {
 	[ -z "${DIVERT_GCC-}" ] || { printf '%s\n' "$DIVERT_GCC" && return; }
 	# shellcheck disable=SC2013 # words
