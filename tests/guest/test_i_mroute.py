@@ -27,7 +27,7 @@ pytestmark = pytest.mark.needs("multicast-routing")
 PORT = 1234
 GROUP = "239.1.2.3"
 # linux/mroute.h
-MRT_INIT, MRT_ADD_VIF, MRT_ADD_MFC = 200, 202, 204
+MRT_INIT, MRT_ADD_VIF, MRT_DEL_VIF, MRT_ADD_MFC = 200, 202, 203, 204
 INTERFACES = 32
 NEVER = 255
 
@@ -152,6 +152,31 @@ def test_rule_inserted_before_refuses_it(
     chains(f"-I {chain} 1 -i eth2 -d {GROUP} -j DENY")
     assert socket.refused(taken.data, taken.address) == "EPERM"
     chains(f"-R {chain} 1 -i eth2 -d {GROUP}")
+    socket.give_back(taken)
+    assert routed(guest, far) == [taken.data]
+
+
+@statement("I2/multicast-routing", "I6/no-route")
+@pytest.mark.parametrize("chain", ["forward", "output"])
+def test_link_that_is_down_meanwhile(
+    chain: str,
+    guest: Machine,
+    shell: Shell,
+    near: Wire,
+    far: Wire,
+    router: Calls,
+    divert: Divert,
+    chains: Chains,
+) -> None:
+    """Multicast routing has chosen that link, and no other: it goes when that is up again."""
+    socket = divert(PORT)
+    chains.append(f"{chain} -i eth2 -p UDP -d {GROUP} -j DIVERT {PORT}")
+    near.send(IP(multicast()))
+    taken = socket.take()
+    shell.check(f"ifconfig {FAR.interface} down")
+    assert socket.refused(taken.data, taken.address) == "ENETUNREACH"
+    shell.check(f"ifconfig {FAR.interface} up")
+    assert routed(guest, far) == []
     socket.give_back(taken)
     assert routed(guest, far) == [taken.data]
 

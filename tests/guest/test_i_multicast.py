@@ -11,6 +11,7 @@ from scapy.layers.inet import IP, UDP
 from harness.frames import destination_mac, mac_bytes
 from harness.machine import Machine
 from harness.network import Link
+from harness.shell import Shell
 from harness.wire import Wire
 from tests.guest.chains import Chains
 from tests.guest.conftest import Divert
@@ -144,6 +145,28 @@ def test_limited_broadcast_keeps_its_interface(
     assert wires(guest) == {
         each: [taken.data] if each == link.interface else [] for each in INTERFACES
     }
+
+
+@statement("I6/no-route", "I7/tagged")
+@pytest.mark.parametrize("how", ["tagged", "untagged"])
+def test_by_an_interface_that_is_down(
+    how: str, guest: Machine, calls: Calls, shell: Shell, divert: Divert, chains: Chains
+) -> None:
+    """That is no way: what a program gives or makes is not lost without a word."""
+    calls.ok("socket", "sender", "inet", "dgram", 17)
+    socket = divert(PORT)
+    for name in ("sender", socket.name):
+        calls.ok("setsockopt", name, "ip", "multicast_if", f"ip:{FAR.guest_ip}")
+    chains.append(f"output -p UDP -d {GROUP} -j DIVERT {PORT}")
+    calls.ok("sendto", "sender", "text:group", f"in:{GROUP}:{UDP_PORT}")
+    taken = socket.take()
+    address = taken.address if how == "tagged" else "none"
+    shell.check(f"ifconfig {FAR.interface} down")
+    assert socket.refused(taken.data, address) == "ENETUNREACH"
+    shell.check(f"ifconfig {FAR.interface} up")
+    assert wires(guest)[FAR.interface] == []
+    socket.inject(taken.data, address)
+    assert wires(guest) == {NEAR.interface: [], FAR.interface: [taken.data]}
 
 
 @statement("I7/loop", "T4")

@@ -16,8 +16,8 @@ from harness.wire import Wire
 from tests.guest.chains import Chains
 from tests.guest.conftest import Divert
 from tests.guest.divert import DivertSocket, Taken, built, left
-from tests.guest.journey import about
 from tests.guest.netlink import Links
+from tests.guest.outcome import about
 from tests.guest.policy import Policy
 from tests.guest.programs import Calls, ProcDivert
 from tests.guest.sockets import FILLER, LARGEST, Filler, bound
@@ -224,6 +224,27 @@ def test_what_a_closed_socket_has_read_is_stale(
         assert other.refused(taken.data, taken.address) == "ESTALE"
     arrived = traffic.arrived(flows)
     assert arrived == [first.data if place.path == "out" else flows[0].arrives_as()]
+
+
+@statement("I6/closed", "S10/read", "S10/next")
+@places
+def test_what_was_read_by_the_socket_before_on_its_port_is_stale(
+    place: Place, traffic: Traffic, divert: Divert, chains: Chains
+) -> None:
+    """Whoever gives it back; what the next one has read itself is its own."""
+    before, other = divert(PORT), divert(PORT + 1)
+    chains.append(place.rule(f"DIVERT {PORT}"))
+    flows = [traffic.send(place.path, "udp")]
+    taken = before.take()
+    before.close()
+    next_one = divert(PORT)
+    flows.append(traffic.send(place.path, "udp"))
+    own = next_one.take()
+    for socket in (next_one, other):
+        assert socket.refused(taken.data, taken.address) == "ESTALE"
+    other.give_back(own)
+    arrived = traffic.arrived(flows)
+    assert arrived == [own.data if place.path == "out" else flows[1].arrives_as()]
 
 
 @statement("I6/interface-gone", "M11/device")

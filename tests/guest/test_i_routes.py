@@ -98,6 +98,27 @@ def test_lo_in_div_in_from_another_source(
     assert calls.ok("recvfrom", "udp", 100)["from"]["ip"] == FOREIGN
 
 
+@statement("I2/table-input", "I2/loopback", "I2/way-device", "T4")
+@pytest.mark.parametrize("to", [FOREIGN, FAR.host_ip], ids=["nowhere", "neighbour"])
+def test_lo_in_div_in_by_the_device_of_its_sender(
+    to: str, guest: Machine, far: Wire, calls: Calls, divert: Divert, chains: Chains
+) -> None:
+    """What is bound to the loopback stays in this host, though by its addresses it would not."""
+    calls.ok("socket", "receiver", "inet", "dgram", 17)
+    calls.ok("bind", "receiver", f"in:0.0.0.0:{UDP_PORT}")
+    calls.ok("socket", "sender", "inet", "dgram", 17)
+    calls.ok("setsockopt", "sender", "socket", "bindtodevice", "hex:6c6f0000")
+    calls.ok("bind", "sender", f"in:{NEAR.guest_ip}:0")
+    calls.ok("sendto", "sender", "text:around", f"in:{to}:{UDP_PORT}")
+    assert calls.drain("receiver") == [b"around"], "so it goes without a rule"
+    socket = divert(PORT)
+    chains.append(f"input -i lo -p UDP -j DIVERT {PORT}")
+    calls.ok("sendto", "sender", "text:around", f"in:{to}:{UDP_PORT}")
+    socket.give_back(socket.take())
+    assert calls.drain("receiver") == [b"around"]
+    assert left(guest, far) == socket.rest() == []
+
+
 @statement("I2/table-forward", "I2/changed", "I2/ttl")
 def test_fwd_div_to_another_link(
     guest: Machine, near: Wire, far: Wire, traffic: Traffic, divert: Divert, chains: Chains
@@ -235,3 +256,28 @@ def test_fwd_out_div_to_another_link(
     assert left(guest, far) == []
     assert chains.counts("output") == [1, 1, 0]
     assert chains.counts("forward") == [1]
+
+
+@statement("I2/table-forwarded")
+def test_fwd_out_div_for_this_host_meanwhile(
+    guest: Machine,
+    far: Wire,
+    shell: Shell,
+    traffic: Traffic,
+    calls: Calls,
+    divert: Divert,
+    chains: Chains,
+    dummy: str,
+) -> None:
+    """Unchanged: an interface has got the address that it was on its way to."""
+    calls.ok("socket", "receiver", "inet", "dgram", 17)
+    calls.ok("bind", "receiver", f"in:0.0.0.0:{UDP_PORT}")
+    socket = divert(PORT)
+    chains.append(OUTPUT_THROUGH.rule(f"DIVERT {PORT}"))
+    flow = traffic.send("through", "udp")
+    taken = socket.take()
+    shell.check(f"ifconfig {dummy} {FAR.host_ip} netmask 255.255.255.255 up")
+    shell.check("echo 0 >/proc/sys/net/ipv4/route/flush")
+    socket.give_back(taken)
+    assert calls.drain("receiver") == [flow.body]
+    assert left(guest, far) == []

@@ -20,6 +20,7 @@ from tests.guest.test_i_mroute import (
     GROUP,
     MRT_ADD_MFC,
     MRT_ADD_VIF,
+    MRT_DEL_VIF,
     MRT_INIT,
     multicast,
     route_from,
@@ -74,15 +75,18 @@ def test_one_port_sees_the_outer_packet_and_the_inner_one(
     assert calls.drain("receiver") == ([b"inside"] if to == NEAR.guest_ip else [])
 
 
+LINK_VIF = struct.pack("<HBBI", 0, 0, 1, 0) + ip_bytes(NEAR.guest_ip) + bytes(4)
+TUNNEL_VIF = (
+    struct.pack("<HBBI", 1, VIFF_TUNNEL, 1, 0) + ip_bytes(FAR.guest_ip) + ip_bytes(FAR.host_ip)
+)
+
+
 @pytest.fixture
 def router(calls: Calls) -> Calls:
     """A multicast router's socket: the group goes from wire 0 by a tunnel to wire 1's host."""
     calls.ok("socket", "router", "inet", "raw", 2)
     calls.ok("setsockopt", "router", "ip", MRT_INIT, "int:1")
-    link = struct.pack("<HBBI", 0, 0, 1, 0) + ip_bytes(NEAR.guest_ip) + bytes(4)
-    ends = ip_bytes(FAR.guest_ip) + ip_bytes(FAR.host_ip)
-    tunnel = struct.pack("<HBBI", 1, VIFF_TUNNEL, 1, 0) + ends
-    for interface in (link, tunnel):
+    for interface in (LINK_VIF, TUNNEL_VIF):
         calls.ok("setsockopt", "router", "ip", MRT_ADD_VIF, f"hex:{interface.hex()}")
     route = route_from(NEAR.host_ip)
     calls.ok("setsockopt", "router", "ip", MRT_ADD_MFC, f"hex:{route.hex()}")
@@ -233,3 +237,46 @@ def test_grown_above_what_the_tunnel_takes(
         assert len(parts) == 2
         inside = b"".join(part[20:] for part in parts)
         assert (inside[:2], inside[20:]) == (grown[:2], grown[20:])
+
+
+@statement("I2/multicast-tunnel")
+@pytest.mark.parametrize("hook", HOOKS[1:])
+def test_tunnel_that_is_down_meanwhile(
+    hook: str,
+    guest: Machine,
+    shell: Shell,
+    near: Wire,
+    far: Wire,
+    router: Calls,
+    divert: Divert,
+    chains: Chains,
+) -> None:
+    """Multicast routing does not ask whether it is up, and so no more what is given back."""
+    socket = divert(PORT)
+    chains.append(f"{hook} -p UDP -d {GROUP} -j DIVERT {PORT}")
+    near.send(IP(multicast()))
+    taken = socket.take()
+    shell.check(f"ifconfig {TUNNEL} down")
+    socket.give_back(taken)
+    given_back = left(guest, far)
+    chains.flush()
+    near.send(IP(multicast()))
+    without = left(guest, far)
+    assert len(without) == 1
+    assert [same(data) for data in given_back] == [same(data) for data in without]
+
+
+@statement("I2/multicast-tunnel", "I6/interface-gone")
+@pytest.mark.parametrize("hook", HOOKS[1:])
+def test_tunnel_that_is_gone_meanwhile(
+    hook: str, guest: Machine, near: Wire, far: Wire, router: Calls, divert: Divert, chains: Chains
+) -> None:
+    """A new one to the same host is another."""
+    socket = divert(PORT)
+    chains.append(f"{hook} -p UDP -d {GROUP} -j DIVERT {PORT}")
+    near.send(IP(multicast()))
+    taken = socket.take()
+    for option in (MRT_DEL_VIF, MRT_ADD_VIF):
+        router.ok("setsockopt", "router", "ip", option, f"hex:{TUNNEL_VIF.hex()}")
+        assert socket.refused(taken.data, taken.address) == "ESTALE"
+    assert left(guest, far) == []

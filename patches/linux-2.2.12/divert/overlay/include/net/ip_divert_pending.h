@@ -86,6 +86,9 @@ extern struct sock *divert_lookup(unsigned short port);
 extern int divert_inject(struct sock *sk, struct msghdr *msg, int len,
 			 const struct sockaddr_in *sin);
 extern int divert_refused(int verdict);
+extern int divert_way_errno(int err);
+extern int divert_way_out(struct sk_buff *skb, __u32 daddr, __u32 saddr,
+			  __u32 tos, int oif);
 extern int divert_receive(struct sk_buff *skb, struct device *dev);
 extern int divert_local_out(struct sock *sk, struct sk_buff *skb,
 			    unsigned limit, int loop);

@@ -219,6 +219,30 @@ int divert_local_out(struct sock *sk, struct sk_buff *skb, unsigned limit,
 	return divert_transmit(sk, skb, limit, loop);
 }
 
+/* I6: every failure to find a way is ENETUNREACH, whatever the look-up says. */
+int divert_way_errno(int err)
+{
+	return err && err != -ENOBUFS ? -ENETUNREACH : err;
+}
+
+/* To a group 2.2.12 finds a way by an interface that is down too, and loses
+ * without a word what is sent there. */
+int divert_way_out(struct sk_buff *skb, __u32 daddr, __u32 saddr, __u32 tos,
+		   int oif)
+{
+	struct rtable *rt;
+	int err = ip_route_output(&rt, daddr, saddr, tos, oif);
+
+	if (err)
+		return divert_way_errno(err);
+	if (!(rt->u.dst.dev->flags & IFF_UP)) {
+		ip_rt_put(rt);
+		return -ENETUNREACH;
+	}
+	skb->dst = &rt->u.dst;
+	return 0;
+}
+
 /*
  *	Of what a program made. The route is looked up with no source, for the
  *	packet may have any (I8); SO_BROADCAST is not asked for (I6).
@@ -231,7 +255,6 @@ static int divert_route_out(struct sock *sk, struct sk_buff *skb, int flags)
 	__u32 tos = RT_TOS(iph->tos);
 	int oif = sk->bound_dev_if;
 	__u32 saddr = 0;
-	int err;
 
 	if (MULTICAST(iph->daddr)) {
 		if (!oif)
@@ -240,9 +263,7 @@ static int divert_route_out(struct sock *sk, struct sk_buff *skb, int flags)
 	}
 	if (sk->localroute || flags & MSG_DONTROUTE)
 		tos |= RTO_ONLINK;
-	err = ip_route_output((struct rtable **)&skb->dst, iph->daddr, saddr,
-			      tos, oif);
-	return err && err != -ENOBUFS ? -ENETUNREACH : err;
+	return divert_way_out(skb, iph->daddr, saddr, tos, oif);
 }
 
 static int divert_outbound(struct sock *sk, struct sk_buff *skb, int flags)

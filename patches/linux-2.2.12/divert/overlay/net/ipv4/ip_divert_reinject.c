@@ -33,25 +33,14 @@
 #include <net/ip_divert_pending.h>
 
 /*
- *	Ways. Every failure to find one is ENETUNREACH (I6), whatever the
- *	look-up says.
+ *	Ways.
  */
-
-static int divert_route_errno(int err)
-{
-	return err && err != -ENOBUFS ? -ENETUNREACH : err;
-}
 
 /* As that of what this host sends. */
 static int divert_route_output(struct sk_buff *skb, __u32 daddr, __u32 saddr,
 			       __u32 tos, int oif)
 {
-	struct rtable *rt;
-	int err = ip_route_output(&rt, daddr, saddr, tos | RTO_CONN, oif);
-
-	if (!err)
-		skb->dst = &rt->u.dst;
-	return divert_route_errno(err);
+	return divert_way_out(skb, daddr, saddr, tos | RTO_CONN, oif);
 }
 
 /* As that of what has come by an interface, with the mark of that look-up. */
@@ -66,7 +55,7 @@ static int divert_route_input(const struct divert_pending *p,
 #endif
 	err = ip_route_input(skb, daddr, saddr, tos, dev);
 	skb->fwmark = p->mark;
-	return divert_route_errno(err);
+	return divert_way_errno(err);
 }
 
 /* The way that it had. dev: by which it has come, if it has. */
@@ -306,8 +295,7 @@ static int divert_mroute_output(const struct divert_pending *p,
 
 	skb_orphan(skb);
 	skb->dev = dev;
-	err = !out ? -ESTALE : !(out->flags & IFF_UP) ? -ENETDOWN :
-	      divert_route_mroute(p, skb);
+	err = out ? divert_route_mroute(p, skb) : -ESTALE;
 	if (err)
 		goto drop;
 	err = -EMSGSIZE;
