@@ -27,7 +27,8 @@ ORDERLY_SECONDS = 15.0
 # A job in the background has SIGINT ignored, and so would its session until its plugin is loaded.
 # The shell between, since env takes a path with = in it, as that of Python may be, for a variable.
 _INTERRUPTIBLE = ("env", "--default-signal=INT", "sh", "-c", 'exec "$0" "$@"')
-COLLECT_SECONDS = 60.0
+# Some seconds; but a machine that has much else to do may take its time.
+COLLECT_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
