@@ -198,8 +198,8 @@ def traffic(guest: Machine, calls: Calls) -> Traffic:
 
 @pytest.fixture
 def proc_divert(shell: Shell) -> Callable[[], ProcDivert]:
-    """Reads /proc/net/divert."""
-    return lambda: ProcDivert.parse(shell.check("cat /proc/net/divert"))
+    """Reads /proc/net/divert, which can have 65,535 lines."""
+    return lambda: ProcDivert.parse(shell.check("cat /proc/net/divert", seconds=60))
 
 
 @pytest.fixture

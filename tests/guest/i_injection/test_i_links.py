@@ -85,6 +85,23 @@ def test_interface_without_an_address(
     assert chains.counts("output") == [0]
 
 
+@statement("I2/interface", "S5/no-address")
+@needs("tunnels")
+def test_interface_that_never_had_an_address(
+    near: Wire, shell: Shell, divert: Divert, chains: Chains
+) -> None:
+    """2.2.12 knows nothing of IP about such a one; but the chains see what comes by it."""
+    shell.check("ifconfig tunl0 up")
+    socket = divert(PORT)
+    chains.append(f"input -i tunl0 -j DIVERT {PORT}", "input -i tunl0")
+    inner = IP(src=NEAR.host_ip, dst=FAR.host_ip, id=3, ttl=9) / UDP(dport=UDP_PORT) / b"inside"
+    near.send(IP(src=NEAR.host_ip, dst=NEAR.guest_ip, id=1, ttl=9, proto=4) / inner)
+    taken = socket.take()
+    assert (taken.data, taken.interface) == (built(inner), "0.0.0.0")
+    socket.give_back(taken)
+    assert chains.counts("input") == [1, 1]
+
+
 TO_ALL, TO_A_GROUP = "ff:ff:ff:ff:ff:ff", "01:00:5e:00:00:01"
 
 
