@@ -6,13 +6,13 @@ from __future__ import annotations
 import pytest
 from scapy.layers.inet import IP, UDP
 
-from harness.machine import Machine
-from harness.wire import Wire
-from tests.guest.chains import Chains
+from harness.guest.machine import Machine
+from harness.network.wire import Wire
 from tests.guest.conftest import Divert
-from tests.guest.divert import DivertSocket, built, left
-from tests.guest.test_i_ways import with_data
-from tests.guest.traffic import FAR, NEAR, UDP_PORT
+from tests.guest.i_injection.test_i_ways import with_data
+from tests.guest.support.chains import Chains
+from tests.guest.support.divert import DivertSocket, built, left
+from tests.guest.support.traffic import FAR, NEAR, UDP_PORT
 
 statement = pytest.mark.statement
 pytestmark = pytest.mark.needs("masquerading")

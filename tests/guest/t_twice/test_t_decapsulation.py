@@ -9,15 +9,12 @@ import pytest
 from scapy.layers.inet import IP
 from scapy.utils import checksum
 
-from harness.frames import ip_bytes
-from harness.machine import Machine
-from harness.shell import Shell
-from harness.wire import Wire
-from tests.guest.chains import Chains
+from harness.guest.machine import Machine
+from harness.guest.shell import Shell
+from harness.network.frames import ip_bytes
+from harness.network.wire import Wire
 from tests.guest.conftest import Divert
-from tests.guest.divert import DivertSocket, built, left
-from tests.guest.programs import Calls
-from tests.guest.test_i_mroute import (
+from tests.guest.i_injection.test_i_mroute import (
     GROUP,
     INTERFACES,
     MRT_ADD_MFC,
@@ -26,8 +23,11 @@ from tests.guest.test_i_mroute import (
     NEVER,
     multicast,
 )
-from tests.guest.test_t_tunnels import datagram
-from tests.guest.traffic import FAR, NEAR, UDP_PORT, hop
+from tests.guest.support.chains import Chains
+from tests.guest.support.divert import DivertSocket, built, left
+from tests.guest.support.programs import Calls
+from tests.guest.support.traffic import FAR, NEAR, UDP_PORT, hop
+from tests.guest.t_twice.test_t_tunnels import datagram
 
 statement = pytest.mark.statement
 needs = pytest.mark.needs
