@@ -9,14 +9,14 @@ import pytest
 
 from harness.base import paths
 from harness.base.errors import UserError
-from harness.matrix import kernels, statements, variants
+from harness.matrix import configurations, kernels, statements, variants
 from harness.matrix.statements import Case, Statement
 
 KNOWN = statements.load()
 OPTIONS = {"patched", "divert", "passthrough", "defrag"}
-WORDS = OPTIONS.union(
-    {"configuration"}, *(statements.features(row) for row in variants.load().values())
-)
+# What some variant has, or some other configuration.
+ALL = [*variants.load().values(), *map(variants.of_configuration, configurations.rows().values())]
+WORDS = OPTIONS.union(*(statements.features(row) for row in ALL))
 
 # Statements of the tests' own: those of SPEC.md get cases as they get tests.
 TOY = {
