@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from harness import diskroom, paths, runfolder
+from harness import diskroom, owntime, paths, runfolder
 from harness.errors import InfrastructureError, NoRoomError
 
 LOG_TAIL_LINES = 12
@@ -41,21 +41,24 @@ def run(
     `into` is where it writes, if not to `cwd`: the disk that is named if there is no room on it.
 
     Raises diskroom.FullError for that; InfrastructureError if it cannot be started, ends with a
-    status other than 0 (the end of the log is in the message), or is still running after `seconds`;
-    its process group is then killed, as it is on Ctrl-C.
+    status other than 0 (the end of the log is in the message), or is still running after `seconds`,
+    in which what it waited for a processor does not count; its process group is then killed, as it
+    is on Ctrl-C.
     """
     words = [str(word) for word in argv]
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as stream:
+    with log.open("ab") as stream, os.fdopen(os.memfd_create("stdin"), "w+b") as given:
         stream.write(f"$ {shlex.join(words)}\n".encode())
         stream.flush()
         begin = stream.tell()
+        given.write(stdin)
+        given.seek(0)
         try:
             process = subprocess.Popen(
                 words,
                 cwd=cwd,
                 env={**(os.environ if inherit else clean()), **(env or {})},
-                stdin=subprocess.PIPE,
+                stdin=given,
                 stdout=stream,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -66,7 +69,7 @@ def run(
             ) from error
         _running.add(process)
         try:
-            process.communicate(stdin, timeout=seconds)
+            owntime.communicate(process, seconds)
         except subprocess.TimeoutExpired as error:
             raise InfrastructureError(
                 f"{what}: {words[0]} was still running after {seconds:g} s, and was ended",

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from harness import kernels, paths, runfolder
+from harness import kernels, owntime, paths, runfolder
 from harness.errors import InfrastructureError, UserError
 from harness.kernels import Hardware
 
@@ -27,8 +27,8 @@ ORDERLY_SECONDS = 15.0
 # A job in the background has SIGINT ignored, and so would its session until its plugin is loaded.
 # The shell between, since env takes a path with = in it, as that of Python may be, for a variable.
 _INTERRUPTIBLE = ("env", "--default-signal=INT", "sh", "-c", 'exec "$0" "$@"')
-# Some seconds; but a machine that has much else to do may take its time.
-COLLECT_SECONDS = 300.0
+# Of its own time: beside builds and guests it can take minutes.
+COLLECT_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -166,15 +166,7 @@ def collect(tests: Path, expression: str = "") -> dict[str, tuple[str, ...]]:
     with tempfile.NamedTemporaryFile(prefix="proofs-", suffix=".json") as proofs:
         argv = [*command(tests, expression), "--collect-only", "--color=no"]
         try:
-            done = subprocess.run(
-                [*argv, f"--divert-proofs={proofs.name}"],
-                cwd=paths.ROOT,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                timeout=COLLECT_SECONDS,
-                check=False,
-            )
+            done = _collected([*argv, f"--divert-proofs={proofs.name}"])
         except subprocess.TimeoutExpired:
             raise InfrastructureError(
                 f"collecting the tests in {tests} took over {COLLECT_SECONDS:g} s"
@@ -192,6 +184,25 @@ def collect(tests: Path, expression: str = "") -> dict[str, tuple[str, ...]]:
                 _tail(done.stdout + done.stderr, 30),
             )
         return {test: tuple(names) for test, names in json.load(proofs).items()}
+
+
+def _collected(argv: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """What pytest says. Raises subprocess.TimeoutExpired; no process is left, on Ctrl-C neither."""
+    with subprocess.Popen(
+        argv,
+        cwd=paths.ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            said, told = owntime.communicate(process, COLLECT_SECONDS)
+        except BaseException:
+            process.kill()
+            raise
+    return subprocess.CompletedProcess(argv, process.returncode, said, told)
 
 
 def _tail(text: str, lines: int) -> str:

@@ -95,7 +95,7 @@ static void __net_exit divert_files_net_exit(struct net *net)
 	if (dn->shown)
 		hide(dn);
 	mutex_unlock(&lock);
-	dn->defrag = false;
+	WRITE_ONCE(dn->defrag, false);
 	divert_header_update(&dn->defrag, &dn->large);
 }
 

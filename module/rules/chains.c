@@ -13,7 +13,7 @@
 u32 fw_new_id(struct fw_table *table)
 {
 	do
-		table->last_id = (table->last_id + 1) & FW_ID_MASK;
+		table->last_id++;
 	while (!table->last_id);
 	return table->last_id;
 }

@@ -34,7 +34,7 @@ static u32 mix(u32 h, u32 word)
 
 static u32 place(const struct walk *w)
 {
-	return (w->rule->id + w->way) & FW_ID_MASK;
+	return w->rule->id + w->way;
 }
 
 /* False: too deep, which only rules that change meanwhile can make it (M12). */

@@ -71,7 +71,6 @@ struct fw_table {
 	struct fw_chain		*built_in[DIVERT_HOOKS];
 	struct sock		*netlink;	/* the kernel's, of copies */
 	u32			last_id;
-#define FW_ID_MASK	0xffffff	/* what a tag has room for (S6) */
 };
 
 /* The module's state in a network namespace. */

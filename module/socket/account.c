@@ -112,7 +112,7 @@ void divert_pending_keep_bounds(struct net *net, struct divert_sock *ds, struct 
 	       (ports->account.packets > READ_ONCE(limits->net_packets) ||
 		ports->account.bytes > READ_ONCE(limits->net_bytes)))
 		divert_pending_forget(ports, oldest_of_net(&ports->account), gone);
-	most = READ_ONCE(limits->unconfirmed) ?: ports->most_unconfirmed;
+	most = READ_ONCE(limits->unconfirmed) ?: READ_ONCE(ports->most_unconfirmed);
 	while (ports->unconfirmed_count > most)
 		divert_pending_forget(ports, list_first_entry(&ports->unconfirmed, struct divert_pending,
 					       of_unconfirmed), gone);

@@ -29,11 +29,28 @@ static struct sock *hold_sender(struct sock *sk)
 	return sk && refcount_inc_not_zero(&sk->sk_refcnt) ? sk : NULL;
 }
 
-/* The keys of the look-up that chose its way out, but for those that are in the packet. */
+/*
+ * Whether the packet's source was a key of the look-up: where nobody has named it, that has none,
+ * and chooses it. Who is bound, or connected, has named it, and so has the kernel itself; who sends
+ * a datagram may have for this one alone (IP_PKTINFO), whatever source its header has.
+ */
+static enum divert_source source_of(const struct sock *sk)
+{
+	if (!sk || sk->sk_kern_sock || inet_sk(sk)->inet_saddr ||
+	    (sk->sk_type != SOCK_DGRAM && sk->sk_type != SOCK_RAW))
+		return SOURCE_IS_KEY;
+	return sk->sk_prot == &divert_prot || (sk->sk_type == SOCK_RAW && divert_has_header(sk)) ?
+	       SOURCE_OF_HEADER : SOURCE_MAY_BE_KEY;
+}
+
+/*
+ * The keys of the look-up that chose its way out, but for those that are in the packet. A tunnel's
+ * outer packet has no sender: that of the inner one, whose it still is, has chosen no way for it.
+ */
 static void record_sender(struct divert_pending *p, const struct sk_buff *skb,
 			  const struct nf_hook_state *state)
 {
-	const struct sock *sk = state->sk ?: skb->sk;
+	const struct sock *sk = state->sk;
 
 	if (sk && !sk_fullsock(sk))
 		sk = NULL;
@@ -42,6 +59,7 @@ static void record_sender(struct divert_pending *p, const struct sk_buff *skb,
 		p->oif = l3mdev_master_ifindex_rcu(state->in);
 	if (state->hook != NF_INET_LOCAL_OUT)
 		return;
+	p->source = source_of(sk);
 	if (sk)
 		p->oif = READ_ONCE(sk->sk_bound_dev_if);
 	if (!p->oif)
@@ -101,11 +119,12 @@ static void record_header(struct divert_pending *p, const struct sk_buff *skb)
  */
 void divert_leave_queue(struct sock *sk, unsigned int memory, unsigned int bytes)
 {
+	struct divert_sock *ds = divert_sk(sk);
 	unsigned long flags;
 
 	spin_lock_irqsave(&sk->sk_receive_queue.lock, flags);
 	atomic_sub(memory, &sk->sk_rmem_alloc);
-	divert_sk(sk)->bytes -= bytes;
+	WRITE_ONCE(ds->bytes, ds->bytes - bytes);
 	spin_unlock_irqrestore(&sk->sk_receive_queue.lock, flags);
 }
 
@@ -142,7 +161,7 @@ static int charge(struct sock *sk, struct sk_buff *skb, struct divert_pending *p
 		return -ENOBUFS;
 	sk_mem_charge(sk, p->charge);
 	atomic_add(p->charge, &sk->sk_rmem_alloc);
-	ds->bytes += skb->len;
+	WRITE_ONCE(ds->bytes, ds->bytes + skb->len);
 	skb->sk = sk;
 	skb->destructor = unqueued;
 	return 0;

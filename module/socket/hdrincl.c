@@ -1,13 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * F5: with always-defragment a packet of a raw socket with IP_HDRINCL may exceed
- * the interface's MTU, and is cut on its way out. The kernel's own raw sockets
- * refuse it, so those of IPPROTO_RAW that are opened while a network namespace has
- * that option ask here first; everything but a large packet is left to them.
+ * the interface's MTU, and is cut on its way out. raw_sendmsg() refuses it: it measures
+ * the packet by its route's device before it calls anybody else, be it a hook, the route's
+ * output, or the device. So sockets of IPPROTO_RAW that are opened while a network namespace has
+ * that option have a copy of raw_prot in which sendmsg is ours; everything but a large packet
+ * is left to raw_sendmsg().
  *
- * There is no other way to be asked: the kernel's function measures the packet before it
- * calls anybody else. Such a socket holds the module, whoever has it; so this is only
- * there as long as somebody has use for it (M6).
+ * A copy, as tcp_bpf.c, udp_bpf.c and TLS make of other protocols': slab, hash table and counters
+ * stay raw_prot's. That has no name for modules; any socket of its kind leads to it.
+ *
+ * Such a socket holds the module, whoever has it, for its sk_prot is here (M6). So the copy is
+ * only there as long as somebody has use for it. Other ways were looked at:
+ *
+ *	- To give raw_prot back to them when the module goes. raw_v4_hashinfo finds them, but
+ *	  not who is in socket() still, nor who has read sk_prot and is on his way to our
+ *	  function; to wait for these, a module would have to give up the reference to itself
+ *	  that sk_alloc() takes, from its own code.
+ *	- A module of its own for this function: that one is held then, and left behind.
+ *	- Routes by a device with a larger MTU: everybody sees those, and rules and IPsec's
+ *	  policies go by them.
+ *	- Kprobes or ftrace on raw_sendmsg(): a kernel need not have them.
  */
 #include <linux/inetdevice.h>
 #include <linux/module.h>

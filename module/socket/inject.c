@@ -152,19 +152,6 @@ static struct sk_buff *of_stub(struct sock *sk, const struct divert_pending *p,
 	return skb;
 }
 
-/* Who looks at it still (MSG_PEEK) has it for himself. */
-static struct sk_buff *alone(struct sock *sk, struct sk_buff *skb)
-{
-	struct sk_buff *copy;
-
-	if (likely(!skb_shared(skb)))
-		return skb;
-	copy = skb_copy_expand(skb, DIVERT_HEADROOM, 0, sk->sk_allocation);
-	if (copy)
-		consume_skb(skb);
-	return copy;
-}
-
 /* M12: as received, from or to elsewhere than what was taken. */
 static bool may(const struct sock *sk, const struct sk_buff *skb, const struct divert_pending *p)
 {
@@ -197,7 +184,7 @@ int divert_give_back(struct sock *sk, struct msghdr *msg, size_t len,
 	int err;
 
 	if (whole) {
-		sent = alone(sk, skb);
+		sent = divert_packet_own(skb, sk->sk_allocation);
 		if (sent) {
 			skb = sent;
 			skb->priority = p->priority;	/* another send may have failed */

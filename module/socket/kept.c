@@ -35,7 +35,8 @@ void divert_keep(struct sock *sk, struct sk_buff *skb, struct sockaddr_in *sin)
 	skb->destructor = NULL;
 	skb->sk = NULL;
 	spin_lock_bh(&ports->pending_lock);
-	p->number = ds->read++;
+	p->number = ds->read;
+	WRITE_ONCE(ds->read, ds->read + 1);
 	p->state = PENDING_KEPT;
 	p->skb = skb;
 	list_add_tail(&p->of_socket, &ds->kept);
@@ -137,22 +138,15 @@ static struct divert_pending *find(struct sock *sk, u32 number, struct sk_buff *
 	return found;
 }
 
-/* Another reader may still look at the packet (MSG_PEEK). */
 static int give_back(struct sock *sk, const struct divert_pending *p, struct sk_buff *skb)
 {
-	struct sk_buff *copy;
-	int err;
+	struct sk_buff *own = divert_packet_own(skb, GFP_ATOMIC);
+	int err = own ? divert_packet_renew(sk, own) : -ENOBUFS;
 
-	if (skb_shared(skb) || skb_cloned(skb)) {
-		copy = skb_copy(skb, GFP_ATOMIC | __GFP_NOWARN);
-		kfree_skb(skb);
-		if (!copy)
-			return -ENOBUFS;
-		skb = copy;
-	}
-	err = divert_packet_renew(sk, skb) ?: divert_inject_again(sk, skb, p, true);
+	if (!err)
+		err = divert_inject_again(sk, own, p, true);
 	if (err)
-		kfree_skb(skb);
+		kfree_skb(own ?: skb);
 	else
 		atomic_inc(&divert_sk(sk)->injected);
 	return err;

@@ -43,7 +43,12 @@ struct carrier {
 
 static atomic_t carriers;		/* and those who use one just now */
 
-/* What comes behind PRE_ROUTING: ip_rcv_finish(), of which others have no name. */
+/*
+ * What comes behind PRE_ROUTING, where a netfilter queue's program has put another skb in the
+ * place of the one with the carrier: ip_rcv_finish(), which is static. The only others are
+ * br_netfilter's and VRF's, whose packets do not come here (divert_is_bridged(),
+ * is_received_by_vrf()); so it is the same for all packets, and written before one can wait.
+ */
 static int (*behind_input)(struct net *net, struct sock *sk, struct sk_buff *skb);
 
 static void one_less(void)

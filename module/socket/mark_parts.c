@@ -54,7 +54,7 @@ static struct list_head *bucket_of(struct divert_ports *ports, const struct part
 static void remove(struct divert_ports *ports, struct part_note *note)
 {
 	list_del(&note->list);
-	ports->part_count--;
+	WRITE_ONCE(ports->part_count, ports->part_count - 1);
 	kfree(note);
 }
 
@@ -119,7 +119,7 @@ static struct part_note *add(struct divert_ports *ports, const struct part_key *
 	note->mark = *mark;
 	note->bytes = 0;
 	list_add(&note->list, bucket_of(ports, key));
-	ports->part_count++;
+	WRITE_ONCE(ports->part_count, ports->part_count + 1);
 	schedule_delayed_work(&ports->parts_old, lifetime(ports));
 	return note;
 }

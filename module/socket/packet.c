@@ -86,6 +86,22 @@ int divert_packet_replace(struct sock *sk, struct sk_buff *skb, struct msghdr *m
 	return err;
 }
 
+/*
+ * To be changed: another reader may still look at it (MSG_PEEK), or have its bytes. NULL: there is
+ * no memory for a copy, and it is as it was.
+ */
+struct sk_buff *divert_packet_own(struct sk_buff *skb, gfp_t gfp)
+{
+	struct sk_buff *copy;
+
+	if (likely(!skb_shared(skb) && !skb_cloned(skb)))
+		return skb;
+	copy = skb_copy_expand(skb, DIVERT_HEADROOM, 0, gfp | __GFP_NOWARN);
+	if (copy)
+		consume_skb(skb);
+	return copy;
+}
+
 /* The program's packet. */
 struct sk_buff *divert_packet(struct sock *sk, struct msghdr *msg, int len, bool sent)
 {

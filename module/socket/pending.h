@@ -62,6 +62,11 @@ struct divert_pending {
 	int			in;		/* interfaces; 0: none */
 	int			out;
 	int			oif;		/* of its sender, or its VRF's */
+	enum divert_source {
+		SOURCE_IS_KEY,			/* of that route, too */
+		SOURCE_MAY_BE_KEY,		/* or it was chosen with it: the route can tell */
+		SOURCE_OF_HEADER,		/* that a program wrote: the same, but for who chose it */
+	}			source;
 	int			bridge_in;	/* the port that a bridge had it by */
 	kuid_t			uid;
 };

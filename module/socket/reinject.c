@@ -7,6 +7,7 @@
  * depend on; then they are looked for anew, with the keys that it had otherwise.
  */
 #include <linux/icmp.h>
+#include <linux/inetdevice.h>
 #include <linux/netdevice.h>
 #include <net/icmp.h>
 #include <net/ip.h>
@@ -102,20 +103,65 @@ int divert_reentry_route(struct divert_reentry *r, struct sk_buff *skb, __be32 s
 	return 0;
 }
 
+/* It may not be cut, and has to be: its sender is told, who waits for that if it is TCP. */
+bool divert_reentry_too_big(struct sk_buff *skb, unsigned int mtu)
+{
+	if (skb->len <= mtu || !(ip_hdr(skb)->frag_off & htons(IP_DF)))
+		return false;
+	icmp_send(skb, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, htonl(mtu));
+	return true;
+}
+
 /* What this host sends. */
 
+/* Whether it had gone the way that it went if nobody had named a source, and from where it came. */
+static bool source_was_chosen(const struct divert_reentry *r, int oif)
+{
+	const struct divert_pending *p = r->p;
+	const __be16 *ends = (const __be16 *)&p->ends;
+	bool ports = divert_has_ports(p->protocol);
+	struct flowi4 fl4;
+	struct rtable *rt;
+	bool chosen;
+
+	if (p->source == SOURCE_IS_KEY)
+		return false;
+
+	flowi4_init_output(&fl4, oif, p->mark, divert_route_tos(p->tos), RT_SCOPE_UNIVERSE,
+			   p->protocol, FLOWI_FLAG_ANYSRC, p->daddr, 0, ports ? ends[1] : 0,
+			   ports ? ends[0] : 0, p->uid);
+	rt = __ip_route_output_key(sock_net(r->sk), &fl4);
+	if (IS_ERR(rt))
+		return false;
+	chosen = rt->dst.dev->ifindex == p->out &&
+		 (p->source == SOURCE_OF_HEADER || fl4.saddr == p->saddr);
+	ip_rt_put(rt);
+	return chosen;
+}
+
 /*
- * By its destination, with the source that it has, whosever that is (I8); a group by the interface
- * that it had.
+ * I2: the source that its way is looked up by, or none, as its sender's look-up had it. One that
+ * a program has put there counts if it is this host's (I8).
  */
+static __be32 source_of(const struct divert_reentry *r, const struct sk_buff *skb, int oif)
+{
+	__be32 saddr = ip_hdr(skb)->saddr;
+
+	if (saddr != r->p->saddr)
+		return __ip_dev_find(sock_net(r->sk), saddr, false) ? saddr : 0;
+	return source_was_chosen(r, oif) ? 0 : saddr;
+}
+
+/* By its destination; a group by the interface that it had. */
 static int route_sent(struct divert_reentry *r, struct sk_buff *skb)
 {
 	const struct iphdr *iph = ip_hdr(skb);
-	__be32 saddr = iph->saddr;
 	int oif = r->p->oif;
+	__be32 saddr;
 
 	if (ipv4_is_multicast(iph->daddr) || ipv4_is_lbcast(iph->daddr))
 		oif = r->p->out;
+	saddr = source_of(r, skb, r->p->oif);
 	if (ipv4_is_multicast(saddr) || ipv4_is_lbcast(saddr) || ipv4_is_zeronet(saddr))
 		saddr = 0;
 	return divert_reentry_route(r, skb, saddr, oif);
@@ -135,12 +181,8 @@ static int sent(struct divert_reentry *r, struct sk_buff *skb)
 	}
 	skb->dev = skb_dst(skb)->dev;
 	err = -EMSGSIZE;
-	if (skb->len > dst_mtu(skb_dst(skb)) && ip_hdr(skb)->frag_off & htons(IP_DF)) {
-		/* TCP waits for this, which is a packet of its own. */
-		icmp_send(skb, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED,
-			  htonl(dst_mtu(skb_dst(skb))));
+	if (divert_reentry_too_big(skb, dst_mtu(skb_dst(skb))))
 		goto drop;
-	}
 	skb->tstamp = 0;
 	r->state.out = skb->dev;
 	r->state.sk = r->whole ? r->p->sender : r->sk;

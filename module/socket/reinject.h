@@ -22,6 +22,7 @@ struct divert_reentry {
 /* reinject.c; under RCU, with bottom halves off */
 int divert_reentry_go_on(struct divert_reentry *r, struct sk_buff *skb);
 int divert_reentry_route(struct divert_reentry *r, struct sk_buff *skb, __be32 saddr, int oif);
+bool divert_reentry_too_big(struct sk_buff *skb, unsigned int mtu);
 
 /* reinject_forward.c; consumes it, 0 or an error */
 int divert_reinject_forward(struct divert_reentry *r, struct sk_buff *skb);

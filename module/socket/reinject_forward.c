@@ -2,22 +2,14 @@
 /*
  * What is forwarded re-enters its hook (reinject.c), and goes on as ip_forward() would have it.
  */
-#include <linux/icmp.h>
 #include <linux/inetdevice.h>
 #include <linux/netdevice.h>
-#include <net/icmp.h>
 #include <net/ip.h>
 #include <net/route.h>
 #include <net/sock.h>
 #include <net/xfrm.h>
 
 #include "reinject.h"
-
-static bool too_big(const struct sk_buff *skb)
-{
-	return ip_hdr(skb)->frag_off & htons(IP_DF) && !skb->ignore_df &&
-	       skb->len > ip_dst_mtu_maybe_forward(skb_dst(skb), true);
-}
 
 /*
  * As come by its interface; but with a source that is this host's by destination, and so what was
@@ -64,11 +56,9 @@ int divert_reinject_forward(struct divert_reentry *r, struct sk_buff *skb)
 		}
 	}
 	err = -EMSGSIZE;
-	if (too_big(skb)) {
-		icmp_send(skb, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED,
-			  htonl(ip_dst_mtu_maybe_forward(skb_dst(skb), true)));
+	if (!skb->ignore_df &&
+	    divert_reentry_too_big(skb, ip_dst_mtu_maybe_forward(skb_dst(skb), true)))
 		goto drop;
-	}
 	IPCB(skb)->flags |= IPSKB_FORWARDED;
 	r->state.in = r->dev;
 	r->state.out = skb_dst(skb)->dev;

@@ -228,6 +228,7 @@ unsigned int divert_most_unconfirmed(void);
 int divert_packet_complete(struct sock *sk, struct sk_buff *skb);
 int divert_packet_renew(struct sock *sk, struct sk_buff *skb);
 int divert_packet_replace(struct sock *sk, struct sk_buff *skb, struct msghdr *msg, int len);
+struct sk_buff *divert_packet_own(struct sk_buff *skb, gfp_t gfp);
 struct sk_buff *divert_packet(struct sock *sk, struct msghdr *msg, int len, bool sent);
 
 /* inject.c */

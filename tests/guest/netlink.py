@@ -131,6 +131,10 @@ class Links:
         for slave in slaves:
             self._change(slave, attribute(self._MASTER, self.index(name)))
 
+    def give(self, name: str, process: int) -> None:
+        """Let an interface go to the network namespace of a process: down, without addresses."""
+        self._change(name, attribute(self._OF_PROCESS, process))
+
     def delete(self, name: str) -> None:
         """Remove an interface."""
         body = struct.pack("=BxHiII", 0, 0, self.index(name), 0, 0)

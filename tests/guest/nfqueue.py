@@ -15,7 +15,7 @@ _QUEUES = 3 << 8
 _PACKET, _VERDICT, _CONFIGURE = _QUEUES | 0, _QUEUES | 1, _QUEUES | 2
 _COMMAND, _PARAMETERS = 1, 2
 _BIND, _NO_DATA = 1, 1
-_PACKET_HEAD, _VERDICT_HEAD = 1, 2
+_PACKET_HEAD, _VERDICT_HEAD, _PAYLOAD = 1, 2, 10
 _ACCEPT = 1
 _IPV4 = 2
 _WAIT_MILLISECONDS = 3000
@@ -39,10 +39,12 @@ class Queue:
         assert kind == _PACKET, f"netlink answers with {kind}"
         return int.from_bytes(dict(attributes(data[4:]))[_PACKET_HEAD][:4], "big")
 
-    def accept(self, packet: int) -> None:
-        """Let a packet go on."""
-        head = attribute(_VERDICT_HEAD, struct.pack("!II", _ACCEPT, packet))
-        self._netlink.ask(message(_VERDICT, ACK, self._head() + head))
+    def accept(self, packet: int, changed: bytes = b"") -> None:
+        """Let a packet go on, or another in its place."""
+        verdict = attribute(_VERDICT_HEAD, struct.pack("!II", _ACCEPT, packet))
+        if changed:
+            verdict += attribute(_PAYLOAD, changed)
+        self._netlink.ask(message(_VERDICT, ACK, self._head() + verdict))
 
     def _head(self) -> bytes:
         return struct.pack("!BBH", 0, 0, self._number)

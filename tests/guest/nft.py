@@ -84,10 +84,19 @@ def set_mark(value: int) -> bytes:
     return put + _expression("meta", _number(2, _META["mark"][0]), _number(3, _REGISTER))
 
 
+def _ether(place: int, address: str) -> bytes:
+    where = (_number(1, _REGISTER), _number(2, 0), _number(3, place), _number(4, 6))
+    return _expression("payload", *where) + _compared(bytes.fromhex(address.replace(":", "")))
+
+
+def ether_destination(address: str) -> bytes:
+    """ether daddr ADDRESS"""
+    return _ether(0, address)
+
+
 def ether_source(address: str) -> bytes:
     """ether saddr ADDRESS"""
-    place = (_number(1, _REGISTER), _number(2, 0), _number(3, 6), _number(4, 6))
-    return _expression("payload", *place) + _compared(bytes.fromhex(address.replace(":", "")))
+    return _ether(6, address)
 
 
 # Keys of `ct`, by the names of nft(8).

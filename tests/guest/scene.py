@@ -15,6 +15,7 @@ from tests.guest.netlink import ACK, NETFILTER, Links, Netlink, message
 from tests.guest.nft import Nft
 from tests.guest.policy import Policy
 from tests.guest.programs import Calls
+from tests.guest.stack import Namespace
 from tests.guest.traffic import NUMBERS
 
 # Modules that a row can name together, besides those of single names.
@@ -48,11 +49,16 @@ _EXPRESSIONS: dict[str, tuple[int, Callable[..., bytes]]] = {
 
 
 class Scene:
-    """The guest's own network namespace, as far as steps have changed it."""
+    """A network namespace, as far as steps have changed it: the guest's own, and maybe another."""
 
-    def __init__(self, shell: Shell, calls: Calls) -> None:
+    def __init__(
+        self, shell: Shell, calls: Calls, namespaces: Callable[[], Namespace] | None = None
+    ) -> None:
+        self.there: Namespace | None = None
         self._shell = shell
         self._calls = calls
+        self._namespaces = namespaces
+        self._scene_there: Scene | None = None
         self._made: dict[str, Any] = {}
         self._chains: list[str] = []
 
@@ -60,6 +66,12 @@ class Scene:
         """Do one step."""
         verb, *words = shlex.split(line)
         match verb:
+            case "namespace":
+                self._make_another()
+            case "there":
+                self._another.step(line.split(maxsplit=1)[1])
+            case "give":
+                self._links.give(words[0], self._another.process)
             case "load":
                 for name in words:
                     stack.load(self._shell, *_TOGETHER.get(name, (name,)))
@@ -80,6 +92,29 @@ class Scene:
             case _:
                 self._link(verb, words)
 
+    def _make_another(self) -> None:
+        """One at the other end of veth0."""
+        assert self._namespaces, "only the guest's own namespace has another"
+        stack.load(self._shell, *stack.VETH)
+        self.there = self._namespaces()
+        stack.pair(self._shell, self._links, self.there)
+        self.there.shell.check("echo 1 >/proc/sys/net/ipv4/ip_forward")
+        self._scene_there = Scene(self.there.shell, self.there.calls)
+
+    @property
+    def _another(self) -> Scene:
+        assert self._scene_there, "a step before has to be: namespace"
+        return self._scene_there
+
+    @property
+    def process(self) -> int:
+        """The number of a process in it."""
+        return self._calls.pid
+
+    def gathers(self) -> bool:
+        """Whether it has always-defragment."""
+        return self._shell.check("cat /proc/sys/net/ipv4/divert/defrag").strip() == "1"
+
     def _link(self, verb: str, words: list[str]) -> None:
         match verb:
             case "vlan":
@@ -97,17 +132,23 @@ class Scene:
         """What the counters of nftables, and IPsec's, have counted."""
         found = {name: self._nft.counts(name) for name in self._chains}
         lines = self._shell.run("grep -v ' 0$' /proc/net/xfrm_stat").stdout.splitlines()
-        return found | {name: [int(value)] for name, value in map(str.split, lines)}
+        found |= {name: [int(value)] for name, value in map(str.split, lines)}
+        if self._scene_there:
+            found |= {f"there {name}": each for name, each in self._scene_there.counts().items()}
+        return found
 
     def connections(self) -> list[str]:
         """What connection tracking knows of the test's packets, but for how long it will."""
         text = self._shell.run("cat /proc/net/nf_conntrack").stdout
         rows = [line.split() for line in text.splitlines()]
-        return sorted(
+        found = sorted(
             " ".join(word for word in [row[2], *row[5:]] if not word.startswith("use="))
             for row in rows
             if row[2] in _TRACKED and _OF_AGENT not in row
         )
+        if self._scene_there:
+            found += [f"there {each}" for each in self._scene_there.connections()]
+        return found
 
     def forget(self) -> None:
         """Let go of connections and of what the routes have learned."""
@@ -117,6 +158,8 @@ class Scene:
             self._once("conntrack", lambda: Netlink(self._calls, NETFILTER, "conntrack")).ask(
                 message(_CONNTRACK_DELETE, ACK, bytes(4))
             )
+        if self._scene_there:
+            self._scene_there.forget()
 
     def _protect(self, how: str, *words: str) -> None:
         given = dict(zip(words[::2], words[1::2], strict=True))

@@ -16,8 +16,8 @@ from harness.wire import Wire
 from tests.guest.chains import Chains
 from tests.guest.conftest import Divert
 from tests.guest.divert import DivertSocket, Taken, built, left
-from tests.guest.journey import about
 from tests.guest.netlink import Links
+from tests.guest.outcome import about
 from tests.guest.policy import Policy
 from tests.guest.programs import Calls, ProcDivert
 from tests.guest.sockets import FILLER, LARGEST, Filler, bound

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from socket import inet_aton
 
 import pytest
 from scapy.layers.inet import ICMP, IP, UDP
@@ -16,7 +17,9 @@ from harness.wire import Wire
 from tests.guest.chains import Chains
 from tests.guest.conftest import Divert
 from tests.guest.divert import built, left
-from tests.guest.journey import about, readdressed
+from tests.guest.journey import readdressed
+from tests.guest.netlink import Links
+from tests.guest.outcome import about
 from tests.guest.policy import Policy
 from tests.guest.programs import Calls
 from tests.guest.test_i_routes import rewritten
@@ -167,7 +170,7 @@ def test_source_that_it_is_changed_to_chooses_if_it_is_ours(
     policy = Policy(calls)
     policy.route(*MAIN)
     policy.route(*OTHER)
-    policy.rule("from", FAR.guest_ip, "table", "100")
+    policy.rule("from", source, "table", "100")
     socket = divert(PORT)
     chains.append(f"output -p UDP -j DIVERT {PORT}")
     calls.ok("socket", "sender", "inet", "dgram", 17)
@@ -214,6 +217,73 @@ def test_source_that_the_way_chose_does_not_choose_the_way(
     data = passed_on(divert, chains, "output", send, doing)
     assert left(guest, near) == [data]
     assert left(guest, far) == []
+
+
+@statement("I2/way-chosen")
+@pytest.mark.parametrize("named", [True, False], ids=["named", "not-named"])
+@pytest.mark.parametrize("sender", ["datagram", "header"])
+@pytest.mark.parametrize("doing", ["given-back", "address"])
+def test_way_that_is_looked_up_anew(
+    doing: str,
+    sender: str,
+    named: bool,
+    guest: Machine,
+    shell: Shell,
+    calls: Calls,
+    near: Wire,
+    far: Wire,
+    divert: Divert,
+    chains: Chains,
+) -> None:
+    """By a source if its sender's look-up had it: who is not bound may have named it for this
+    datagram alone. The routes have changed meanwhile, but not these.
+    """
+    next(way for way in SENT if way.name == "source").prepare(guest, calls, chains)
+    to = f"in:{BEYOND}:{UDP_PORT}"
+    if sender == "datagram":
+        calls.ok("socket", "sender", "inet", "dgram", 17)
+        words = ["sendto", "sender", "text:away", to]
+    else:
+        # Whatever the header's source is, it is not looked up by that.
+        data = built(IP(src=NEAR.guest_ip, dst=BEYOND, id=7) / UDP(dport=UDP_PORT) / b"away")
+        calls.ok("socket", "sender", "inet", "raw", 255)
+        words = ["sendto", "sender", f"hex:{data.hex()}", to]
+    if named:
+        source = bytes(4) + inet_aton(NEAR.guest_ip) + bytes(4)
+        words = ["sendabout", *words[1:], "ip", "pktinfo", f"hex:{source.hex()}"]
+    calls.ok(*words)
+    assert [len(left(guest, wire)) for wire in (near, far)] == [not named, named]
+    socket = divert(PORT)
+    chains.append(f"output -p UDP -j DIVERT {PORT}")
+    calls.ok(*words)
+    taken = socket.take()
+    Policy(calls).route("198.18.0.0/24", "via", FAR.host_ip)
+    shell.check("echo 0 >/proc/sys/net/ipv4/route/flush")
+    data = DOINGS[doing](taken.data)
+    socket.give_back(taken, data)
+    assert left(guest, near) == [data] * (not named)
+    assert left(guest, far) == [data] * named
+
+
+# On 2.2.12 the outer packet meets no output chain.
+@statement("I2/way-device", "T1/tunnel")
+@pytest.mark.needs("modern-stack")
+def test_device_of_who_sends_into_a_tunnel_is_not_that_of_the_outer_packet(
+    guest: Machine, shell: Shell, calls: Calls, far: Wire, divert: Divert, chains: Chains
+) -> None:
+    """That is the tunnel's own: its route is looked up as the tunnel does."""
+    Links(calls).tunnel("out", FAR.guest_ip, FAR.host_ip)
+    shell.check("ifconfig out 10.9.9.1 pointopoint 10.9.9.2 up")
+    calls.ok("socket", "sender", "inet", "dgram", 17)
+    calls.ok("setsockopt", "sender", "socket", "bindtodevice", f"hex:{b'out'.hex()}00")
+    socket = divert(PORT)
+    chains.append(f"output -p 4 -j DIVERT {PORT}")
+    calls.ok("sendto", "sender", "text:inside", f"in:10.9.9.2:{UDP_PORT}")
+    taken = socket.take()
+    far.add_address("198.51.100.77")
+    changed = rewritten(taken.data, dst="198.51.100.77")
+    socket.give_back(taken, changed)
+    assert left(guest, far) == [changed]
 
 
 @ways(FORWARDED)

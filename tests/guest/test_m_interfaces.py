@@ -17,9 +17,10 @@ from tests.guest.conftest import Divert
 from tests.guest.divert import built, left
 from tests.guest.groups import GROUP
 from tests.guest.netlink import Links
+from tests.guest.nft import COUNTER, Nft, destination, protocol
 from tests.guest.programs import Calls
-from tests.guest.stack import BRIDGE, VETH, VLAN, Namespace, load, pair
-from tests.guest.traffic import FAR, NEAR, UDP_PORT, hop
+from tests.guest.stack import BRIDGE, NFTABLES, VETH, VLAN, Namespace, load, pair
+from tests.guest.traffic import FAR, NEAR, NUMBERS, UDP_PORT, hop
 
 statement = pytest.mark.statement
 
@@ -184,6 +185,37 @@ def test_datagram_for_the_host_that_bridges(
     assert datagrams(guest, far) == []
     assert socket.rest() == []
     assert chains.counts("input")[:2] == [0, 0]
+
+
+@statement("M5/bridge", "M3/once")
+@with_netfilter
+def test_nftables_sees_once_what_came_by_a_bridge(
+    bridge: Links,
+    guest: Machine,
+    shell: Shell,
+    calls: Calls,
+    near: Wire,
+    divert: Divert,
+    chains: Chains,
+) -> None:
+    """Taken and given back or not, and though br_netfilter has shown it in the bridge already."""
+    load(shell, *NFTABLES)
+    nft = Nft(calls)
+    nft.chain("seen", "prerouting", 0)
+    nft.rule("seen", protocol(NUMBERS["udp"]), destination(MINE), COUNTER)
+    receiver(calls)
+    own = shell.check("ifconfig br0").partition("HWaddr ")[2].split()[0]
+    near.send(framed(near, datagram(), to=own))
+    guest.barrier()
+    assert nft.counts("seen") == [1]
+    socket = divert(PORT)
+    rules(chains)
+    near.send(framed(near, datagram(), to=own))
+    socket.give_back(socket.take())
+    guest.barrier()
+    assert nft.counts("seen") == [2]
+    assert calls.drain("receiver") == [b"at which interface"] * 2
+    assert socket.rest() == []
 
 
 @statement("M5/bridged")

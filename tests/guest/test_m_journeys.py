@@ -3,29 +3,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from harness.machine import Machine
 from harness.shell import Shell
-from tests.guest.journey import Journey, Row, table
+from tests.guest.journey import Journey
+from tests.guest.journeyrow import NOTHING, Row, table
 from tests.guest.programs import Calls
+from tests.guest.stack import Namespace
 
 
 def _cases() -> Iterator[Any]:
     for row in table():
         for place in row.places:
-            name = f"{row.name}-{'nowhere' if place == '-' else place.replace(' ', '+')}"
+            where = place.replace(" ", "+").replace("/", "-")
+            name = f"{row.name}-{'nowhere' if place == NOTHING else where}"
             mark = pytest.mark.statement(*row.statements)
             yield pytest.param(row, place, id=name, marks=mark)
 
 
 @pytest.mark.parametrize(("row", "place"), _cases())
-def test_journey(row: Row, place: str, guest: Machine, shell: Shell, calls: Calls) -> None:
+def test_journey(
+    row: Row,
+    place: str,
+    guest: Machine,
+    shell: Shell,
+    calls: Calls,
+    namespaces: Callable[[], Namespace],
+) -> None:
     """Whatever is done with it, all is as without the rule."""
-    journey = Journey(row, guest, shell, calls)
+    journey = Journey(row, guest, shell, calls, namespaces)
     wrong: list[str] = []
     for doing in row.doings(place):
         expected = journey.without(doing)

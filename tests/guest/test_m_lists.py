@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""M2. Datagrams that a card's poll has put together as a list of packets (fraglist GRO)."""
+"""M2, M11. Datagrams that a card's poll has put together.
+
+As a list of packets (fraglist GRO), and, where it is said, as a segment (UDP GRO) too.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,11 @@ from scapy.layers.inet import IP, UDP
 from harness.shell import Shell
 from tests.guest.divert import DivertSocket
 from tests.guest.netlink import Links
+from tests.guest.nft import COUNTER, Nft, ether_destination, ether_source, protocol
 from tests.guest.programs import Calls
 from tests.guest.sockets import transport_is_right
-from tests.guest.stack import THERE, VETH, Namespace, load, pair
-from tests.guest.traffic import UDP_PORT, header_is_right
+from tests.guest.stack import NFTABLES, THERE, VETH, Namespace, load, pair
+from tests.guest.traffic import NUMBERS, UDP_PORT, header_is_right
 
 statement = pytest.mark.statement
 
@@ -23,6 +27,10 @@ UDP_SEGMENT = 103
 COUNT, SIZE = 4, 1000
 BEYOND = ("203.0.114.1", "203.0.114.2")
 TUNNEL = ("10.9.9.1", "10.9.9.2")
+# The link addresses of the pair's ends.
+LINK_HERE, LINK_THERE = "52:54:00:00:03:01", "52:54:00:00:03:02"
+LIST, SEGMENT = "rx-gro-list", "rx-udp-gro-forwarding"
+either = pytest.mark.parametrize("router", [LIST, SEGMENT], indirect=True)
 Namespaces = Callable[[], Namespace]
 
 
@@ -60,13 +68,19 @@ def open_receiver(place: Namespace) -> None:
 
 
 @pytest.fixture
-def router(shell: Shell, calls: Calls, namespaces: Namespaces) -> Namespace:
-    """The namespace at the other end of veth0, whose interface makes lists of what it receives."""
+def router(
+    request: pytest.FixtureRequest, shell: Shell, calls: Calls, namespaces: Namespaces
+) -> Namespace:
+    """The namespace at the other end of veth0, whose interface puts together what it receives:
+    as a list, if the test does not say otherwise.
+    """
     load(shell, *VETH)
     made = namespaces()
     pair(shell, Links(calls), made)
+    shell.check(f"ifconfig veth0 hw ether {LINK_HERE}")
+    made.shell.check(f"ifconfig veth1 hw ether {LINK_THERE}")
     made.shell.check("echo 1 >/proc/sys/net/ipv4/ip_forward")
-    for feature in ("rx-gro", "rx-gro-list"):
+    for feature in ("rx-gro", getattr(request, "param", LIST)):
         made.calls.ok("feature", "netlink-0", "veth1", feature, "on")
     # Cut before they are sent, and all in one go: one poll at the other end receives them.
     calls.ok("feature", "netlink-0", "veth0", "tx-udp-segmentation", "off")
@@ -91,7 +105,7 @@ def beyond(shell: Shell, router: Namespace, namespaces: Namespaces) -> Namespace
     return made
 
 
-def assert_lists(router: Namespace, receiver: Namespace, calls: Calls, to: str) -> None:
+def assert_together(router: Namespace, receiver: Namespace, calls: Calls, to: str) -> None:
     """Without a rule the router receives them as one."""
     open_receiver(receiver)
     before = received(router)
@@ -101,11 +115,12 @@ def assert_lists(router: Namespace, receiver: Namespace, calls: Calls, to: str) 
 
 
 @statement("M2/lists")
+@either
 @pytest.mark.parametrize("chain", ["input", "forward", "output"])
 def test_rule_that_takes_nothing_of_what_goes_into_a_tunnel(
     chain: str, router: Namespace, beyond: Namespace, calls: Calls
 ) -> None:
-    assert_lists(router, beyond, calls, TUNNEL[1])
+    assert_together(router, beyond, calls, TUNNEL[1])
     router.chains.append(f"{chain} -p UDP -j ACCEPT")
     send(calls, TUNNEL[1])
     arrived(beyond.calls)
@@ -114,12 +129,13 @@ def test_rule_that_takes_nothing_of_what_goes_into_a_tunnel(
 
 
 @statement("M2/lists", "M2/sums")
+@either
 @pytest.mark.parametrize("to", [BEYOND[1], TUNNEL[1]], ids=["routed", "tunnel"])
 @pytest.mark.parametrize("chain", ["input", "forward", "output"])
-def test_list_that_is_forwarded_is_taken_packet_by_packet(
+def test_what_is_forwarded_is_taken_packet_by_packet(
     chain: str, to: str, router: Namespace, beyond: Namespace, calls: Calls
 ) -> None:
-    assert_lists(router, beyond, calls, to)
+    assert_together(router, beyond, calls, to)
     router.chains.append(f"{chain} -p UDP -d {to} -j DIVERT {PORT}")
     divert = DivertSocket(router.calls, PORT)
     send(calls, to)
@@ -133,10 +149,42 @@ def test_list_that_is_forwarded_is_taken_packet_by_packet(
     assert divert.rest() == []
 
 
+@statement("M2/lists", "M11/beside", "M11/nothing")
+@either
+@pytest.mark.parametrize("takes", [TUNNEL[1], BEYOND[1]], ids=["nothing", "all"])
+@pytest.mark.parametrize("chain", ["input", "forward", "output"])
+def test_rules_for_link_addresses(
+    chain: str, takes: str, router: Namespace, beyond: Namespace, shell: Shell, calls: Calls
+) -> None:
+    """They match each packet as without a rule they match all of them together, whether it was
+    taken and given back or there is a rule that takes nothing.
+    """
+    load(shell, *NFTABLES)
+    nft = Nft(router.calls)
+    seen = {"before": ("prerouting", -450), "input": ("prerouting", 0), "forward": ("forward", 0)}
+    for name, where in seen.items():
+        nft.chain(name, *where)
+        for address in (ether_source(LINK_HERE), ether_destination(LINK_THERE)):
+            nft.rule(name, protocol(NUMBERS["udp"]), address, COUNTER)
+    assert_together(router, beyond, calls, BEYOND[1])
+    assert [nft.counts(name) for name in seen] == [[1, 1]] * 3
+    divert = DivertSocket(router.calls, PORT)
+    router.chains.append(f"{chain} -p UDP -d {takes} -j DIVERT {PORT}")
+    send(calls, BEYOND[1])
+    if takes == BEYOND[1]:
+        for _ in range(COUNT):
+            divert.give_back(divert.take())
+    arrived(beyond.calls)
+    apart = [1 + COUNT] * 2
+    assert nft.counts("before") == [2, 2]
+    assert nft.counts("input") == (apart if chain == "input" else [2, 2])
+    assert nft.counts("forward") == apart
+
+
 @statement("M2/lists")
 @pytest.mark.parametrize("target", ["DIVERT", "DENY", "ACCEPT"])
 def test_list_for_this_host(target: str, router: Namespace, calls: Calls) -> None:
-    assert_lists(router, router, calls, THERE)
+    assert_together(router, router, calls, THERE)
     divert = DivertSocket(router.calls, PORT)
     to = f"DIVERT {PORT}" if target == "DIVERT" else target
     router.chains.append(f"input -p UDP -j {to}")
@@ -153,7 +201,7 @@ def test_list_for_this_host(target: str, router: Namespace, calls: Calls) -> Non
 @statement("M2/lists")
 def test_list_of_which_some_are_denied(router: Namespace, beyond: Namespace, calls: Calls) -> None:
     """One after the other is gone, or goes on, whichever of them was the list itself."""
-    assert_lists(router, beyond, calls, BEYOND[1])
+    assert_together(router, beyond, calls, BEYOND[1])
     router.chains.append(f"forward -p UDP -j DIVERT {PORT}")
     divert = DivertSocket(router.calls, PORT)
     router.calls.ok("setsockopt", divert.name, "socket", "rcvbuf", "int:1")

@@ -147,9 +147,44 @@ static void do_feature(const struct call *call, struct reply *reply)
 	answer(reply, result);
 }
 
+/* Sends, and says something about it: one control message. */
+static void do_sendabout(const struct call *call, struct reply *reply)
+{
+	union {
+		struct cmsghdr head;
+		unsigned char room[256];
+	} control;
+	struct msghdr message;
+	struct bytes bytes;
+	struct address to;
+	struct iovec part;
+
+	memset(&control, 0, sizeof(control));
+	memset(&message, 0, sizeof(message));
+	control.head.cmsg_level = constant_of(call->words[4], levels);
+	control.head.cmsg_type = option_of(call->words[5], control.head.cmsg_level);
+	bytes_of(call, call->words[6], &bytes);
+	if (CMSG_SPACE(bytes.length) > sizeof(control))
+		script_error("too long", call->words[6]);
+	control.head.cmsg_len = CMSG_LEN(bytes.length);
+	memcpy(CMSG_DATA(&control.head), bytes.bytes, bytes.length);
+	message.msg_control = &control;
+	message.msg_controllen = CMSG_SPACE(bytes.length);
+	bytes_of(call, call->words[2], &bytes);
+	part.iov_base = bytes.bytes;
+	part.iov_len = bytes.length;
+	message.msg_iov = &part;
+	message.msg_iovlen = 1;
+	address_of(call, call->words[3], &to);
+	message.msg_name = to.is_null ? NULL : to.bytes;
+	message.msg_namelen = to.length;
+	answer(reply, sendmsg(call->slot->fd, &message, 0));
+}
+
 const struct command option_commands[] = {
 	{ "setsockopt", "SOCKET LEVEL OPTION BYTES", OLD_SLOT, 5, 5, do_setsockopt },
 	{ "getsockopt", "SOCKET LEVEL OPTION SIZE", OLD_SLOT, 5, 5, do_getsockopt },
+	{ "sendabout", "SOCKET BYTES ADDRESS LEVEL OPTION BYTES (a control message)", OLD_SLOT, 7, 7, do_sendabout },
 	{ "ioctl", "SOCKET fionread|outq|REQUEST [NUMBER]", OLD_SLOT, 3, 4, do_ioctl },
 	{ "stamp", "SOCKET [micro] (seconds, or the microseconds beside them)", OLD_SLOT, 2, 3, do_stamp },
 	{ "ifindex", "SOCKET INTERFACE", OLD_SLOT, 3, 3, do_ifindex },

@@ -30,6 +30,24 @@ def test_every_source_is_built() -> None:
     assert sorted(built) == sorted(str(path.relative_to(MODULE)) for path in MODULE.rglob("*.c"))
 
 
+@pytest.mark.parametrize(
+    ("configured", "refused"),
+    [
+        (("CONFIG_MODULES=y", "CONFIG_NETFILTER=y"), False),
+        (("CONFIG_MODULES=y",), True),
+        ((), False),
+    ],
+    ids=["netfilter", "none", "clean"],
+)
+def test_kernel_without_netfilter_is_refused_in_words(
+    configured: tuple[str, ...], refused: bool
+) -> None:
+    words = ["make", "-f", str(MODULE / "Kbuild"), "--eval=all:;@:", *configured, "all"]
+    result = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert (result.returncode != 0) == refused
+    assert ("needs a kernel with netfilter (CONFIG_NETFILTER)" in result.stderr) == refused
+
+
 def test_one_circle_knows_the_other_by_divert_h_alone() -> None:
     for folder, other in (("rules", "socket"), ("socket", "rules")):
         own = {path.name for path in (MODULE / folder).iterdir()}
@@ -37,6 +55,39 @@ def test_one_circle_knows_the_other_by_divert_h_alone() -> None:
             included = set(re.findall(r'^#include "(.*)"$', path.read_text(), re.MULTILINE))
             assert included <= own | {"divert.h", "compat.h"}, path
             assert not [name for name in included if name.startswith(other)], path
+
+
+# Whose field it is, when it is asked for by a function.
+OWNERS = {"divert_sk": "ds", "divert_net": "dn", "divert_ports": "ports"}
+FIELD = r"(?:(\w+)|(divert_\w+)\([^()]*(?:\([^()]*\))?[^()]*\))->(\w+)"
+
+
+def fields(pattern: str, text: str) -> set[str]:
+    """Those that the pattern, in which @ stands for a field, finds in the text."""
+    found = re.finditer(pattern.replace("@", FIELD), text)
+    return {f"{match[1] or OWNERS[match[2]]}->{match[3]}" for match in found}
+
+
+def test_what_is_read_without_a_lock_is_written_in_one_piece() -> None:
+    """Else the compiler may write it in two, or a value that it never has; and KCSAN tells of it.
+
+    Not before others can see it: in functions that make or initialize something.
+    """
+    texts = {path: path.read_text() for path in sorted(MODULE.rglob("*.c"))}
+    read = set[str]().union(*(fields(r"\bREAD_ONCE\(@\)", text) for text in texts.values()))
+    assert {"ports->used", "ds->read"} <= read
+    plain = []
+    for path, text in texts.items():
+        name = ""
+        for line in text.splitlines():
+            # What begins in the first column with a name and a bracket is a function.
+            if head := re.match(r"\w[^(=]*?(\w+)\(", line):
+                name = head[1]
+            if "init" in name or "make" in name:
+                continue
+            written = fields(r"@(?: [-+|&]?= |\+\+|--)", line) | fields(r"(?:\+\+|--)@", line)
+            plain += [f"{path.name}: {name}: {field}" for field in sorted(written & read)]
+    assert plain == []
 
 
 @pytest.mark.parametrize(

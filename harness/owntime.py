@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The time that a program of this host has had, without that in which it waited for a processor.
+
+A deadline is for a program that hangs. On a host that has other things to do one that does not can
+take twenty times as long as ever, and what it has done by then would be lost.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import AnyStr
+
+LOOK_SECONDS = 2.0
+_LEAST_SECONDS = 0.02
+
+_PROC = Path("/proc")
+_NANOSECONDS = 1e9
+
+
+class OwnTime:
+    """Of the processes of one session, whose number is that of its first process.
+
+    Sleeping, and waiting for anything else than a processor, is time that it has had. A kernel that
+    does not count the other (CONFIG_SCHED_INFO) has every second count.
+    """
+
+    def __init__(
+        self,
+        session: int,
+        *,
+        proc: Path = _PROC,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._session = str(session)
+        self._proc, self._clock = proc, clock
+        self._begin = self._at = clock()
+        self._waited = 0.0
+        self._tasks: dict[str, tuple[int, int]] = {}
+
+    def seconds(self) -> float:
+        """How long until now; to be asked every few seconds, since tasks come and go."""
+        now, tasks = self._clock(), dict(self._look())
+        ran = waited = 0
+        for name, (task_ran, task_waited) in tasks.items():
+            before_ran, before_waited = self._tasks.get(name, (0, 0))
+            ran += task_ran - before_ran
+            waited += task_waited - before_waited
+        if waited > 0:
+            # Several wait at once: so much of what they could have done, they have not.
+            wanted = min(now - self._at, (ran + waited) / _NANOSECONDS)
+            self._waited += wanted * waited / (ran + waited)
+        self._at, self._tasks = now, tasks
+        return now - self._begin - self._waited
+
+    def _look(self) -> Iterator[tuple[str, tuple[int, int]]]:
+        """Each task of the session: how long it ran, and how long it waited for a processor."""
+        for process in self._proc.iterdir():
+            if not process.name.isdigit():
+                continue
+            # It may end meanwhile.
+            with contextlib.suppress(OSError, ValueError, IndexError):
+                # Behind the name, in which there can be anything: state, parent, group, session.
+                if (process / "stat").read_text().rsplit(")", 1)[1].split()[3] != self._session:
+                    continue
+                for task in (process / "task").iterdir():
+                    ran, waited, _ = (task / "schedstat").read_text().split()
+                    yield task.name, (int(ran), int(waited))
+
+
+def communicate(process: subprocess.Popen[AnyStr], seconds: float) -> tuple[AnyStr, AnyStr]:
+    """As Popen.communicate, of a process that leads a session, with `seconds` of its own time.
+
+    Its input is to be no pipe: Popen forgets what it has not written when it is called again.
+    Raises subprocess.TimeoutExpired after that time; the process is not ended.
+    """
+    own = OwnTime(process.pid)
+    left = seconds
+    while True:
+        try:
+            return process.communicate(timeout=max(_LEAST_SECONDS, min(LOOK_SECONDS, left)))
+        except subprocess.TimeoutExpired:
+            left = seconds - own.seconds()
+            if left <= 0:
+                raise subprocess.TimeoutExpired(process.args, seconds) from None

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The rows of journeys.toml: what a packet can be, where it is taken, what is done with it."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.guest.stack import HERE, THERE
+from tests.guest.traffic import FAR, NEAR
+
+TABLE = Path(__file__).with_name("journeys.toml")
+# Behind one of the wires' hosts, and so is the other.
+BEYOND, BESIDE = "203.0.113.7", "203.0.113.9"
+# Where each path begins, and goes; then where a program sends it instead.
+_ENDS = {
+    "out": (NEAR.guest_ip, BEYOND, BESIDE),
+    "through": (NEAR.host_ip, BEYOND, BESIDE),
+    "in": (NEAR.host_ip, NEAR.guest_ip, FAR.guest_ip),
+    "lo": ("127.0.0.1", "127.0.0.1", "127.0.0.9"),
+    "into": (HERE, THERE, "203.0.113.3"),
+    "from": (THERE, FAR.host_ip, "198.51.100.3"),
+    "across": (NEAR.host_ip, FAR.host_ip, "198.51.100.3"),
+}
+NOTHING = "-"
+DOINGS = ("given-back", "kept", "payload", "kept-payload", "address")
+# In front of a hook of the other network namespace.
+INSIDE = "there/"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the table; see there."""
+
+    name: str
+    statements: tuple[str, ...]
+    what: str
+    path: str
+    leaves: str
+    elsewhere: str = ""
+    steps: tuple[str, ...] = ()
+    to: str = ""
+    other: str = ""
+    sender: tuple[str, ...] = ()
+    user: int = 0
+    source: str = ""
+    receiver: tuple[str, ...] = ()
+    match: str = "-p UDP"
+    packets: int = 1
+    datagrams: int = 1
+    fragments: bool = False
+    frame: str = ""
+    answers: tuple[str, ...] = ()
+    protocol: str = "udp"
+    vlan: int = 0
+    tunnelled: tuple[str, ...] = ()
+    protected: tuple[str, ...] = ()
+    length: int = 0
+    learned: int = 0
+    dont_fragment: bool = False
+    but: tuple[str, ...] = ()
+    places: tuple[str, ...] = ()
+
+    @property
+    def by_program(self) -> bool:
+        """Whether a program in the guest sends it."""
+        return self.path in ("out", "lo", "into", "from")
+
+    @property
+    def ends(self) -> tuple[str, str, str]:
+        """Where it comes from, where it goes, where a program sends it instead."""
+        source, to, other = _ENDS[self.path]
+        return self.source or source, self.to or to, self.other or other
+
+    def doings(self, place: str) -> list[str]:
+        """What is done with it at a place: by rules that match nothing, nothing."""
+        if place == NOTHING:
+            return list(DOINGS[:1])
+        first = place.split(maxsplit=1)[0]
+        return [each for each in DOINGS if not {each, f"{first}:{each}"} & {*self.but}]
+
+
+def table(path: Path = TABLE) -> list[Row]:
+    """All rows, each with the places at which it is taken."""
+    with path.open("rb") as stream:
+        data = tomllib.load(stream)
+    rows = []
+    for row in data["row"]:
+        values: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in row.items()
+        }
+        places = [each for each in data["places"][row["path"]] if each not in row.get("but", ())]
+        values.setdefault("places", tuple(places))
+        rows.append(Row(**values))
+    return rows
