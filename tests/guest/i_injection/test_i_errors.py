@@ -232,6 +232,24 @@ def test_no_route_any_more(
     assert traffic.arrived([flow]) == [taken.data]
 
 
+@statement("I6/no-route", "I2/table-forwarded", "I2/refused")
+def test_source_that_its_interface_lets_in_no_more(
+    judge: Judge, chains: Chains, shell: Shell
+) -> None:
+    """Reverse-path filtering is turned on meanwhile: no way leads on, whatever the look-up says."""
+    near, far = judge.guest.wires
+    chains.append(f"output -i {FAR.interface} -p UDP -j DIVERT {PORT}")
+    near.send(IP(src=NOWHERE, dst=FAR.host_ip, id=7, ttl=9) / UDP(sport=1, dport=2) / b"let in")
+    taken = judge.socket.take()
+    filters = "for f in /proc/sys/net/ipv4/conf/*/rp_filter; do echo {} >$f; done"
+    shell.check(f"{filters.format(1)} && {FORGET_ROUTES}")
+    assert judge.socket.refused(taken.data, taken.address) == "ENETUNREACH"
+    assert left(judge.guest, far) == []
+    shell.check(f"{filters.format(0)} && {FORGET_ROUTES}")
+    judge.socket.give_back(taken)
+    assert left(judge.guest, far) == [taken.data]
+
+
 @pytest.mark.parametrize(
     "target",
     [

@@ -421,15 +421,17 @@ def test_forwarded_by_the_type_of_service_that_it_came_with(
 
 
 @statement("I7/tagged", "I8")
+@pytest.mark.parametrize("to", ["239.1.2.3", "255.255.255.255"], ids=["group", "all"])
 def test_group_from_a_source_that_is_not_ours(
-    guest: Machine, calls: Calls, near: Wire, far: Wire, divert: Divert, chains: Chains
+    to: str, guest: Machine, calls: Calls, near: Wire, far: Wire, divert: Divert, chains: Chains
 ) -> None:
     """The source that its sender was bound to has chosen the interface, and has been changed."""
     socket = divert(PORT)
     chains.append(f"output -p UDP -j DIVERT {PORT}")
     calls.ok("socket", "sender", "inet", "dgram", 17)
+    calls.ok("setsockopt", "sender", "socket", "broadcast", "int:1")
     calls.ok("bind", "sender", f"in:{FAR.guest_ip}:0")
-    calls.ok("sendto", "sender", "text:group", f"in:239.1.2.3:{UDP_PORT}")
+    calls.ok("sendto", "sender", "text:group", f"in:{to}:{UDP_PORT}")
     taken = socket.take()
     changed = rewritten(taken.data, src=BESIDE)
     socket.give_back(taken, changed)

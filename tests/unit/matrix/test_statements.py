@@ -9,15 +9,11 @@ import pytest
 
 from harness.base import paths
 from harness.base.errors import UserError
-from harness.matrix import configurations, kernels, statements, variants
+from harness.matrix import kernels, statements, variants
 from harness.matrix.statements import Case, Statement
 
 KNOWN = statements.load()
 OPTIONS = {"patched", "divert", "passthrough", "defrag"}
-# What some variant has, or some other configuration.
-ALL = [*variants.load().values(), *map(variants.of_configuration, configurations.rows().values())]
-WORDS = OPTIONS.union(*(statements.features(row) for row in ALL))
-
 # Statements of the tests' own: those of SPEC.md get cases as they get tests.
 TOY = {
     "D1": Statement("D1", ("D",), ("divert",), "with divert sockets", {}),
@@ -62,11 +58,12 @@ def test_data_is_whole() -> None:
     }
     expected = [f"{letter}{n}" for letter, count in chapters.items() for n in range(1, count + 1)]
     assert list(KNOWN) == expected
+    words = statements.words()
     for statement in KNOWN.values():
         assert statement.text
         assert {origin[0] for origin in statement.origin} <= set("HFKD")
         for needs in (statement.needs, *(case.needs for case in statement.cases.values())):
-            assert {need.removeprefix("no ") for need in needs} <= WORDS
+            assert {need.removeprefix("no ") for need in needs} <= words
 
 
 @pytest.mark.parametrize(
