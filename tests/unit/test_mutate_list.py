@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness import (
+    configurations,
     kernel,
     mutate_edit,
     mutate_list,
@@ -39,7 +40,8 @@ def test_every_hunk_is_a_mutant_or_left_out(
 
 
 def test_words_are_known(loaded: tuple[tuple[Mutant, ...], tuple[LeftOut, ...]]) -> None:
-    known, kernels = statements.load().keys(), variants.load().keys()
+    known = statements.load().keys()
+    kernels = variants.load().keys() | configurations.rows().keys()
     for mutant in loaded[0]:
         assert mutant.breaks, mutant.name
         assert set(mutant.breaks) <= known, mutant.name
