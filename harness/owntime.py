@@ -9,10 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import AnyStr
+
+from harness.deadline import Deadline
 
 LOOK_SECONDS = 2.0
 _LEAST_SECONDS = 0.02
@@ -86,3 +90,28 @@ def communicate(process: subprocess.Popen[AnyStr], seconds: float) -> tuple[AnyS
             left = seconds - own.seconds()
             if left <= 0:
                 raise subprocess.TimeoutExpired(process.args, seconds) from None
+
+
+@dataclass(frozen=True)
+class OwnDeadline(Deadline):
+    """Of what a process does that leads `session`, in its own time.
+
+    `remaining` is the time until it is to be asked again, if that is not 0.
+    """
+
+    session: int
+    _own: OwnTime = field(init=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "_own", OwnTime(self.session))
+
+    @property
+    def remaining(self) -> float:
+        """Seconds until the next look, never negative; 0 when no time is left."""
+        return max(0.0, min(LOOK_SECONDS, self.seconds - self._own.seconds()))
+
+    def wait(self, event: threading.Event) -> None:
+        """Wait for `event`; raise DeadlineError if it is not set in time."""
+        while not event.wait(self.remaining):
+            self.check()

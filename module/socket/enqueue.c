@@ -197,6 +197,7 @@ void divert_enqueue(struct divert_walk *w, const struct nf_hook_state *state)
 	struct divert_sock *ds = divert_sk(w->sk);
 	struct divert_pending *p = divert_pending_new();
 	struct sk_buff *skb = w->skb;
+	bool tracked;
 
 	if (!p) {
 		kfree_skb(skb);
@@ -214,10 +215,14 @@ void divert_enqueue(struct divert_walk *w, const struct nf_hook_state *state)
 	}
 	record_header(p, skb);
 	DIVERT_CB(skb)->pending = p;
+	tracked = skb_get_nfct(skb);
 	if (!enqueue(w->sk, skb, p)) {
 		kfree_skb(skb);
 		goto put;
 	}
+	/* A program may have it by now. */
+	if (tracked)
+		divert_pending_watch(divert_ports(state->net));
 	atomic_inc(&ds->delivered);
 	w->sk->sk_data_ready(w->sk);
 	return;

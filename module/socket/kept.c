@@ -25,12 +25,25 @@ void divert_kept_init(struct divert_sock *ds)
 	ds->read = 0;
 }
 
+/* It is charged no more. Under the lock. */
+static void unkeep(struct sock *sk, struct divert_pending *p, struct list_head *taken)
+{
+	if (p->id)			/* it had been peeked at before */
+		xa_erase(&divert_ports(sock_net(sk))->pending, (u32)p->id);
+	DIVERT_CB(p->skb)->pending = NULL;
+	p->state = PENDING_GONE;
+	divert_leave_queue(sk, p->charge, p->skb->len);
+	divert_uncharge(sk, p->charge);
+	list_move_tail(&p->of_socket, taken);
+}
+
 /* A program has read this packet. The address says now which one it is. */
 void divert_keep(struct sock *sk, struct sk_buff *skb, struct sockaddr_in *sin)
 {
 	struct divert_ports *ports = divert_ports(sock_net(sk));
 	struct divert_pending *p = DIVERT_CB(skb)->pending;
 	struct divert_sock *ds = divert_sk(sk);
+	LIST_HEAD(gone);
 
 	skb->destructor = NULL;
 	skb->sk = NULL;
@@ -40,25 +53,14 @@ void divert_keep(struct sock *sk, struct sk_buff *skb, struct sockaddr_in *sin)
 	p->state = PENDING_KEPT;
 	p->skb = skb;
 	list_add_tail(&p->of_socket, &ds->kept);
-	WRITE_ONCE(ports->kept_count, ports->kept_count + 1);
-	divert_pending_watch(ports, skb);
-	spin_unlock_bh(&ports->pending_lock);
+	/* Without the lock another thread can settle it, and it is gone. */
 	divert_cookie_write_kept(sock_net(sk), sin, p->addr, p->number);
-}
-
-/* It is charged no more. Under the lock. */
-static void unkeep(struct sock *sk, struct divert_pending *p, struct list_head *taken)
-{
-	struct divert_ports *ports = divert_ports(sock_net(sk));
-
-	if (p->id)			/* it had been peeked at before */
-		xa_erase(&ports->pending, (u32)p->id);
-	DIVERT_CB(p->skb)->pending = NULL;
-	p->state = PENDING_GONE;
-	divert_leave_queue(sk, p->charge, p->skb->len);
-	divert_uncharge(sk, p->charge);
-	list_move_tail(&p->of_socket, taken);
-	WRITE_ONCE(ports->kept_count, ports->kept_count - 1);
+	if (unlikely(p->stale))
+		unkeep(sk, p, &gone);
+	else if (skb_get_nfct(skb))
+		divert_pending_watch(ports);
+	spin_unlock_bh(&ports->pending_lock);
+	divert_pending_dispose(&gone);
 }
 
 void divert_kept_exit(struct sock *sk)

@@ -123,7 +123,8 @@ void divert_pending_read(struct sock *sk, struct sk_buff *skb, struct sockaddr_i
 		divert_pending_forget(ports, p, &gone);
 	else
 		divert_pending_keep_bounds(sock_net(sk), divert_sk(sk), &gone);
-	divert_pending_watch(ports, skb);
+	if (skb_get_nfct(skb))
+		divert_pending_watch(ports);
 	spin_unlock_bh(&ports->pending_lock);
 	divert_pending_dispose(&gone);
 }

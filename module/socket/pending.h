@@ -130,7 +130,7 @@ void divert_pending_sock_exit(struct sock *sk);
 
 /* pending_gone.c; whether a packet needs what has gone: skb is NULL of a stub */
 typedef bool divert_needs(const struct divert_pending *p, struct sk_buff *skb, int ifindex);
-void divert_pending_watch(struct divert_ports *ports, const struct sk_buff *skb);
+void divert_pending_watch(struct divert_ports *ports);
 void divert_pending_net_init(struct net *net);
 void divert_pending_net_exit(struct net *net);
 int divert_pending_gone_init(void);

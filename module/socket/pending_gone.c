@@ -68,6 +68,21 @@ static bool is_tracked(const struct divert_pending *p, struct sk_buff *skb, int 
 	return skb && skb_get_nfct(skb);
 }
 
+/* Queued or kept, of any socket. */
+static bool any_waits(const struct divert_ports *ports)
+{
+	const struct divert_sock *ds;
+	bool any = false;
+	int i;
+
+	rcu_read_lock();
+	for (i = 0; i < 1 << DIVERT_HASH_BITS; i++)
+		hlist_for_each_entry_rcu(ds, &ports->table[i], node)
+			any |= READ_ONCE(ds->bytes) != 0;
+	rcu_read_unlock();
+	return any;
+}
+
 /*
  * Connection tracking is unloaded when nobody uses it any more, and waits then for all
  * connections, without a word to whoever has one. In a network namespace where its hooks have gone
@@ -91,14 +106,14 @@ static void look_for_conntrack(struct work_struct *work)
 			break;
 	}
 	spin_unlock_bh(&ports->pending_lock);
-	if (needed || READ_ONCE(ports->kept_count))
+	if (needed || any_waits(ports))
 		schedule_delayed_work(&ports->conntrack, LOOK);
 }
 
-/* From now on it is looked whether its connection may still be held. */
-void divert_pending_watch(struct divert_ports *ports, const struct sk_buff *skb)
+/* There is a connection now of which it is looked whether it may still be held. */
+void divert_pending_watch(struct divert_ports *ports)
 {
-	if (skb_get_nfct(skb) && !delayed_work_pending(&ports->conntrack))
+	if (!delayed_work_pending(&ports->conntrack))
 		schedule_delayed_work(&ports->conntrack, LOOK);
 }
 

@@ -53,7 +53,6 @@ struct divert_ports {
 	struct divert_account	account;
 	struct list_head	unconfirmed;	/* of the account, with such connections */
 	unsigned int		unconfirmed_count;
-	unsigned int		kept_count;	/* M8: of all sockets */
 	unsigned int		most_unconfirmed;	/* unless told; 0: not asked for yet */
 	struct delayed_work	conntrack;	/* looks whether it is there still */
 	struct net		*net;

@@ -5,13 +5,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
 from harness import owntime
-from harness.owntime import OwnTime
+from harness.errors import DeadlineError
+from harness.owntime import OwnDeadline, OwnTime
 
 SESSION = 70
 
@@ -117,3 +119,20 @@ def test_one_that_computes_is_out_of_time_when_it_has_computed_so_long() -> None
         with pytest.raises(subprocess.TimeoutExpired):
             owntime.communicate(process, 0.5)
         process.kill()
+
+
+def test_deadline_does_not_run_while_others_have_the_processors(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(owntime, "OwnTime", lambda session: of_session(host))
+    deadline = OwnDeadline(3.0, "boot", SESSION)
+    assert deadline.remaining == owntime.LOOK_SECONDS
+    host.task(70, 70, 0.5, 9.5, session=SESSION)
+    host.now += 10
+    deadline.check()
+    assert deadline.remaining == owntime.LOOK_SECONDS
+    host.now += 2
+    assert deadline.remaining == pytest.approx(0.5)
+    host.now += 1
+    with pytest.raises(DeadlineError, match="no boot within 3 s"):
+        deadline.wait(threading.Event())
