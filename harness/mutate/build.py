@@ -65,7 +65,7 @@ class Tree:
     def _make(self, variant: Variant, given: Sequence[str]) -> None:
         series = patches.load_parts(kernel.SOURCE, variant.series)
         kernel.prepare(sources.obtain(kernel.SOURCE, given), series, self._tree, self._log)
-        options = kernelconfig.compose(variant.fragments)
+        options = kernelconfig.overlaid(kernelconfig.compose(variant.fragments), variant.changes)
         kernel.configure(options, self._tree, self._log, what=self._what)
         worktree.even(self._tree)
         self._compile(self._what)
@@ -117,7 +117,8 @@ class Tree:
 
     def _compile(self, what: str) -> None:
         jobs = len(os.sched_getaffinity(0))
-        kernel.compile_image(self._tree, self._log, what=what, jobs=jobs)
+        more = self.control.variant.make
+        kernel.compile_image(self._tree, self._log, what=what, jobs=jobs, more=more)
 
     def _restore(self) -> None:
         # All of them: an earlier run may have been ended anywhere.

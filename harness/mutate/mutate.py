@@ -45,7 +45,12 @@ def mutate(
         mutants, left_out = mutate_list.select(mutants, only), ()
     if jobs < 1:
         raise UserError(f"--jobs {jobs}: it has to be 1 or more")
-    chosen = {row.name for row in variants.select(variant)}
+    # Unless told, wherever the list says: a configuration (docs/configurations.md) too.
+    chosen = (
+        {row.name for row in variants.select(variant)}
+        if variant
+        else {name for mutant in mutants for name in mutant.variants}
+    )
     mutants = tuple(mutant for mutant in mutants if chosen & set(mutant.variants))
     if quick:
         mutants = tuple(mutant for mutant in mutants if not mutant.survives)

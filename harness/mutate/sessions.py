@@ -78,7 +78,6 @@ class Run:
         self._jobs = jobs
         self._quick = quick
         self._given = given
-        self._variants = variants.load()
         self._trees: dict[str, build.Tree] = {}
         self._image: Image | None = None
         self._ready: deque[_Attempt] = deque()
@@ -141,7 +140,7 @@ class Run:
 
     def _build(self, attempt: _Attempt) -> WorkerSpec:
         mutant = attempt.mutant
-        variant = self._variants[attempt.variant]
+        variant = variants.named(attempt.variant)
         folder = self._folder / attempt.session
         series = folder / "patches"
         folder.mkdir()
@@ -261,7 +260,7 @@ class Run:
         killers: defaultdict[str, set[str]] = defaultdict(set)
         for result in new:
             killers[result.variant].add(result.test)
-        passing = {name: self._passing(self._variants[name], killers[name]) for name in killers}
+        passing = {name: self._passing(variants.named(name), killers[name]) for name in killers}
         for result in new:
             passes = result.test in passing[result.variant]
             confirmed = dataclasses.replace(

@@ -228,7 +228,11 @@ def test_what_is_diverted_before_a_tunnel_goes_through_it(
         pytest.param({"dst": "203.0.113.9"}, "input", (3, 0), False, id="no-route"),
         pytest.param({"dst": "192.0.2.255"}, "input", None, False, id="broadcast"),
         pytest.param({"dst": "255.255.255.255"}, "input", None, False, id="limited"),
-        pytest.param({"dst": "224.0.0.1"}, "input", None, False, id="multicast"),
+        # Without the option 2.2.12 leaves to chance whether the card lets a group's frames in: of
+        # each group's entry `loaded` is not initialized (igmp.c, ip_mc_inc_group).
+        pytest.param(
+            {"dst": "224.0.0.1"}, "input", None, False, id="multicast", marks=needs("multicast")
+        ),
         pytest.param({"dst": "192.0.2.50"}, "input", None, False, id="alias"),
         pytest.param({"dst": FAR.guest_ip}, "input", None, False, id="other-address"),
     ],

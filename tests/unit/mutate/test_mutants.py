@@ -10,7 +10,7 @@ import pytest
 from harness.base import paths
 from harness.base.errors import UserError
 from harness.kernel import kernel
-from harness.matrix import statements, variants
+from harness.matrix import configurations, statements, variants
 from harness.mutate import edit as mutate_edit
 from harness.mutate import mutants as mutate_list
 from harness.mutate.edit import ENCODING
@@ -35,7 +35,8 @@ def test_every_hunk_is_a_mutant_or_left_out(
 
 
 def test_words_are_known(loaded: tuple[tuple[Mutant, ...], tuple[LeftOut, ...]]) -> None:
-    known, kernels = statements.load().keys(), variants.load().keys()
+    known = statements.load().keys()
+    kernels = variants.load().keys() | configurations.rows().keys()
     for mutant in loaded[0]:
         assert mutant.breaks, mutant.name
         assert set(mutant.breaks) <= known, mutant.name
