@@ -60,6 +60,7 @@ def forwarded(
 
 
 @statement("I2/again")
+@pytest.mark.needs("rtnetlink")
 def test_second_packet_with_a_tag_has_its_way(
     guest: Machine,
     shell: Shell,

@@ -107,6 +107,7 @@ def test_functions_do_what_they_are_for(shell: Shell, tmp_path: Path) -> None:
 
 
 @statement("X5/functions")
+@pytest.mark.needs("aliases")
 def test_getifaddrs_lists_the_interfaces(shell: Shell, tmp_path: Path) -> None:
     shell.check("ifconfig eth1:0 192.0.2.77 netmask 255.255.255.0; ifconfig eth2 down")
     lines = ran("interfaces.c", shell, tmp_path).stdout.splitlines()
