@@ -41,7 +41,7 @@ class OwnTime:
     ) -> None:
         self._session = str(session)
         self._proc, self._clock = proc, clock
-        self._begin = self._at = clock()
+        self._begin = self._at = self._due = clock()
         self._waited = 0.0
         self._tasks: dict[str, tuple[int, int]] = {}
 
@@ -59,6 +59,16 @@ class OwnTime:
             self._waited += wanted * waited / (ran + waited)
         self._at, self._tasks = now, tasks
         return now - self._begin - self._waited
+
+    def left(self, seconds: float) -> float:
+        """How long until it is to be asked again whether so many `seconds` are over; 0: they are.
+
+        It looks only when that is due, however often it is asked meanwhile.
+        """
+        now = self._clock()
+        if now >= self._due:
+            self._due = now + max(0.0, min(LOOK_SECONDS, seconds - self.seconds()))
+        return self._due - now
 
     def _look(self) -> Iterator[tuple[str, tuple[int, int]]]:
         """Each task of the session: how long it ran, and how long it waited for a processor."""
@@ -82,12 +92,12 @@ def communicate(process: subprocess.Popen[AnyStr], seconds: float) -> tuple[AnyS
     Raises subprocess.TimeoutExpired after that time; the process is not ended.
     """
     own = OwnTime(process.pid)
-    left = seconds
+    left = min(LOOK_SECONDS, seconds)
     while True:
         try:
-            return process.communicate(timeout=max(_LEAST_SECONDS, min(LOOK_SECONDS, left)))
+            return process.communicate(timeout=max(_LEAST_SECONDS, left))
         except subprocess.TimeoutExpired:
-            left = seconds - own.seconds()
+            left = own.left(seconds)
             if left <= 0:
                 raise subprocess.TimeoutExpired(process.args, seconds) from None
 
@@ -109,7 +119,7 @@ class OwnDeadline(Deadline):
     @property
     def remaining(self) -> float:
         """Seconds until the next look, never negative; 0 when no time is left."""
-        return max(0.0, min(LOOK_SECONDS, self.seconds - self._own.seconds()))
+        return self._own.left(self.seconds)
 
     def wait(self, event: threading.Event) -> None:
         """Wait for `event`; raise DeadlineError if it is not set in time."""

@@ -136,3 +136,27 @@ def test_deadline_does_not_run_while_others_have_the_processors(
     host.now += 1
     with pytest.raises(DeadlineError, match="no boot within 3 s"):
         deadline.wait(threading.Event())
+
+
+def test_proc_is_read_when_that_is_due_however_often_it_is_asked(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A console asks at each of its lines."""
+    own = of_session(host)
+    looks: list[float] = []
+    look = own.seconds
+
+    def counted() -> float:
+        looks.append(host.now)
+        return look()
+
+    monkeypatch.setattr(own, "seconds", counted)
+    left = [own.left(5.0)]
+    for _ in range(10):
+        host.now += 0.1
+        left.append(own.left(5.0))
+    assert left[0] == owntime.LOOK_SECONDS
+    assert left[-1] == pytest.approx(owntime.LOOK_SECONDS - 1)
+    assert looks == [1000.0]
+    host.now += 5
+    assert own.left(5.0) == 0
