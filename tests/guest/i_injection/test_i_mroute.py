@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable
 from socket import inet_aton
 
@@ -12,12 +11,12 @@ from scapy.layers.inet import IP, UDP
 
 from harness.guest.machine import Machine
 from harness.guest.shell import Shell
-from harness.network.addresses import LINKS, Link
-from harness.network.frames import ip_bytes
+from harness.network.addresses import Link
 from harness.network.wire import Wire
 from tests.guest.conftest import Divert
 from tests.guest.support.chains import Chains
 from tests.guest.support.divert import built, left
+from tests.guest.support.groups import GROUP, multicast, route_groups
 from tests.guest.support.programs import Calls
 from tests.guest.support.traffic import FAR, NEAR, UDP_PORT, hop
 
@@ -25,17 +24,6 @@ statement = pytest.mark.statement
 pytestmark = pytest.mark.needs("multicast-routing")
 
 PORT = 1234
-GROUP = "239.1.2.3"
-# linux/mroute.h
-MRT_INIT, MRT_ADD_VIF, MRT_DEL_VIF, MRT_ADD_MFC = 200, 202, 203, 204
-INTERFACES = 32
-NEVER = 255
-
-
-def multicast(number: int = 1) -> bytes:
-    """A datagram to the group from the host of wire 0."""
-    header = IP(src=NEAR.host_ip, dst=GROUP, id=number, ttl=4)
-    return built(header / UDP(sport=1, dport=UDP_PORT) / b"to the group")
 
 
 @pytest.fixture
@@ -44,22 +32,8 @@ def router(calls: Calls) -> Calls:
 
     So does what this host itself sends to it by wire 0.
     """
-    calls.ok("socket", "router", "inet", "raw", 2)
-    calls.ok("setsockopt", "router", "ip", MRT_INIT, "int:1")
-    for number, link in enumerate(LINKS):
-        interface = struct.pack("<HBBI", number, 0, 1, 0) + ip_bytes(link.guest_ip) + bytes(4)
-        calls.ok("setsockopt", "router", "ip", MRT_ADD_VIF, f"hex:{interface.hex()}")
-    for source in (NEAR.host_ip, NEAR.guest_ip):
-        route = route_from(source)
-        calls.ok("setsockopt", "router", "ip", MRT_ADD_MFC, f"hex:{route.hex()}")
+    route_groups(calls, NEAR.host_ip, NEAR.guest_ip, name="router")
     return calls
-
-
-def route_from(source: str) -> bytes:
-    """struct mfcctl: from wire 0 to wire 1, whatever its TTL."""
-    ttls = bytes([NEVER, 1]) + bytes([NEVER]) * (INTERFACES - 2)
-    route = ip_bytes(source) + ip_bytes(GROUP) + struct.pack("<H", 0) + ttls
-    return route.ljust(60, b"\0")
 
 
 def joined(calls: Calls, link: Link) -> None:

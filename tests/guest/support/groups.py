@@ -3,28 +3,56 @@
 
 from __future__ import annotations
 
-import socket
 import struct
+from collections.abc import Sequence
 
+from scapy.layers.inet import IP, UDP
+
+from harness.network.frames import ip_bytes
+from tests.guest.support.divert import built
 from tests.guest.support.programs import Calls
-from tests.guest.support.traffic import FAR, NEAR
+from tests.guest.support.traffic import FAR, NEAR, UDP_PORT
 
 GROUP = "239.1.2.3"
 
 # setsockopt's of a raw IGMP socket, at level ip.
-_INIT, _ADD_VIF, _ADD_MFC = 200, 202, 204
+MRT_INIT, MRT_ADD_VIF, MRT_DEL_VIF, MRT_ADD_MFC = 200, 202, 203, 204
+_INTERFACES = 32
 
 
-def route_groups(calls: Calls, *origins: str) -> None:
-    """Route what these hosts (wire 0's, if none is named) send to the group from eth1 to eth2."""
-    calls.ok("socket", "igmp", "inet", "raw", 2)
-    calls.ok("setsockopt", "igmp", "ip", _INIT, "int:1")
-    for number, link in enumerate((NEAR, FAR)):
-        # struct vifctl: number, flags, threshold, rate limit, local and remote address.
-        interface = struct.pack("=HBBI", number, 0, 1, 0) + socket.inet_aton(link.guest_ip)
-        calls.ok("setsockopt", "igmp", "ip", _ADD_VIF, f"hex:{(interface + bytes(4)).hex()}")
+def multicast(number: int = 1) -> bytes:
+    """A datagram to the group from the host of wire 0."""
+    header = IP(src=NEAR.host_ip, dst=GROUP, id=number, ttl=4)
+    return built(header / UDP(sport=1, dport=UDP_PORT) / b"to the group")
+
+
+def vif(number: int, local: str, flags: int = 0, remote: str = "0.0.0.0") -> str:
+    """struct vifctl, with a threshold of 1 and no limit of its rate: an interface of the router."""
+    data = struct.pack("=HBBI", number, flags, 1, 0) + ip_bytes(local) + ip_bytes(remote)
+    return f"hex:{data.hex()}"
+
+
+def mfc(origin: str, into: int = 0, out: int = 1) -> str:
+    """struct mfcctl: what this host sends to the group, from one interface to another, whatever its
+    TTL.
+    """
+    ttls = bytes(number == out for number in range(_INTERFACES))
+    route = ip_bytes(origin) + ip_bytes(GROUP) + struct.pack("=H", into) + ttls
+    return f"hex:{route.ljust(60, bytes(1)).hex()}"
+
+
+LINKS = (vif(0, NEAR.guest_ip), vif(1, FAR.guest_ip))
+
+
+def route_groups(
+    calls: Calls, *origins: str, name: str = "igmp", interfaces: Sequence[str] = LINKS
+) -> None:
+    """Route what these hosts (wire 0's, if none is named) send to the group from the first of the
+    router's interfaces to the second: from eth1 to eth2. `name` is its socket.
+    """
+    calls.ok("socket", name, "inet", "raw", 2)
+    calls.ok("setsockopt", name, "ip", MRT_INIT, "int:1")
+    for interface in interfaces:
+        calls.ok("setsockopt", name, "ip", MRT_ADD_VIF, interface)
     for origin in origins or (NEAR.host_ip,):
-        # struct mfcctl: from, group, interface in, TTL needed for each interface out.
-        route = socket.inet_aton(origin) + socket.inet_aton(GROUP) + struct.pack("=H", 0)
-        ttls = bytes([0, 1]) + bytes(30 + 18)
-        calls.ok("setsockopt", "igmp", "ip", _ADD_MFC, f"hex:{(route + ttls).hex()}")
+        calls.ok("setsockopt", name, "ip", MRT_ADD_MFC, mfc(origin))

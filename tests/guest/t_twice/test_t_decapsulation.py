@@ -11,20 +11,18 @@ from scapy.utils import checksum
 
 from harness.guest.machine import Machine
 from harness.guest.shell import Shell
-from harness.network.frames import ip_bytes
 from harness.network.wire import Wire
 from tests.guest.conftest import Divert
-from tests.guest.i_injection.test_i_mroute import (
-    GROUP,
-    INTERFACES,
+from tests.guest.support.chains import Chains
+from tests.guest.support.divert import DivertSocket, built, left
+from tests.guest.support.groups import (
     MRT_ADD_MFC,
     MRT_ADD_VIF,
     MRT_INIT,
-    NEVER,
+    mfc,
     multicast,
+    vif,
 )
-from tests.guest.support.chains import Chains
-from tests.guest.support.divert import DivertSocket, built, left
 from tests.guest.support.programs import Calls
 from tests.guest.support.traffic import FAR, NEAR, UDP_PORT, hop
 from tests.guest.t_twice.test_t_tunnels import datagram
@@ -111,11 +109,8 @@ def test_register_of_a_multicast_router(
     calls.ok("setsockopt", "router", "ip", MRT_PIM, "int:1")
     interfaces = ((0, NEAR.guest_ip), (VIFF_REGISTER, NEAR.guest_ip), (0, FAR.guest_ip))
     for number, (flags, address) in enumerate(interfaces):
-        row = struct.pack("<HBBI", number, flags, 1, 0) + ip_bytes(address) + bytes(4)
-        calls.ok("setsockopt", "router", "ip", MRT_ADD_VIF, f"hex:{row.hex()}")
-    ttls = bytes([NEVER, NEVER, 1]) + bytes([NEVER]) * (INTERFACES - 3)
-    route = ip_bytes(NEAR.host_ip) + ip_bytes(GROUP) + struct.pack("<H", 1) + ttls
-    calls.ok("setsockopt", "router", "ip", MRT_ADD_MFC, f"hex:{route.ljust(60, bytes(1)).hex()}")
+        calls.ok("setsockopt", "router", "ip", MRT_ADD_VIF, vif(number, address, flags))
+    calls.ok("setsockopt", "router", "ip", MRT_ADD_MFC, mfc(NEAR.host_ip, into=1, out=2))
     inner = multicast()
     outer = (register_1 if version == 1 else register_2)(inner)
     socket = divert(PORT)

@@ -3,27 +3,23 @@
 
 from __future__ import annotations
 
-import struct
-
 import pytest
 from scapy.layers.inet import IP, UDP
 
 from harness.guest.machine import Machine
 from harness.guest.shell import Shell
-from harness.network.frames import ip_bytes
 from harness.network.wire import Wire
 from tests.guest.conftest import Divert
-from tests.guest.i_injection.test_i_mroute import (
-    GROUP,
-    MRT_ADD_MFC,
-    MRT_ADD_VIF,
-    MRT_DEL_VIF,
-    MRT_INIT,
-    multicast,
-    route_from,
-)
 from tests.guest.support.chains import Chains
 from tests.guest.support.divert import built, left
+from tests.guest.support.groups import (
+    GROUP,
+    MRT_ADD_VIF,
+    MRT_DEL_VIF,
+    multicast,
+    route_groups,
+    vif,
+)
 from tests.guest.support.programs import Calls
 from tests.guest.support.traffic import FAR, NEAR, UDP_PORT, hop
 
@@ -75,21 +71,13 @@ def test_one_port_sees_the_outer_packet_and_the_inner_one(
     assert calls.drain("receiver") == ([b"inside"] if to == NEAR.guest_ip else [])
 
 
-LINK_VIF = struct.pack("<HBBI", 0, 0, 1, 0) + ip_bytes(NEAR.guest_ip) + bytes(4)
-TUNNEL_VIF = (
-    struct.pack("<HBBI", 1, VIFF_TUNNEL, 1, 0) + ip_bytes(FAR.guest_ip) + ip_bytes(FAR.host_ip)
-)
+TUNNEL_VIF = vif(1, FAR.guest_ip, VIFF_TUNNEL, FAR.host_ip)
 
 
 @pytest.fixture
 def router(calls: Calls) -> Calls:
     """A multicast router's socket: the group goes from wire 0 by a tunnel to wire 1's host."""
-    calls.ok("socket", "router", "inet", "raw", 2)
-    calls.ok("setsockopt", "router", "ip", MRT_INIT, "int:1")
-    for interface in (LINK_VIF, TUNNEL_VIF):
-        calls.ok("setsockopt", "router", "ip", MRT_ADD_VIF, f"hex:{interface.hex()}")
-    route = route_from(NEAR.host_ip)
-    calls.ok("setsockopt", "router", "ip", MRT_ADD_MFC, f"hex:{route.hex()}")
+    route_groups(calls, name="router", interfaces=(vif(0, NEAR.guest_ip), TUNNEL_VIF))
     return calls
 
 
@@ -277,6 +265,6 @@ def test_tunnel_that_is_gone_meanwhile(
     near.send(IP(multicast()))
     taken = socket.take()
     for option in (MRT_DEL_VIF, MRT_ADD_VIF):
-        router.ok("setsockopt", "router", "ip", option, f"hex:{TUNNEL_VIF.hex()}")
+        router.ok("setsockopt", "router", "ip", option, TUNNEL_VIF)
         assert socket.refused(taken.data, taken.address) == "ESTALE"
     assert left(guest, far) == []
