@@ -200,7 +200,7 @@ def configurations(
     help={
         "source": _SOURCE,
         "require": _REQUIRE,
-        "fast": "only what needs no guest and no build: half a minute",
+        "fast": "only what needs no guest and no build: less than a minute",
     },
 )
 @reports_errors
