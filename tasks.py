@@ -246,7 +246,7 @@ def cc(
 @reports_errors
 def run(context: Context, variant: str, put: list[str], source: list[str]) -> None:
     """Boot a guest, put files there, run the command after `--`, and pass on its exit status."""
-    from harness.everyday import session
+    from harness.interactive import session
 
     _end_with(session.run(variant=variant, put=put, command=context.remainder, given=source))
 
@@ -255,7 +255,7 @@ def run(context: Context, variant: str, put: list[str], source: list[str]) -> No
 @reports_errors
 def shell(_context: Context, variant: str, source: list[str]) -> None:
     """Log in to a fresh guest; it ends with the shell."""
-    from harness.everyday import session
+    from harness.interactive import session
 
     _end_with(session.shell(variant=variant, given=source))
 
@@ -270,7 +270,7 @@ def shell(_context: Context, variant: str, source: list[str]) -> None:
 @reports_errors
 def console(_context: Context, source: list[str], variant: str | None = None) -> None:
     """Show the serial console: of a fresh guest, or of one that is running."""
-    from harness.everyday import session
+    from harness.interactive import session
 
     session.console(variant=variant, given=source)
 
@@ -345,7 +345,7 @@ def bench(
 @reports_errors
 def package(_context: Context, output: str | None = None) -> None:
     """Build Debian packages: the module for DKMS, headers for programs, the tools."""
-    from harness.release import package as package_module
+    from harness.release import deb as package_module
 
     package_module.package(output)
 

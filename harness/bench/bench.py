@@ -20,8 +20,8 @@ from harness.bench.measurement import Sample
 from harness.bench.plan import Measurement, Plan
 from harness.boot import bootable
 from harness.boot.bootable import Bootable
-from harness.everyday import session
 from harness.guest.machine import Machine
+from harness.interactive import session
 from harness.matrix import availability, kernels, variants
 from harness.matrix.variants import Variant
 

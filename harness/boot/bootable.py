@@ -12,8 +12,8 @@ from harness.base.errors import InfrastructureError, UnavailableError
 from harness.boot import initramfs
 from harness.image import image
 from harness.image.image import Image
-from harness.kernel import distribution, kernel, module, parts, rebuilt
-from harness.kernel.distribution import Distributed
+from harness.kernel import debiankernel, kernel, module, parts, rebuilt
+from harness.kernel.debiankernel import Distributed
 from harness.matrix import availability, kernels, variants
 from harness.matrix.kernels import Kernel
 from harness.matrix.variants import Variant
@@ -120,7 +120,7 @@ class Userland:
 
 def distributed(row: Kernel) -> Distributed:
     """A distribution's kernel, or one built here from its source package. Raises as these do."""
-    return rebuilt.obtain(row) if row.source_package else distribution.obtain(row)
+    return rebuilt.obtain(row) if row.source_package else debiankernel.obtain(row)
 
 
 def build(variant: Variant, given: Sequence[str] = ()) -> Bootable:

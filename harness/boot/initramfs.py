@@ -14,7 +14,7 @@ from harness.base import fingerprint, paths, store, terminal
 from harness.image import cpio, keys, rootfs
 from harness.image.image import Image
 from harness.kernel import parts
-from harness.kernel.distribution import Distributed
+from harness.kernel.debiankernel import Distributed
 from harness.kernel.module import Module
 from harness.matrix.kernels import Kernel
 

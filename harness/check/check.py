@@ -21,8 +21,8 @@ from harness.bench import plan as bench_plan
 from harness.check import configurationrun
 from harness.check.steps import Counts, Step, StepResult, run_step, steps
 from harness.debian import packages
-from harness.everyday import session
 from harness.fresh import fresh
+from harness.interactive import session
 from harness.kernel import toolchain
 from harness.matrix import configurations, kernels, suites, variants
 from harness.matrix.variants import Variant

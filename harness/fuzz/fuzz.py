@@ -28,11 +28,11 @@ from harness.base.errors import (
     UserError,
 )
 from harness.boot import bootable, initramfs
-from harness.everyday import session
 from harness.guest import memory
 from harness.guest.console import Console
 from harness.guest.machine import Machine
 from harness.guest.shell import Shell
+from harness.interactive import session
 from harness.matrix import variants
 
 # A round begins in a guest as it was after its boot, so that a find needs no long history.

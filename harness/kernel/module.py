@@ -10,7 +10,7 @@ from pathlib import Path
 from harness.base import command, compiler, diskroom, fingerprint, paths, store, terminal
 from harness.base.errors import InfrastructureError
 from harness.kernel import parts, toolchain
-from harness.kernel.distribution import Headers
+from harness.kernel.debiankernel import Headers
 
 # Counts up when what this module makes of its inputs changes.
 RECIPE = "1"

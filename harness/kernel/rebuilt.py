@@ -15,8 +15,8 @@ from pathlib import Path
 from harness.base import command, compiler, complaints, fingerprint, store, terminal
 from harness.base.errors import InfrastructureError
 from harness.debian import packages
-from harness.kernel import distribution, parts
-from harness.kernel.distribution import Distributed, Headers
+from harness.kernel import debiankernel, parts
+from harness.kernel.debiankernel import Distributed, Headers
 from harness.matrix import kernelconfig
 from harness.matrix.kernels import Kernel
 
@@ -49,14 +49,14 @@ def obtain(kernel: Kernel) -> Distributed:
     """The kernel built from `kernel.source_package`, from the cache or in some minutes.
 
     Its configuration is that of its `configs`, and nothing else is set. Raises
-    UnavailableError as distribution.obtain does, and InfrastructureError if an option does not take
+    UnavailableError as debiankernel.obtain does, and InfrastructureError if an option does not take
     effect, the kernel does not build, or has not a module that kernels.toml names.
     """
-    distribution.require_host(kernel)
+    debiankernel.require_host(kernel)
     recipe = _Recipe(
         kernel,
-        distribution.package(kernel, kernel.source_package),
-        tuple(packages.one_of(names, distribution.ARCHITECTURE) for names in TOOLS),
+        debiankernel.package(kernel, kernel.source_package),
+        tuple(packages.one_of(names, debiankernel.ARCHITECTURE) for names in TOOLS),
         kernelconfig.compose(kernel.configs[1:], base=kernel.configs[0]),
     )
     entry = store.obtain("rebuilt", recipe.fingerprint, recipe.make, f"the kernel {kernel.name}")
@@ -118,7 +118,7 @@ class _Recipe:
         (folder / "modules").mkdir()
         built_in = (tree / "modules.builtin").read_text()
         names = self.kernel.modules_kept
-        distribution.keep_modules(tree, built_in, names, folder / "modules")
+        debiankernel.keep_modules(tree, built_in, names, folder / "modules")
         for name in _KEPT:
             target = folder / "headers" / name
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -17,7 +17,7 @@ from harness.base import command, compiler, diskroom
 from harness.base.errors import InfrastructureError
 from harness.debian import bootstrap, namespace
 from harness.debian.namespace import Inside, Mount
-from harness.kernel.distribution import Headers
+from harness.kernel.debiankernel import Headers
 
 # What such a root has besides the compiler. pahole brings the library that objtool is linked with,
 # and Kbuild's W=1 of 6.12 looks at comments by a program in Perl.

@@ -16,8 +16,8 @@ from typing import Any
 
 from harness.base import paths
 from harness.matrix import kernelconfig
-from harness.matrix.covering import Clause, Model, Row
 from harness.matrix.kernelconfig import Option
+from harness.matrix.pairwise import Clause, Model, Row
 
 FILE = "configurations.toml"
 # The fragment of kernel-config that each of them has, and how their names begin.

@@ -31,7 +31,7 @@ from harness.record.events import (
     TestFinished,
     TestStarted,
 )
-from harness.run import pool, worker
+from harness.run import worker, workerpool
 from harness.run.worker import WorkerSpec
 
 # Below build/: a folder a run, and what is kept from run to run.
@@ -101,7 +101,7 @@ class Run:
             first = mutant.order(proofs, test)
             self._ready.append(_Attempt(mutant, key, deque(names), first))
         while self._ready:
-            pool.run(
+            workerpool.run(
                 self._specs(),
                 paths.GUEST_TESTS,
                 "",
@@ -280,7 +280,7 @@ class Run:
             if isinstance(event, TestFinished) and event.outcome == "passed":
                 passed.add(event.test)
 
-        pool.run(
+        workerpool.run(
             [dataclasses.replace(spec, first=tuple(sorted(tests)), rest=False)],
             paths.GUEST_TESTS,
             "",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from harness.base import terminal
 from harness.base.errors import HarnessError, InfrastructureError, UserError
 from harness.debian import packages
-from harness.kernel import distribution, module, toolchain
+from harness.kernel import debiankernel, module, toolchain
 from harness.kernel.module import Module
 from harness.matrix import kernels, suites, variants
 from harness.matrix.kernels import Kernel
@@ -45,7 +45,7 @@ def build(rows: Iterable[Kernel]) -> Iterator[Built]:
     for row in rows:
         release = compiler = ""
         try:
-            headers = distribution.headers(row)
+            headers = debiankernel.headers(row)
             release, tools = headers.release, toolchain.of(headers)
             compiler = tools.name
             yield Built(row, release, compiler, module.build(headers))

@@ -34,7 +34,7 @@ from harness.record.events import (
 )
 from harness.report import report
 from harness.report.verdict import Verdict, judge
-from harness.run import estimate, plan, pool, preparation, worker
+from harness.run import estimate, plan, preparation, worker, workerpool
 from harness.run.progress import Progress
 from harness.run.recorder import Recorder
 from harness.run.request import Request, default_jobs
@@ -74,7 +74,7 @@ def run(request: Request) -> RunResult:
         with terminal.showing(progress.lines):
             specs = preparation.prepare(request, folder, recorder.record)
             if specs:
-                pool.run(
+                workerpool.run(
                     specs,
                     paths.GUEST_TESTS,
                     request.expression,

@@ -12,10 +12,10 @@ import pytest
 
 from harness.base import compiler, paths
 from harness.matrix import kernels
-from harness.release import package_recipe
+from harness.release import deb_recipe
 from tests.unit.programs.test_c_programs import PROGRAMS, compile_c, run
 
-FOLDER = package_recipe.FOLDER
+FOLDER = deb_recipe.FOLDER
 DKMS = paths.ROOT / "module" / "dkms.conf"
 INCLUDE = paths.ROOT / "module" / "include"
 

@@ -16,7 +16,7 @@ from harness.guest.machine import Machine
 from harness.guest.shell import Shell
 from harness.kernel import module
 from harness.network.wire import Wire
-from harness.release import package_programs, package_recipe, package_tree
+from harness.release import deb_programs, deb_recipe, deb_tree
 from tests.guest.conftest import Listen
 from tests.guest.r_rules.test_r_ipchains import EVERYTHING
 from tests.guest.support.chains import TARGET, Chains
@@ -27,7 +27,7 @@ from tests.guest.support.traffic import NEAR
 statement = pytest.mark.statement
 
 PORT = 1234
-FOLDER = f"/{package_tree.COMMANDS}"
+FOLDER = f"/{deb_tree.COMMANDS}"
 ECHO = built(IP(src=NEAR.host_ip, dst=NEAR.guest_ip, id=7) / ICMP(id=7) / b"tools")
 
 
@@ -35,16 +35,16 @@ ECHO = built(IP(src=NEAR.host_ip, dst=NEAR.guest_ip, id=7) / ICMP(id=7) / b"tool
 def _programs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The package's programs by name, and the example of divert-dev."""
     folder = tmp_path_factory.mktemp("tools")
-    (recipe,) = (each for each in package_recipe.load() if each.name == "divert-tools")
+    (recipe,) = (each for each in deb_recipe.load() if each.name == "divert-tools")
     for name, source in recipe.programs:
-        package_programs.build(source, folder / name, folder / "log", package_programs.STATIC)
-    example = package_recipe.FOLDER / "examples" / "reinject.c"
+        deb_programs.build(source, folder / name, folder / "log", deb_programs.STATIC)
+    example = deb_recipe.FOLDER / "examples" / "reinject.c"
     flags = ["-Wall", "-Wextra", f"-I{module.SOURCE / 'include'}"]
-    package_programs.compile_c(
-        [example], flags, folder / "reinject", folder / "log", package_programs.STATIC
+    deb_programs.compile_c(
+        [example], flags, folder / "reinject", folder / "log", deb_programs.STATIC
     )
     found = {name: folder / name for name in (*dict(recipe.programs), "reinject")}
-    return found | {name: package_recipe.FOLDER / name for name in recipe.commands}
+    return found | {name: deb_recipe.FOLDER / name for name in recipe.commands}
 
 
 @pytest.fixture(autouse=True)

@@ -15,8 +15,8 @@ from harness.guest.machine import Machine, MachineSpec
 from harness.kernel import kernel
 from harness.kernel.kernel import Kernel
 from harness.matrix import configurations, kernelconfig, variants
-from harness.matrix.covering import Model
 from harness.matrix.kernelconfig import Option
+from harness.matrix.pairwise import Model
 from harness.matrix.variants import Variant
 from harness.run.worker import WorkerSpec
 from harness.upstream import patches, sources

@@ -11,8 +11,8 @@ import pytest
 
 from harness.base.errors import InfrastructureError, MissingSourceError, UnavailableError
 from harness.boot import bootable
-from harness.kernel import distribution, module
-from harness.kernel.distribution import Distributed
+from harness.kernel import debiankernel, module
+from harness.kernel.debiankernel import Distributed
 from harness.kernel.module import Module
 from harness.matrix import kernels, variants
 from harness.matrix.kernels import Kernel
@@ -126,7 +126,7 @@ def test_package_that_cannot_be_had_is_never_another(
         wanted.append(row.name)
         raise error
 
-    monkeypatch.setattr(distribution, "obtain", obtain)
+    monkeypatch.setattr(debiankernel, "obtain", obtain)
     userland = bootable.userland(kernels.named("linux-6.12"))
     with pytest.raises(type(error)) as caught:
         userland.boot(variants.named("linux-6.12:base"))

@@ -24,7 +24,7 @@ from harness.boot import initramfs
 from harness.image import cpio, keys, rootfs
 from harness.image.image import Image
 from harness.kernel import parts
-from harness.kernel.distribution import Distributed, Headers
+from harness.kernel.debiankernel import Distributed, Headers
 from harness.kernel.module import Module
 from harness.matrix.kernels import Hardware, Kernel
 from tests.unit.image.test_cpio import fields

@@ -23,10 +23,10 @@ from harness.check import check, steps
 from harness.check.steps import Counts, Step, StepResult
 from harness.debian import packages
 from harness.debian.hostrelease import Release
-from harness.everyday import session
 from harness.fresh import fresh
-from harness.kernel import distribution, module
-from harness.kernel.distribution import Headers
+from harness.interactive import session
+from harness.kernel import debiankernel, module
+from harness.kernel.debiankernel import Headers
 from harness.matrix import suites, variants
 from harness.matrix.kernels import Kernel
 from harness.record.events import Event, NotBuilt, NotRun, RunFinished, RunStarted
@@ -286,7 +286,7 @@ def module_built(monkeypatch: pytest.MonkeyPatch, lacking: dict[str, HarnessErro
         return Headers(kernel.name, Path("/none"), "", 0.0)
 
     monkeypatch.setattr(packages, "host_release", lambda: Release("debian", "12", "bookworm"))
-    monkeypatch.setattr(distribution, "headers", headers)
+    monkeypatch.setattr(debiankernel, "headers", headers)
     monkeypatch.setattr(module, "build", lambda _: None)
     monkeypatch.setattr(packages, "listed", lambda *_: "6.1.176-1")
 

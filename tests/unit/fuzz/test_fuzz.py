@@ -20,11 +20,11 @@ from harness.base.errors import (
     UserError,
 )
 from harness.boot import bootable
-from harness.everyday import session
 from harness.fuzz import fuzz
 from harness.guest import memory
 from harness.guest.console import Console
 from harness.guest.shell import Shell
+from harness.interactive import session
 from harness.matrix.variants import Variant
 
 SLABS = """\

@@ -24,7 +24,7 @@ TOKEN = "0123456789abcdef" * 2
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("agent") / "agent"
-    sources = [str(PROGRAMS / name) for name in ("helpers/agent.c", "common/common.c")]
+    sources = [str(PROGRAMS / name) for name in ("tools/agent.c", "common/common.c")]
     flags = ["-std=gnu99", "-Wall", "-Wextra", "-Werror"]
     subprocess.run(
         [*compiler.for_32_bit(), *flags, "-o", str(output), *sources], check=True, timeout=60

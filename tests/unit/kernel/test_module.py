@@ -18,7 +18,7 @@ import pytest
 from harness.base import compiler, paths
 from harness.base.errors import InfrastructureError
 from harness.kernel import module
-from harness.kernel.distribution import Headers
+from harness.kernel.debiankernel import Headers
 
 MODULE = paths.ROOT / "module"
 PROGRAMS = paths.TESTS / "programs"
@@ -105,8 +105,8 @@ def test_files_say_their_licence_and_are_short(path: str) -> None:
 @pytest.mark.parametrize(
     ("name", "bits", "flags"),
     [
-        ("helpers/abi", 32, ["-std=gnu99", "-Wall", "-Wextra", "-Werror"]),
-        ("helpers/abi", 64, ["-std=gnu99", "-Wall", "-Wextra", "-Werror"]),
+        ("tools/abi", 32, ["-std=gnu99", "-Wall", "-Wextra", "-Werror"]),
+        ("tools/abi", 64, ["-std=gnu99", "-Wall", "-Wextra", "-Werror"]),
         ("interceptor/howto", 32, ["-std=gnu89", "-w"]),
     ],
 )

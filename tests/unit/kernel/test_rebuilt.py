@@ -14,7 +14,7 @@ from harness.base import compiler, paths
 from harness.base.errors import InfrastructureError
 from harness.debian import packages
 from harness.debian.packages import Package
-from harness.kernel import distribution, rebuilt
+from harness.kernel import debiankernel, rebuilt
 from harness.matrix import kernelconfig, kernels
 
 KERNEL = replace(
@@ -53,7 +53,7 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DIVERT_CACHE", str(tmp_path / "cache"))
     for name in KERNEL.configs:
         (tmp_path / f"{name}.config").write_text(CONFIG)
-    monkeypatch.setattr(distribution, "require_host", lambda _: None)
+    monkeypatch.setattr(debiankernel, "require_host", lambda _: None)
     monkeypatch.setattr(packages, "binary", package)
     monkeypatch.setattr(packages, "unpack", unpack)
 
@@ -146,7 +146,7 @@ def test_host_that_is_not_fit_is_told_first(monkeypatch: pytest.MonkeyPatch) -> 
     def unfit(row: kernels.Kernel) -> None:
         raise InfrastructureError(f"no {row.name} here")
 
-    monkeypatch.setattr(distribution, "require_host", unfit)
+    monkeypatch.setattr(debiankernel, "require_host", unfit)
     monkeypatch.setattr(packages, "binary", lambda *_: pytest.fail("nothing is downloaded"))
     with pytest.raises(InfrastructureError, match=r"no linux-6\.1-debug here"):
         rebuilt.obtain(KERNEL)

@@ -14,7 +14,7 @@ from harness.base.errors import InfrastructureError
 from harness.debian import bootstrap, namespace
 from harness.debian.namespace import Inside, Outcome
 from harness.kernel import toolchain
-from harness.kernel.distribution import Headers
+from harness.kernel.debiankernel import Headers
 from harness.kernel.toolchain import Toolchain
 
 HEADERS = Headers("9.9-amd64", Path("/h/usr/src/linux-headers-9.9-amd64"), "print", 0.0)

@@ -10,8 +10,8 @@ import pytest
 from harness.base.errors import HarnessError, InfrastructureError, UnavailableError, UserError
 from harness.debian import packages
 from harness.debian.hostrelease import Release
-from harness.kernel import distribution, module
-from harness.kernel.distribution import Headers
+from harness.kernel import debiankernel, module
+from harness.kernel.debiankernel import Headers
 from harness.kernel.module import Module
 from harness.matrix import suites
 from harness.matrix.kernels import Kernel
@@ -39,7 +39,7 @@ def _toy(monkeypatch: pytest.MonkeyPatch) -> None:
 
     known = suites.load().suites
     monkeypatch.setattr(packages, "host_release", lambda: Release("debian", "12", "bookworm"))
-    monkeypatch.setattr(distribution, "headers", headers)
+    monkeypatch.setattr(debiankernel, "headers", headers)
     monkeypatch.setattr(module, "build", build)
     monkeypatch.setattr(packages, "listed", lambda _name, _kind, suite: known[suite])
 

@@ -12,7 +12,7 @@ import pytest
 from harness.base import store
 from harness.base.errors import InfrastructureError
 from harness.image import image
-from harness.kernel import distribution, kernel
+from harness.kernel import debiankernel, kernel
 from harness.matrix import variants
 from harness.run import estimate, plan
 from harness.run.request import Request
@@ -56,7 +56,7 @@ def test_nothing_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("build", "userland"):
         monkeypatch.setattr(image, name, packages)
     monkeypatch.setattr(kernel, "build", absent("kernel x"))
-    monkeypatch.setattr(distribution, "obtain", packages)
+    monkeypatch.setattr(debiankernel, "obtain", packages)
     lines = plan.foresee(of("base", "off", "linux-6.1:base")).lines
     built = "the guest image, kernel base, kernel off, kernel linux-6.1"
     assert lines[1] == f"to be built: {built}"

@@ -20,8 +20,8 @@ from harness.base.errors import (
     UserError,
 )
 from harness.image import image
-from harness.kernel import distribution, kernel, module
-from harness.kernel.distribution import Distributed
+from harness.kernel import debiankernel, kernel, module
+from harness.kernel.debiankernel import Distributed
 from harness.matrix import kernels, variants
 from harness.matrix.kernels import Kernel
 from harness.record.events import (
@@ -100,7 +100,7 @@ def cannot_be_had(
             raise error
         return builds.obtain(row)
 
-    monkeypatch.setattr(distribution, "obtain", obtain)
+    monkeypatch.setattr(debiankernel, "obtain", obtain)
 
 
 @pytest.mark.usefixtures("upstream")
@@ -214,7 +214,7 @@ def test_kernel_is_tested_whole_or_not_at_all(
             raise UNAVAILABLE
         return builds.obtain(row)
 
-    monkeypatch.setattr(distribution, "obtain", obtain)
+    monkeypatch.setattr(debiankernel, "obtain", obtain)
     specs, events = prepared(of("off", f"{MODERN}:stock", f"{MODERN}:base"))
     assert [spec.variant for spec in specs] == ["off"]
     assert [name for name, _ in not_run(events)] == [MODERN]

@@ -12,8 +12,8 @@ import pytest
 from harness.base import paths
 from harness.image import image
 from harness.image.image import Image
-from harness.kernel import distribution, kernel, module, parts
-from harness.kernel.distribution import Distributed, Headers
+from harness.kernel import debiankernel, kernel, module, parts
+from harness.kernel.debiankernel import Distributed, Headers
 from harness.kernel.kernel import Kernel as BuiltKernel
 from harness.kernel.module import Module
 from harness.matrix.kernels import Kernel
@@ -35,7 +35,7 @@ class Builds:
         monkeypatch.setattr(image, "build", self.image)
         monkeypatch.setattr(image, "userland", self.userland)
         monkeypatch.setattr(kernel, "build", self.kernel)
-        monkeypatch.setattr(distribution, "obtain", self.obtain)
+        monkeypatch.setattr(debiankernel, "obtain", self.obtain)
         monkeypatch.setattr(module, "build", self.module)
         monkeypatch.setattr(download, "fetch", _no_network)
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from harness.record.events import Event, TestFinished
-from harness.run import pool
+from harness.run import workerpool
 from harness.run.worker import WorkerSpec
 
 # A guest that crashes when a test says so, and a fixture that lends it as the real one is lent.
@@ -94,7 +94,7 @@ class Heard:
 def run(specs: list[WorkerSpec], suite: Path, expression: str = "", **options: float) -> Heard:
     """Run the suite for each of the specs, two at once."""
     heard = Heard()
-    pool.run(
+    workerpool.run(
         specs,
         suite,
         expression,

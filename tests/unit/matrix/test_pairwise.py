@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.matrix.covering import Model, Row
+from harness.matrix.pairwise import Model, Row
 
 NAMES = "abcde"
 VALUES = ("y", "n")

@@ -12,9 +12,9 @@ import pytest
 
 from harness.base import diskroom
 from harness.base.errors import InfrastructureError, UserError
-from harness.release import package, package_recipe, package_tree
-from harness.release.package import Packed
-from harness.release.package_recipe import Recipe, Release
+from harness.release import deb, deb_recipe, deb_tree
+from harness.release.deb import Packed
+from harness.release.deb_recipe import Recipe, Release
 
 pytestmark = pytest.mark.slow
 
@@ -26,11 +26,11 @@ def read(*words: str | Path) -> str:
 @pytest.fixture(name="made", scope="module")
 def _made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Packed]:
     folder = tmp_path_factory.mktemp("packages") / "new" / "folder"
-    return {each.recipe.name: each for each in package.build(folder)}
+    return {each.recipe.name: each for each in deb.build(folder)}
 
 
 def test_dpkg_reads_what_was_meant(made: dict[str, Packed]) -> None:
-    version = package_recipe.release().version
+    version = deb_recipe.release().version
     for name, each in made.items():
         architecture = each.recipe.architecture
         assert each.path.name == f"{name}_{version}_{architecture}.deb"
@@ -45,7 +45,7 @@ def test_dpkg_reads_what_was_meant(made: dict[str, Packed]) -> None:
 
 
 def test_all_of_it_is_root_s_and_of_the_release_s_day(made: dict[str, Packed]) -> None:
-    day = package_recipe.release().day
+    day = deb_recipe.release().day
     for each in made.values():
         lines = read("-c", each.path).splitlines()
         assert lines
@@ -69,7 +69,7 @@ def test_the_same_bytes_each_time(
 ) -> None:
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1")
     monkeypatch.setenv("DPKG_DEB_COMPRESSOR_TYPE", "gzip")
-    settle = package_tree.settle
+    settle = deb_tree.settle
 
     def owned_by_somebody(root: Path, release: Release) -> None:
         settle(root, release)
@@ -77,10 +77,10 @@ def test_the_same_bytes_each_time(
             for path in [root, *root.rglob("*")]:
                 os.chown(path, 4711, 4711)
 
-    monkeypatch.setattr(package_tree, "settle", owned_by_somebody)
+    monkeypatch.setattr(deb_tree, "settle", owned_by_somebody)
     before = os.umask(0o077)
     try:
-        again = package.build(tmp_path)
+        again = deb.build(tmp_path)
     finally:
         os.umask(before)
     for each in again:
@@ -101,7 +101,7 @@ def test_control_file() -> None:
         ("many words " * 12, "another\n   paragraph"),
         {"Depends": ("{libc}", "x"), "Suggests": ("y",)},
     )
-    text = package.control(recipe, Release("2", 0), 7, {"libc": "libc6 (>= 3)"})
+    text = deb.control(recipe, Release("2", 0), 7, {"libc": "libc6 (>= 3)"})
     lines = text.splitlines()
     assert lines[:10] == [
         "Package: one",
@@ -123,11 +123,11 @@ def test_control_file() -> None:
 def test_what_cannot_be_packed_leaves_the_old_package(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = package.build(tmp_path)[0]
+    first = deb.build(tmp_path)[0]
     before = first.path.read_bytes()
-    monkeypatch.setattr(package, "control", lambda *_: "Package: not A NAME\n")
+    monkeypatch.setattr(deb, "control", lambda *_: "Package: not A NAME\n")
     with pytest.raises(InfrastructureError, match="the package divert-dkms: dpkg-deb ended with"):
-        package.build(tmp_path)
+        deb.build(tmp_path)
     assert first.path.read_bytes() == before
     assert not list(tmp_path.glob(".*"))
 
@@ -136,28 +136,28 @@ def test_output_that_is_no_folder(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
     with pytest.raises(UserError, match="is no folder"):
-        package.package(str(file))
+        deb.package(str(file))
 
 
 def test_output_that_cannot_be_written(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
     with pytest.raises(InfrastructureError, match=r"(?s)cannot write .*: --output DIR$"):
-        package.build(file / "below")
+        deb.build(file / "below")
 
 
 def test_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "x"))
 
-    monkeypatch.setattr(package_tree, "lay_out", full)
+    monkeypatch.setattr(deb_tree, "lay_out", full)
     with pytest.raises(diskroom.FullError):
-        package.build(tmp_path)
+        deb.build(tmp_path)
     assert not list(tmp_path.iterdir())
 
 
 def test_table_of_what_was_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    package.package(str(tmp_path))
+    deb.package(str(tmp_path))
     said = capsys.readouterr().out
     for path in tmp_path.iterdir():
         assert path.name in said

@@ -10,7 +10,7 @@ import pytest
 
 from harness.base import paths
 from harness.base.errors import GuestLostError, UserError
-from harness.everyday import session
+from harness.interactive import session
 
 
 def test_no_command() -> None:

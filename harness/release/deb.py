@@ -14,8 +14,8 @@ from pathlib import Path
 
 from harness.base import command, diskroom, paths, store, terminal
 from harness.base.errors import InfrastructureError, UserError
-from harness.release import package_programs, package_recipe, package_tree
-from harness.release.package_recipe import Recipe, Release
+from harness.release import deb_programs, deb_recipe, deb_tree
+from harness.release.deb_recipe import Recipe, Release
 
 FOLDER = paths.BUILD / "packages"
 
@@ -51,10 +51,10 @@ def package(output: str | None = None) -> None:
 
 def build(folder: Path) -> list[Packed]:
     """All packages, in `folder`, which is made if it is not there. Raises InfrastructureError."""
-    release = package_recipe.release()
+    release = deb_recipe.release()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        return [_built(recipe, release, folder) for recipe in package_recipe.load()]
+        return [_built(recipe, release, folder) for recipe in deb_recipe.load()]
     except OSError as error:
         if error.errno in diskroom.ERRNOS:
             raise store.unwritten(error, folder) from error
@@ -72,13 +72,13 @@ def _built(recipe: Recipe, release: Release, folder: Path) -> Packed:
         compiled.mkdir()
         programs = {name: compiled / name for name, _ in recipe.programs}
         for name, source in recipe.programs:
-            package_programs.build(source, programs[name], log)
-        words = {"libc": package_programs.libc(list(programs.values()))} if programs else {}
+            deb_programs.build(source, programs[name], log)
+        words = {"libc": deb_programs.libc(list(programs.values()))} if programs else {}
         root = Path(work) / "root"
-        package_tree.lay_out(root, recipe, release, programs)
-        text = control(recipe, release, package_tree.size(root), words)
-        package_tree.add_control(root, recipe, release, text)
-        package_tree.settle(root, release)
+        deb_tree.lay_out(root, recipe, release, programs)
+        text = control(recipe, release, deb_tree.size(root), words)
+        deb_tree.add_control(root, recipe, release, text)
+        deb_tree.settle(root, release)
         packed = Path(work) / target.name
         command.run(
             ["dpkg-deb", "--root-owner-group", "-Zxz", "--build", root, packed],

@@ -16,7 +16,7 @@ from harness.boot import initramfs
 from harness.debian import packages
 from harness.debian.hostrelease import Release
 from harness.debian.packages import Package
-from harness.kernel import distribution
+from harness.kernel import debiankernel
 from harness.matrix import kernels
 
 MODERN = kernels.named("linux-6.1")
@@ -37,7 +37,7 @@ MODERN = kernels.named("linux-6.1")
     ],
 )
 def test_release_that_a_package_depends_on(depends: str, release: str | None) -> None:
-    assert distribution.release_in(depends) == release
+    assert debiankernel.release_in(depends) == release
 
 
 @pytest.mark.parametrize(
@@ -68,8 +68,8 @@ def test_release_that_a_package_depends_on(depends: str, release: str | None) ->
 def test_what_headers_need_besides_themselves(
     depends: str, headers: list[str], compiler: int
 ) -> None:
-    assert distribution.headers_in(depends) == headers
-    assert distribution.compiler_in(depends) == compiler
+    assert debiankernel.headers_in(depends) == headers
+    assert debiankernel.compiler_in(depends) == compiler
 
 
 def test_parts_that_a_package_of_a_kernel_leaves_to_others() -> None:
@@ -80,9 +80,9 @@ def test_parts_that_a_package_of_a_kernel_leaves_to_others() -> None:
         "linux-modules-7.3.4+deb13-rt-amd64 (= 7.3.4-1~bpo13+1)"
     )
     names = [f"linux-{part}-7.3.4+deb13-rt-amd64" for part in ("base", "binary", "modules")]
-    assert distribution.parts_in(depends) == names
+    assert debiankernel.parts_in(depends) == names
     older = "kmod, linux-base (>= 4.3~), initramfs-tools (>= 0.120+deb8u2) | linux-initramfs-tool"
-    assert distribution.parts_in(older) == []
+    assert debiankernel.parts_in(older) == []
 
 
 def test_headers_that_are_not_installed_find_each_other(tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_headers_that_are_not_installed_find_each_other(tmp_path: Path) -> None:
     )
     # As the kernel's own Makefile: elsewhere when it is asked.
     (common / "Makefile").write_text("all:\n\t@echo $(realpath $(KBUILD_OUTPUT))\n")
-    distribution._make_relative(own / "Makefile")
+    debiankernel._make_relative(own / "Makefile")
     argv = ["make", "-s", "--no-print-directory", "-C", str(own)]
     done = subprocess.run(argv, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == str(own)
@@ -107,22 +107,22 @@ def test_headers_that_are_not_installed_find_each_other(tmp_path: Path) -> None:
 def test_kernel_of_another_series_is_not_taken_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     package = Package("linux-image-amd64", "1", Path("x.deb"), "")
     monkeypatch.setattr(packages, "binary", lambda *_: package)
-    monkeypatch.setattr(distribution, "_field", lambda *_: "linux-image-6.12.57+deb13-amd64")
+    monkeypatch.setattr(debiankernel, "_field", lambda *_: "linux-image-6.12.57+deb13-amd64")
     with pytest.raises(UnavailableError, match=r"bookworm has no kernel 6\.1 .*but 6\.12"):
-        distribution.obtain(MODERN)
+        debiankernel.obtain(MODERN)
 
 
 def test_host_of_another_architecture(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("platform.machine", lambda: "aarch64")
     with pytest.raises(UnavailableError, match="x86-64 host"):
-        distribution.obtain(MODERN)
+        debiankernel.obtain(MODERN)
 
 
 def test_host_of_another_distribution(monkeypatch: pytest.MonkeyPatch) -> None:
     noble = Release("ubuntu", "24.04", "noble")
     monkeypatch.setattr(packages, "host_release", lambda: noble)
     with pytest.raises(UnavailableError, match=r"Debian's bookworm, .* ubuntu-24\.04"):
-        distribution.obtain(MODERN)
+        debiankernel.obtain(MODERN)
 
 
 def test_modules_are_loaded_after_those_that_they_need() -> None:
@@ -156,7 +156,7 @@ def zstd(content: bytes) -> bytes:
 @pytest.mark.parametrize("pack", [lzma.compress, zstd])
 def test_kernel_is_unpacked(pack: Callable[[bytes], bytes]) -> None:
     elf = b"\x7fELF" + bytes(range(256)) * 20
-    assert distribution.unpacked(bzimage(elf, pack)) == elf
+    assert debiankernel.unpacked(bzimage(elf, pack)) == elf
 
 
 @pytest.mark.parametrize(
@@ -166,4 +166,4 @@ def test_kernel_is_unpacked(pack: Callable[[bytes], bytes]) -> None:
 )
 def test_kernel_that_cannot_be_unpacked(image: bytes) -> None:
     with pytest.raises(InfrastructureError, match="neither XZ nor Zstandard"):
-        distribution.unpacked(image)
+        debiankernel.unpacked(image)

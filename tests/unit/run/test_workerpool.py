@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from harness.record.events import Event, SessionFinished, TestsCollected
-from harness.run import pool, worker
+from harness.run import worker, workerpool
 from tests.unit.support import toysuite
 
 pytestmark = pytest.mark.slow
@@ -129,7 +129,7 @@ def test_waits():
 
     begin = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        pool.run(
+        workerpool.run(
             [toysuite.spec(tmp_path)],
             suite,
             "",

@@ -14,7 +14,7 @@ from unittest.mock import MagicMock
 import pytest
 
 from harness.base.errors import ReaderGoneError
-from harness.everyday.relay import Relay
+from harness.interactive.relay import Relay
 
 
 class Channel:

@@ -11,9 +11,9 @@ import pytest
 
 from harness.base import compiler
 from harness.base.errors import InfrastructureError, UserError
-from harness.release import package_programs, package_recipe
+from harness.release import deb_programs, deb_recipe
 
-PACKED = [name for recipe in package_recipe.load() for _, name in recipe.programs]
+PACKED = [name for recipe in deb_recipe.load() for _, name in recipe.programs]
 
 NEEDS = """\
 Dynamic Section:
@@ -30,7 +30,7 @@ Version References:
 def _built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("programs")
     for name in PACKED:
-        package_programs.build(name, folder / name, folder / "log")
+        deb_programs.build(name, folder / name, folder / "log")
     return {name: folder / name for name in PACKED}
 
 
@@ -58,12 +58,12 @@ def test_packed_programs_are_hardened_and_for_this_machine(
 
 
 def test_the_c_library_that_they_need(built: dict[str, Path]) -> None:
-    assert package_programs.libc(list(built.values())).startswith("libc6 (>= 2.")
+    assert deb_programs.libc(list(built.values())).startswith("libc6 (>= 2.")
 
 
 def test_the_newest_version_that_any_of_them_needs() -> None:
     texts = [NEEDS.format(version) for version in ("9", "34", "4")]
-    assert package_programs.needed(texts) == "libc6 (>= 2.34)"
+    assert deb_programs.needed(texts) == "libc6 (>= 2.34)"
 
 
 def test_no_other_library_is_known() -> None:
@@ -72,23 +72,23 @@ def test_no_other_library_is_known() -> None:
     )
     for text, said in ((more, r"needs libc\.so\.6, libm\.so\.6"), ("", "needs no library")):
         with pytest.raises(InfrastructureError, match=said):
-            package_programs.needed([text])
+            deb_programs.needed([text])
 
 
 def test_static_ones_need_nothing(tmp_path: Path) -> None:
     """As a guest's image has no C library of the host's."""
     program = tmp_path / "rules"
-    package_programs.build("rules", program, tmp_path / "log", package_programs.STATIC)
+    deb_programs.build("rules", program, tmp_path / "log", deb_programs.STATIC)
     with pytest.raises(InfrastructureError, match="needs no library"):
-        package_programs.libc([program])
+        deb_programs.libc([program])
 
 
 def test_what_is_no_program() -> None:
     with pytest.raises(UserError, match="there is no program nothing"):
-        package_programs.build("nothing", Path("x"), Path("log"))
+        deb_programs.build("nothing", Path("x"), Path("log"))
 
 
 def test_a_compiler_for_another_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compiler, "ask", lambda _question: "aarch64-linux-gnu")
     with pytest.raises(InfrastructureError, match="compiles for aarch64-linux-gnu, and rules is"):
-        package_programs.build("rules", tmp_path / "rules", tmp_path / "log")
+        deb_programs.build("rules", tmp_path / "rules", tmp_path / "log")

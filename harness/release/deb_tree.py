@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from harness.base.errors import InfrastructureError
-from harness.release import package_recipe
-from harness.release.package_recipe import Files, Recipe, Release
+from harness.release import deb_recipe
+from harness.release.deb_recipe import Files, Recipe, Release
 
 COMMANDS = "usr/sbin"
 CONTROL = "DEBIAN"
@@ -31,16 +31,16 @@ def lay_out(root: Path, recipe: Recipe, release: Release, programs: Mapping[str,
             target = root / files.target.format(version=release.version)
             _write(target / path.relative_to(files.source), _content(path, release))
     for name in recipe.commands:
-        _write(root / COMMANDS / name, _content(package_recipe.FOLDER / name, release), 0o755)
+        _write(root / COMMANDS / name, _content(deb_recipe.FOLDER / name, release), 0o755)
     for name, path in programs.items():
         _write(root / COMMANDS / name, path.read_bytes(), 0o755)
     for name in recipe.manuals:
-        text = _content(package_recipe.FOLDER / "man" / name, release)
+        text = _content(deb_recipe.FOLDER / "man" / name, release)
         section = name.rpartition(".")[2]
         _write(root / f"usr/share/man/man{section}/{name}.gz", _packed(text))
     folder = root / "usr/share/doc" / recipe.name
-    _write(folder / "copyright", _content(package_recipe.FOLDER / "copyright", release))
-    changelog = (package_recipe.FOLDER / package_recipe.CHANGELOG).read_bytes()
+    _write(folder / "copyright", _content(deb_recipe.FOLDER / "copyright", release))
+    changelog = (deb_recipe.FOLDER / deb_recipe.CHANGELOG).read_bytes()
     _write(folder / "changelog.gz", _packed(changelog))
 
 
@@ -54,7 +54,7 @@ def add_control(root: Path, recipe: Recipe, release: Release, control: str) -> N
     _write(root / CONTROL / "control", control.encode())
     _write(root / CONTROL / "md5sums", "".join(sums).encode())
     for name in recipe.scripts:
-        text = _content(package_recipe.FOLDER / f"{recipe.name}.{name}", release)
+        text = _content(deb_recipe.FOLDER / f"{recipe.name}.{name}", release)
         _write(root / CONTROL / name, text, 0o755)
 
 
@@ -83,7 +83,7 @@ def matched(files: Files) -> list[Path]:
         }
         if not new:
             raise InfrastructureError(
-                f"{package_recipe.FILE} packs {name} of {files.source}, and there is none"
+                f"{deb_recipe.FILE} packs {name} of {files.source}, and there is none"
             )
         found |= new
     return sorted(found)
@@ -96,7 +96,7 @@ def _files_of(root: Path) -> Iterator[Path]:
 def _content(path: Path, release: Release) -> bytes:
     """A file's bytes; in one of our own folder, with what stands for version and day filled in."""
     content = path.read_bytes()
-    if not path.is_relative_to(package_recipe.FOLDER):
+    if not path.is_relative_to(deb_recipe.FOLDER):
         return content
     filled = content.replace(b"@VERSION@", release.version.encode())
     return filled.replace(b"@DATE@", release.day.encode())

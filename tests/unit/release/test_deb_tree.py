@@ -15,11 +15,11 @@ import pytest
 from harness.base import paths
 from harness.base.errors import InfrastructureError
 from harness.kernel import module
-from harness.release import package_recipe, package_tree
-from harness.release.package_recipe import Files, Recipe, Release
+from harness.release import deb_recipe, deb_tree
+from harness.release.deb_recipe import Files, Recipe, Release
 
 RELEASE = Release("1.5", 86400)
-RECIPES = {recipe.name: recipe for recipe in package_recipe.load()}
+RECIPES = {recipe.name: recipe for recipe in deb_recipe.load()}
 PLAIN = Recipe("one", "m", "all", "net", "s", ("d",), {})
 
 
@@ -36,7 +36,7 @@ def below(root: Path) -> set[str]:
 
 
 def test_source_is_all_that_the_tested_module_is_made_of(tmp_path: Path) -> None:
-    package_tree.lay_out(tmp_path, RECIPES["divert-dkms"], RELEASE, {})
+    deb_tree.lay_out(tmp_path, RECIPES["divert-dkms"], RELEASE, {})
     folder = tmp_path / "usr/src/divert-1.5"
     sources = {str(path.relative_to(module.SOURCE)) for path in module.sources()}
     assert below(folder) == sources | {"dkms.conf"}
@@ -47,19 +47,19 @@ def test_source_is_all_that_the_tested_module_is_made_of(tmp_path: Path) -> None
 def test_what_a_build_has_left_is_not_packed(tmp_path: Path) -> None:
     for name in ("main.c", "divert.mod.c", "main.o"):
         (tmp_path / name).touch()
-    found = package_tree.matched(Files(tmp_path, ("**/*.c",), ""))
+    found = deb_tree.matched(Files(tmp_path, ("**/*.c",), ""))
     assert found == [tmp_path / "main.c"]
 
 
 def test_a_pattern_without_files(tmp_path: Path) -> None:
     (tmp_path / "a.c").touch()
     with pytest.raises(InfrastructureError, match=r"packs \*\.h of .*, and there is none"):
-        package_tree.matched(Files(tmp_path, ("*.c", "*.h"), ""))
+        deb_tree.matched(Files(tmp_path, ("*.c", "*.h"), ""))
 
 
 def test_headers_are_in_a_folder_of_their_own(tmp_path: Path) -> None:
     """Beside linux-libc-dev and libc6-dev, which have linux/ and netinet/ in /usr/include."""
-    package_tree.lay_out(tmp_path, RECIPES["divert-dev"], RELEASE, {})
+    deb_tree.lay_out(tmp_path, RECIPES["divert-dev"], RELEASE, {})
     headers = {name for name in below(tmp_path) if name.startswith("usr/include")}
     own = paths.ROOT / "module" / "include"
     assert headers == {f"usr/include/divert/{name}" for name in below(own)}
@@ -71,7 +71,7 @@ def test_programs_and_manuals(tmp_path: Path, strict: None) -> None:
     program = tmp_path / "compiled"
     program.write_bytes(b"\x7fELF")
     root = tmp_path / "root"
-    package_tree.lay_out(root, RECIPES["divert-tools"], RELEASE, {"ipchains": program})
+    deb_tree.lay_out(root, RECIPES["divert-tools"], RELEASE, {"ipchains": program})
     assert (root / "usr/sbin/ipchains").read_bytes() == b"\x7fELF"
     for name in ("ipchains", "divert"):
         assert (root / "usr/sbin" / name).stat().st_mode & 0o7777 == 0o755
@@ -84,9 +84,9 @@ def test_programs_and_manuals(tmp_path: Path, strict: None) -> None:
 
 
 def test_scripts_say_their_version(tmp_path: Path, strict: None) -> None:
-    package_tree.lay_out(tmp_path, PLAIN, RELEASE, {})
+    deb_tree.lay_out(tmp_path, PLAIN, RELEASE, {})
     recipe = replace(RECIPES["divert-dkms"], files=(), manuals=())
-    package_tree.add_control(tmp_path, recipe, RELEASE, "Package: x\n")
+    deb_tree.add_control(tmp_path, recipe, RELEASE, "Package: x\n")
     control = tmp_path / "DEBIAN"
     assert below(control) == {"control", "md5sums", "postinst", "prerm"}
     for name in ("postinst", "prerm"):
@@ -102,8 +102,8 @@ def test_scripts_say_their_version(tmp_path: Path, strict: None) -> None:
 
 
 def test_modes_and_times_are_the_same_for_everybody(tmp_path: Path, strict: None) -> None:
-    package_tree.lay_out(tmp_path, PLAIN, RELEASE, {})
-    package_tree.settle(tmp_path, RELEASE)
+    deb_tree.lay_out(tmp_path, PLAIN, RELEASE, {})
+    deb_tree.settle(tmp_path, RELEASE)
     for path in [tmp_path, *tmp_path.rglob("*")]:
         mode = 0o755 if path.is_dir() else 0o644
         assert path.stat().st_mode & 0o7777 == mode
@@ -114,4 +114,4 @@ def test_size_is_counted_as_debian_counts_it(tmp_path: Path) -> None:
     (tmp_path / "a/b").mkdir(parents=True)
     for name, length in (("a/empty", 0), ("a/one", 1), ("a/b/two", 1025)):
         (tmp_path / name).write_bytes(bytes(length))
-    assert package_tree.size(tmp_path) == 2 + 0 + 1 + 2
+    assert deb_tree.size(tmp_path) == 2 + 0 + 1 + 2

@@ -16,9 +16,9 @@ from harness.base import paths, runfolder, streams, terminal
 from harness.base.errors import HarnessError, InfrastructureError, ReaderGoneError, UserError
 from harness.boot import bootable
 from harness.boot.bootable import Bootable
-from harness.everyday.relay import Relay
 from harness.guest import detached
 from harness.guest.machine import Machine, MachineSpec
+from harness.interactive.relay import Relay
 from harness.matrix import variants
 
 # Ctrl-], as in telnet.

@@ -12,19 +12,19 @@ import pytest
 from harness.base import paths
 from harness.base.errors import UserError
 from harness.image import guestprograms
-from harness.release import package_recipe, package_tree
+from harness.release import deb_recipe, deb_tree
 
 DKMS = paths.ROOT / "module" / "dkms.conf"
 ROW = {"architecture": "all", "section": "net", "summary": "s", "description": ["d"]}
 
 
-def parsed(**row: Any) -> package_recipe.Recipe:
+def parsed(**row: Any) -> deb_recipe.Recipe:
     data = {"common": {"maintainer": "Me <me@example.org>"}, "one": ROW | row}
-    return package_recipe.parse(data)[0]
+    return deb_recipe.parse(data)[0]
 
 
 def test_file_names_what_is_there() -> None:
-    recipes = {recipe.name: recipe for recipe in package_recipe.load()}
+    recipes = {recipe.name: recipe for recipe in deb_recipe.load()}
     assert set(recipes) == {"divert-dkms", "divert-dev", "divert-tools"}
     known = {program.name for program in guestprograms.load()}
     manuals: list[str] = []
@@ -33,26 +33,24 @@ def test_file_names_what_is_there() -> None:
         assert (recipe.architecture == "amd64") == bool(recipe.programs)
         assert {source for _, source in recipe.programs} <= known
         for files in recipe.files:
-            assert package_tree.matched(files)
+            assert deb_tree.matched(files)
         manuals += recipe.manuals
         for script in recipe.scripts:
-            assert (package_recipe.FOLDER / f"{recipe.name}.{script}").is_file()
+            assert (deb_recipe.FOLDER / f"{recipe.name}.{script}").is_file()
         # lintian's rules for a summary.
         assert len(recipe.summary) < 80
         assert not re.match(r"(?i)(a|an|the) |.*\.$", recipe.summary)
-    assert sorted(manuals) == sorted(
-        path.name for path in (package_recipe.FOLDER / "man").iterdir()
-    )
+    assert sorted(manuals) == sorted(path.name for path in (deb_recipe.FOLDER / "man").iterdir())
 
 
 def test_no_program_is_without_a_manual() -> None:
-    for recipe in package_recipe.load():
+    for recipe in deb_recipe.load():
         names = {*(name for name, _ in recipe.programs), *recipe.commands}
         assert names <= {manual.partition(".")[0] for manual in recipe.manuals}
 
 
 def test_version_is_that_of_dkms() -> None:
-    version = package_recipe.release().version
+    version = deb_recipe.release().version
     assert f'PACKAGE_VERSION="{version}"' in DKMS.read_text().splitlines()
     assert f'version = "{version}"' in (paths.ROOT / "pyproject.toml").read_text().splitlines()
     changes = (paths.ROOT / "CHANGELOG.md").read_text()
@@ -66,7 +64,7 @@ def test_what_a_row_says() -> None:
         programs={"ipchains": "rules"},
     )
     assert recipe.relations == {"Depends": ("a", "b (>= 1)")}
-    assert recipe.files == (package_recipe.Files(paths.ROOT / "module", ("*.c",), "x"),)
+    assert recipe.files == (deb_recipe.Files(paths.ROOT / "module", ("*.c",), "x"),)
     assert recipe.programs == (("ipchains", "rules"),)
     assert recipe.maintainer == "Me <me@example.org>"
 
@@ -88,17 +86,17 @@ def test_what_a_row_may_not_say(row: dict[str, Any], said: str) -> None:
 def test_what_a_row_has_to_say(key: str) -> None:
     data = {"common": {"maintainer": "m"}, "one": {k: v for k, v in ROW.items() if k != key}}
     with pytest.raises(UserError, match=f"one lacks {key}"):
-        package_recipe.parse(data)
+        deb_recipe.parse(data)
 
 
 def test_a_file_that_is_no_toml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(package_recipe, "FOLDER", tmp_path)
-    for use in (package_recipe.load, package_recipe.release):
+    monkeypatch.setattr(deb_recipe, "FOLDER", tmp_path)
+    for use in (deb_recipe.load, deb_recipe.release):
         with pytest.raises(UserError, match="cannot use"):
             use()
-    (tmp_path / package_recipe.FILE).write_text("[")
+    (tmp_path / deb_recipe.FILE).write_text("[")
     with pytest.raises(UserError, match="cannot use"):
-        package_recipe.load()
+        deb_recipe.load()
 
 
 ENTRY = "x (2.1) unstable; urgency=low\n\n  * y\n\n -- Me <me@example.org>  {date}\n\n"
@@ -107,7 +105,7 @@ ENTRY = "x (2.1) unstable; urgency=low\n\n  * y\n\n -- Me <me@example.org>  {dat
 def test_newest_entry_of_the_changelog() -> None:
     older = ENTRY.replace("2.1", "2.0").format(date="Thu, 01 Jan 2026 00:00:00 +0000")
     text = ENTRY.format(date="Fri, 02 Jan 2026 01:00:00 +0100") + older
-    release = package_recipe.newest(text)
+    release = deb_recipe.newest(text)
     assert (release.version, release.day) == ("2.1", "2026-01-02")
     assert release.time == 1767312000
 
@@ -115,4 +113,4 @@ def test_newest_entry_of_the_changelog() -> None:
 @pytest.mark.parametrize("text", ["", "x (1) y; z\n", ENTRY.format(date="yesterday")])
 def test_changelog_without_an_entry(text: str) -> None:
     with pytest.raises(UserError, match="changelog: "):
-        package_recipe.newest(text)
+        deb_recipe.newest(text)
