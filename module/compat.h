@@ -32,7 +32,7 @@
 
 /* A struct proto's sendpage went away. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
-#define DIVERT_SENDPAGE		.sendpage = sock_no_sendpage,
+#define DIVERT_SENDPAGE .sendpage = sock_no_sendpage,
 #else
 #define DIVERT_SENDPAGE
 #endif
@@ -57,26 +57,27 @@ static inline int divert_ioctl_answer(divert_ioctl_arg arg, int value)
 
 /* inet_sock's flags became bits of one word. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 6, 0)
-#define divert_has_header(sk)	(inet_sk(sk)->hdrincl)
+#define divert_has_header(sk) (inet_sk(sk)->hdrincl)
 #else
-#define divert_has_header(sk)	inet_test_bit(HDRINCL, sk)
+#define divert_has_header(sk) inet_test_bit(HDRINCL, sk)
 #endif
 
 /* Connection tracking's answer became a verdict: whether the packet may go on. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 7, 0)
-#define divert_ct_updated(answer)	((answer) >= 0)
+#define divert_ct_updated(answer) ((answer) >= 0)
 #else
-#define divert_ct_updated(answer)	((answer) == NF_ACCEPT)
+#define divert_ct_updated(answer) ((answer) == NF_ACCEPT)
 #endif
 
 /* Tables of sysctls got a length; before, an empty entry ends them. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 6, 0)
-#define DIVERT_LAST_SYSCTL	{ }
-#define divert_register_sysctl(net, path, table, count)		\
-	register_net_sysctl(net, path, table)
+#define DIVERT_LAST_SYSCTL \
+	{                  \
+	}
+#define divert_register_sysctl(net, path, table, count) register_net_sysctl(net, path, table)
 #else
 #define DIVERT_LAST_SYSCTL
-#define divert_register_sysctl(net, path, table, count)		\
+#define divert_register_sysctl(net, path, table, count) \
 	register_net_sysctl_sz(net, path, table, count)
 #endif
 
@@ -110,8 +111,8 @@ static inline int divert_route_input(struct sk_buff *skb, const struct iphdr *ip
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
 	return ip_route_input_noref(skb, iph->daddr, iph->saddr, iph->tos, dev);
 #else
-	return ip_route_input_noref(skb, iph->daddr, iph->saddr,
-				    inet_dsfield_to_dscp(iph->tos), dev);
+	return ip_route_input_noref(skb, iph->daddr, iph->saddr, inet_dsfield_to_dscp(iph->tos),
+				    dev);
 #endif
 }
 
@@ -121,8 +122,8 @@ static inline int divert_route_input(struct sk_buff *skb, const struct iphdr *ip
  */
 static inline struct rtable *divert_route_copy(const struct rtable *rt)
 {
-	struct rtable *copy = rt_dst_alloc(rt->dst.dev, rt->rt_flags, rt->rt_type,
-					   rt->dst.flags & DST_NOXFRM);
+	struct rtable *copy =
+		rt_dst_alloc(rt->dst.dev, rt->rt_flags, rt->rt_type, rt->dst.flags & DST_NOXFRM);
 
 	if (!copy)
 		return NULL;
@@ -135,7 +136,7 @@ static inline struct rtable *divert_route_copy(const struct rtable *rt)
 	copy->rt_uses_gateway = rt->rt_uses_gateway;
 	copy->rt_iif = rt->rt_iif;
 	copy->rt_gw_family = rt->rt_gw_family;
-	copy->rt_gw6 = rt->rt_gw6;	/* the larger of the two */
+	copy->rt_gw6 = rt->rt_gw6; /* the larger of the two */
 	copy->rt_mtu_locked = rt->rt_mtu_locked;
 	copy->rt_pmtu = rt->rt_pmtu;
 	return copy;
@@ -143,9 +144,9 @@ static inline struct rtable *divert_route_copy(const struct rtable *rt)
 
 /* It may change under whoever reads it. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 17, 0)
-#define divert_uid(sk)		READ_ONCE((sk)->sk_uid)
+#define divert_uid(sk) READ_ONCE((sk)->sk_uid)
 #else
-#define divert_uid(sk)		sk_uid(sk)
+#define divert_uid(sk) sk_uid(sk)
 #endif
 
 /* What a struct proto's bind gets. */
@@ -157,13 +158,13 @@ typedef struct sockaddr_unsized divert_sockaddr;
 
 /* Its recvmsg had a last parameter for the length of the name; then that is in msg. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(7, 1, 0)
-#define DIVERT_NAME_LENGTH	, int *addr_len
-#define divert_set_name_length(msg, length)	(*addr_len = (length))
-#define divert_recv_error(sk, msg, length)	inet_recv_error(sk, msg, length, addr_len)
+#define DIVERT_NAME_LENGTH                  , int *addr_len
+#define divert_set_name_length(msg, length) (*addr_len = (length))
+#define divert_recv_error(sk, msg, length)  inet_recv_error(sk, msg, length, addr_len)
 #else
 #define DIVERT_NAME_LENGTH
-#define divert_set_name_length(msg, length)	((msg)->msg_namelen = (length))
-#define divert_recv_error(sk, msg, length)	inet_recv_error(sk, msg, length)
+#define divert_set_name_length(msg, length) ((msg)->msg_namelen = (length))
+#define divert_recv_error(sk, msg, length)  inet_recv_error(sk, msg, length)
 #endif
 
 #endif /* DIVERT_COMPAT_H */

@@ -16,39 +16,39 @@ struct net_device;
 struct sk_buff;
 struct sock;
 
-#define IPPROTO_DIVERT	254
+#define IPPROTO_DIVERT 254
 
 /* Hooks; a packet's mark and tag say them in two bits. */
-#define DIVERT_INPUT	1
-#define DIVERT_FORWARD	2
-#define DIVERT_OUTPUT	3
-#define DIVERT_HOOKS	3
+#define DIVERT_INPUT   1
+#define DIVERT_FORWARD 2
+#define DIVERT_OUTPUT  3
+#define DIVERT_HOOKS   3
 
 /* Verdicts, with 2.2's numbers; some are targets only. */
-#define FW_REJECT	(-1)
-#define FW_BLOCK	1
-#define FW_ACCEPT	2
-#define FW_SKIP		5	/* a rule without a target */
-#define FW_RETURN	6
-#define FW_DIVERT	8
+#define FW_REJECT (-1)
+#define FW_BLOCK  1
+#define FW_ACCEPT 2
+#define FW_SKIP   5 /* a rule without a target */
+#define FW_RETURN 6
+#define FW_DIVERT 8
 
 /* Of a packet that was injected. */
 struct divert_mark {
-	u32	rule;		/* T3: place of the rule that took it */
-	u16	port;		/* T1: through which it was injected */
-	u8	hook;		/* T3: that it re-enters, or 0 */
+	u32 rule; /* T3: place of the rule that took it */
+	u16 port; /* T1: through which it was injected */
+	u8 hook;  /* T3: that it re-enters, or 0 */
 };
 
 /* One walk of a packet through the chains of one hook. */
 struct divert_walk {
-	struct net		*net;
-	struct sk_buff		*skb;
-	const struct divert_mark *mark;	/* NULL: was never injected */
-	const struct net_device	*dev;	/* that rules see */
-	u8			hook;
+	struct net *net;
+	struct sk_buff *skb;
+	const struct divert_mark *mark; /* NULL: was never injected */
+	const struct net_device *dev;   /* that rules see */
+	u8 hook;
 	/* Out, with FW_DIVERT: */
-	struct sock		*sk;	/* who listens, or NULL (P1) */
-	u32			rule;	/* T3: place of the rule */
+	struct sock *sk; /* who listens, or NULL (P1) */
+	u32 rule;        /* T3: place of the rule */
 };
 
 /* rules/match.c: called under RCU, with bottom halves off */
@@ -59,25 +59,25 @@ bool fw_fastpath(const struct net *net, const struct sk_buff *skb, u8 first, u8 
 
 /* S9, M11: of what has been read and not given back; sysctls of a network namespace. */
 struct divert_limits {
-	unsigned int	packets;		/* of one socket; charged memory in bytes */
-	unsigned int	bytes;
-	unsigned int	net_packets;		/* of all of them */
-	unsigned int	net_bytes;
-	unsigned int	unconfirmed;		/* with such a connection; 0: a quarter of the table */
+	unsigned int packets; /* of one socket; charged memory in bytes */
+	unsigned int bytes;
+	unsigned int net_packets; /* of all of them */
+	unsigned int net_bytes;
+	unsigned int unconfirmed; /* with such a connection; 0: a quarter of the table */
 };
 
 /* main.c: read at run time, of a network namespace */
 const struct divert_limits *divert_limits(const struct net *net);
-bool divert_admits(const struct net *net);		/* M12 */
-bool divert_passthrough(const struct net *net);		/* P2 */
+bool divert_admits(const struct net *net);      /* M12 */
+bool divert_passthrough(const struct net *net); /* P2 */
 bool divert_defrag_is_set(const struct net *net);
-bool divert_defrag(const struct net *net);		/* F4, F5 */
+bool divert_defrag(const struct net *net); /* F4, F5 */
 
 /* socket/sock.c */
-extern long divert_mem[3];				/* S9: of all queues */
+extern long divert_mem[3]; /* S9: of all queues */
 void divert_mem_init(void);
-struct sock *divert_listener(struct net *net, u16 port);	/* under RCU */
-void divert_nobody(struct net *net);			/* S11: count one */
+struct sock *divert_listener(struct net *net, u16 port); /* under RCU */
+void divert_nobody(struct net *net);                     /* S11: count one */
 
 /* socket/hdrincl.c */
 void divert_header_update(const u8 *defrag, bool *counted);

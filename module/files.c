@@ -10,7 +10,7 @@
 #include "rules/rules.h"
 
 static LIST_HEAD(namespaces);
-static DEFINE_MUTEX(lock);		/* of the list, and of what is shown */
+static DEFINE_MUTEX(lock); /* of the list, and of what is shown */
 
 static int show(struct divert_net *dn)
 {
@@ -100,8 +100,8 @@ static void __net_exit divert_files_net_exit(struct net *net)
 }
 
 static struct pernet_operations divert_files_net_ops = {
-	.init	= divert_files_net_init,
-	.exit	= divert_files_net_exit,
+	.init = divert_files_net_init,
+	.exit = divert_files_net_exit,
 };
 
 int __init divert_files_init(void)

@@ -14,26 +14,29 @@
 
 /* What a build asks for (make PASSTHROUGH=1 DEFRAG=1). */
 #ifndef DIVERT_PASSTHROUGH
-#define DIVERT_PASSTHROUGH	0
+#define DIVERT_PASSTHROUGH 0
 #endif
 #ifndef DIVERT_DEFRAG
-#define DIVERT_DEFRAG		0
+#define DIVERT_DEFRAG 0
 #endif
 
 static bool passthrough = DIVERT_PASSTHROUGH;
 module_param(passthrough, bool, 0644);
-MODULE_PARM_DESC(passthrough,
-		 "What nobody listens for goes on to the next rule (of new network namespaces; see net.ipv4.divert.passthrough)");
+MODULE_PARM_DESC(
+	passthrough,
+	"What nobody listens for goes on to the next rule (of new network namespaces; see net.ipv4.divert.passthrough)");
 
 static bool defrag = DIVERT_DEFRAG;
 module_param(defrag, bool, 0644);
-MODULE_PARM_DESC(defrag,
-		 "Always defragment: sockets and rules see whole datagrams (of new network namespaces; see net.ipv4.divert.defrag)");
+MODULE_PARM_DESC(
+	defrag,
+	"Always defragment: sockets and rules see whole datagrams (of new network namespaces; see net.ipv4.divert.defrag)");
 
 static bool userns;
 module_param(userns, bool, 0444);
-MODULE_PARM_DESC(userns,
-		 "Network namespaces of user namespaces other than the first have divert sockets and chains, too (net.ipv4.divert.userns changes it)");
+MODULE_PARM_DESC(
+	userns,
+	"Network namespaces of user namespaces other than the first have divert sockets and chains, too (net.ipv4.divert.userns changes it)");
 
 static unsigned int divert_net_id __read_mostly;
 
@@ -76,10 +79,10 @@ bool divert_defrag(const struct net *net)
 
 /* Some queues of programs that look at packets for a while: docs say how to have more. */
 static const struct divert_limits default_limits = {
-	.packets	= 16384,
-	.bytes		= 32 << 20,
-	.net_packets	= 65536,
-	.net_bytes	= 128 << 20,
+	.packets = 16384,
+	.bytes = 32 << 20,
+	.net_packets = 65536,
+	.net_bytes = 128 << 20,
 };
 
 static int __net_init divert_main_net_init(struct net *net)
@@ -110,10 +113,10 @@ static void __net_exit divert_main_net_exit(struct net *net)
 }
 
 static struct pernet_operations divert_main_net_ops = {
-	.init	= divert_main_net_init,
-	.exit	= divert_main_net_exit,
-	.id	= &divert_net_id,
-	.size	= sizeof(struct divert_net),
+	.init = divert_main_net_init,
+	.exit = divert_main_net_exit,
+	.id = &divert_net_id,
+	.size = sizeof(struct divert_net),
 };
 
 /*
@@ -163,7 +166,7 @@ static void __exit divert_exit(void)
 	divert_sock_exit();
 	fw_sockopt_exit();
 	unregister_pernet_subsys(&divert_main_net_ops);
-	rcu_barrier();		/* rules and chains free themselves */
+	rcu_barrier(); /* rules and chains free themselves */
 }
 
 module_init(divert_init);

@@ -10,7 +10,7 @@
 #include "compat.h"
 #include "rules/rules.h"
 
-#define PATH	"net/ipv4/divert"
+#define PATH "net/ipv4/divert"
 
 /* M12: rules that a packet is compared with in one walk. */
 static unsigned int walk_budget __read_mostly = 32768;
@@ -25,16 +25,16 @@ unsigned int fw_walk_budget(void)
 /* M12: off, other users' network namespaces have none of this. */
 u8 divert_userns __read_mostly;
 
-static int set_userns(divert_ctl_table *table, int write, void *buffer, size_t *lenp,
-		      loff_t *ppos)
+static int set_userns(divert_ctl_table *table, int write, void *buffer, size_t *lenp, loff_t *ppos)
 {
 	int err = proc_dou8vec_minmax(table, write, buffer, lenp, ppos);
 
 	return err || !write ? err : divert_files_update();
 }
 
-#define OF_MACHINE	3
+#define OF_MACHINE 3
 
+/* clang-format off */
 static struct ctl_table of_machine[] = {
 	{
 		.procname	= "userns",
@@ -63,11 +63,11 @@ static struct ctl_table of_machine[] = {
 	},
 	DIVERT_LAST_SYSCTL
 };
+/* clang-format on */
 
 static struct ctl_table_header *machine;
 
-static int set_defrag(divert_ctl_table *table, int write, void *buffer, size_t *lenp,
-		      loff_t *ppos)
+static int set_defrag(divert_ctl_table *table, int write, void *buffer, size_t *lenp, loff_t *ppos)
 {
 	struct divert_net *dn = container_of((u8 *)table->data, struct divert_net, defrag);
 	int err;
@@ -84,6 +84,7 @@ static int set_defrag(divert_ctl_table *table, int write, void *buffer, size_t *
 	return err;
 }
 
+/* clang-format off */
 #define SWITCH(field, handler)						\
 	{								\
 		.procname	= #field,				\
@@ -117,6 +118,7 @@ static const struct ctl_table of_namespace[] = {
 	LIMIT("unconfirmed", unconfirmed),
 	DIVERT_LAST_SYSCTL
 };
+/* clang-format on */
 
 int divert_sysctl_net_init(struct net *net, struct divert_net *dn)
 {

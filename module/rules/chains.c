@@ -26,8 +26,8 @@ static void free_chain_rcu(struct rcu_head *head)
 	kfree(chain);
 }
 
-static struct fw_chain *make_chain(struct fw_table *table, const char *label,
-				   unsigned int refs, int policy)
+static struct fw_chain *make_chain(struct fw_table *table, const char *label, unsigned int refs,
+				   int policy)
 {
 	struct fw_chain *chain = kzalloc(sizeof(*chain), GFP_KERNEL_ACCOUNT);
 
@@ -111,9 +111,9 @@ bool fw_in_use(const struct net *net)
 int fw_table_init(struct fw_table *table)
 {
 	static const char *const labels[DIVERT_HOOKS] = {
-		[DIVERT_INPUT - 1]	= IP_FW_LABEL_INPUT,
-		[DIVERT_FORWARD - 1]	= IP_FW_LABEL_FORWARD,
-		[DIVERT_OUTPUT - 1]	= IP_FW_LABEL_OUTPUT,
+		[DIVERT_INPUT - 1] = IP_FW_LABEL_INPUT,
+		[DIVERT_FORWARD - 1] = IP_FW_LABEL_FORWARD,
+		[DIVERT_OUTPUT - 1] = IP_FW_LABEL_OUTPUT,
 	};
 	int i;
 

@@ -20,8 +20,7 @@ struct fw_count __percpu *fw_count_alloc(void)
 }
 
 /* Called with bottom halves off. */
-void fw_count_add(struct fw_count __percpu *count, unsigned int packets,
-		  unsigned int bytes)
+void fw_count_add(struct fw_count __percpu *count, unsigned int packets, unsigned int bytes)
 {
 	struct fw_count *here = this_cpu_ptr(count);
 

@@ -17,7 +17,7 @@ static unsigned int needed(u8 protocol)
 {
 	switch (protocol) {
 	case IPPROTO_TCP:
-		return 16;		/* to the window, behind the flags */
+		return 16; /* to the window, behind the flags */
 	case IPPROTO_UDP:
 	case IPPROTO_ICMP:
 		return 8;
@@ -77,7 +77,7 @@ void fw_dissect(struct fw_dissected *dissected, const struct iphdr *ip, unsigned
 
 static bool port_matches(const __u16 range[2], u16 port, bool fragment, bool invert)
 {
-	if (fragment)			/* F2: fails any test of a port */
+	if (fragment) /* F2: fails any test of a port */
 		return range[0] == 0 && range[1] == 0xffff;
 	return (port >= range[0] && port <= range[1]) != invert;
 }
@@ -98,11 +98,9 @@ bool fw_matches(const struct ip_fw *fw, const struct fw_dissected *dissected,
 	const u16 flg = fw->fw_flg;
 	const bool other = ip->protocol != fw->fw_proto;
 
-	if (((ip->saddr & fw->fw_smsk.s_addr) == fw->fw_src.s_addr) ==
-	    !!(inv & IP_FW_INV_SRCIP))
+	if (((ip->saddr & fw->fw_smsk.s_addr) == fw->fw_src.s_addr) == !!(inv & IP_FW_INV_SRCIP))
 		return false;
-	if (((ip->daddr & fw->fw_dmsk.s_addr) == fw->fw_dst.s_addr) ==
-	    !!(inv & IP_FW_INV_DSTIP))
+	if (((ip->daddr & fw->fw_dmsk.s_addr) == fw->fw_dst.s_addr) == !!(inv & IP_FW_INV_DSTIP))
 		return false;
 	if (interface_matches(fw, dissected->ifname) == !!(inv & IP_FW_INV_VIA))
 		return false;

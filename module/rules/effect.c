@@ -10,8 +10,8 @@
 #include "walk.h"
 
 /* M12: what a copy costs, in rules that could be looked at meanwhile. */
-#define COPY_COST	64
-#define BYTES_A_RULE	64
+#define COPY_COST    64
+#define BYTES_A_RULE 64
 
 static bool change_tos(struct walk *w, const struct ip_fw *fw)
 {
@@ -51,8 +51,7 @@ bool fw_take_effect(struct walk *w)
 		return true;
 	fw_count_add(w->rule->count, 1, ntohs(w->ip->tot_len));
 	if (fw->fw_flg & IP_FW_F_PRN)
-		fw_log(w->packet->net, &w->dissected, w->ip, w->len, w->chain, w->rule,
-		       w->number);
+		fw_log(w->packet->net, &w->dissected, w->ip, w->len, w->chain, w->rule, w->number);
 	if (!change_tos(w, fw))
 		return false;
 	change_mark(w->packet->skb, fw);

@@ -12,7 +12,7 @@
 
 #include "rules.h"
 
-#define LINE	400
+#define LINE 400
 
 /* The log is the host's: as for netfilter's, others are silent by default. */
 static bool may_log(const struct net *net)
@@ -24,7 +24,7 @@ static bool may_log(const struct net *net)
  * M12: rules may be another's, and packets anybody's. How many lines were left out, the
  * kernel says itself. True if this one may be written.
  */
-#define LINES_A_SECOND	50
+#define LINES_A_SECOND 50
 
 static bool has_room(const struct net *net)
 {
@@ -51,9 +51,9 @@ static int add_packet(char *line, int at, const struct fw_dissected *dissected,
 {
 	at += scnprintf(line + at, LINE - at,
 			"%s PROTO=%d %pI4:%u %pI4:%u L=%u S=0x%2.2X I=%u F=0x%4.4X T=%u",
-			dissected->ifname, ip->protocol, &ip->saddr, dissected->sport,
-			&ip->daddr, dissected->dport, ntohs(ip->tot_len), ip->tos,
-			ntohs(ip->id), ntohs(ip->frag_off), ip->ttl);
+			dissected->ifname, ip->protocol, &ip->saddr, dissected->sport, &ip->daddr,
+			dissected->dport, ntohs(ip->tot_len), ip->tos, ntohs(ip->id),
+			ntohs(ip->frag_off), ip->ttl);
 	return add_options(line, at, ip, len);
 }
 

@@ -96,17 +96,17 @@ static bool diverts(struct walk *w)
 	u16 port = w->rule->fw.fw_redirpt;
 
 	if (!packet)
-		return true;			/* R3: listener or not */
+		return true; /* R3: listener or not */
 	if (w->state != LIVE)
-		return false;			/* T3 */
+		return false; /* T3 */
 	if (packet->mark && packet->mark->port == port)
-		return false;			/* T1 */
+		return false; /* T1 */
 	packet->rule = place(w);
 	packet->sk = divert_listener(packet->net, port);
 	if (packet->sk)
 		return true;
 	divert_nobody(packet->net);
-	return !divert_passthrough(packet->net);	/* P1, P2 */
+	return !divert_passthrough(packet->net); /* P1, P2 */
 }
 
 /* The walk comes to its end where a chain does: true if that is the last. */
@@ -165,7 +165,7 @@ static int begin(struct walk *w)
 	w->back = back;
 	w->budget = fw_walk_budget();
 	fw_dissect(&w->dissected, w->ip, w->len);
-	if (w->dissected.suspect) {			/* R1 */
+	if (w->dissected.suspect) { /* R1 */
 		if (w->packet)
 			fw_log_suspect(w->packet->net, &w->dissected, w->ip, w->len);
 		return FW_BLOCK;
@@ -177,16 +177,16 @@ int fw_walk(struct divert_walk *packet, const struct iphdr *ip, unsigned int len
 {
 	struct fw_chain *chain = fw_table(packet->net)->built_in[packet->hook - 1];
 	struct walk w = {
-		.packet		= packet,
-		.ip		= ip,
-		.len		= len,
-		.dissected.ifname	= packet->dev->name,
-		.chain		= chain,
+		.packet = packet,
+		.ip = ip,
+		.len = len,
+		.dissected.ifname = packet->dev->name,
+		.chain = chain,
 	};
 	int verdict;
 
 	if (ip->ihl < 5)
-		return FW_ACCEPT;		/* a raw socket's rubbish */
+		return FW_ACCEPT; /* a raw socket's rubbish */
 	if (list_empty(&chain->rules) && !ip_is_fragment(ip)) {
 		fw_count_add(chain->count, 1, ntohs(ip->tot_len));
 		return READ_ONCE(chain->policy);
@@ -194,7 +194,7 @@ int fw_walk(struct divert_walk *packet, const struct iphdr *ip, unsigned int len
 	if (packet->mark && packet->mark->hook == packet->hook)
 		w.state = QUIET;
 	verdict = begin(&w);
-	if (unlikely(verdict == FW_OVER)) {	/* M12 */
+	if (unlikely(verdict == FW_OVER)) { /* M12 */
 		atomic_inc(&divert_net(packet->net)->over);
 		fw_log_over(packet->net, &w.dissected, w.ip, w.len);
 		return FW_BLOCK;
@@ -202,14 +202,13 @@ int fw_walk(struct divert_walk *packet, const struct iphdr *ip, unsigned int len
 	return verdict;
 }
 
-int fw_test(struct fw_chain *chain, const struct iphdr *ip, unsigned int len,
-	    const char *ifname)
+int fw_test(struct fw_chain *chain, const struct iphdr *ip, unsigned int len, const char *ifname)
 {
 	struct walk w = {
-		.ip		= ip,
-		.len		= len,
-		.dissected.ifname	= ifname,
-		.chain		= chain,
+		.ip = ip,
+		.len = len,
+		.dissected.ifname = ifname,
+		.chain = chain,
 	};
 
 	return begin(&w);

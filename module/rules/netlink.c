@@ -16,12 +16,12 @@
 
 #include "rules.h"
 
-#define GROUP	1
+#define GROUP 1
 
 struct copy_head {
-	u32	len;			/* of all of the copy */
-	u32	mark;
-	char	ifname[IFNAMSIZ];
+	u32 len; /* of all of the copy */
+	u32 mark;
+	char ifname[IFNAMSIZ];
 };
 
 /* As in what a divert socket gets (S7): what is put off until a card does it. */

@@ -12,13 +12,13 @@
 
 #include "rules.h"
 
-#define PROC_STAT	"divert_stat"
+#define PROC_STAT "divert_stat"
 
 /* Rules: what is shown is a rule, and its chain. */
 
 struct fw_seq {
-	struct seq_net_private	net;
-	struct fw_chain		*chain;
+	struct seq_net_private net;
+	struct fw_chain *chain;
 };
 
 static void *rule_from(struct fw_table *table, struct fw_seq *at, loff_t pos)
@@ -69,28 +69,25 @@ static int chains_show(struct seq_file *seq, void *v)
 	const struct ip_fw *fw = &rule->fw;
 	struct fw_sum sum = fw_rule_sum(rule);
 
-	seq_printf(seq, "%9s %08X/%08X->%08X/%08X %.16s %X %X %u ",
-		   at->chain->label, ntohl(fw->fw_src.s_addr), ntohl(fw->fw_smsk.s_addr),
-		   ntohl(fw->fw_dst.s_addr), ntohl(fw->fw_dmsk.s_addr),
-		   fw->fw_vianame[0] ? fw->fw_vianame : "-",
-		   fw->fw_flg, fw->fw_invflg, fw->fw_proto);
+	seq_printf(seq, "%9s %08X/%08X->%08X/%08X %.16s %X %X %u ", at->chain->label,
+		   ntohl(fw->fw_src.s_addr), ntohl(fw->fw_smsk.s_addr), ntohl(fw->fw_dst.s_addr),
+		   ntohl(fw->fw_dmsk.s_addr), fw->fw_vianame[0] ? fw->fw_vianame : "-", fw->fw_flg,
+		   fw->fw_invflg, fw->fw_proto);
 	seq_printf(seq, "%-9u %-9u %-9u %-9u ", upper_32_bits(sum.packets),
-		   lower_32_bits(sum.packets), upper_32_bits(sum.bytes),
-		   lower_32_bits(sum.bytes));
-	seq_printf(seq, "%u-%u %u-%u A%02X X%02X %08X %u %u %9s\n",
-		   fw->fw_spts[0], fw->fw_spts[1], fw->fw_dpts[0], fw->fw_dpts[1],
-		   fw->fw_tosand, fw->fw_tosxor, fw->fw_redirpt, fw->fw_mark,
-		   fw->fw_outputsize, fw_target_name(rule->branch, rule->target));
+		   lower_32_bits(sum.packets), upper_32_bits(sum.bytes), lower_32_bits(sum.bytes));
+	seq_printf(seq, "%u-%u %u-%u A%02X X%02X %08X %u %u %9s\n", fw->fw_spts[0], fw->fw_spts[1],
+		   fw->fw_dpts[0], fw->fw_dpts[1], fw->fw_tosand, fw->fw_tosxor, fw->fw_redirpt,
+		   fw->fw_mark, fw->fw_outputsize, fw_target_name(rule->branch, rule->target));
 	if (seq->file->f_mode & FMODE_WRITE && !seq_has_overflowed(seq))
 		fw_rule_zero(rule);
 	return 0;
 }
 
 static const struct seq_operations chains_ops = {
-	.start	= chains_start,
-	.next	= chains_next,
-	.stop	= table_stop,
-	.show	= chains_show,
+	.start = chains_start,
+	.next = chains_next,
+	.stop = table_stop,
+	.show = chains_show,
 };
 
 /* Chains. */
@@ -113,18 +110,17 @@ static int names_show(struct seq_file *seq, void *v)
 	const struct fw_chain *chain = list_entry(v, struct fw_chain, list);
 	struct fw_sum sum = fw_count_sum(chain->count);
 
-	seq_printf(seq, "%s %s %u %u %u %u %u\n", chain->label,
-		   fw_target_name(NULL, chain->policy), chain->refs,
-		   upper_32_bits(sum.packets), lower_32_bits(sum.packets),
+	seq_printf(seq, "%s %s %u %u %u %u %u\n", chain->label, fw_target_name(NULL, chain->policy),
+		   chain->refs, upper_32_bits(sum.packets), lower_32_bits(sum.packets),
 		   upper_32_bits(sum.bytes), lower_32_bits(sum.bytes));
 	return 0;
 }
 
 static const struct seq_operations names_ops = {
-	.start	= names_start,
-	.next	= names_next,
-	.stop	= table_stop,
-	.show	= names_show,
+	.start = names_start,
+	.next = names_next,
+	.stop = table_stop,
+	.show = names_show,
 };
 
 /* What /proc/net/divert has no place for, whose format is the reference's (S11). */
@@ -144,13 +140,11 @@ static int refuse(struct file *file, char *data, size_t size)
 
 int fw_proc_init(struct net *net)
 {
-	if (!proc_create_net_data_write(IP_FW_PROC_CHAINS, 0600, net->proc_net,
-					&chains_ops, refuse, sizeof(struct fw_seq),
-					NULL))
+	if (!proc_create_net_data_write(IP_FW_PROC_CHAINS, 0600, net->proc_net, &chains_ops, refuse,
+					sizeof(struct fw_seq), NULL))
 		return -ENOMEM;
-	if (!proc_create_net_data_write(IP_FW_PROC_CHAIN_NAMES, 0600, net->proc_net,
-					&names_ops, refuse,
-					sizeof(struct seq_net_private), NULL))
+	if (!proc_create_net_data_write(IP_FW_PROC_CHAIN_NAMES, 0600, net->proc_net, &names_ops,
+					refuse, sizeof(struct seq_net_private), NULL))
 		goto no_names;
 	if (!proc_create_net_single(PROC_STAT, 0444, net->proc_net, stat_show, NULL))
 		goto no_stat;

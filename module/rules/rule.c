@@ -41,8 +41,8 @@ static void drop_rule(struct fw_rule *rule)
 
 static bool names_ports(const struct ip_fw *fw)
 {
-	return fw->fw_spts[0] != 0 || fw->fw_spts[1] != 0xffff ||
-	       fw->fw_dpts[0] != 0 || fw->fw_dpts[1] != 0xffff;
+	return fw->fw_spts[0] != 0 || fw->fw_spts[1] != 0xffff || fw->fw_dpts[0] != 0 ||
+	       fw->fw_dpts[1] != 0xffff;
 }
 
 static bool has_ports(const struct ip_fw *fw)
@@ -85,7 +85,7 @@ struct fw_rule *fw_make_rule(struct fw_table *table, const struct ip_fwuser *use
 		goto fail;
 	err = -EINVAL;
 	if (!rule->branch && rule->target == FW_DIVERT && !rule->fw.fw_redirpt)
-		goto fail;			/* R4 */
+		goto fail; /* R4 */
 	err = -ENOMEM;
 	rule->count = fw_count_alloc();
 	if (!rule->count)
@@ -163,8 +163,7 @@ int fw_append(struct fw_table *table, struct fw_chain *chain, struct fw_rule *ru
 	return 0;
 }
 
-int fw_insert(struct fw_table *table, struct fw_chain *chain, struct fw_rule *rule,
-	      u32 number)
+int fw_insert(struct fw_table *table, struct fw_chain *chain, struct fw_rule *rule, u32 number)
 {
 	struct fw_rule *before = rule_at(chain, number - 1);
 	int err;
@@ -180,8 +179,7 @@ int fw_insert(struct fw_table *table, struct fw_chain *chain, struct fw_rule *ru
 }
 
 /* As 2.2: it goes on counting where the old one was. */
-int fw_replace(struct fw_table *table, struct fw_chain *chain, struct fw_rule *rule,
-	       u32 number)
+int fw_replace(struct fw_table *table, struct fw_chain *chain, struct fw_rule *rule, u32 number)
 {
 	struct fw_rule *old = rule_at(chain, number);
 	int err;
@@ -217,19 +215,15 @@ static bool same(const struct fw_rule *a, const struct fw_rule *b)
 {
 	const struct ip_fw *x = &a->fw, *y = &b->fw;
 
-	return x->fw_src.s_addr == y->fw_src.s_addr &&
-	       x->fw_dst.s_addr == y->fw_dst.s_addr &&
-	       x->fw_smsk.s_addr == y->fw_smsk.s_addr &&
-	       x->fw_dmsk.s_addr == y->fw_dmsk.s_addr &&
-	       !((x->fw_flg ^ y->fw_flg) & ~IP_FW_F_MARKABS) &&
-	       x->fw_invflg == y->fw_invflg &&
-	       x->fw_proto == y->fw_proto &&
-	       x->fw_redirpt == y->fw_redirpt &&
+	return x->fw_src.s_addr == y->fw_src.s_addr && x->fw_dst.s_addr == y->fw_dst.s_addr &&
+	       x->fw_smsk.s_addr == y->fw_smsk.s_addr && x->fw_dmsk.s_addr == y->fw_dmsk.s_addr &&
+	       !((x->fw_flg ^ y->fw_flg) & ~IP_FW_F_MARKABS) && x->fw_invflg == y->fw_invflg &&
+	       x->fw_proto == y->fw_proto && x->fw_redirpt == y->fw_redirpt &&
 	       !memcmp(x->fw_spts, y->fw_spts, sizeof(x->fw_spts)) &&
 	       !memcmp(x->fw_dpts, y->fw_dpts, sizeof(x->fw_dpts)) &&
 	       x->fw_outputsize == y->fw_outputsize &&
-	       !strncmp(x->fw_vianame, y->fw_vianame, IFNAMSIZ) &&
-	       a->branch == b->branch && (a->branch || a->target == b->target);
+	       !strncmp(x->fw_vianame, y->fw_vianame, IFNAMSIZ) && a->branch == b->branch &&
+	       (a->branch || a->target == b->target);
 }
 
 int fw_delete_same(struct fw_chain *chain, const struct fw_rule *rule)

@@ -23,16 +23,15 @@ static_assert(sizeof(struct ip_fwpolicy) == 18);
 
 /* What a program gives. */
 union argument {
-	ip_chainlabel		label;
-	struct ip_fwchange	change;
-	struct ip_fwnew		numbered;
-	struct ip_fwdelnum	number;
-	struct ip_fwpolicy	policy;
-	struct ip_fwtest	test;
+	ip_chainlabel label;
+	struct ip_fwchange change;
+	struct ip_fwnew numbered;
+	struct ip_fwdelnum number;
+	struct ip_fwpolicy policy;
+	struct ip_fwtest test;
 };
 
-static int append(struct fw_table *table, struct fw_chain *chain,
-		  const union argument *arg)
+static int append(struct fw_table *table, struct fw_chain *chain, const union argument *arg)
 {
 	struct fw_rule *rule = fw_make_rule(table, &arg->change.fwc_rule);
 	int err;
@@ -45,10 +44,9 @@ static int append(struct fw_table *table, struct fw_chain *chain,
 	return err;
 }
 
-static int numbered(struct fw_table *table, struct fw_chain *chain,
-		    const union argument *arg,
-		    int (*put)(struct fw_table *table, struct fw_chain *chain,
-			       struct fw_rule *rule, u32 number))
+static int numbered(struct fw_table *table, struct fw_chain *chain, const union argument *arg,
+		    int (*put)(struct fw_table *table, struct fw_chain *chain, struct fw_rule *rule,
+			       u32 number))
 {
 	struct fw_rule *rule = fw_make_rule(table, &arg->numbered.fwn_rule);
 	int err;
@@ -61,26 +59,22 @@ static int numbered(struct fw_table *table, struct fw_chain *chain,
 	return err;
 }
 
-static int insert(struct fw_table *table, struct fw_chain *chain,
-		  const union argument *arg)
+static int insert(struct fw_table *table, struct fw_chain *chain, const union argument *arg)
 {
 	return numbered(table, chain, arg, fw_insert);
 }
 
-static int replace(struct fw_table *table, struct fw_chain *chain,
-		   const union argument *arg)
+static int replace(struct fw_table *table, struct fw_chain *chain, const union argument *arg)
 {
 	return numbered(table, chain, arg, fw_replace);
 }
 
-static int delete_number(struct fw_table *table, struct fw_chain *chain,
-			 const union argument *arg)
+static int delete_number(struct fw_table *table, struct fw_chain *chain, const union argument *arg)
 {
 	return fw_delete_number(chain, arg->number.fwd_rulenum);
 }
 
-static int delete_same(struct fw_table *table, struct fw_chain *chain,
-		       const union argument *arg)
+static int delete_same(struct fw_table *table, struct fw_chain *chain, const union argument *arg)
 {
 	struct fw_rule *rule = fw_make_rule(table, &arg->change.fwc_rule);
 	int err;
@@ -92,15 +86,13 @@ static int delete_same(struct fw_table *table, struct fw_chain *chain,
 	return err;
 }
 
-static int flush(struct fw_table *table, struct fw_chain *chain,
-		 const union argument *arg)
+static int flush(struct fw_table *table, struct fw_chain *chain, const union argument *arg)
 {
 	fw_flush(chain);
 	return 0;
 }
 
-static int zero(struct fw_table *table, struct fw_chain *chain,
-		const union argument *arg)
+static int zero(struct fw_table *table, struct fw_chain *chain, const union argument *arg)
 {
 	struct fw_rule *rule;
 
@@ -118,17 +110,16 @@ static int check_error(int verdict)
 	case FW_REJECT:
 		return -ECONNREFUSED;
 	case FW_OVER:
-		return -E2BIG;		/* M12: too many rules */
+		return -E2BIG; /* M12: too many rules */
 	case FW_SKIP:
-		return -ENFILE;		/* the end of a user's chain */
+		return -ENFILE; /* the end of a user's chain */
 	case FW_DIVERT:
 		return -EREMOTE;
 	}
 	return -ETIMEDOUT;
 }
 
-static int check(struct fw_table *table, struct fw_chain *chain,
-		 const union argument *arg)
+static int check(struct fw_table *table, struct fw_chain *chain, const union argument *arg)
 {
 	const struct ip_fwpkt *packet = &arg->test.fwt_packet;
 	unsigned int len = offsetofend(struct ip_fwpkt, fwp_protoh);
@@ -144,13 +135,11 @@ static int check(struct fw_table *table, struct fw_chain *chain,
 	return check_error(verdict);
 }
 
-static int policy(struct fw_table *table, struct fw_chain *chain,
-		  const union argument *arg)
+static int policy(struct fw_table *table, struct fw_chain *chain, const union argument *arg)
 {
 	int target;
 
-	if (!fw_is_built_in(table, chain) ||
-	    !fw_find_target(arg->policy.fwp_policy, &target))
+	if (!fw_is_built_in(table, chain) || !fw_find_target(arg->policy.fwp_policy, &target))
 		return -EINVAL;
 	switch (target) {
 	case FW_ACCEPT:
@@ -159,57 +148,50 @@ static int policy(struct fw_table *table, struct fw_chain *chain,
 		WRITE_ONCE(chain->policy, target);
 		return 0;
 	}
-	return -EINVAL;			/* R3: DIVERT too */
+	return -EINVAL; /* R3: DIVERT too */
 }
 
-static int create_chain(struct fw_table *table, struct fw_chain *chain,
-			const union argument *arg)
+static int create_chain(struct fw_table *table, struct fw_chain *chain, const union argument *arg)
 {
 	return fw_create_chain(table, arg->label);
 }
 
-static int delete_chain(struct fw_table *table, struct fw_chain *chain,
-			const union argument *arg)
+static int delete_chain(struct fw_table *table, struct fw_chain *chain, const union argument *arg)
 {
 	return fw_delete_chain(table, arg->label);
 }
 
-#define NO_CHAIN	(-1)
+#define NO_CHAIN (-1)
 
-#define OPTION(number, structure, place, function)			\
-	[(number) - IP_FW_BASE_CTL] = {					\
-		.size = sizeof(structure), .chain = place, .call = function, \
+#define OPTION(number, structure, place, function) \
+	[(number) - IP_FW_BASE_CTL] = {            \
+		.size = sizeof(structure),         \
+		.chain = place,                    \
+		.call = function,                  \
 	}
 
 static const struct option {
-	unsigned int	size;
-	int		chain;		/* where its label is in the argument */
-	int		(*call)(struct fw_table *table, struct fw_chain *chain,
-				const union argument *arg);
+	unsigned int size;
+	int chain; /* where its label is in the argument */
+	int (*call)(struct fw_table *table, struct fw_chain *chain, const union argument *arg);
 } options[] = {
-	OPTION(IP_FW_APPEND, struct ip_fwchange,
-	       offsetof(struct ip_fwchange, fwc_label), append),
-	OPTION(IP_FW_REPLACE, struct ip_fwnew,
-	       offsetof(struct ip_fwnew, fwn_label), replace),
-	OPTION(IP_FW_DELETE_NUM, struct ip_fwdelnum,
-	       offsetof(struct ip_fwdelnum, fwd_label), delete_number),
-	OPTION(IP_FW_DELETE, struct ip_fwchange,
-	       offsetof(struct ip_fwchange, fwc_label), delete_same),
-	OPTION(IP_FW_INSERT, struct ip_fwnew,
-	       offsetof(struct ip_fwnew, fwn_label), insert),
+	OPTION(IP_FW_APPEND, struct ip_fwchange, offsetof(struct ip_fwchange, fwc_label), append),
+	OPTION(IP_FW_REPLACE, struct ip_fwnew, offsetof(struct ip_fwnew, fwn_label), replace),
+	OPTION(IP_FW_DELETE_NUM, struct ip_fwdelnum, offsetof(struct ip_fwdelnum, fwd_label),
+	       delete_number),
+	OPTION(IP_FW_DELETE, struct ip_fwchange, offsetof(struct ip_fwchange, fwc_label),
+	       delete_same),
+	OPTION(IP_FW_INSERT, struct ip_fwnew, offsetof(struct ip_fwnew, fwn_label), insert),
 	OPTION(IP_FW_FLUSH, ip_chainlabel, 0, flush),
 	OPTION(IP_FW_ZERO, ip_chainlabel, 0, zero),
-	OPTION(IP_FW_CHECK, struct ip_fwtest,
-	       offsetof(struct ip_fwtest, fwt_label), check),
+	OPTION(IP_FW_CHECK, struct ip_fwtest, offsetof(struct ip_fwtest, fwt_label), check),
 	OPTION(IP_FW_CREATECHAIN, ip_chainlabel, NO_CHAIN, create_chain),
 	OPTION(IP_FW_DELETECHAIN, ip_chainlabel, NO_CHAIN, delete_chain),
-	OPTION(IP_FW_POLICY, struct ip_fwpolicy,
-	       offsetof(struct ip_fwpolicy, fwp_label), policy),
+	OPTION(IP_FW_POLICY, struct ip_fwpolicy, offsetof(struct ip_fwpolicy, fwp_label), policy),
 };
 
 /* The mutex is held. */
-static int call(struct fw_table *table, const struct option *option,
-		const union argument *arg)
+static int call(struct fw_table *table, const struct option *option, const union argument *arg)
 {
 	struct fw_chain *chain = NULL;
 	const char *label;
@@ -233,7 +215,7 @@ static int fw_set(struct sock *sk, int number, sockptr_t from, unsigned int len)
 	int err;
 
 	if (!divert_admits(sock_net(sk)))
-		return -ENOPROTOOPT;		/* M12 */
+		return -ENOPROTOOPT; /* M12 */
 	if (!ns_capable(sock_net(sk)->user_ns, CAP_NET_ADMIN))
 		return -EACCES;
 	if (len > sizeof(arg) || len < 1)
@@ -255,11 +237,11 @@ static int fw_set(struct sock *sk, int number, sockptr_t from, unsigned int len)
 }
 
 static struct nf_sockopt_ops fw_sockopts = {
-	.pf		= PF_INET,
-	.set_optmin	= IP_FW_BASE_CTL,
-	.set_optmax	= IP_FW_BASE_CTL + ARRAY_SIZE(options),
-	.set		= fw_set,
-	.owner		= THIS_MODULE,
+	.pf = PF_INET,
+	.set_optmin = IP_FW_BASE_CTL,
+	.set_optmax = IP_FW_BASE_CTL + ARRAY_SIZE(options),
+	.set = fw_set,
+	.owner = THIS_MODULE,
 };
 
 int __init fw_sockopt_init(void)

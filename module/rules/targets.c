@@ -10,15 +10,15 @@
 #include "rules.h"
 
 static const struct {
-	const char	*label;
-	int		target;
+	const char *label;
+	int target;
 } targets[] = {
-	{ "",			FW_SKIP },
-	{ IP_FW_LABEL_ACCEPT,	FW_ACCEPT },
-	{ IP_FW_LABEL_BLOCK,	FW_BLOCK },
-	{ IP_FW_LABEL_REJECT,	FW_REJECT },
-	{ IP_FW_LABEL_RETURN,	FW_RETURN },
-	{ IP_FW_LABEL_DIVERT,	FW_DIVERT },
+	{ "", FW_SKIP },
+	{ IP_FW_LABEL_ACCEPT, FW_ACCEPT },
+	{ IP_FW_LABEL_BLOCK, FW_BLOCK },
+	{ IP_FW_LABEL_REJECT, FW_REJECT },
+	{ IP_FW_LABEL_RETURN, FW_RETURN },
+	{ IP_FW_LABEL_DIVERT, FW_DIVERT },
 };
 
 /* The label may lack its zero, and is no target then. */

@@ -9,29 +9,29 @@
 
 /* The way back from a chain. */
 struct frame {
-	struct fw_chain	*chain;
-	struct fw_rule	*rule;		/* of it, that led on */
-	unsigned int	number;		/* of that rule */
-	u32		way;		/* T3: to that chain */
+	struct fw_chain *chain;
+	struct fw_rule *rule; /* of it, that led on */
+	unsigned int number;  /* of that rule */
+	u32 way;              /* T3: to that chain */
 };
 
 struct walk {
-	struct divert_walk	*packet;	/* NULL: IP_FW_CHECK's */
-	const struct iphdr	*ip;
-	unsigned int		len;
-	struct fw_dissected		dissected;
-	struct fw_chain		*chain;
-	struct fw_rule		*rule;		/* NULL: before the first */
-	unsigned int		number;		/* of that rule */
-	u32			way;		/* T3: to this chain */
-	unsigned int		depth;		/* 0: where the walk began */
-	struct frame		*back;
-	unsigned int		cost;		/* M12: in rules */
-	unsigned int		budget;
+	struct divert_walk *packet; /* NULL: IP_FW_CHECK's */
+	const struct iphdr *ip;
+	unsigned int len;
+	struct fw_dissected dissected;
+	struct fw_chain *chain;
+	struct fw_rule *rule; /* NULL: before the first */
+	unsigned int number;  /* of that rule */
+	u32 way;              /* T3: to this chain */
+	unsigned int depth;   /* 0: where the walk began */
+	struct frame *back;
+	unsigned int cost; /* M12: in rules */
+	unsigned int budget;
 	enum {
-		LIVE,		/* an ordinary walk, or past the rule */
-		AT_RULE,	/* T3: at the rule that took it */
-		QUIET,		/* T3: not yet come by that rule */
+		LIVE,    /* an ordinary walk, or past the rule */
+		AT_RULE, /* T3: at the rule that took it */
+		QUIET,   /* T3: not yet come by that rule */
 	} state;
 };
 

@@ -10,7 +10,7 @@
 #include "socket.h"
 
 /* Stubs of one socket: some hundred bytes each, for programs that send a packet twice. */
-#define MOST_STUBS	1024
+#define MOST_STUBS 1024
 
 void divert_account_init(struct divert_account *account)
 {
@@ -68,7 +68,7 @@ void divert_pending_forget(struct divert_ports *ports, struct divert_pending *p,
 	xa_erase(&ports->pending, (u32)p->id);
 	divert_uncharge(p->reader, p->charge);
 	if (p->skb)
-		DIVERT_CB(p->skb)->pending = NULL;	/* somebody may still peek at it */
+		DIVERT_CB(p->skb)->pending = NULL; /* somebody may still peek at it */
 	p->state = PENDING_GONE;
 	p->reader = NULL;
 	list_add_tail(&p->of_socket, gone);
@@ -89,13 +89,15 @@ void divert_pending_dispose(struct list_head *gone)
 static struct divert_pending *oldest_of_socket(struct divert_account *account)
 {
 	return list_first_entry_or_null(list_empty(&account->stubs) ? &account->whole :
-					&account->stubs, struct divert_pending, of_socket);
+								      &account->stubs,
+					struct divert_pending, of_socket);
 }
 
 static struct divert_pending *oldest_of_net(struct divert_account *account)
 {
 	return list_first_entry_or_null(list_empty(&account->stubs) ? &account->whole :
-					&account->stubs, struct divert_pending, of_net);
+								      &account->stubs,
+					struct divert_pending, of_net);
 }
 
 void divert_pending_keep_bounds(struct net *net, struct divert_sock *ds, struct list_head *gone)
@@ -108,14 +110,15 @@ void divert_pending_keep_bounds(struct net *net, struct divert_sock *ds, struct 
 	       (ds->account.packets && (ds->account.packets > READ_ONCE(limits->packets) ||
 					ds->account.bytes > READ_ONCE(limits->bytes))))
 		divert_pending_forget(ports, oldest_of_socket(&ds->account), gone);
-	while (ports->account.packets &&
-	       (ports->account.packets > READ_ONCE(limits->net_packets) ||
-		ports->account.bytes > READ_ONCE(limits->net_bytes)))
+	while (ports->account.packets && (ports->account.packets > READ_ONCE(limits->net_packets) ||
+					  ports->account.bytes > READ_ONCE(limits->net_bytes)))
 		divert_pending_forget(ports, oldest_of_net(&ports->account), gone);
 	most = READ_ONCE(limits->unconfirmed) ?: READ_ONCE(ports->most_unconfirmed);
 	while (ports->unconfirmed_count > most)
-		divert_pending_forget(ports, list_first_entry(&ports->unconfirmed, struct divert_pending,
-					       of_unconfirmed), gone);
+		divert_pending_forget(ports,
+				      list_first_entry(&ports->unconfirmed, struct divert_pending,
+						       of_unconfirmed),
+				      gone);
 }
 
 /* The queue wants memory: the oldest that its socket has read is forgotten, if there is any. */

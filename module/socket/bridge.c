@@ -36,8 +36,7 @@ bool divert_is_bridged(const struct sk_buff *skb, const struct nf_hook_state *st
 }
 
 /* To IP, from a bridge that has called the hooks. */
-static unsigned int hook_spared(void *priv, struct sk_buff *skb,
-				const struct nf_hook_state *state)
+static unsigned int hook_spared(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
 {
 	if (likely(!nf_bridge_info_exists(skb)) || divert_is_bridged(skb, state))
 		return NF_ACCEPT;
@@ -45,11 +44,11 @@ static unsigned int hook_spared(void *priv, struct sk_buff *skb,
 }
 
 static const struct nf_hook_ops spared = {
-	.hook		= hook_spared,
-	.priv		= DIVERT_PLACE_SPARED,
-	.pf		= NFPROTO_IPV4,
-	.hooknum	= NF_INET_PRE_ROUTING,
-	.priority	= NF_IP_PRI_FIRST,
+	.hook = hook_spared,
+	.priv = DIVERT_PLACE_SPARED,
+	.pf = NFPROTO_IPV4,
+	.hooknum = NF_INET_PRE_ROUTING,
+	.priority = NF_IP_PRI_FIRST,
 };
 
 /* With the module's other hooks, and again when a bridge or br_netfilter has come. */
@@ -83,8 +82,8 @@ static int device_event(struct notifier_block *block, unsigned long event, void 
 }
 
 static struct notifier_block device_block = {
-	.notifier_call	= device_event,
-	.priority	= INT_MIN,
+	.notifier_call = device_event,
+	.priority = INT_MIN,
 };
 
 /* Or it comes when there are bridges. */
@@ -106,7 +105,7 @@ static int module_event(struct notifier_block *block, unsigned long event, void 
 }
 
 static struct notifier_block module_block = {
-	.notifier_call	= module_event,
+	.notifier_call = module_event,
 };
 
 int __init divert_bridge_init(void)

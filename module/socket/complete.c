@@ -28,7 +28,7 @@ static void complete_transport(const struct sk_buff *skb, struct sk_buff *copy)
 	copy->ip_summed = CHECKSUM_PARTIAL;
 	copy->csum_start = skb_headroom(copy) + start;
 	copy->csum_offset = skb->csum_offset;
-	copy->csum_not_inet = skb->csum_not_inet;	/* SCTP's CRC */
+	copy->csum_not_inet = skb->csum_not_inet; /* SCTP's CRC */
 	skb_csum_hwoffload_help(copy, 0);
 	copy->ip_summed = CHECKSUM_NONE;
 }
@@ -47,8 +47,7 @@ static void complete_options(const struct sk_buff *skb, struct sk_buff *copy)
 	if (rt_is_output_route(rt))
 		us = ip_hdr(skb)->saddr;
 	else
-		us = inet_select_addr(rt->dst.dev,
-				      rt_nexthop(rt, ip_hdr(skb)->daddr),
+		us = inet_select_addr(rt->dst.dev, rt_nexthop(rt, ip_hdr(skb)->daddr),
 				      RT_SCOPE_UNIVERSE);
 	if (opt->rr_needaddr)
 		memcpy(raw + opt->rr + raw[opt->rr + 2] - 5, &us, 4);
@@ -67,12 +66,12 @@ static void complete_options(const struct sk_buff *skb, struct sk_buff *copy)
 }
 
 static void whole_header(const struct sk_buff *skb, struct sk_buff *copy,
-			    const struct nf_hook_state *state)
+			 const struct nf_hook_state *state)
 {
 	struct iphdr *iph = ip_hdr(copy);
 
 	if (iph->ihl < 5 || iph->ihl * 4 > copy->len)
-		return;			/* a raw socket's rubbish */
+		return; /* a raw socket's rubbish */
 	if (state->hook == NF_INET_FORWARD)
 		complete_options(skb, copy);
 	if (skb_is_gso(skb))
@@ -88,9 +87,8 @@ static bool is_ours(struct sk_buff *skb, const struct nf_hook_state *state)
 {
 	return state->hook != NF_INET_LOCAL_OUT && !skb->sk && !skb->destructor &&
 	       !skb_shared(skb) && !skb_cloned(skb) && !skb_zcopy(skb) &&
-	       !skb_has_shared_frag(skb) && !skb_has_frag_list(skb) &&
-	       !skb_is_gso(skb) && !skb_pfmemalloc(skb) &&
-	       skb->ip_summed != CHECKSUM_PARTIAL &&
+	       !skb_has_shared_frag(skb) && !skb_has_frag_list(skb) && !skb_is_gso(skb) &&
+	       !skb_pfmemalloc(skb) && skb->ip_summed != CHECKSUM_PARTIAL &&
 	       skb->truesize <= 2 * SKB_TRUESIZE(skb->len);
 }
 
@@ -104,12 +102,12 @@ static void detach(struct sk_buff *skb)
 static struct sk_buff *complete_copy(struct sk_buff *skb, const struct nf_hook_state *state)
 {
 	unsigned int room = max_t(unsigned int, DIVERT_HEADROOM, skb_headroom(skb));
-	struct sk_buff *copy = skb_copy_expand(skb, min(room, 2U * DIVERT_HEADROOM), 0,
-					       GFP_ATOMIC | __GFP_NOWARN);
+	struct sk_buff *copy =
+		skb_copy_expand(skb, min(room, 2U * DIVERT_HEADROOM), 0, GFP_ATOMIC | __GFP_NOWARN);
 
 	if (!copy)
 		return NULL;
-	skb_set_delivery_time(copy, skb_tstamp(skb), 0);	/* not when TCP wants it sent */
+	skb_set_delivery_time(copy, skb_tstamp(skb), 0); /* not when TCP wants it sent */
 	complete_transport(skb, copy);
 	copy->ip_summed = CHECKSUM_NONE;
 	whole_header(skb, copy, state);

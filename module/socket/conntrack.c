@@ -154,7 +154,7 @@ static bool track(struct sk_buff *skb, const struct nf_hook_state *state)
 #endif
 	nf_reset_ct(skb);
 	if (first.hook == NF_INET_FORWARD)
-		first.hook = NF_INET_PRE_ROUTING;	/* where it was tracked */
+		first.hook = NF_INET_PRE_ROUTING; /* where it was tracked */
 	hook = tracker(state->net, first.hook);
 	if (!hook)
 		return true;

@@ -19,9 +19,9 @@
 
 #include "socket.h"
 
-#define KIND_KEPT	0x04
-#define KIND_PENDING	0x08
-#define CHECK_MASK	((1ULL << 40) - 1)
+#define KIND_KEPT    0x04
+#define KIND_PENDING 0x08
+#define CHECK_MASK   ((1ULL << 40) - 1)
 
 static siphash_key_t key __read_mostly;
 
@@ -75,8 +75,8 @@ void divert_cookie_read(const struct net *net, const struct sockaddr_in *sin,
 		cookie->kind = DIVERT_COOKIE_KEPT;
 }
 
-bool divert_cookie_is(const struct net *net, const struct divert_cookie *cookie,
-		      __be32 addr, u64 id)
+bool divert_cookie_is(const struct net *net, const struct divert_cookie *cookie, __be32 addr,
+		      u64 id)
 {
 	return (u32)id == cookie->number && check_of(net, KIND_PENDING, addr, id) == cookie->check;
 }

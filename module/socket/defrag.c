@@ -10,7 +10,7 @@
 #include "socket.h"
 
 /* Datagrams that nobody else puts together. */
-#define DIVERT_DEFRAG_USER	0x64760000
+#define DIVERT_DEFRAG_USER 0x64760000
 
 /*
  * What comes to the input chain, with the mark that it has if it was injected, or NULL. A part of a
@@ -46,8 +46,8 @@ int divert_gather(struct net *net, struct sk_buff *skb, struct divert_mark *mark
 
 /* The part of a datagram that was cut, on its way through the chain. */
 struct cut {
-	struct divert_inject_ctx	ctx;
-	const struct nf_hook_state	*state;
+	struct divert_inject_ctx ctx;
+	const struct nf_hook_state *state;
 };
 
 static int cut_output(struct net *net, struct sock *sk, struct sk_buff *skb)

@@ -40,7 +40,8 @@ static enum divert_source source_of(const struct sock *sk)
 	    (sk->sk_type != SOCK_DGRAM && sk->sk_type != SOCK_RAW))
 		return SOURCE_IS_KEY;
 	return sk->sk_prot == &divert_prot || (sk->sk_type == SOCK_RAW && divert_has_header(sk)) ?
-	       SOURCE_OF_HEADER : SOURCE_MAY_BE_KEY;
+		       SOURCE_OF_HEADER :
+		       SOURCE_MAY_BE_KEY;
 }
 
 /*
@@ -71,7 +72,8 @@ static void record_sender(struct divert_pending *p, const struct sk_buff *skb,
 static const void *place_of(const struct sk_buff *skb, const struct nf_hook_state *state)
 {
 	return state->hook == NF_INET_PRE_ROUTING && nf_bridge_info_exists(skb) ?
-	       DIVERT_PLACE_SPARED : DIVERT_PLACE;
+		       DIVERT_PLACE_SPARED :
+		       DIVERT_PLACE;
 }
 
 /* What the kernel knows of this packet, and its skb does not say. */
@@ -154,8 +156,7 @@ static int charge(struct sock *sk, struct sk_buff *skb, struct divert_pending *p
 	struct divert_sock *ds = divert_sk(sk);
 
 	p->charge = skb->truesize + sizeof(*p);
-	if (ds->closed ||
-	    (ds->bytes && used + p->charge > (unsigned int)READ_ONCE(sk->sk_rcvbuf)))
+	if (ds->closed || (ds->bytes && used + p->charge > (unsigned int)READ_ONCE(sk->sk_rcvbuf)))
 		return -ENOSPC;
 	if (!sk_rmem_schedule(sk, skb, p->charge))
 		return -ENOBUFS;

@@ -34,7 +34,8 @@ static struct sk_buff *segments_of(struct sk_buff *skb, const struct nf_hook_sta
 		skb->ip_summed = CHECKSUM_UNNECESSARY;
 	/* M11: each has the link's header that the whole had, for whoever looks at it. */
 	link = state->hook != NF_INET_LOCAL_OUT && skb_mac_header_was_set(skb) ?
-	       -skb_mac_offset(skb) : 0;
+		       -skb_mac_offset(skb) :
+		       0;
 	__skb_push(skb, link);
 	segs = __skb_gso_segment(skb, 0, state->hook != NF_INET_LOCAL_OUT);
 	if (IS_ERR_OR_NULL(segs)) {
@@ -72,7 +73,8 @@ unsigned int divert_split(struct sk_buff *skb, const struct nf_hook_state *state
 	apart = segs == skb;
 	if (apart)
 		consume_skb(skb);
-	skb_list_walk_safe(segs, seg, next) {
+	skb_list_walk_safe(segs, seg, next)
+	{
 		skb_mark_not_on_list(seg);
 		switch (walk(seg, state)) {
 		case NF_ACCEPT:

@@ -37,10 +37,10 @@
 static struct proto *stock;
 static struct proto header_prot;
 static struct inet_protosw header_protosw = {
-	.type		= SOCK_RAW,
-	.protocol	= IPPROTO_RAW,
-	.prot		= &header_prot,
-	.flags		= INET_PROTOSW_REUSE,
+	.type = SOCK_RAW,
+	.protocol = IPPROTO_RAW,
+	.prot = &header_prot,
+	.flags = INET_PROTOSW_REUSE,
 };
 
 static struct rtable *route_of(struct sock *sk, __be32 daddr)
@@ -55,14 +55,13 @@ static struct rtable *route_of(struct sock *sk, __be32 daddr)
 		saddr = saddr ?: inet->mc_addr;
 	}
 	flowi4_init_output(&fl4, oif, READ_ONCE(sk->sk_mark), divert_route_tos(inet->tos),
-			   RT_SCOPE_UNIVERSE, IPPROTO_RAW, FLOWI_FLAG_ANYSRC,
-			   daddr, saddr, 0, 0, divert_uid(sk));
+			   RT_SCOPE_UNIVERSE, IPPROTO_RAW, FLOWI_FLAG_ANYSRC, daddr, saddr, 0, 0,
+			   divert_uid(sk));
 	return ip_route_output_flow(sock_net(sk), &fl4, sk);
 }
 
 /* There is no cutting what has no header, or says not to. */
-static int complete_header(struct net *net, struct sk_buff *skb,
-			   const struct rtable *rt)
+static int complete_header(struct net *net, struct sk_buff *skb, const struct rtable *rt)
 {
 	struct iphdr *iph = ip_hdr(skb);
 
@@ -71,8 +70,7 @@ static int complete_header(struct net *net, struct sk_buff *skb,
 	if (iph->frag_off & htons(IP_DF))
 		return -EMSGSIZE;
 	if (!iph->saddr)
-		iph->saddr = inet_select_addr(rt->dst.dev, iph->daddr,
-					      RT_SCOPE_UNIVERSE);
+		iph->saddr = inet_select_addr(rt->dst.dev, iph->daddr, RT_SCOPE_UNIVERSE);
 	if (!iph->id)
 		__ip_select_ident(net, iph, 1);
 	skb_set_transport_header(skb, iph->ihl * 4);
@@ -81,15 +79,13 @@ static int complete_header(struct net *net, struct sk_buff *skb,
 	return 0;
 }
 
-static int send_large(struct sock *sk, struct msghdr *msg, size_t len,
-		      struct rtable *rt)
+static int send_large(struct sock *sk, struct msghdr *msg, size_t len, struct rtable *rt)
 {
 	int room = LL_RESERVED_SPACE(rt->dst.dev);
 	struct sk_buff *skb;
 	int err;
 
-	skb = sock_alloc_send_skb(sk, room + len, msg->msg_flags & MSG_DONTWAIT,
-				  &err);
+	skb = sock_alloc_send_skb(sk, room + len, msg->msg_flags & MSG_DONTWAIT, &err);
 	if (!skb)
 		goto put;
 	skb_reserve(skb, room);
@@ -119,9 +115,9 @@ static int header_sendmsg(struct sock *sk, struct msghdr *msg, size_t len)
 	struct rtable *rt;
 	int err;
 
-	if (!divert_defrag(sock_net(sk)) || !divert_has_header(sk) || len > 65535 ||
-	    !sin || msg->msg_namelen < sizeof(*sin) || msg->msg_controllen ||
-	    sin->sin_family != AF_INET || msg->msg_flags & MSG_OOB)
+	if (!divert_defrag(sock_net(sk)) || !divert_has_header(sk) || len > 65535 || !sin ||
+	    msg->msg_namelen < sizeof(*sin) || msg->msg_controllen || sin->sin_family != AF_INET ||
+	    msg->msg_flags & MSG_OOB)
 		return stock->sendmsg(sk, msg, len);
 	rt = route_of(sk, sin->sin_addr.s_addr);
 	if (IS_ERR(rt))
@@ -152,8 +148,8 @@ int __init divert_header_init(void)
 	return 0;
 }
 
-static DEFINE_MUTEX(header_lock);	/* of what follows */
-static unsigned int header_users;	/* network namespaces with always-defragment */
+static DEFINE_MUTEX(header_lock); /* of what follows */
+static unsigned int header_users; /* network namespaces with always-defragment */
 
 /* Of one, in which it has been turned on or off; `counted` is whether it is among them. */
 void divert_header_update(const u8 *defrag, bool *counted)

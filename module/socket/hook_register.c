@@ -14,32 +14,35 @@
 
 static const struct nf_hook_ops divert_nf_ops[] = {
 	{
-		.hook		= divert_hook_in,
-		.priv		= DIVERT_PLACE,
-		.pf		= NFPROTO_IPV4,
-		.hooknum	= NF_INET_PRE_ROUTING,
-		.priority	= NF_IP_PRI_CONNTRACK_DEFRAG - 10,
-	}, {
-		.hook		= divert_hook_forward,
-		.priv		= DIVERT_PLACE,
-		.pf		= NFPROTO_IPV4,
-		.hooknum	= NF_INET_FORWARD,
-		.priority	= NF_IP_PRI_CONNTRACK_DEFRAG - 10,
-	}, {
-		.hook		= divert_hook_out,
-		.priv		= DIVERT_PLACE,
-		.pf		= NFPROTO_IPV4,
-		.hooknum	= NF_INET_LOCAL_OUT,
-		.priority	= NF_IP_PRI_CONNTRACK_DEFRAG - 10,
-	}, {
-		.hook		= divert_hook_copy,
-		.pf		= NFPROTO_IPV4,
-		.hooknum	= NF_INET_POST_ROUTING,
-		.priority	= NF_IP_PRI_LAST,
+		.hook = divert_hook_in,
+		.priv = DIVERT_PLACE,
+		.pf = NFPROTO_IPV4,
+		.hooknum = NF_INET_PRE_ROUTING,
+		.priority = NF_IP_PRI_CONNTRACK_DEFRAG - 10,
+	},
+	{
+		.hook = divert_hook_forward,
+		.priv = DIVERT_PLACE,
+		.pf = NFPROTO_IPV4,
+		.hooknum = NF_INET_FORWARD,
+		.priority = NF_IP_PRI_CONNTRACK_DEFRAG - 10,
+	},
+	{
+		.hook = divert_hook_out,
+		.priv = DIVERT_PLACE,
+		.pf = NFPROTO_IPV4,
+		.hooknum = NF_INET_LOCAL_OUT,
+		.priority = NF_IP_PRI_CONNTRACK_DEFRAG - 10,
+	},
+	{
+		.hook = divert_hook_copy,
+		.pf = NFPROTO_IPV4,
+		.hooknum = NF_INET_POST_ROUTING,
+		.priority = NF_IP_PRI_LAST,
 	},
 };
 
-static DEFINE_MUTEX(hooks_lock);	/* of what is registered, in all network namespaces */
+static DEFINE_MUTEX(hooks_lock); /* of what is registered, in all network namespaces */
 
 /* Whether anything is to be done at all; for each packet. */
 bool divert_is_used(const struct net *net)
@@ -129,8 +132,8 @@ static void __net_exit divert_hooks_net_exit(struct net *net)
 }
 
 static struct pernet_operations divert_hooks_ops = {
-	.init	= divert_hooks_net_init,
-	.exit	= divert_hooks_net_exit,
+	.init = divert_hooks_net_init,
+	.exit = divert_hooks_net_exit,
 };
 
 int __init divert_hooks_init(void)

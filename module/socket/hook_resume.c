@@ -30,8 +30,7 @@ bool divert_is_last(const struct nf_hook_state *state)
 {
 	const struct nf_hook_entries *entries = entries_of(state);
 
-	return !entries ||
-	       place_of_ours(entries, DIVERT_PLACE) == entries->num_hook_entries - 1;
+	return !entries || place_of_ours(entries, DIVERT_PLACE) == entries->num_hook_entries - 1;
 }
 
 /*
@@ -43,13 +42,13 @@ int divert_resume_at(struct sk_buff *skb, struct nf_hook_state *state)
 	const struct nf_hook_entries *entries = entries_of(state);
 
 	return entries ? nf_hook_slow(skb, state, entries,
-				      max(place_of_ours(entries, DIVERT_PLACE), 0)) : 1;
+				      max(place_of_ours(entries, DIVERT_PLACE), 0)) :
+			 1;
 }
 
 int divert_resume_behind(struct sk_buff *skb, struct nf_hook_state *state, const void *place)
 {
 	const struct nf_hook_entries *entries = entries_of(state);
 
-	return entries ? nf_hook_slow(skb, state, entries,
-				      place_of_ours(entries, place) + 1) : 1;
+	return entries ? nf_hook_slow(skb, state, entries, place_of_ours(entries, place) + 1) : 1;
 }

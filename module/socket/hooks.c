@@ -35,8 +35,7 @@ static void reject(struct sk_buff *skb, const struct nf_hook_state *state)
 
 	switch (state->hook) {
 	case NF_INET_PRE_ROUTING:
-		if (!skb_valid_dst(skb) &&
-		    divert_route_input(skb, iph, skb->dev))
+		if (!skb_valid_dst(skb) && divert_route_input(skb, iph, skb->dev))
 			break;
 		icmp_send(skb, ICMP_DEST_UNREACH, ICMP_PORT_UNREACH, 0);
 		break;
@@ -46,15 +45,15 @@ static void reject(struct sk_buff *skb, const struct nf_hook_state *state)
 	}
 }
 
-static unsigned int walk(struct sk_buff *skb, const struct nf_hook_state *state,
-			 u8 hook, struct divert_mark *mark)
+static unsigned int walk(struct sk_buff *skb, const struct nf_hook_state *state, u8 hook,
+			 struct divert_mark *mark)
 {
 	struct divert_walk w = {
-		.net	= state->net,
-		.skb	= skb,
-		.mark	= mark,
-		.dev	= hook == DIVERT_INPUT ? state->in : state->out,
-		.hook	= hook,
+		.net = state->net,
+		.skb = skb,
+		.mark = mark,
+		.dev = hook == DIVERT_INPUT ? state->in : state->out,
+		.hook = hook,
 	};
 	int verdict;
 
@@ -62,15 +61,15 @@ static unsigned int walk(struct sk_buff *skb, const struct nf_hook_state *state,
 		return NF_DROP;
 	verdict = fw_walk(&w, ip_hdr(skb), skb->len);
 	if (mark && mark->hook == hook)
-		mark->hook = 0;		/* T3: re-entered */
+		mark->hook = 0; /* T3: re-entered */
 	switch (verdict) {
 	case FW_ACCEPT:
 		return NF_ACCEPT;
 	case FW_DIVERT:
 		if (!w.sk)
-			return NF_DROP;		/* P1: as by DENY */
+			return NF_DROP; /* P1: as by DENY */
 		divert_enqueue(&w, state);
-		return NF_STOLEN;		/* S9: a success */
+		return NF_STOLEN; /* S9: a success */
 	case FW_REJECT:
 		reject(skb, state);
 		return NF_DROP;
@@ -138,8 +137,8 @@ static unsigned int walk_out(struct sk_buff *skb, const struct nf_hook_state *st
 }
 
 /* A packet that was taken at this hook re-enters it (T3). Under RCU, with bottom halves off. */
-unsigned int divert_walk_again(struct sk_buff *skb, const struct nf_hook_state *state,
-			       u8 hook, struct divert_mark *mark)
+unsigned int divert_walk_again(struct sk_buff *skb, const struct nf_hook_state *state, u8 hook,
+			       struct divert_mark *mark)
 {
 	if (state->hook == NF_INET_FORWARD)
 		return walk_both(skb, state, mark);
@@ -179,8 +178,7 @@ static unsigned int go_on(struct sk_buff *skb, const struct nf_hook_state *state
 	return NF_STOLEN;
 }
 
-unsigned int divert_hook_in(void *priv, struct sk_buff *skb,
-			    const struct nf_hook_state *state)
+unsigned int divert_hook_in(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
 {
 	unsigned int verdict = NF_ACCEPT;
 	struct divert_mark *mark;
@@ -207,8 +205,7 @@ out:
 	return verdict;
 }
 
-unsigned int divert_hook_forward(void *priv, struct sk_buff *skb,
-				 const struct nf_hook_state *state)
+unsigned int divert_hook_forward(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
 {
 	unsigned int verdict = NF_ACCEPT;
 
@@ -243,8 +240,7 @@ static bool is_cut(const struct sk_buff *skb, const struct nf_hook_state *state)
 	       skb->len > ip_skb_dst_mtu(state->sk, skb);
 }
 
-unsigned int divert_hook_out(void *priv, struct sk_buff *skb,
-			     const struct nf_hook_state *state)
+unsigned int divert_hook_out(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
 {
 	unsigned int verdict = NF_ACCEPT;
 	bool cut;
@@ -274,8 +270,7 @@ out:
  * T1: the copy of an injected packet that is looped back to this host comes in later, with the
  * port of its injection.
  */
-unsigned int divert_hook_copy(void *priv, struct sk_buff *skb,
-			      const struct nf_hook_state *state)
+unsigned int divert_hook_copy(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
 {
 	const struct divert_inject_ctx *ctx;
 	const struct rtable *rt = skb_rtable(skb);

@@ -61,8 +61,7 @@ static void receive_from(struct sk_buff *skb, struct net_device *dev)
 }
 
 /* F3: what this host sends is measured by its interface, as by hdrincl. */
-static int send_out(struct sock *sk, struct sk_buff *skb, int flags,
-		    struct divert_inject_ctx *ctx)
+static int send_out(struct sock *sk, struct sk_buff *skb, int flags, struct divert_inject_ctx *ctx)
 {
 	struct rtable *rt = divert_route_out(sk, skb, flags);
 	int err;
@@ -100,8 +99,10 @@ static int untagged(struct sock *sk, struct sk_buff *skb, int flags, __be32 addr
 	}
 	ctx->way = DIVERT_WAY_IN;
 	dev = find_device(sock_net(sk), addr);
-	err = !divert_sk(sk)->admin ? -EPERM : !dev ? -EADDRNOTAVAIL :
-	      !(dev->flags & IFF_UP) ? -ENETDOWN : 0;
+	err = !divert_sk(sk)->admin  ? -EPERM :
+	      !dev                   ? -EADDRNOTAVAIL :
+	      !(dev->flags & IFF_UP) ? -ENETDOWN :
+				       0;
 	if (err) {
 		kfree_skb(skb);
 		return err;
@@ -118,7 +119,7 @@ int divert_inject(struct sock *sk, struct msghdr *msg, size_t len, __be32 addr)
 	struct sk_buff *skb;
 	int err;
 
-	if (!divert_admits(sock_net(sk)))		/* M12: no longer */
+	if (!divert_admits(sock_net(sk))) /* M12: no longer */
 		return -EPERM;
 	skb = divert_packet(sk, msg, len, !addr);
 	if (IS_ERR(skb))
@@ -134,8 +135,8 @@ int divert_inject(struct sock *sk, struct msghdr *msg, size_t len, __be32 addr)
 }
 
 /* A stub says less than a packet: it is the program's own, with what is left of the other one. */
-static struct sk_buff *of_stub(struct sock *sk, const struct divert_pending *p,
-			       struct msghdr *msg, size_t len)
+static struct sk_buff *of_stub(struct sock *sk, const struct divert_pending *p, struct msghdr *msg,
+			       size_t len)
 {
 	bool sent = p->nf_hook == NF_INET_LOCAL_OUT;
 	struct sk_buff *skb = divert_packet(sk, msg, len, sent);
@@ -176,8 +177,8 @@ int divert_inject_again(struct sock *sk, struct sk_buff *skb, const struct diver
 }
 
 /* A packet is given back: p is claimed, and skb what it was, or NULL of a stub. */
-int divert_give_back(struct sock *sk, struct msghdr *msg, size_t len,
-		     struct divert_pending *p, struct sk_buff *skb)
+int divert_give_back(struct sock *sk, struct msghdr *msg, size_t len, struct divert_pending *p,
+		     struct sk_buff *skb)
 {
 	bool whole = skb;
 	struct sk_buff *sent;
@@ -187,7 +188,7 @@ int divert_give_back(struct sock *sk, struct msghdr *msg, size_t len,
 		sent = divert_packet_own(skb, sk->sk_allocation);
 		if (sent) {
 			skb = sent;
-			skb->priority = p->priority;	/* another send may have failed */
+			skb->priority = p->priority; /* another send may have failed */
 		}
 		err = sent ? divert_packet_replace(sk, skb, msg, len) : -ENOBUFS;
 	} else {

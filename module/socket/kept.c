@@ -16,7 +16,7 @@
 #include "socket.h"
 
 /* Bottom halves wait for so many packets at most. */
-#define AT_ONCE	64
+#define AT_ONCE 64
 
 void divert_kept_init(struct divert_sock *ds)
 {
@@ -28,7 +28,7 @@ void divert_kept_init(struct divert_sock *ds)
 /* It is charged no more. Under the lock. */
 static void unkeep(struct sock *sk, struct divert_pending *p, struct list_head *taken)
 {
-	if (p->id)			/* it had been peeked at before */
+	if (p->id) /* it had been peeked at before */
 		xa_erase(&divert_ports(sock_net(sk))->pending, (u32)p->id);
 	DIVERT_CB(p->skb)->pending = NULL;
 	p->state = PENDING_GONE;
@@ -204,7 +204,9 @@ void divert_read_on(struct sock *sk)
 {
 	u32 next = READ_ONCE(divert_sk(sk)->read);
 	struct divert_verdict verdict = {
-		.verdict = DIVERT_ACCEPT, .first = next - S32_MAX, .last = next - 1,
+		.verdict = DIVERT_ACCEPT,
+		.first = next - S32_MAX,
+		.last = next - 1,
 	};
 
 	if (!list_empty(&divert_sk(sk)->kept))
@@ -218,7 +220,9 @@ void divert_read_on(struct sock *sk)
 int divert_send_kept(struct sock *sk, struct msghdr *msg, size_t len, u32 number)
 {
 	struct divert_verdict verdict = {
-		.verdict = DIVERT_ACCEPT, .first = number, .last = number,
+		.verdict = DIVERT_ACCEPT,
+		.first = number,
+		.last = number,
 	};
 	struct sk_buff *kept, *skb;
 	struct divert_pending *p;

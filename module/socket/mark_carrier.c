@@ -36,12 +36,12 @@
 #include "socket.h"
 
 struct carrier {
-	struct divert_mark	mark;
-	int			(*okfn)(struct net *net, struct sock *sk, struct sk_buff *skb);
-	void			(*destructor)(struct sk_buff *skb);
+	struct divert_mark mark;
+	int (*okfn)(struct net *net, struct sock *sk, struct sk_buff *skb);
+	void (*destructor)(struct sk_buff *skb);
 };
 
-static atomic_t carriers;		/* and those who use one just now */
+static atomic_t carriers; /* and those who use one just now */
 
 /*
  * What comes behind PRE_ROUTING, where a netfilter queue's program has put another skb in the
@@ -124,7 +124,7 @@ static int received(struct net *net, struct sock *sk, struct sk_buff *skb)
 	int (*okfn)(struct net *net, struct sock *sk, struct sk_buff *skb);
 	int ret;
 
-	if (!carrier)			/* another skb has taken its place */
+	if (!carrier) /* another skb has taken its place */
 		return READ_ONCE(behind_input)(net, sk, skb);
 	atomic_inc(&carriers);
 	ctx.mark = carrier->mark;

@@ -12,7 +12,7 @@
 
 #include "socket.h"
 
-#define MARKED	0x40000000U		/* and the port */
+#define MARKED 0x40000000U /* and the port */
 
 /* This copy is on its way back to this host. Without memory it can be taken once more. */
 void divert_loop_mark(struct sk_buff *skb, const struct divert_mark *mark)

@@ -15,23 +15,23 @@
 
 #include "socket.h"
 
-#define MOST	4096
+#define MOST 4096
 
 struct part_key {
-	__be32	saddr;
-	__be32	daddr;
-	u32	user;			/* who puts it together */
-	__be16	id;
-	u8	protocol;
-	u8	unused;
+	__be32 saddr;
+	__be32 daddr;
+	u32 user; /* who puts it together */
+	__be16 id;
+	u8 protocol;
+	u8 unused;
 };
 
 struct part_note {
-	struct list_head	list;		/* the newest first */
-	struct part_key		key;
-	struct divert_mark	mark;		/* port 0: not all of them, or not by one port */
-	unsigned int		bytes;		/* of data, in all parts */
-	unsigned long		since;		/* jiffies */
+	struct list_head list; /* the newest first */
+	struct part_key key;
+	struct divert_mark mark; /* port 0: not all of them, or not by one port */
+	unsigned int bytes;      /* of data, in all parts */
+	unsigned long since;     /* jiffies */
 };
 
 static struct part_key key_of(const struct sk_buff *skb, u32 user)
@@ -39,7 +39,10 @@ static struct part_key key_of(const struct sk_buff *skb, u32 user)
 	const struct iphdr *iph = ip_hdr(skb);
 
 	return (struct part_key){
-		.saddr = iph->saddr, .daddr = iph->daddr, .user = user, .id = iph->id,
+		.saddr = iph->saddr,
+		.daddr = iph->daddr,
+		.user = user,
+		.id = iph->id,
 		.protocol = iph->protocol,
 	};
 }
@@ -76,8 +79,8 @@ static unsigned long lifetime(const struct divert_ports *ports)
 
 static void remove_old(struct work_struct *work)
 {
-	struct divert_ports *ports = container_of(to_delayed_work(work), struct divert_ports,
-						  parts_old);
+	struct divert_ports *ports =
+		container_of(to_delayed_work(work), struct divert_ports, parts_old);
 	unsigned long age = lifetime(ports);
 	struct part_note *note, *next;
 	int i;

@@ -53,8 +53,7 @@ void divert_pending_put(struct divert_pending *p)
 /* Reading. */
 
 /* Its number is wanted for another. What is in no account is still queued, or kept (M8). */
-static void withdraw(struct divert_ports *ports, struct divert_pending *old,
-		     struct list_head *gone)
+static void withdraw(struct divert_ports *ports, struct divert_pending *old, struct list_head *gone)
 {
 	if (old->state == PENDING_READ || old->state == PENDING_STUB)
 		divert_pending_forget(ports, old, gone);
@@ -71,10 +70,9 @@ static bool publish(struct divert_ports *ports, struct divert_pending *p, struct
 		return true;
 	p->id = ++ports->last_id;
 	old = xa_load(&ports->pending, (u32)p->id);
-	if (unlikely(old))			/* of four thousand million packets ago */
+	if (unlikely(old)) /* of four thousand million packets ago */
 		withdraw(ports, old, gone);
-	return !xa_is_err(xa_store(&ports->pending, (u32)p->id, p,
-				   GFP_ATOMIC | __GFP_NOWARN));
+	return !xa_is_err(xa_store(&ports->pending, (u32)p->id, p, GFP_ATOMIC | __GFP_NOWARN));
 }
 
 /* It stays in the queue (MSG_PEEK); somebody else may have read it meanwhile. */
@@ -182,7 +180,7 @@ struct divert_pending *divert_pending_claim(struct sock *sk, const struct divert
 			p->claimed = true;
 			*skb = p->skb;
 			p->skb = NULL;
-			DIVERT_CB(*skb)->pending = NULL;	/* who peeks need not know */
+			DIVERT_CB(*skb)->pending = NULL; /* who peeks need not know */
 		}
 	}
 	spin_unlock_bh(&ports->pending_lock);

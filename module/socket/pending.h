@@ -21,78 +21,78 @@ struct divert_sock;
  * it as a stub when the first send has taken over the rest.
  */
 struct divert_pending {
-	struct list_head	of_socket;	/* in a list of its account */
-	struct list_head	of_net;
-	struct list_head	of_unconfirmed;	/* if its connection is in no table yet */
-	refcount_t		refs;
+	struct list_head of_socket; /* in a list of its account */
+	struct list_head of_net;
+	struct list_head of_unconfirmed; /* if its connection is in no table yet */
+	refcount_t refs;
 	enum divert_state {
-		PENDING_QUEUED,			/* not read yet */
-		PENDING_READ,			/* in the accounts of what has been read (S9) */
-		PENDING_KEPT,			/* M8: in the queue's account */
+		PENDING_QUEUED, /* not read yet */
+		PENDING_READ,   /* in the accounts of what has been read (S9) */
+		PENDING_KEPT,   /* M8: in the queue's account */
 		PENDING_STUB,
 		PENDING_GONE,
-	}			state;
-	bool			claimed;	/* its skb is being given back */
-	bool			stale;		/* queued: what it needs has gone (queue's lock) */
-	u64			id;		/* 0: no program has seen its tag */
-	u32			number;		/* M8 */
-	unsigned int		charge;		/* bytes of memory */
-	struct sk_buff		*skb;		/* NULL: a stub, or claimed */
-	struct sock		*reader;	/* the divert socket; while it is in a list */
-	struct sock		*owner;		/* skb->sk, */
-	struct sock		*sender;	/* and the hook's; each with a reference, or NULL */
-	int			(*okfn)(struct net *net, struct sock *sk, struct sk_buff *skb);
-	const void		*place;		/* the module's function in the hook */
+	} state;
+	bool claimed;        /* its skb is being given back */
+	bool stale;          /* queued: what it needs has gone (queue's lock) */
+	u64 id;              /* 0: no program has seen its tag */
+	u32 number;          /* M8 */
+	unsigned int charge; /* bytes of memory */
+	struct sk_buff *skb; /* NULL: a stub, or claimed */
+	struct sock *reader; /* the divert socket; while it is in a list */
+	struct sock *owner;  /* skb->sk, */
+	struct sock *sender; /* and the hook's; each with a reference, or NULL */
+	int (*okfn)(struct net *net, struct sock *sk, struct sk_buff *skb);
+	const void *place; /* the module's function in the hook */
 
 	/* The stub. */
-	__be32			addr;		/* S5 */
-	u32			rule;		/* T3 */
-	u8			hook;		/* of 2.2: DIVERT_INPUT ... */
-	u8			nf_hook;	/* and netfilter's */
-	u8			pkt_type;
-	u8			tos;		/* of the header, as the next two: the keys of its */
-	__be32			saddr;		/* route that a program can change */
-	__be32			daddr;
-	u8			protocol;
-	u8			routed;		/* input: it came with a route */
-	u8			mroute;		/* taken in multicast routing */
-	u32			ends;		/* ports, or what stands for them */
-	u32			mark;
-	u32			priority;
-	int			in;		/* interfaces; 0: none */
-	int			out;
-	int			oif;		/* of its sender, or its VRF's */
+	__be32 addr; /* S5 */
+	u32 rule;    /* T3 */
+	u8 hook;     /* of 2.2: DIVERT_INPUT ... */
+	u8 nf_hook;  /* and netfilter's */
+	u8 pkt_type;
+	u8 tos;       /* of the header, as the next two: the keys of its */
+	__be32 saddr; /* route that a program can change */
+	__be32 daddr;
+	u8 protocol;
+	u8 routed; /* input: it came with a route */
+	u8 mroute; /* taken in multicast routing */
+	u32 ends;  /* ports, or what stands for them */
+	u32 mark;
+	u32 priority;
+	int in; /* interfaces; 0: none */
+	int out;
+	int oif; /* of its sender, or its VRF's */
 	enum divert_source {
-		SOURCE_IS_KEY,			/* of that route, too */
-		SOURCE_MAY_BE_KEY,		/* or it was chosen with it: the route can tell */
-		SOURCE_OF_HEADER,		/* that a program wrote: the same, but for who chose it */
-	}			source;
-	int			bridge_in;	/* the port that a bridge had it by */
-	kuid_t			uid;
+		SOURCE_IS_KEY,     /* of that route, too */
+		SOURCE_MAY_BE_KEY, /* or it was chosen with it: the route can tell */
+		SOURCE_OF_HEADER,  /* that a program wrote: the same, but for who chose it */
+	} source;
+	int bridge_in; /* the port that a bridge had it by */
+	kuid_t uid;
 };
 
 /* What has been read and not given back, of a socket or of a network namespace (S9). */
 struct divert_account {
-	struct list_head	whole;		/* the oldest first */
-	struct list_head	stubs;
-	unsigned int		packets;	/* of both */
-	unsigned int		stub_count;
-	unsigned long		bytes;
+	struct list_head whole; /* the oldest first */
+	struct list_head stubs;
+	unsigned int packets; /* of both */
+	unsigned int stub_count;
+	unsigned long bytes;
 };
 
 /* What is in the control block of a packet that is queued, or kept: behind IP's own part. */
 struct divert_cb {
-	struct inet_skb_parm	ip;
-	struct divert_pending	*pending;
+	struct inet_skb_parm ip;
+	struct divert_pending *pending;
 };
 
-#define DIVERT_CB(skb)	((struct divert_cb *)(skb)->cb)
+#define DIVERT_CB(skb) ((struct divert_cb *)(skb)->cb)
 
 /* What an address says, if it is a tag (S6). */
 struct divert_cookie {
 	enum { DIVERT_COOKIE_NONE, DIVERT_COOKIE_PENDING, DIVERT_COOKIE_KEPT } kind;
-	u32	number;			/* the lower half of an id, or M8's */
-	u64	check;
+	u32 number; /* the lower half of an id, or M8's */
+	u64 check;
 };
 
 /* cookie.c */
@@ -101,8 +101,8 @@ void divert_cookie_write_kept(const struct net *net, struct sockaddr_in *sin, __
 			      u32 number);
 void divert_cookie_read(const struct net *net, const struct sockaddr_in *sin,
 			struct divert_cookie *cookie);
-bool divert_cookie_is(const struct net *net, const struct divert_cookie *cookie,
-		      __be32 addr, u64 id);
+bool divert_cookie_is(const struct net *net, const struct divert_cookie *cookie, __be32 addr,
+		      u64 id);
 
 /* pending.c */
 struct divert_pending *divert_pending_new(void);

@@ -10,7 +10,7 @@
 #include "socket.h"
 
 /* How often it is looked whether connection tracking is there still, if something needs it. */
-#define LOOK		(HZ / 2)
+#define LOOK (HZ / 2)
 
 /* Those that are not read yet, of all sockets. */
 static void mark_queued(struct divert_ports *ports, divert_needs *needs, int ifindex)
@@ -25,7 +25,8 @@ static void mark_queued(struct divert_ports *ports, divert_needs *needs, int ifi
 			struct sk_buff_head *queue = &ds->inet.sk.sk_receive_queue;
 
 			spin_lock(&queue->lock);
-			skb_queue_walk(queue, skb) {
+			skb_queue_walk(queue, skb)
+			{
 				struct divert_pending *p = DIVERT_CB(skb)->pending;
 
 				if (needs(p, skb, ifindex)) {
@@ -90,8 +91,8 @@ static bool any_waits(const struct divert_ports *ports)
  */
 static void look_for_conntrack(struct work_struct *work)
 {
-	struct divert_ports *ports = container_of(to_delayed_work(work), struct divert_ports,
-						  conntrack);
+	struct divert_ports *ports =
+		container_of(to_delayed_work(work), struct divert_ports, conntrack);
 	const struct divert_pending *p;
 	bool needed = false;
 
@@ -123,7 +124,7 @@ void divert_pending_net_init(struct net *net)
 
 	ports->net = net;
 	spin_lock_init(&ports->pending_lock);
-	xa_init_flags(&ports->pending, XA_FLAGS_ACCOUNT);	/* to who reads */
+	xa_init_flags(&ports->pending, XA_FLAGS_ACCOUNT); /* to who reads */
 	divert_account_init(&ports->account);
 	INIT_LIST_HEAD(&ports->unconfirmed);
 	INIT_DELAYED_WORK(&ports->conntrack, look_for_conntrack);

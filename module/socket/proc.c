@@ -10,7 +10,7 @@
 #include "socket.h"
 
 /* A position: 0 is the head, then the buckets, then the last line. */
-#define DIVERT_LAST	((1 << DIVERT_HASH_BITS) + 1)
+#define DIVERT_LAST ((1 << DIVERT_HASH_BITS) + 1)
 
 static void *divert_seq_start(struct seq_file *seq, loff_t *pos)
 {
@@ -28,9 +28,8 @@ static void divert_seq_stop(struct seq_file *seq, void *v)
 
 static void divert_seq_socket(struct seq_file *seq, struct divert_sock *ds)
 {
-	seq_printf(seq, "%5u %10u %10u %10u %10u\n",
-		   ntohs(ds->inet.inet_sport), READ_ONCE(ds->bytes),
-		   atomic_read(&ds->delivered), atomic_read(&ds->dropped),
+	seq_printf(seq, "%5u %10u %10u %10u %10u\n", ntohs(ds->inet.inet_sport),
+		   READ_ONCE(ds->bytes), atomic_read(&ds->delivered), atomic_read(&ds->dropped),
 		   atomic_read(&ds->injected));
 }
 
@@ -41,11 +40,10 @@ static int divert_seq_show(struct seq_file *seq, void *v)
 	struct divert_sock *ds;
 
 	if (pos == 0) {
-		seq_printf(seq, "%5s %10s %10s %10s %10s\n", "port", "queued",
-			   "delivered", "dropped", "injected");
+		seq_printf(seq, "%5s %10s %10s %10s %10s\n", "port", "queued", "delivered",
+			   "dropped", "injected");
 	} else if (pos == DIVERT_LAST) {
-		seq_printf(seq, "no-listener %u\n",
-			   atomic_read(&ports->nobody));
+		seq_printf(seq, "no-listener %u\n", atomic_read(&ports->nobody));
 	} else {
 		rcu_read_lock();
 		hlist_for_each_entry_rcu(ds, &ports->table[pos - 1], node)
@@ -56,10 +54,10 @@ static int divert_seq_show(struct seq_file *seq, void *v)
 }
 
 static const struct seq_operations divert_seq_ops = {
-	.start	= divert_seq_start,
-	.next	= divert_seq_next,
-	.stop	= divert_seq_stop,
-	.show	= divert_seq_show,
+	.start = divert_seq_start,
+	.next = divert_seq_next,
+	.stop = divert_seq_stop,
+	.show = divert_seq_show,
 };
 
 int divert_proc_init(struct net *net)

@@ -40,43 +40,41 @@ static void guard_close(struct sock *sk, long timeout)
 }
 
 static struct proto guard_prot = {
-	.name		= "DIVERT-GUARD",
-	.owner		= THIS_MODULE,
-	.close		= guard_close,
-	.init		= guard_init_sock,
-	.hash		= guard_hash,
-	.unhash		= guard_unhash,
-	.obj_size	= sizeof(struct inet_sock),
+	.name = "DIVERT-GUARD",
+	.owner = THIS_MODULE,
+	.close = guard_close,
+	.init = guard_init_sock,
+	.hash = guard_hash,
+	.unhash = guard_unhash,
+	.obj_size = sizeof(struct inet_sock),
 };
 
-static const struct proto_ops divert_ops = {
-	.family		= PF_INET,
-	.owner		= THIS_MODULE,
-	.release	= inet_release,
-	.bind		= inet_bind,
-	.connect	= sock_no_connect,
-	.socketpair	= sock_no_socketpair,
-	.accept		= sock_no_accept,
-	.getname	= inet_getname,
-	.poll		= datagram_poll,
-	.ioctl		= inet_ioctl,
-	.gettstamp	= sock_gettstamp,
-	.listen		= sock_no_listen,
-	.shutdown	= inet_shutdown,
-	.setsockopt	= sock_common_setsockopt,
-	.getsockopt	= sock_common_getsockopt,
-	.sendmsg	= inet_sendmsg,
-	.recvmsg	= inet_recvmsg,
-	.mmap		= sock_no_mmap,
-	DIVERT_SENDPAGE
-};
+static const struct proto_ops divert_ops = { .family = PF_INET,
+					     .owner = THIS_MODULE,
+					     .release = inet_release,
+					     .bind = inet_bind,
+					     .connect = sock_no_connect,
+					     .socketpair = sock_no_socketpair,
+					     .accept = sock_no_accept,
+					     .getname = inet_getname,
+					     .poll = datagram_poll,
+					     .ioctl = inet_ioctl,
+					     .gettstamp = sock_gettstamp,
+					     .listen = sock_no_listen,
+					     .shutdown = inet_shutdown,
+					     .setsockopt = sock_common_setsockopt,
+					     .getsockopt = sock_common_getsockopt,
+					     .sendmsg = inet_sendmsg,
+					     .recvmsg = inet_recvmsg,
+					     .mmap = sock_no_mmap,
+					     DIVERT_SENDPAGE };
 
 static struct inet_protosw divert_protosw = {
-	.type		= SOCK_RAW,
-	.protocol	= IPPROTO_DIVERT,
-	.prot		= &divert_prot,
-	.ops		= &divert_ops,
-	.flags		= INET_PROTOSW_REUSE,
+	.type = SOCK_RAW,
+	.protocol = IPPROTO_DIVERT,
+	.prot = &divert_prot,
+	.ops = &divert_ops,
+	.flags = INET_PROTOSW_REUSE,
 };
 
 /*
@@ -85,11 +83,11 @@ static struct inet_protosw divert_protosw = {
  * this entry is put before ours: its number is no protocol's, and it refuses.
  */
 static struct inet_protosw guard_protosw = {
-	.type		= SOCK_RAW,
-	.protocol	= 0x7fff,
-	.prot		= &guard_prot,
-	.ops		= &divert_ops,
-	.flags		= INET_PROTOSW_REUSE,
+	.type = SOCK_RAW,
+	.protocol = 0x7fff,
+	.prot = &guard_prot,
+	.ops = &divert_ops,
+	.flags = INET_PROTOSW_REUSE,
 };
 
 /* When another entry has come, this is the first again. */
@@ -120,10 +118,10 @@ static void __net_exit divert_net_exit(struct net *net)
 }
 
 static struct pernet_operations divert_net_ops = {
-	.init	= divert_net_init,
-	.exit	= divert_net_exit,
-	.id	= &divert_ports_id,
-	.size	= sizeof(struct divert_ports),
+	.init = divert_net_init,
+	.exit = divert_net_exit,
+	.id = &divert_ports_id,
+	.size = sizeof(struct divert_ports),
 };
 
 int __init divert_sock_init(void)

@@ -40,7 +40,7 @@ int divert_reentry_go_on(struct divert_reentry *r, struct sk_buff *skb)
 	case NF_DROP:
 		goto drop;
 	default:
-		return 0;			/* taken by the next program */
+		return 0; /* taken by the next program */
 	}
 	if (!divert_conntrack_again(skb, &r->state, false))
 		goto drop;
@@ -170,7 +170,10 @@ static int route_sent(struct divert_reentry *r, struct sk_buff *skb)
 static int sent(struct divert_reentry *r, struct sk_buff *skb)
 {
 	struct divert_inject_ctx ctx = {
-		.way = DIVERT_WAY_OUT, .left = true, .mark = r->mark, .skb = skb,
+		.way = DIVERT_WAY_OUT,
+		.left = true,
+		.mark = r->mark,
+		.skb = skb,
 	};
 	int err;
 
@@ -220,8 +223,7 @@ static int try(struct divert_reentry *r, struct sk_buff *skb)
 }
 
 /* Returns 0, or an error, and then skb is as it was. Under RCU, with bottom halves off. */
-int divert_reenter(struct sock *sk, struct sk_buff *skb, const struct divert_pending *p,
-		   bool whole)
+int divert_reenter(struct sock *sk, struct sk_buff *skb, const struct divert_pending *p, bool whole)
 {
 	struct divert_reentry r = {
 		.sk = sk, .p = p, .whole = whole,
@@ -236,8 +238,8 @@ int divert_reenter(struct sock *sk, struct sk_buff *skb, const struct divert_pen
 
 	if (err)
 		return err;
-	nf_hook_state_init(&r.state, p->nf_hook, NFPROTO_IPV4, NULL, NULL, NULL,
-			   sock_net(sk), p->okfn);
+	nf_hook_state_init(&r.state, p->nf_hook, NFPROTO_IPV4, NULL, NULL, NULL, sock_net(sk),
+			   p->okfn);
 	compare(&r, skb);
 	if (r.told)
 		return try(&r, skb);

@@ -8,15 +8,15 @@
 #include "socket.h"
 
 struct divert_reentry {
-	struct sock		*sk;		/* the divert socket */
+	struct sock *sk; /* the divert socket */
 	const struct divert_pending *p;
-	struct net_device	*dev;		/* that it came by */
-	bool			whole;		/* not of a stub */
-	bool			told;		/* its sender learns what becomes of it */
-	bool			rerouted;	/* other addresses, or type of service */
-	bool			retracked;	/* other addresses, ports, or protocol */
-	struct nf_hook_state	state;
-	struct divert_mark	mark;
+	struct net_device *dev; /* that it came by */
+	bool whole;             /* not of a stub */
+	bool told;              /* its sender learns what becomes of it */
+	bool rerouted;          /* other addresses, or type of service */
+	bool retracked;         /* other addresses, ports, or protocol */
+	struct nf_hook_state state;
+	struct divert_mark mark;
 };
 
 /* reinject.c; under RCU, with bottom halves off */

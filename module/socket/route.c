@@ -37,8 +37,8 @@ static void flow_ends(struct flowi4 *fl4, const struct sk_buff *skb)
  * may be anybody's (I8), whatever source it is looked up by; sk: whose policies hold before
  * all others, or NULL. The error is ENOBUFS or ENETUNREACH (I6).
  */
-struct rtable *divert_route(struct net *net, const struct sk_buff *skb, __be32 saddr,
-			    int oif, u8 scope, kuid_t uid, const struct sock *sk)
+struct rtable *divert_route(struct net *net, const struct sk_buff *skb, __be32 saddr, int oif,
+			    u8 scope, kuid_t uid, const struct sock *sk)
 {
 	const struct iphdr *iph = ip_hdr(skb);
 	struct flowi4 fl4;
@@ -51,8 +51,8 @@ struct rtable *divert_route(struct net *net, const struct sk_buff *skb, __be32 s
 	if (!IS_ERR(rt) && !(IPCB(skb)->flags & IPSKB_XFRM_TRANSFORMED)) {
 		fl4.flowi4_oif = rt->dst.dev->ifindex;
 		fl4.saddr = iph->saddr;
-		rt = (struct rtable *)xfrm_lookup_route(net, &rt->dst, flowi4_to_flowi(&fl4),
-							sk, 0);
+		rt = (struct rtable *)xfrm_lookup_route(net, &rt->dst, flowi4_to_flowi(&fl4), sk,
+							0);
 	}
 	return IS_ERR(rt) && PTR_ERR(rt) != -ENOBUFS ? ERR_PTR(-ENETUNREACH) : rt;
 }

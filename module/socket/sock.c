@@ -32,8 +32,7 @@ struct sock *divert_listener(struct net *net, u16 port)
 	struct divert_ports *ports = divert_ports(net);
 	struct divert_sock *ds;
 
-	hlist_for_each_entry_rcu(ds, port_bucket(ports, port), node,
-				 lockdep_is_held(&ports->lock))
+	hlist_for_each_entry_rcu(ds, port_bucket(ports, port), node, lockdep_is_held(&ports->lock))
 		if (ds->inet.inet_sport == htons(port))
 			return (struct sock *)ds;
 	return NULL;
@@ -277,21 +276,21 @@ void __init divert_mem_init(void)
 }
 
 struct proto divert_prot = {
-	.name		= "DIVERT",
-	.owner		= THIS_MODULE,
-	.close		= divert_close,
-	.ioctl		= divert_ioctl,
-	.init		= divert_init_sock,
-	.setsockopt	= divert_setsockopt,
-	.getsockopt	= divert_getsockopt,
-	.sendmsg	= divert_sendmsg,
-	.recvmsg	= divert_recvmsg,
-	.bind		= divert_bind,
-	.hash		= divert_hash,
-	.unhash		= divert_unhash,
+	.name = "DIVERT",
+	.owner = THIS_MODULE,
+	.close = divert_close,
+	.ioctl = divert_ioctl,
+	.init = divert_init_sock,
+	.setsockopt = divert_setsockopt,
+	.getsockopt = divert_getsockopt,
+	.sendmsg = divert_sendmsg,
+	.recvmsg = divert_recvmsg,
+	.bind = divert_bind,
+	.hash = divert_hash,
+	.unhash = divert_unhash,
 	.memory_allocated = &divert_memory,
 	.per_cpu_fw_alloc = &divert_memory_here,
-	.sysctl_mem	= divert_mem,
-	.sysctl_rmem	= &divert_least,
-	.obj_size	= sizeof(struct divert_sock),
+	.sysctl_mem = divert_mem,
+	.sysctl_rmem = &divert_least,
+	.obj_size = sizeof(struct divert_sock),
 };

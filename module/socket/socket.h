@@ -27,60 +27,60 @@
 #include "divert.h"
 #include "pending.h"
 
-#define DIVERT_MAX_PACKET	65535
-#define DIVERT_HASH_BITS	10
-#define DIVERT_PART_BITS	7
-#define DIVERT_HEADROOM		ALIGN(LL_MAX_HEADER, 16)	/* of a packet that may go on */
+#define DIVERT_MAX_PACKET 65535
+#define DIVERT_HASH_BITS  10
+#define DIVERT_PART_BITS  7
+#define DIVERT_HEADROOM   ALIGN(LL_MAX_HEADER, 16) /* of a packet that may go on */
 
 /* The state of one network namespace. */
 struct divert_ports {
-	spinlock_t		lock;		/* for writing */
-	struct hlist_head	table[1 << DIVERT_HASH_BITS];
-	u16			rover;		/* S4: where port 0 looks next */
-	atomic_t		nobody;		/* S11 */
+	spinlock_t lock; /* for writing */
+	struct hlist_head table[1 << DIVERT_HASH_BITS];
+	u16 rover;       /* S4: where port 0 looks next */
+	atomic_t nobody; /* S11 */
 
 	/* hook_register.c; under its lock. */
-	unsigned int		users;		/* of the hooks: sockets, and calls that are under way */
-	bool			hooked;
-	bool			bridged;	/* there is a bridge, or was, */
-	bool			spared;		/* and its hook */
-	bool			used;		/* else they let all pass; read without the lock */
+	unsigned int users; /* of the hooks: sockets, and calls that are under way */
+	bool hooked;
+	bool bridged; /* there is a bridge, or was, */
+	bool spared;  /* and its hook */
+	bool used;    /* else they let all pass; read without the lock */
 
 	/* pending.c; its lock comes before that of a socket's queue. */
-	spinlock_t		pending_lock;
-	u64			last_id;
-	struct xarray		pending;	/* by the lower 32 bits of their ids */
-	struct divert_account	account;
-	struct list_head	unconfirmed;	/* of the account, with such connections */
-	unsigned int		unconfirmed_count;
-	unsigned int		most_unconfirmed;	/* unless told; 0: not asked for yet */
-	struct delayed_work	conntrack;	/* looks whether it is there still */
-	struct net		*net;
+	spinlock_t pending_lock;
+	u64 last_id;
+	struct xarray pending; /* by the lower 32 bits of their ids */
+	struct divert_account account;
+	struct list_head unconfirmed; /* of the account, with such connections */
+	unsigned int unconfirmed_count;
+	unsigned int most_unconfirmed; /* unless told; 0: not asked for yet */
+	struct delayed_work conntrack; /* looks whether it is there still */
+	struct net *net;
 
 	/* mark_parts.c */
-	spinlock_t		parts_lock;
-	struct list_head	parts[1 << DIVERT_PART_BITS];
-	u32			part_seed;
-	unsigned int		part_count;
-	struct delayed_work	parts_old;	/* removes what waits no longer */
+	spinlock_t parts_lock;
+	struct list_head parts[1 << DIVERT_PART_BITS];
+	u32 part_seed;
+	unsigned int part_count;
+	struct delayed_work parts_old; /* removes what waits no longer */
 };
 
 struct divert_verdict;
 
 struct divert_sock {
-	struct inet_sock	inet;		/* first; inet_sport: the port */
-	struct hlist_node	node;
-	unsigned int		bytes;		/* these two, and the account of memory: */
-	bool			closed;		/* under the lock of sk_receive_queue */
-	bool			admin;		/* M12: might, when it was made */
-	bool			hooked;		/* needs the hooks */
-	u8			keep;		/* M8 */
-	u32			read;		/* these three under pending_lock */
-	struct list_head	kept;
-	struct divert_account	account;
-	atomic_t		delivered;
-	atomic_t		dropped;
-	atomic_t		injected;
+	struct inet_sock inet; /* first; inet_sport: the port */
+	struct hlist_node node;
+	unsigned int bytes; /* these two, and the account of memory: */
+	bool closed;        /* under the lock of sk_receive_queue */
+	bool admin;         /* M12: might, when it was made */
+	bool hooked;        /* needs the hooks */
+	u8 keep;            /* M8 */
+	u32 read;           /* these three under pending_lock */
+	struct list_head kept;
+	struct divert_account account;
+	atomic_t delivered;
+	atomic_t dropped;
+	atomic_t injected;
 };
 
 static inline struct divert_sock *divert_sk(const struct sock *sk)
@@ -95,14 +95,14 @@ static inline struct divert_sock *divert_sk(const struct sock *sk)
 struct divert_inject_ctx {
 	struct divert_inject_ctx *before;
 	const struct task_struct *task;
-	const struct sk_buff	*skb;		/* OUT: the packet itself */
-	struct divert_mark	mark;
-	u8			way;
-#define DIVERT_WAY_IN		1	/* the PRE_ROUTING hook and on */
-#define DIVERT_WAY_OUT		2	/* the LOCAL_OUT hook and on */
-#define DIVERT_WAY_CUT		3	/* the parts of a datagram that is cut before its chain */
-	bool			whole;		/* OUT: not to be cut before the chain */
-	bool			left;		/* OUT: has met its chain */
+	const struct sk_buff *skb; /* OUT: the packet itself */
+	struct divert_mark mark;
+	u8 way;
+#define DIVERT_WAY_IN  1 /* the PRE_ROUTING hook and on */
+#define DIVERT_WAY_OUT 2 /* the LOCAL_OUT hook and on */
+#define DIVERT_WAY_CUT 3 /* the parts of a datagram that is cut before its chain */
+	bool whole;      /* OUT: not to be cut before the chain */
+	bool left;       /* OUT: has met its chain */
 };
 
 /* inject_ctx.c */
@@ -128,10 +128,8 @@ void divert_kept_exit(struct sock *sk);
 int divert_settle_kept(struct sock *sk, const struct divert_verdict *verdict);
 
 /* sockopt.c */
-int divert_setsockopt(struct sock *sk, int level, int name, sockptr_t value,
-		      unsigned int len);
-int divert_getsockopt(struct sock *sk, int level, int name, char __user *value,
-		      int __user *len);
+int divert_setsockopt(struct sock *sk, int level, int name, sockptr_t value, unsigned int len);
+int divert_getsockopt(struct sock *sk, int level, int name, char __user *value, int __user *len);
 
 /* complete.c */
 struct sk_buff *divert_complete(struct sk_buff *skb, const struct nf_hook_state *state);
@@ -142,16 +140,13 @@ void divert_leave_queue(struct sock *sk, unsigned int memory, unsigned int bytes
 void divert_uncharge(struct sock *sk, unsigned int memory);
 
 /* hooks.c */
-unsigned int divert_hook_in(void *priv, struct sk_buff *skb,
-			    const struct nf_hook_state *state);
+unsigned int divert_hook_in(void *priv, struct sk_buff *skb, const struct nf_hook_state *state);
 unsigned int divert_hook_forward(void *priv, struct sk_buff *skb,
 				 const struct nf_hook_state *state);
-unsigned int divert_hook_out(void *priv, struct sk_buff *skb,
-			     const struct nf_hook_state *state);
-unsigned int divert_hook_copy(void *priv, struct sk_buff *skb,
-			      const struct nf_hook_state *state);
-unsigned int divert_walk_again(struct sk_buff *skb, const struct nf_hook_state *state,
-			       u8 hook, struct divert_mark *mark);
+unsigned int divert_hook_out(void *priv, struct sk_buff *skb, const struct nf_hook_state *state);
+unsigned int divert_hook_copy(void *priv, struct sk_buff *skb, const struct nf_hook_state *state);
+unsigned int divert_walk_again(struct sk_buff *skb, const struct nf_hook_state *state, u8 hook,
+			       struct divert_mark *mark);
 
 /* hook_register.c */
 bool divert_is_used(const struct net *net);
@@ -165,8 +160,7 @@ void divert_bridge_unhang(struct divert_ports *ports);
 int divert_bridge_init(void);
 void divert_bridge_exit(void);
 #else
-static inline bool divert_is_bridged(const struct sk_buff *skb,
-				     const struct nf_hook_state *state)
+static inline bool divert_is_bridged(const struct sk_buff *skb, const struct nf_hook_state *state)
 {
 	return false;
 }
@@ -190,8 +184,8 @@ static inline void divert_bridge_exit(void)
 #endif
 
 /* hook_resume.c: what marks the module's functions among the others of a hook */
-#define DIVERT_PLACE		((void *)&divert_prot)
-#define DIVERT_PLACE_SPARED	((void *)&divert_prot.name)	/* bridge.c's */
+#define DIVERT_PLACE        ((void *)&divert_prot)
+#define DIVERT_PLACE_SPARED ((void *)&divert_prot.name) /* bridge.c's */
 bool divert_is_last(const struct nf_hook_state *state);
 int divert_resume_at(struct sk_buff *skb, struct nf_hook_state *state);
 int divert_resume_behind(struct sk_buff *skb, struct nf_hook_state *state, const void *place);
@@ -204,7 +198,7 @@ bool divert_carried(struct sk_buff *skb, struct divert_mark *mark);
 void divert_carriers_wait(void);
 
 /* mark_parts.c, mark_loop.c: and where it is a datagram's part, or a copy for this host */
-#define DIVERT_BY_CONNTRACK	U32_MAX	/* puts it together, not this module */
+#define DIVERT_BY_CONNTRACK U32_MAX /* puts it together, not this module */
 void divert_part_note(struct net *net, const struct sk_buff *skb, u32 user,
 		      const struct divert_mark *mark);
 bool divert_part_whole(struct net *net, const struct sk_buff *skb, u32 user,
@@ -234,16 +228,16 @@ struct sk_buff *divert_packet(struct sock *sk, struct msghdr *msg, int len, bool
 int divert_inject(struct sock *sk, struct msghdr *msg, size_t len, __be32 addr);
 int divert_inject_again(struct sock *sk, struct sk_buff *skb, const struct divert_pending *p,
 			bool whole);
-int divert_give_back(struct sock *sk, struct msghdr *msg, size_t len,
-		     struct divert_pending *p, struct sk_buff *skb);
+int divert_give_back(struct sock *sk, struct msghdr *msg, size_t len, struct divert_pending *p,
+		     struct sk_buff *skb);
 
 /* reinject.c: of a tagged packet; it is consumed if there is no error, and else as it was */
 int divert_reenter(struct sock *sk, struct sk_buff *skb, const struct divert_pending *p,
 		   bool whole);
 
 /* route.c */
-struct rtable *divert_route(struct net *net, const struct sk_buff *skb, __be32 saddr,
-			    int oif, u8 scope, kuid_t uid, const struct sock *sk);
+struct rtable *divert_route(struct net *net, const struct sk_buff *skb, __be32 saddr, int oif,
+			    u8 scope, kuid_t uid, const struct sock *sk);
 void divert_route_looped(struct net *net, struct sk_buff *skb, struct net_device *dev);
 struct rtable *divert_route_out(struct sock *sk, const struct sk_buff *skb, int flags);
 bool divert_has_route(struct sk_buff *skb);

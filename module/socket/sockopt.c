@@ -38,8 +38,7 @@ static int set_verdict(struct sock *sk, sockptr_t value, unsigned int len)
 	return divert_settle_kept(sk, &verdict);
 }
 
-int divert_setsockopt(struct sock *sk, int level, int name, sockptr_t value,
-		      unsigned int len)
+int divert_setsockopt(struct sock *sk, int level, int name, sockptr_t value, unsigned int len)
 {
 	if (level != SOL_DIVERT)
 		return ip_setsockopt(sk, level, name, value, len);
@@ -52,8 +51,7 @@ int divert_setsockopt(struct sock *sk, int level, int name, sockptr_t value,
 	return -ENOPROTOOPT;
 }
 
-int divert_getsockopt(struct sock *sk, int level, int name, char __user *value,
-		      int __user *len)
+int divert_getsockopt(struct sock *sk, int level, int name, char __user *value, int __user *len)
 {
 	int room, keep = READ_ONCE(divert_sk(sk)->keep);
 

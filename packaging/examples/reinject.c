@@ -37,8 +37,8 @@ int main(int argc, char **argv)
 	for (;;) {
 		struct sockaddr_in from;
 		socklen_t size = sizeof(from);
-		ssize_t length = recvfrom(fd, packet, sizeof(packet), 0,
-					  (struct sockaddr *)&from, &size);
+		ssize_t length =
+			recvfrom(fd, packet, sizeof(packet), 0, (struct sockaddr *)&from, &size);
 
 		if (length < 0) {
 			perror("recvfrom");

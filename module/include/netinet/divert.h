@@ -10,7 +10,7 @@
 #include <linux/divert.h>
 
 #ifndef IPPROTO_DIVERT
-#define IPPROTO_DIVERT	254
+#define IPPROTO_DIVERT 254
 #endif
 
 #endif /* _NETINET_DIVERT_H */

@@ -29,10 +29,10 @@
 #include <sys/socket.h>
 #include <time.h>
 
-#define SHORTEST	60
-#define FRAME_MAX	(65536 + ETHERNET)
-#define WINDOW_MAX	64
-#define SLOTS		256	/* more than the window, so that those under way have one each */
+#define SHORTEST   60
+#define FRAME_MAX  (65536 + ETHERNET)
+#define WINDOW_MAX 64
+#define SLOTS      256 /* more than the window, so that those under way have one each */
 
 struct end {
 	int fd;
@@ -54,7 +54,7 @@ static struct plan plan = { .patience = 5000 };
 static unsigned long process;
 static struct slot slots[SLOTS];
 static unsigned long sent, received, frames, doubled, packets;
-static unsigned int under_way, offset;	/* offset: where the datagram that is being sent goes on */
+static unsigned int under_way, offset; /* offset: where the datagram that is being sent goes on */
 static uint64_t measured_from, measured_to, last_arrival, processor_from, processor_to;
 
 /* The time that the process whose cost is asked for has had of processors. */
@@ -74,7 +74,8 @@ static uint64_t processor_ns(void)
 
 void usage(void)
 {
-	fprintf(stderr, "usage: bench-load --near FD,GUEST-MAC,MAC,ADDRESS --far FD,GUEST-MAC,MAC,ADDRESS\n"
+	fprintf(stderr,
+		"usage: bench-load --near FD,GUEST-MAC,MAC,ADDRESS --far FD,GUEST-MAC,MAC,ADDRESS\n"
 		"                  --bytes N --window N --milliseconds N [--warm-up N] [--patience N]\n"
 		"                  [--process PID]\n");
 	exit(1);
@@ -130,8 +131,8 @@ static void answer_arp(const struct end *end, const uint8_t *frame, size_t lengt
 	static const uint8_t question[] = { 0, 1, 8, 0, 6, 4, 0, 1 };
 	uint8_t answer[SHORTEST];
 
-	if (length < 42 || memcmp(frame + 14, question, sizeof(question))
-	    || memcmp(frame + 38, &end->address, 4))
+	if (length < 42 || memcmp(frame + 14, question, sizeof(question)) ||
+	    memcmp(frame + 38, &end->address, 4))
 		return;
 	memset(answer, 0, sizeof(answer));
 	memcpy(answer, frame + 22, 6);
@@ -164,9 +165,9 @@ static void take_frame(const uint8_t *frame, size_t length)
 	struct slot *slot;
 	uint64_t bit;
 
-	if (length < ETHERNET + IP_HEADER || ip[0] != 0x45 || ip[9] != IPPROTO_UDP
-	    || memcmp(frame, far.mac, 6) || memcmp(ip + 12, &near.address, 4)
-	    || memcmp(ip + 16, &far.address, 4))
+	if (length < ETHERNET + IP_HEADER || ip[0] != 0x45 || ip[9] != IPPROTO_UDP ||
+	    memcmp(frame, far.mac, 6) || memcmp(ip + 12, &near.address, 4) ||
+	    memcmp(ip + 16, &far.address, 4))
 		return;
 	id = get16(ip + 4);
 	slot = &slots[id % SLOTS];
@@ -282,8 +283,9 @@ int main(int argc, char **argv)
 	route.destination = far.address;
 	run();
 	printf("{\"sent\":%lu,\"received\":%lu,\"frames\":%lu,\"doubled\":%lu,\"packets\":%lu,"
-	       "\"seconds\":%.3f,\"processor\":%.6f,", sent, received, frames, doubled, packets,
-	       (double)plan.milliseconds / 1e3, (double)(processor_to - processor_from) / 1e9);
+	       "\"seconds\":%.3f,\"processor\":%.6f,",
+	       sent, received, frames, doubled, packets, (double)plan.milliseconds / 1e3,
+	       (double)(processor_to - processor_from) / 1e9);
 	trips_print();
 	printf("}\n");
 	return 0;

@@ -7,9 +7,9 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define AF_NETLINK_	16
-#define NETFILTER	12
-#define NESTED		0x8000
+#define AF_NETLINK_ 16
+#define NETFILTER   12
+#define NESTED      0x8000
 
 struct netlink_address {
 	uint16_t family;

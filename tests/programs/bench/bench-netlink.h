@@ -9,22 +9,22 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SUBSYSTEM_QUEUE		3
-#define SUBSYSTEM_TABLES	10
+#define SUBSYSTEM_QUEUE  3
+#define SUBSYSTEM_TABLES 10
 
-#define BATCH_BEGIN		0x10
-#define BATCH_END		0x11
+#define BATCH_BEGIN      0x10
+#define BATCH_END        0x11
 
-#define REQUEST			0x0001
-#define ACK			0x0004
-#define CREATE			0x0400
-#define APPEND			0x0800
+#define REQUEST          0x0001
+#define ACK              0x0004
+#define CREATE           0x0400
+#define APPEND           0x0800
 
-#define ERROR			2
-#define ALIGN4(length)		(((length) + 3u) & ~3u)
+#define ERROR            2
+#define ALIGN4(length)   (((length) + 3u) & ~3u)
 
-#define FAMILY_ANY		0
-#define FAMILY_IPV4		2
+#define FAMILY_ANY       0
+#define FAMILY_IPV4      2
 
 /* The head of every message: netlink's, then netfilter's. */
 struct head {
@@ -35,7 +35,7 @@ struct head {
 	uint32_t port;
 	uint8_t family;
 	uint8_t version;
-	uint16_t resource;	/* in network order: the queue's number, or the subsystem */
+	uint16_t resource; /* in network order: the queue's number, or the subsystem */
 };
 
 struct attribute {
@@ -47,7 +47,7 @@ struct attribute {
 struct request {
 	unsigned char bytes[1024];
 	unsigned int used;
-	unsigned int message;	/* where the last one begins */
+	unsigned int message; /* where the last one begins */
 };
 
 /* A socket for netfilter. Any error ends the program. */

@@ -25,61 +25,61 @@
 #include <unistd.h>
 
 /* linux/netfilter/nf_tables.h */
-#define NEW_TABLE		(SUBSYSTEM_TABLES << 8 | 0)
-#define NEW_CHAIN		(SUBSYSTEM_TABLES << 8 | 3)
-#define NEW_RULE		(SUBSYSTEM_TABLES << 8 | 6)
-#define TABLE_NAME		1
-#define TABLE_FLAGS		2
-#define TABLE_OWNER		2	/* it goes with its socket */
-#define CHAIN_TABLE		1
-#define CHAIN_NAME		3
-#define CHAIN_HOOK		4
-#define CHAIN_TYPE		7
-#define HOOK_NUMBER		1
-#define HOOK_PRIORITY		2
-#define RULE_TABLE		1
-#define RULE_CHAIN		2
-#define RULE_EXPRESSIONS	4
-#define ELEMENT			1
-#define EXPRESSION_NAME		1
-#define EXPRESSION_DATA		2
-#define META_TO			1
-#define META_KEY		2
-#define META_L4PROTO		16
-#define CMP_FROM		1
-#define CMP_OPERATOR		2
-#define CMP_DATA		3
-#define CMP_EQUAL		0
-#define DATA_VALUE		1
-#define QUEUE_NUMBER		1
-#define QUEUE_TOTAL		2
-#define REGISTER		1
+#define NEW_TABLE        (SUBSYSTEM_TABLES << 8 | 0)
+#define NEW_CHAIN        (SUBSYSTEM_TABLES << 8 | 3)
+#define NEW_RULE         (SUBSYSTEM_TABLES << 8 | 6)
+#define TABLE_NAME       1
+#define TABLE_FLAGS      2
+#define TABLE_OWNER      2 /* it goes with its socket */
+#define CHAIN_TABLE      1
+#define CHAIN_NAME       3
+#define CHAIN_HOOK       4
+#define CHAIN_TYPE       7
+#define HOOK_NUMBER      1
+#define HOOK_PRIORITY    2
+#define RULE_TABLE       1
+#define RULE_CHAIN       2
+#define RULE_EXPRESSIONS 4
+#define ELEMENT          1
+#define EXPRESSION_NAME  1
+#define EXPRESSION_DATA  2
+#define META_TO          1
+#define META_KEY         2
+#define META_L4PROTO     16
+#define CMP_FROM         1
+#define CMP_OPERATOR     2
+#define CMP_DATA         3
+#define CMP_EQUAL        0
+#define DATA_VALUE       1
+#define QUEUE_NUMBER     1
+#define QUEUE_TOTAL      2
+#define REGISTER         1
 /* Before connection tracking, where divert takes packets too: linux/netfilter_ipv4.h. */
-#define PRIORITY		(-400)
+#define PRIORITY (-400)
 
 /* linux/netfilter/nfnetlink_queue.h */
-#define PACKET			(SUBSYSTEM_QUEUE << 8 | 0)
-#define VERDICT			(SUBSYSTEM_QUEUE << 8 | 1)
-#define CONFIG			(SUBSYSTEM_QUEUE << 8 | 2)
-#define VERDICT_BATCH		(SUBSYSTEM_QUEUE << 8 | 3)
-#define CONFIG_COMMAND		1
-#define CONFIG_PARAMETERS	2
-#define CONFIG_LENGTH		3
-#define CONFIG_MASK		4
-#define CONFIG_FLAGS		5
-#define COMMAND_BIND		1
-#define COPY_PACKET		2
-#define FLAG_FAIL_OPEN		1
-#define FLAG_GSO		4
-#define PACKET_HEADER		1
-#define VERDICT_HEADER		2
-#define PAYLOAD			10
-#define ACCEPT			1
+#define PACKET            (SUBSYSTEM_QUEUE << 8 | 0)
+#define VERDICT           (SUBSYSTEM_QUEUE << 8 | 1)
+#define CONFIG            (SUBSYSTEM_QUEUE << 8 | 2)
+#define VERDICT_BATCH     (SUBSYSTEM_QUEUE << 8 | 3)
+#define CONFIG_COMMAND    1
+#define CONFIG_PARAMETERS 2
+#define CONFIG_LENGTH     3
+#define CONFIG_MASK       4
+#define CONFIG_FLAGS      5
+#define COMMAND_BIND      1
+#define COPY_PACKET       2
+#define FLAG_FAIL_OPEN    1
+#define FLAG_GSO          4
+#define PACKET_HEADER     1
+#define VERDICT_HEADER    2
+#define PAYLOAD           10
+#define ACCEPT            1
 
-#define QUEUE_LENGTH		4096
-#define BUFFER			(8 << 20)
-#define RCVBUFFORCE		33
-#define ROOM			(PACKET_MAX + 4096)
+#define QUEUE_LENGTH      4096
+#define BUFFER            (8 << 20)
+#define RCVBUFFORCE       33
+#define ROOM              (PACKET_MAX + 4096)
 
 struct config_command {
 	uint8_t command;
@@ -94,7 +94,7 @@ struct config_parameters {
 
 struct verdict_header {
 	uint32_t verdict;
-	uint32_t id;		/* in network order; of a batch the last one's */
+	uint32_t id; /* in network order; of a batch the last one's */
 };
 
 struct verdict {
@@ -270,7 +270,8 @@ int main(int argc, char **argv)
 	unsigned int hook;
 	int at = 1;
 
-	if (argc == 5 && strcmp(argv[1], "--batch") == 0 && number_read(argv[2], 1, BATCH_MAX, &batch) == 0)
+	if (argc == 5 && strcmp(argv[1], "--batch") == 0 &&
+	    number_read(argv[2], 1, BATCH_MAX, &batch) == 0)
 		at = 3;
 	for (hook = 0; argc - at == 2 && hook < 3 && strcmp(argv[at], hooks[hook].name); hook++)
 		;
@@ -280,7 +281,8 @@ int main(int argc, char **argv)
 	}
 	bind_queue((unsigned int)queue, batch > 0);
 	make_rule(hooks[hook].number, (unsigned int)queue);
-	begin_message(&request, batch ? VERDICT_BATCH : VERDICT, 0, FAMILY_ANY, (unsigned int)queue);
+	begin_message(&request, batch ? VERDICT_BATCH : VERDICT, 0, FAMILY_ANY,
+		      (unsigned int)queue);
 	attribute(&request, VERDICT_HEADER, &header, sizeof(header));
 	ready();
 	if (batch)

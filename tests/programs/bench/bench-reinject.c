@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 /* Room for a window of bench-wires, 64 frames. A kernel that grants less has no such wires. */
-#define BUFFER	(256 << 10)
+#define BUFFER (256 << 10)
 
 static unsigned char packets[BATCH_MAX][PACKET_MAX];
 static int fd, keep;
@@ -30,7 +30,8 @@ static void one_a_call(void)
 
 	for (;;) {
 		socklen_t size = sizeof(from);
-		long length = recvfrom(fd, packets[0], PACKET_MAX, 0, (struct sockaddr *)&from, &size);
+		long length =
+			recvfrom(fd, packets[0], PACKET_MAX, 0, (struct sockaddr *)&from, &size);
 
 		if (length < 0)
 			failed("recvfrom");
@@ -40,7 +41,8 @@ static void one_a_call(void)
 			continue;
 		if (keep == DIVERT_TOLD)
 			length = 0;
-		if (sendto(fd, packets[0], (size_t)length, 0, (struct sockaddr *)&from, size) != length)
+		if (sendto(fd, packets[0], (size_t)length, 0, (struct sockaddr *)&from, size) !=
+		    length)
 			failed("sendto");
 	}
 }
@@ -71,16 +73,19 @@ static void many_a_call(unsigned int most)
 		call_count++;
 		packet_count += (unsigned long)got;
 		if (keep) {
-			struct verdict verdict = { DIVERT_ACCEPT, kept_number(&from[0]), kept_number(&from[got - 1]) };
+			struct verdict verdict = { DIVERT_ACCEPT, kept_number(&from[0]),
+						   kept_number(&from[got - 1]) };
 
-			if (setsockopt(fd, SOL_DIVERT, DIVERT_VERDICT, &verdict, sizeof(verdict)) < 0)
+			if (setsockopt(fd, SOL_DIVERT, DIVERT_VERDICT, &verdict, sizeof(verdict)) <
+			    0)
 				failed("setsockopt");
 			continue;
 		}
 		for (i = 0; (long)i < got; i++)
 			parts[i].iov_len = messages[i].length;
 		while (sent < got) {
-			long some = syscall(SENDMMSG, fd, messages + sent, (unsigned int)(got - sent), 0);
+			long some = syscall(SENDMMSG, fd, messages + sent,
+					    (unsigned int)(got - sent), 0);
 
 			if (some <= 0)
 				failed("sendmmsg");
@@ -101,10 +106,12 @@ int main(int argc, char **argv)
 		keep = DIVERT_READ;
 	if (keep)
 		at = 2;
-	if (argc == at + 3 && keep != DIVERT_READ && strcmp(argv[at], "--batch") == 0 && number_read(argv[at + 1], 1, BATCH_MAX, &batch) == 0)
+	if (argc == at + 3 && keep != DIVERT_READ && strcmp(argv[at], "--batch") == 0 &&
+	    number_read(argv[at + 1], 1, BATCH_MAX, &batch) == 0)
 		at += 2;
 	if (argc - at != 1 || number_read(argv[at], 1, 65535, &port) < 0) {
-		fprintf(stderr, "usage: bench-reinject [--keep] [--batch N] PORT\n       bench-reinject --read PORT\n");
+		fprintf(stderr,
+			"usage: bench-reinject [--keep] [--batch N] PORT\n       bench-reinject --read PORT\n");
 		return 1;
 	}
 	fd = socket(AF_INET, SOCK_RAW, IPPROTO_DIVERT);

@@ -28,16 +28,16 @@
 #include <unistd.h>
 
 /* linux/if_tun.h */
-#define TUN		"/dev/net/tun"
-#define TUN_ATTACH	0x400454ca
-#define TUN_PERSIST	0x400454cb
-#define TUN_TAP		0x0002
-#define TUN_BARE	0x1000	/* frames without a header of its own */
+#define TUN             "/dev/net/tun"
+#define TUN_ATTACH      0x400454ca
+#define TUN_PERSIST     0x400454cb
+#define TUN_TAP         0x0002
+#define TUN_BARE        0x1000 /* frames without a header of its own */
 
-#define NAME_MAX_LENGTH	15
-#define FRAMES_MAX	64
+#define NAME_MAX_LENGTH 15
+#define FRAMES_MAX      64
 /* So often others go first between two looks at the clock, for which QEMU has to be asked. */
-#define YIELDS		64
+#define YIELDS 64
 
 struct interface_request {
 	char name[NAME_MAX_LENGTH + 1];
@@ -47,7 +47,7 @@ struct interface_request {
 
 static uint8_t frames[FRAMES_MAX][ETHERNET + MTU];
 static size_t lengths[FRAMES_MAX];
-static unsigned int frame_count;	/* of a window */
+static unsigned int frame_count; /* of a window */
 static unsigned long window_bytes;
 static struct plan plan = { .patience = 5000 };
 static struct route route;
@@ -56,7 +56,8 @@ static int tap, packets_fd, bytes_fd;
 
 void usage(void)
 {
-	fprintf(stderr, "usage: bench-wires --make TAP\n"
+	fprintf(stderr,
+		"usage: bench-wires --make TAP\n"
 		"       bench-wires --near TAP,MAC,ADDRESS --far INTERFACE,ADDRESS\n"
 		"                   --bytes N --window N --milliseconds N [--warm-up N] [--patience N]\n");
 	exit(1);
@@ -155,9 +156,11 @@ static int send_window(uint64_t wanted, uint64_t now)
 static void run(void)
 {
 	uint64_t packets_before = counter(packets_fd), bytes_before = counter(bytes_fd);
-	uint64_t now = now_ns(), measured_from = now + (uint64_t)plan.warm_up * 1000000u, measured_to = 0;
+	uint64_t now = now_ns(), measured_from = now + (uint64_t)plan.warm_up * 1000000u,
+		 measured_to = 0;
 	uint64_t wanted = packets_before, got, begin = 0;
-	unsigned long windows = 0, measured = 0, lost = 0, doubled = 0, of_each = frame_count / plan.window;
+	unsigned long windows = 0, measured = 0, lost = 0, doubled = 0,
+		      of_each = frame_count / plan.window;
 	int missing = 0, i;
 
 	/* Or it would wait for as long as others worked, for fairness. */
@@ -193,13 +196,13 @@ static void run(void)
 	else
 		doubled = (unsigned long)(got - wanted);
 	if (got == wanted && counter(bytes_fd) - bytes_before != (uint64_t)windows * window_bytes) {
-		fprintf(stderr, "bench-wires: %s has sent other bytes than were sent to %s\n", far, near);
+		fprintf(stderr, "bench-wires: %s has sent other bytes than were sent to %s\n", far,
+			near);
 		exit(2);
 	}
 	printf("{\"sent\":%lu,\"received\":%lu,\"frames\":%lu,\"doubled\":%lu,\"packets\":%lu,\"seconds\":%.6f,",
 	       windows * plan.window, windows * plan.window - lost, windows * frame_count, doubled,
-	       measured * plan.window,
-	       (double)(now - begin) / 1e9);
+	       measured * plan.window, (double)(now - begin) / 1e9);
 	trips_print();
 	printf("}\n");
 }

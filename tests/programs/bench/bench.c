@@ -11,7 +11,8 @@ volatile unsigned long packet_count, call_count;
 
 void failed(const char *call)
 {
-	printf("{\"event\":\"failed\",\"call\":\"%s\",\"error\":\"%s\"}\n", call, errno_name(errno));
+	printf("{\"event\":\"failed\",\"call\":\"%s\",\"error\":\"%s\"}\n", call,
+	       errno_name(errno));
 	fflush(stdout);
 	exit(2);
 }

@@ -5,7 +5,7 @@
 
 #include <sys/socket.h>
 
-#define BATCH_MAX	64
+#define BATCH_MAX 64
 
 /* Libraries that are older than the calls have neither their numbers nor this structure. */
 struct message {
@@ -14,13 +14,13 @@ struct message {
 };
 
 #ifdef __i386__
-#define RECVMMSG	337
-#define SENDMMSG	345
+#define RECVMMSG 337
+#define SENDMMSG 345
 #else
-#define RECVMMSG	299
-#define SENDMMSG	307
+#define RECVMMSG 299
+#define SENDMMSG 307
 #endif
-#define WAIT_FOR_ONE	0x10000
+#define WAIT_FOR_ONE 0x10000
 
 /* So many packets were given back, which so many calls received. */
 extern volatile unsigned long packet_count, call_count;

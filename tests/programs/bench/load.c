@@ -10,12 +10,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#define I386_CLOCK_GETTIME	265
-#define FRAGMENT	((MTU - IP_HEADER) & ~7)
-#define PORT		9
-#define MORE_FRAGMENTS	0x2000
-#define TRIPS_MAX	(1 << 22)
-#define MILLISECONDS_MAX	1000000
+#define I386_CLOCK_GETTIME 265
+#define FRAGMENT           ((MTU - IP_HEADER) & ~7)
+#define PORT               9
+#define MORE_FRAGMENTS     0x2000
+#define TRIPS_MAX          (1 << 22)
+#define MILLISECONDS_MAX   1000000
 
 static uint32_t trips[TRIPS_MAX];
 static unsigned long trip_count;
@@ -43,8 +43,8 @@ static unsigned int checksum(const uint8_t *header)
 	return ~sum & 0xffff;
 }
 
-unsigned int frame_make(uint8_t frame[ETHERNET + MTU], const struct route *route, unsigned long bytes,
-			unsigned int id, unsigned int offset)
+unsigned int frame_make(uint8_t frame[ETHERNET + MTU], const struct route *route,
+			unsigned long bytes, unsigned int id, unsigned int offset)
 {
 	uint8_t *ip = frame + ETHERNET;
 	unsigned int left = (unsigned int)bytes - IP_HEADER - offset;
@@ -115,7 +115,8 @@ void read_mac(const char *text, uint8_t mac[6])
 	int used = 0;
 
 	if (sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%n", byte, byte + 1, byte + 2, byte + 3, byte + 4,
-		   byte + 5, &used) != 6 || text[used])
+		   byte + 5, &used) != 6 ||
+	    text[used])
 		usage();
 	for (i = 0; i < 6; i++)
 		mac[i] = (uint8_t)byte[i];

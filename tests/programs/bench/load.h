@@ -7,10 +7,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MTU		1500
-#define ETHERNET	14
-#define IP_HEADER	20
-#define BYTES_MAX	65507
+#define MTU       1500
+#define ETHERNET  14
+#define IP_HEADER 20
+#define BYTES_MAX 65507
 
 /* Where frames go: on the wire, and at last. */
 struct route {
@@ -28,8 +28,8 @@ struct plan {
  * all of it, or a fragment. `bytes` is the datagram's length with its IP header. Returns how many bytes it carries,
  * of which ETHERNET + IP_HEADER more are in the frame.
  */
-unsigned int frame_make(uint8_t frame[ETHERNET + MTU], const struct route *route, unsigned long bytes,
-			unsigned int id, unsigned int offset);
+unsigned int frame_make(uint8_t frame[ETHERNET + MTU], const struct route *route,
+			unsigned long bytes, unsigned int id, unsigned int offset);
 
 unsigned int get16(const uint8_t *from);
 

@@ -9,13 +9,13 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define PARTS_MAX	8
-#define CONTROL_BYTES	512
+#define PARTS_MAX     8
+#define CONTROL_BYTES 512
 
 static const struct constant flags_table[] = {
-	{ "oob", 0x1 }, { "peek", 0x2 }, { "dontroute", 0x4 }, { "ctrunc", 0x8 }, { "trunc", 0x20 },
-	{ "dontwait", 0x40 }, { "eor", 0x80 }, { "waitall", 0x100 }, { "errqueue", 0x2000 },
-	{ "nosignal", 0x4000 }, { NULL, 0 },
+	{ "oob", 0x1 },         { "peek", 0x2 },        { "dontroute", 0x4 }, { "ctrunc", 0x8 },
+	{ "trunc", 0x20 },      { "dontwait", 0x40 },   { "eor", 0x80 },      { "waitall", 0x100 },
+	{ "errqueue", 0x2000 }, { "nosignal", 0x4000 }, { NULL, 0 },
 };
 
 static int flags_of(const struct call *call, int at)
@@ -137,8 +137,9 @@ static void do_recvfrom(const struct call *call, struct reply *reply)
 
 	memset(&from, 0, sizeof(from));
 	from.length = sizeof(from.bytes);
-	received(call, reply, recvfrom(call->slot->fd, room, (size_t)size, flags_of(call, 3),
-				       (void *)from.bytes, &from.length));
+	received(call, reply,
+		 recvfrom(call->slot->fd, room, (size_t)size, flags_of(call, 3), (void *)from.bytes,
+			  &from.length));
 	received_from(call, reply, &from);
 }
 
@@ -195,8 +196,8 @@ static void do_hold(const struct call *call, struct reply *reply)
 	memset(&from, 0, sizeof(from));
 	for (; count < left; count++) {
 		from.length = sizeof(from.bytes);
-		got = recvfrom(call->slot->fd, room, sizeof(room), MSG_DONTWAIT,
-			       (void *)from.bytes, &from.length);
+		got = recvfrom(call->slot->fd, room, sizeof(room), MSG_DONTWAIT, (void *)from.bytes,
+			       &from.length);
 		if (got < 0)
 			break;
 		held = malloc(sizeof(*held) + (size_t)got);
@@ -259,7 +260,7 @@ static void do_pump(const struct call *call, struct reply *reply)
 		}
 		sent = left < (long)sizeof(block) ? left : (long)sizeof(block);
 		hash = hashed(hash, block, sent);
-		for (i = 0; i < (size_t)sent; ) {
+		for (i = 0; i < (size_t)sent;) {
 			long step = write(call->slot->fd, block + i, (size_t)sent - i);
 
 			if (step < 0) {
@@ -293,16 +294,18 @@ const struct command data_commands[] = {
 	{ "send", "SOCKET BYTES [FLAGS]", OLD_SLOT, 3, 4, do_send },
 	{ "write", "SOCKET BYTES", OLD_SLOT, 3, 3, do_write },
 	{ "sendto", "SOCKET BYTES ADDRESS [FLAGS]", OLD_SLOT, 4, 5, do_sendto },
-	{ "sendmsg", "SOCKET BYTES ADDRESS [FLAGS [SIZE-OF-PART]...]", OLD_SLOT, 4, 12, do_sendmsg },
+	{ "sendmsg", "SOCKET BYTES ADDRESS [FLAGS [SIZE-OF-PART]...]", OLD_SLOT, 4, 12,
+	  do_sendmsg },
 	{ "recv", "SOCKET SIZE [FLAGS]", OLD_SLOT, 3, 4, do_recv },
 	{ "read", "SOCKET SIZE", OLD_SLOT, 3, 3, do_read },
 	{ "recvfrom", "SOCKET SIZE [FLAGS]", OLD_SLOT, 3, 4, do_recvfrom },
 	{ "recvmsg", "SOCKET SIZE [FLAGS]", OLD_SLOT, 3, 4, do_recvmsg },
-	{ "hold", "SOCKET COUNT (reads so many packets, or all that there are, and holds them)", OLD_SLOT, 3, 3,
-	  do_hold },
-	{ "release", "SOCKET (sends back all that are held; value: how many are stale)", OLD_SLOT, 2, 2,
-	  do_release },
-	{ "pump", "SOCKET COUNT (writes COUNT bytes; value is their hash)", OLD_SLOT, 3, 3, do_pump },
+	{ "hold", "SOCKET COUNT (reads so many packets, or all that there are, and holds them)",
+	  OLD_SLOT, 3, 3, do_hold },
+	{ "release", "SOCKET (sends back all that are held; value: how many are stale)", OLD_SLOT,
+	  2, 2, do_release },
+	{ "pump", "SOCKET COUNT (writes COUNT bytes; value is their hash)", OLD_SLOT, 3, 3,
+	  do_pump },
 	{ "drain", "SOCKET (reads to the end; value is the hash)", OLD_SLOT, 2, 2, do_drain },
 	{ NULL, NULL, NO_SLOT, 0, 0, NULL },
 };

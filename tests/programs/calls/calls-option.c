@@ -15,35 +15,61 @@ static const struct constant levels[] = {
 };
 
 static const struct constant socket_options[] = {
-	{ "reuseaddr", 2 }, { "type", 3 }, { "error", 4 }, { "dontroute", 5 }, { "broadcast", 6 },
-	{ "sndbuf", 7 }, { "rcvbuf", 8 }, { "keepalive", 9 }, { "no_check", 11 },
-	{ "priority", 12 }, { "linger", 13 }, { "bindtodevice", 25 },
+	{ "reuseaddr", 2 },      { "type", 3 },           { "error", 4 },   { "dontroute", 5 },
+	{ "broadcast", 6 },      { "sndbuf", 7 },         { "rcvbuf", 8 },  { "keepalive", 9 },
+	{ "no_check", 11 },      { "priority", 12 },      { "linger", 13 }, { "bindtodevice", 25 },
 	{ "attach_filter", 26 }, { "detach_filter", 27 }, { NULL, 0 },
 };
 
 static const struct constant ip_options[] = {
-	{ "tos", 1 }, { "ttl", 2 }, { "hdrincl", 3 }, { "options", 4 }, { "router_alert", 5 },
-	{ "recvopts", 6 }, { "pktinfo", 8 }, { "mtu_discover", 10 }, { "recverr", 11 },
-	{ "multicast_if", 32 }, { "multicast_ttl", 33 }, { "multicast_loop", 34 },
-	{ "add_membership", 35 }, { "drop_membership", 36 }, { "fw_append", 64 },
-	{ "fw_replace", 65 }, { "fw_delete_num", 66 }, { "fw_delete", 67 }, { "fw_insert", 68 },
-	{ "fw_flush", 69 }, { "fw_zero", 70 }, { "fw_check", 71 }, { "fw_masq_timeouts", 72 },
-	{ "fw_createchain", 73 }, { "fw_deletechain", 74 }, { "fw_policy", 75 }, { NULL, 0 },
+	{ "tos", 1 },
+	{ "ttl", 2 },
+	{ "hdrincl", 3 },
+	{ "options", 4 },
+	{ "router_alert", 5 },
+	{ "recvopts", 6 },
+	{ "pktinfo", 8 },
+	{ "mtu_discover", 10 },
+	{ "recverr", 11 },
+	{ "multicast_if", 32 },
+	{ "multicast_ttl", 33 },
+	{ "multicast_loop", 34 },
+	{ "add_membership", 35 },
+	{ "drop_membership", 36 },
+	{ "fw_append", 64 },
+	{ "fw_replace", 65 },
+	{ "fw_delete_num", 66 },
+	{ "fw_delete", 67 },
+	{ "fw_insert", 68 },
+	{ "fw_flush", 69 },
+	{ "fw_zero", 70 },
+	{ "fw_check", 71 },
+	{ "fw_masq_timeouts", 72 },
+	{ "fw_createchain", 73 },
+	{ "fw_deletechain", 74 },
+	{ "fw_policy", 75 },
+	{ NULL, 0 },
 };
 
 static const struct constant other_options[] = {
-	{ "nodelay", 1 }, { "icmp_filter", 1 }, { NULL, 0 },
+	{ "nodelay", 1 },
+	{ "icmp_filter", 1 },
+	{ NULL, 0 },
 };
 
 static const struct constant requests[] = {
-	{ "fionread", 0x541b }, { "outq", 0x5411 }, { NULL, 0 },
+	{ "fionread", 0x541b },
+	{ "outq", 0x5411 },
+	{ NULL, 0 },
 };
 
 static const struct constant switches[] = { { "off", 0 }, { "on", 1 }, { NULL, 0 } };
 
 static int option_of(const char *word, int level)
 {
-	return constant_of(word, level == 0 ? ip_options : level == 1 ? socket_options : other_options);
+	return constant_of(word, level == 0 ? ip_options :
+				 level == 1 ? socket_options :
+					      other_options);
 }
 
 static void do_setsockopt(const struct call *call, struct reply *reply)
@@ -84,8 +110,8 @@ static void do_ioctl(const struct call *call, struct reply *reply)
 {
 	int number = call->count > 3 ? (int)number_of(call->words[3], -0x7fffffff, 0x7fffffff) : 0;
 
-	answer(reply, ioctl(call->slot->fd, (unsigned int)constant_of(call->words[2], requests),
-			    &number));
+	answer(reply,
+	       ioctl(call->slot->fd, (unsigned int)constant_of(call->words[2], requests), &number));
 	reply->has_value = 1;
 	reply->value = number;
 }
@@ -184,12 +210,15 @@ static void do_sendabout(const struct call *call, struct reply *reply)
 const struct command option_commands[] = {
 	{ "setsockopt", "SOCKET LEVEL OPTION BYTES", OLD_SLOT, 5, 5, do_setsockopt },
 	{ "getsockopt", "SOCKET LEVEL OPTION SIZE", OLD_SLOT, 5, 5, do_getsockopt },
-	{ "sendabout", "SOCKET BYTES ADDRESS LEVEL OPTION BYTES (a control message)", OLD_SLOT, 7, 7, do_sendabout },
+	{ "sendabout", "SOCKET BYTES ADDRESS LEVEL OPTION BYTES (a control message)", OLD_SLOT, 7,
+	  7, do_sendabout },
 	{ "ioctl", "SOCKET fionread|outq|REQUEST [NUMBER]", OLD_SLOT, 3, 4, do_ioctl },
-	{ "stamp", "SOCKET [micro] (seconds, or the microseconds beside them)", OLD_SLOT, 2, 3, do_stamp },
+	{ "stamp", "SOCKET [micro] (seconds, or the microseconds beside them)", OLD_SLOT, 2, 3,
+	  do_stamp },
 	{ "ifindex", "SOCKET INTERFACE", OLD_SLOT, 3, 3, do_ifindex },
 	{ "promiscuous", "SOCKET INTERFACE on|off", OLD_SLOT, 4, 4, do_promiscuous },
 	{ "up", "SOCKET INTERFACE on|off", OLD_SLOT, 4, 4, do_up },
-	{ "feature", "SOCKET INTERFACE NAME on|off (as ethtool -k has them)", OLD_SLOT, 5, 5, do_feature },
+	{ "feature", "SOCKET INTERFACE NAME on|off (as ethtool -k has them)", OLD_SLOT, 5, 5,
+	  do_feature },
 	{ NULL, NULL, NO_SLOT, 0, 0, NULL },
 };

@@ -9,8 +9,11 @@
 #include <unistd.h>
 
 static const struct constant capabilities[] = {
-	{ "all", -1 }, { "net_bind_service", 1 << 10 }, { "net_admin", 1 << 12 },
-	{ "net_raw", 1 << 13 }, { NULL, 0 },
+	{ "all", -1 },
+	{ "net_bind_service", 1 << 10 },
+	{ "net_admin", 1 << 12 },
+	{ "net_raw", 1 << 13 },
+	{ NULL, 0 },
 };
 
 static void do_setuid(const struct call *call, struct reply *reply)

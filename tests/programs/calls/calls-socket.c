@@ -15,25 +15,31 @@ static const struct constant domains[] = {
 };
 
 static const struct constant types[] = {
-	{ "stream", SOCK_STREAM }, { "dgram", SOCK_DGRAM }, { "raw", SOCK_RAW }, { "packet", 10 },
+	{ "stream", SOCK_STREAM },
+	{ "dgram", SOCK_DGRAM },
+	{ "raw", SOCK_RAW },
+	{ "packet", 10 },
 	{ NULL, 0 },
 };
 
 static const struct constant protocols[] = {
-	{ "ip", 0 }, { "icmp", 1 }, { "tcp", 6 }, { "udp", 17 }, { "divert", 254 }, { "raw", 255 },
-	{ NULL, 0 },
+	{ "ip", 0 },       { "icmp", 1 },  { "tcp", 6 }, { "udp", 17 },
+	{ "divert", 254 }, { "raw", 255 }, { NULL, 0 },
 };
 
 static const struct constant open_modes[] = {
-	{ "read", O_RDONLY }, { "write", O_WRONLY }, { "both", O_RDWR }, { NULL, 0 },
+	{ "read", O_RDONLY },
+	{ "write", O_WRONLY },
+	{ "both", O_RDWR },
+	{ NULL, 0 },
 };
 
 static const struct constant ends[] = { { "read", 0 }, { "write", 1 }, { "both", 2 }, { NULL, 0 } };
 
 static const struct constant events[] = {
-	{ "in", POLLIN }, { "pri", POLLPRI }, { "out", POLLOUT }, { "err", POLLERR },
-	{ "hup", POLLHUP }, { "nval", POLLNVAL }, { "rdnorm", 0x40 }, { "rdband", 0x80 },
-	{ "wrnorm", 0x100 }, { "wrband", 0x200 }, { NULL, 0 },
+	{ "in", POLLIN },    { "pri", POLLPRI },   { "out", POLLOUT }, { "err", POLLERR },
+	{ "hup", POLLHUP },  { "nval", POLLNVAL }, { "rdnorm", 0x40 }, { "rdband", 0x80 },
+	{ "wrnorm", 0x100 }, { "wrband", 0x200 },  { NULL, 0 },
 };
 
 static const struct constant sides[] = { { "read", 1 }, { "write", 2 }, { NULL, 0 } };
@@ -50,14 +56,14 @@ static void take(struct slot *slot, struct reply *reply, int fd)
 	slot->fd = fd;
 	slot->from.length = 0;
 	slot->data.length = 0;
-	reply->result = 0;	/* descriptors differ from run to run; the name is what counts */
+	reply->result = 0; /* descriptors differ from run to run; the name is what counts */
 }
 
 static void do_socket(const struct call *call, struct reply *reply)
 {
-	take(call->slot, reply, socket(constant_of(call->words[2], domains),
-				       constant_of(call->words[3], types),
-				       constant_of(call->words[4], protocols)));
+	take(call->slot, reply,
+	     socket(constant_of(call->words[2], domains), constant_of(call->words[3], types),
+		    constant_of(call->words[4], protocols)));
 }
 
 static void do_open(const struct call *call, struct reply *reply)
@@ -186,7 +192,8 @@ static void do_select(const struct call *call, struct reply *reply)
 	reply->flag_table = sides;
 	reply->flag_name = "ready";
 	if (reply->result >= 0)
-		reply->flags = (FD_ISSET(fd, &readable) ? 1 : 0) | (FD_ISSET(fd, &writable) ? 2 : 0);
+		reply->flags =
+			(FD_ISSET(fd, &readable) ? 1 : 0) | (FD_ISSET(fd, &writable) ? 2 : 0);
 }
 
 static void do_mode(const struct call *call, struct reply *reply)

@@ -12,11 +12,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#define LINE_MAX_BYTES	(4 * VALUE_MAX)
-#define ERRORS_MAX	256
+#define LINE_MAX_BYTES (4 * VALUE_MAX)
+#define ERRORS_MAX     256
 
 static const struct command *const tables[] = {
-	socket_commands, data_commands, option_commands, process_commands,
+	socket_commands,
+	data_commands,
+	option_commands,
+	process_commands,
 };
 
 static struct slot slots[SLOTS_MAX];
@@ -64,7 +67,8 @@ int constant_of(const char *word, const struct constant *table)
 
 void address_of(const struct call *call, const char *word, struct address *address)
 {
-	const struct address *last = call->slot && call->slot->from.length ? &call->slot->from : NULL;
+	const struct address *last =
+		call->slot && call->slot->from.length ? &call->slot->from : NULL;
 
 	if (value_address(word, address, last) < 0)
 		script_error("not an address", word);
@@ -157,8 +161,8 @@ static void run_often(const struct command *command, struct call *call, long tim
 		else
 			errors[reply.error & (ERRORS_MAX - 1)]++;
 	}
-	printf("{\"call\":\"%s\",\"times\":%ld,\"succeeded\":%lu,\"errors\":{", command->name, times,
-	       succeeded);
+	printf("{\"call\":\"%s\",\"times\":%ld,\"succeeded\":%lu,\"errors\":{", command->name,
+	       times, succeeded);
 	for (i = 0; i < ERRORS_MAX; i++) {
 		if (errors[i]) {
 			printf("%s\"%s\":%lu", comma, errno_name((int)i), errors[i]);

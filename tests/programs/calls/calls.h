@@ -5,8 +5,8 @@
 
 #include "../common/values.h"
 
-#define WORDS_MAX	40
-#define SLOTS_MAX	512
+#define WORDS_MAX 40
+#define SLOTS_MAX 512
 
 /* A socket by the name that the script gave it, and what it received last. */
 struct slot {
@@ -18,8 +18,8 @@ struct slot {
 
 struct call {
 	int count;
-	char **words;		/* words[0] is the call's name */
-	struct slot *slot;	/* of words[1], for calls that work on a socket */
+	char **words;      /* words[0] is the call's name */
+	struct slot *slot; /* of words[1], for calls that work on a socket */
 };
 
 /* What a call came to. `result` below 0 means `error`; the rest is shown if it was set. */
@@ -41,14 +41,15 @@ enum slot_use { NO_SLOT, NEW_SLOT, OLD_SLOT };
 
 struct command {
 	const char *name;
-	const char *usage;	/* the words after the name */
+	const char *usage; /* the words after the name */
 	enum slot_use slot;
-	int least, most;	/* how many words, with the name */
+	int least, most; /* how many words, with the name */
 	void (*run)(const struct call *call, struct reply *reply);
 };
 
 /* Each table ends with a NULL name. */
-extern const struct command socket_commands[], data_commands[], option_commands[], process_commands[];
+extern const struct command socket_commands[], data_commands[], option_commands[],
+	process_commands[];
 
 /* A slot by its name; with `create`, a free one if there is none. Ends the program if there is none. */
 struct slot *find_slot(const char *name, int create);

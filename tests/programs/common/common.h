@@ -8,8 +8,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define IPPROTO_DIVERT	254
-#define PACKET_MAX	65535
+#define IPPROTO_DIVERT 254
+#define PACKET_MAX     65535
 
 /* "EINVAL" for EINVAL; "E4711" for a number without a name. Static storage. */
 const char *errno_name(int number);

@@ -11,33 +11,33 @@
 
 /* Socket options at level IPPROTO_IP; each takes the structure behind it. */
 enum firewall_option {
-	FIREWALL_APPEND = 64,		/* firewall_change */
-	FIREWALL_REPLACE = 65,		/* firewall_numbered */
-	FIREWALL_DELETE_NUMBER = 66,	/* firewall_number */
-	FIREWALL_DELETE = 67,		/* firewall_change */
-	FIREWALL_INSERT = 68,		/* firewall_numbered */
-	FIREWALL_FLUSH = 69,		/* a label */
-	FIREWALL_ZERO = 70,		/* a label */
-	FIREWALL_CHECK = 71,		/* a packet */
-	FIREWALL_CREATE_CHAIN = 73,	/* a label */
-	FIREWALL_DELETE_CHAIN = 74,	/* a label */
-	FIREWALL_POLICY = 75,		/* two labels: policy, chain */
+	FIREWALL_APPEND = 64,        /* firewall_change */
+	FIREWALL_REPLACE = 65,       /* firewall_numbered */
+	FIREWALL_DELETE_NUMBER = 66, /* firewall_number */
+	FIREWALL_DELETE = 67,        /* firewall_change */
+	FIREWALL_INSERT = 68,        /* firewall_numbered */
+	FIREWALL_FLUSH = 69,         /* a label */
+	FIREWALL_ZERO = 70,          /* a label */
+	FIREWALL_CHECK = 71,         /* a packet */
+	FIREWALL_CREATE_CHAIN = 73,  /* a label */
+	FIREWALL_DELETE_CHAIN = 74,  /* a label */
+	FIREWALL_POLICY = 75,        /* two labels: policy, chain */
 };
 
-typedef char firewall_label[9];		/* a chain or target, ended by a zero */
+typedef char firewall_label[9]; /* a chain or target, ended by a zero */
 
 struct firewall_match {
 	struct in_addr source, destination;
 	struct in_addr source_mask, destination_mask;
 	uint32_t mark;
-	uint16_t protocol;		/* 0 is every protocol */
+	uint16_t protocol; /* 0 is every protocol */
 	uint16_t flags, inverted;
-	uint16_t source_ports[2];	/* from, to, host byte order; for ICMP the type */
-	uint16_t destination_ports[2];	/* for ICMP the code */
-	uint16_t port;			/* of REDIRECT and DIVERT, host byte order */
+	uint16_t source_ports[2];      /* from, to, host byte order; for ICMP the type */
+	uint16_t destination_ports[2]; /* for ICMP the code */
+	uint16_t port;                 /* of REDIRECT and DIVERT, host byte order */
 	uint16_t netlink_size;
-	char interface[16];		/* empty is every interface */
-	uint8_t tos_and, tos_xor;	/* 0xff and 0 leave the TOS alone */
+	char interface[16];       /* empty is every interface */
+	uint8_t tos_and, tos_xor; /* 0xff and 0 leave the TOS alone */
 };
 
 struct firewall_rule {
@@ -51,7 +51,7 @@ struct firewall_change {
 };
 
 struct firewall_numbered {
-	uint32_t number;		/* the first rule is 1 */
+	uint32_t number; /* the first rule is 1 */
 	struct firewall_rule rule;
 	firewall_label chain;
 };
@@ -62,11 +62,11 @@ struct firewall_number {
 };
 
 struct firewall_packet {
-	uint8_t header[20];		/* of IP, without options */
+	uint8_t header[20]; /* of IP, without options */
 	uint8_t transport[20];
 	struct in_addr unused;
 	char interface[16];
-	firewall_label chain;		/* to begin with */
+	firewall_label chain; /* to begin with */
 };
 
 struct firewall_policy {
@@ -75,22 +75,22 @@ struct firewall_policy {
 };
 
 /* firewall_match.flags */
-#define FIREWALL_LOG		0x01
-#define FIREWALL_SYN		0x02
-#define FIREWALL_FRAGMENT	0x04
-#define FIREWALL_MARK_SET	0x08	/* else the mark is added */
-#define FIREWALL_WILD		0x10	/* the interface is a beginning */
-#define FIREWALL_NETLINK	0x20
+#define FIREWALL_LOG      0x01
+#define FIREWALL_SYN      0x02
+#define FIREWALL_FRAGMENT 0x04
+#define FIREWALL_MARK_SET 0x08 /* else the mark is added */
+#define FIREWALL_WILD     0x10 /* the interface is a beginning */
+#define FIREWALL_NETLINK  0x20
 
 /* firewall_match.inverted */
-#define FIREWALL_NOT_SOURCE	0x01
-#define FIREWALL_NOT_DEST	0x02
-#define FIREWALL_NOT_PROTOCOL	0x04
-#define FIREWALL_NOT_SPORTS	0x08
-#define FIREWALL_NOT_DPORTS	0x10
-#define FIREWALL_NOT_INTERFACE	0x20
-#define FIREWALL_NOT_SYN	0x40
-#define FIREWALL_NOT_FRAGMENT	0x80
+#define FIREWALL_NOT_SOURCE    0x01
+#define FIREWALL_NOT_DEST      0x02
+#define FIREWALL_NOT_PROTOCOL  0x04
+#define FIREWALL_NOT_SPORTS    0x08
+#define FIREWALL_NOT_DPORTS    0x10
+#define FIREWALL_NOT_INTERFACE 0x20
+#define FIREWALL_NOT_SYN       0x40
+#define FIREWALL_NOT_FRAGMENT  0x80
 
 _Static_assert(sizeof(struct firewall_match) == 56, "struct ip_fw has 56 bytes");
 _Static_assert(sizeof(struct firewall_rule) == 68, "struct ip_fwuser has 68 bytes");

@@ -8,13 +8,13 @@
 #include <sys/ioctl.h>
 
 /* linux/ethtool.h, as far as it is needed here: the guest's headers may be older. */
-#define SIOCETHTOOL_	0x8946
-#define GET_NAMES	0x1b
-#define GET_COUNT	0x37
-#define SET_FEATURES	0x3b
-#define OF_FEATURES	4
-#define NAME_BYTES	32
-#define WORDS		8
+#define SIOCETHTOOL_ 0x8946
+#define GET_NAMES    0x1b
+#define GET_COUNT    0x37
+#define SET_FEATURES 0x3b
+#define OF_FEATURES  4
+#define NAME_BYTES   32
+#define WORDS        8
 
 struct names {
 	uint32_t command, set, count;
@@ -63,8 +63,15 @@ static int ethtool(int fd, const char *interface, void *data)
 /* The features of interfaces by their names, whose numbers differ from kernel to kernel. */
 static struct names *feature_names(int fd, const char *interface)
 {
-	struct { uint32_t command, reserved; uint64_t sets; uint32_t count; } info = {
-		GET_COUNT, 0, 1 << OF_FEATURES, 0,
+	struct {
+		uint32_t command, reserved;
+		uint64_t sets;
+		uint32_t count;
+	} info = {
+		GET_COUNT,
+		0,
+		1 << OF_FEATURES,
+		0,
 	};
 	struct names *names;
 
@@ -84,7 +91,12 @@ static struct names *feature_names(int fd, const char *interface)
 
 int interface_feature(int fd, const char *interface, const char *name, int on)
 {
-	struct { uint32_t command, words; struct { uint32_t valid, wanted; } word[WORDS]; } change;
+	struct {
+		uint32_t command, words;
+		struct {
+			uint32_t valid, wanted;
+		} word[WORDS];
+	} change;
 	struct names *names = feature_names(fd, interface);
 	uint32_t i;
 

@@ -6,12 +6,12 @@
 #include <netinet/in.h>
 #include <stdint.h>
 
-#define SOL_DIVERT	254
-#define DIVERT_KEEP	1
-#define DIVERT_TOLD	1
-#define DIVERT_READ	2
-#define DIVERT_VERDICT	2
-#define DIVERT_ACCEPT	1
+#define SOL_DIVERT     254
+#define DIVERT_KEEP    1
+#define DIVERT_TOLD    1
+#define DIVERT_READ    2
+#define DIVERT_VERDICT 2
+#define DIVERT_ACCEPT  1
 
 struct verdict {
 	uint32_t verdict, first, last;
@@ -22,7 +22,8 @@ static inline uint32_t kept_number(const struct sockaddr_in *from)
 {
 	const unsigned char *byte = (const unsigned char *)from;
 
-	return (uint32_t)byte[11] << 24 | (uint32_t)byte[12] << 16 | (uint32_t)byte[13] << 8 | byte[14];
+	return (uint32_t)byte[11] << 24 | (uint32_t)byte[12] << 16 | (uint32_t)byte[13] << 8 |
+	       byte[14];
 }
 
 #endif

@@ -3,14 +3,14 @@
 #ifndef NAMESPACES_H
 #define NAMESPACES_H
 
-#define NEW_USER	0x10000000
-#define NEW_NETWORK	0x40000000
+#define NEW_USER    0x10000000
+#define NEW_NETWORK 0x40000000
 #ifdef __i386__
-#define UNSHARE		310
-#define SETNS		346
+#define UNSHARE 310
+#define SETNS   346
 #else
-#define UNSHARE		272
-#define SETNS		308
+#define UNSHARE 272
+#define SETNS   308
 #endif
 
 #endif

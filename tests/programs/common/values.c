@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FIELDS_MAX	4
+#define FIELDS_MAX 4
 
 /* The parts of `word` between colons after its prefix, in a copy; returns how many, -1 if too many. */
 static int split(const char *word, char *copy, size_t room, char **fields)
@@ -56,8 +56,8 @@ static int inet_address(char **fields, int count, struct address *address)
 
 	memset(&in, 0, sizeof(in));
 	in.sin_family = AF_INET;
-	if (count < 3 || address_read(fields[1], &in.sin_addr) < 0
-	    || number_read(fields[2], 0, 65535, &port) < 0)
+	if (count < 3 || address_read(fields[1], &in.sin_addr) < 0 ||
+	    number_read(fields[2], 0, 65535, &port) < 0)
 		return -1;
 	in.sin_port = htons((uint16_t)port);
 	if (count == 4 && hex_read(fields[3], in.sin_zero, sizeof(in.sin_zero)) < 0)
@@ -75,8 +75,8 @@ static int old_packet_address(char **fields, int count, struct address *address)
 {
 	unsigned long protocol = 0;
 
-	if (count < 2 || count > 3 || strlen(fields[1]) > 13
-	    || (count == 3 && number_read(fields[2], 0, 65535, &protocol) < 0))
+	if (count < 2 || count > 3 || strlen(fields[1]) > 13 ||
+	    (count == 3 && number_read(fields[2], 0, 65535, &protocol) < 0))
 		return -1;
 	put16(address->bytes, AF_INET);
 	strcpy((char *)address->bytes + 2, fields[1]);
@@ -90,10 +90,10 @@ static int packet_address(char **fields, int count, struct address *address)
 {
 	unsigned long index, protocol;
 
-	if (count != 3 || number_read(fields[1], 0, 0x7fffffff, &index) < 0
-	    || number_read(fields[2], 0, 65535, &protocol) < 0)
+	if (count != 3 || number_read(fields[1], 0, 0x7fffffff, &index) < 0 ||
+	    number_read(fields[2], 0, 65535, &protocol) < 0)
 		return -1;
-	put16(address->bytes, 17);	/* AF_PACKET */
+	put16(address->bytes, 17); /* AF_PACKET */
 	put16(address->bytes + 2, htons((uint16_t)protocol));
 	put32(address->bytes + 4, index);
 	address->length = 20;
@@ -105,10 +105,10 @@ static int netlink_address(char **fields, int count, struct address *address)
 {
 	unsigned long process, groups;
 
-	if (count != 3 || number_read(fields[1], 0, 0xffffffff, &process) < 0
-	    || number_read(fields[2], 0, 0xffffffff, &groups) < 0)
+	if (count != 3 || number_read(fields[1], 0, 0xffffffff, &process) < 0 ||
+	    number_read(fields[2], 0, 0xffffffff, &groups) < 0)
 		return -1;
-	put16(address->bytes, 16);	/* AF_NETLINK */
+	put16(address->bytes, 16); /* AF_NETLINK */
 	put32(address->bytes + 4, process);
 	put32(address->bytes + 8, groups);
 	address->length = 12;
@@ -200,8 +200,8 @@ static int short_value(char **fields, int count, struct bytes *bytes)
 	int number;
 
 	if (strcmp(fields[0], "mreq") == 0) {
-		if (count != 3 || address_read(fields[1], &address[0]) < 0
-		    || address_read(fields[2], &address[1]) < 0)
+		if (count != 3 || address_read(fields[1], &address[0]) < 0 ||
+		    address_read(fields[2], &address[1]) < 0)
 			return -1;
 		memcpy(bytes->bytes, address, sizeof(address));
 		bytes->length = sizeof(address);
@@ -236,7 +236,8 @@ static int short_value(char **fields, int count, struct bytes *bytes)
 	return -1;
 }
 
-int value_bytes(const char *word, struct bytes *bytes, unsigned char *room, const struct bytes *last)
+int value_bytes(const char *word, struct bytes *bytes, unsigned char *room,
+		const struct bytes *last)
 {
 	char copy[128], *fields[FIELDS_MAX];
 	const char *rest;
@@ -288,7 +289,7 @@ int value_constant(const char *word, const struct constant *table, int *number)
 	size_t length;
 	char *end;
 
-	for (*number = 0; ; word += length + 1) {
+	for (*number = 0;; word += length + 1) {
 		length = strcspn(word, "|");
 		for (entry = table; entry->name; entry++)
 			if (strlen(entry->name) == length && memcmp(entry->name, word, length) == 0)

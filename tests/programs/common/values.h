@@ -7,8 +7,8 @@
 
 #include <sys/socket.h>
 
-#define ADDRESS_MAX	128
-#define VALUE_MAX	131072	/* more than a packet can have */
+#define ADDRESS_MAX 128
+#define VALUE_MAX   131072 /* more than a packet can have */
 
 /* What a call is given: a pointer to `bytes`, or NULL, and a length that need not be true. */
 struct address {
@@ -39,7 +39,8 @@ int value_address(const char *word, struct address *address, const struct addres
  * null:LENGTH | last | hex:BYTES | text:TEXT | zero:COUNT | fill:COUNT:HEX | int:NUMBER | byte:NUMBER |
  * ip:A.B.C.D | mreq:GROUP:ADDRESS | filter:LENGTH (a socket filter). Writes into `room` (VALUE_MAX bytes). Returns 0, or -1.
  */
-int value_bytes(const char *word, struct bytes *bytes, unsigned char *room, const struct bytes *last);
+int value_bytes(const char *word, struct bytes *bytes, unsigned char *room,
+		const struct bytes *last);
 
 /* A name of the table, a number, or some of them joined by `|`. Returns 0, or -1. */
 int value_constant(const char *word, const struct constant *table, int *number);

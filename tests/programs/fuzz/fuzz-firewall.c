@@ -7,13 +7,13 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define CHAINS_MAX	64
+#define CHAINS_MAX 64
 
 static const char *const builtin[] = { "input", "forward", "output" };
 static const char *const targets[] = {
-	"DIVERT", "DIVERT", "DIVERT", "DIVERT", "DIVERT", "DIVERT", "ACCEPT", "", "", "DENY", "REJECT",
-	"RETURN",
-	"REDIRECT", "MASQ", "QUEUE", "u0", "u1", "u2", "divert", "DIVERTED",
+	"DIVERT", "DIVERT", "DIVERT", "DIVERT", "DIVERT", "DIVERT",   "ACCEPT",
+	"",       "",       "DENY",   "REJECT", "RETURN", "REDIRECT", "MASQ",
+	"QUEUE",  "u0",     "u1",     "u2",     "divert", "DIVERTED",
 };
 static const char *const interfaces[] = { "", "", "", "eth1", "eth2", "lo", "eth+", "tunl0" };
 
@@ -116,7 +116,8 @@ static size_t make_value(int option, unsigned char *value)
 	case FIREWALL_CHECK:
 		scribble(test, sizeof(*test));
 		test->header[0] = 0x45;
-		strcpy(test->interface, interfaces[below(sizeof(interfaces) / sizeof(interfaces[0]))]);
+		strcpy(test->interface,
+		       interfaces[below(sizeof(interfaces) / sizeof(interfaces[0]))]);
 		chain_label(test->chain);
 		return sizeof(*test);
 	case FIREWALL_POLICY:
@@ -198,10 +199,11 @@ static void keep_label(const char *label)
 void fuzz_firewall(int fd)
 {
 	static const unsigned char often[] = {
-		FIREWALL_APPEND, FIREWALL_APPEND, FIREWALL_APPEND, FIREWALL_INSERT, FIREWALL_INSERT,
-		FIREWALL_REPLACE, FIREWALL_DELETE, FIREWALL_DELETE_NUMBER, FIREWALL_DELETE_NUMBER,
-		FIREWALL_ZERO, FIREWALL_CHECK, FIREWALL_CHECK, FIREWALL_CREATE_CHAIN,
-		FIREWALL_DELETE_CHAIN,
+		FIREWALL_APPEND,       FIREWALL_APPEND,        FIREWALL_APPEND,
+		FIREWALL_INSERT,       FIREWALL_INSERT,        FIREWALL_REPLACE,
+		FIREWALL_DELETE,       FIREWALL_DELETE_NUMBER, FIREWALL_DELETE_NUMBER,
+		FIREWALL_ZERO,         FIREWALL_CHECK,         FIREWALL_CHECK,
+		FIREWALL_CREATE_CHAIN, FIREWALL_DELETE_CHAIN,
 	};
 	int option = chance(92) ? often[below(sizeof(often))] : FIREWALL_APPEND + (int)below(16);
 	/* The largest structure, and whatever a wrong length reads behind it. */

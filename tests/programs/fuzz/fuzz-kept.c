@@ -16,7 +16,10 @@ int fuzz_kept(int fd)
 	int failed, option = DIVERT_VERDICT;
 
 	value[0] = chance(90) ? below(2) : dice();
-	value[1] = kept_count ? kept_number(&kept[below(kept_count < FUZZ_KEPT ? kept_count : FUZZ_KEPT)].from) : 0;
+	value[1] = kept_count ?
+			   kept_number(&kept[below(kept_count < FUZZ_KEPT ? kept_count : FUZZ_KEPT)]
+						.from) :
+			   0;
 	value[1] -= chance(50) ? 0 : below(8);
 	value[2] = value[1] + (chance(95) ? below(8) : dice());
 	if (chance(25)) {

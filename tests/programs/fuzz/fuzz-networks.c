@@ -16,8 +16,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define UDP_SEGMENT	103
-#define SEGMENT		500	/* bytes */
+#define UDP_SEGMENT 103
+#define SEGMENT     500 /* bytes */
 
 struct side sides[SIDES] = {
 	{ "eth1", "far1", "192.0.2.1", "192.0.2.2", -1, -1 },
@@ -50,10 +50,10 @@ static void enter(int fd)
 
 /* Netlink: a message is put together in a buffer; an attribute that has others ends with end_of(). */
 
-#define NEW_LINK	16
-#define DELETE_LINK	17
-#define FLAGS_NEW	0x605	/* request, ack, exclusive, create */
-#define FLAGS_DELETE	0x5	/* request, ack */
+#define NEW_LINK     16
+#define DELETE_LINK  17
+#define FLAGS_NEW    0x605 /* request, ack, exclusive, create */
+#define FLAGS_DELETE 0x5   /* request, ack */
 enum { NAME = 3, INFO = 18, OF_NETWORK = 28, KIND = 1, DATA = 2, PEER = 1, LOCAL = 2, REMOTE = 3 };
 
 static union {

@@ -6,17 +6,17 @@
 #ifndef FUZZ_NETWORKS_H
 #define FUZZ_NETWORKS_H
 
-#define SIDES	2
-#define BEHIND_TUNNEL	"203.0.113.9"
+#define SIDES         2
+#define BEHIND_TUNNEL "203.0.113.9"
 
 struct side {
 	const char *name, *far_name, *address, *far_address;
-	int network;		/* a descriptor of the far one */
-	int udp;		/* a socket there, which sends several datagrams by one call */
+	int network; /* a descriptor of the far one */
+	int udp;     /* a socket there, which sends several datagrams by one call */
 };
 
 extern struct side sides[SIDES];
-extern int control;		/* a socket for ioctls */
+extern int control; /* a socket for ioctls */
 
 /* Each ends the program if it fails. */
 void make_networks(void);

@@ -5,15 +5,17 @@
 #include <arpa/inet.h>
 #include <string.h>
 
-#define QUAD(a, b, c, d)	((uint32_t)(a) << 24 | (b) << 16 | (c) << 8 | (d))
+#define QUAD(a, b, c, d) ((uint32_t)(a) << 24 | (b) << 16 | (c) << 8 | (d))
 
 static const uint32_t own[] = {
-	QUAD(192, 0, 2, 1), QUAD(198, 51, 100, 1), QUAD(127, 0, 0, 1),
+	QUAD(192, 0, 2, 1),
+	QUAD(198, 51, 100, 1),
+	QUAD(127, 0, 0, 1),
 };
 
 static const uint32_t others[] = {
 	QUAD(192, 0, 2, 2), QUAD(198, 51, 100, 2), QUAD(192, 0, 2, 255), QUAD(255, 255, 255, 255),
-	QUAD(239, 1, 2, 3), QUAD(224, 0, 0, 1), QUAD(203, 0, 113, 9), QUAD(0, 0, 0, 0),
+	QUAD(239, 1, 2, 3), QUAD(224, 0, 0, 1),    QUAD(203, 0, 113, 9), QUAD(0, 0, 0, 0),
 	QUAD(127, 1, 2, 3), QUAD(240, 0, 0, 1),
 };
 

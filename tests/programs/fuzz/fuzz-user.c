@@ -19,17 +19,17 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define USER		1000
+#define USER 1000
 #ifdef __i386__
-#define PRCTL		172
+#define PRCTL 172
 #else
-#define PRCTL		157
+#define PRCTL 157
 #endif
-#define SET_DUMPABLE	4
+#define SET_DUMPABLE 4
 
-#define TRAIN		8	/* packets of one call */
-#define LADDER		17	/* chains, one more than may be made of them */
-#define SWITCHES	"/proc/sys/net/ipv4/divert/"
+#define TRAIN        8  /* packets of one call */
+#define LADDER       17 /* chains, one more than may be made of them */
+#define SWITCHES     "/proc/sys/net/ipv4/divert/"
 
 int fuzz_as_user;
 
@@ -67,8 +67,8 @@ void fuzz_owner(const char *name, uint32_t value)
 	char line[64], answer;
 	int length = snprintf(line, sizeof(line), "%s %lu\n", name, (unsigned long)value);
 
-	if (write(to_owner[1], line, (size_t)length) != length || read(from_owner[0], &answer, 1) != 1
-	    || answer != '+')
+	if (write(to_owner[1], line, (size_t)length) != length ||
+	    read(from_owner[0], &answer, 1) != 1 || answer != '+')
 		fatal("the owner's switch");
 	if (strcmp(name, "userns") == 0)
 		fuzz_is_admitted = (int)value;
@@ -135,13 +135,19 @@ static void send_train(void)
 static void set_feature(void)
 {
 	static const char *const features[] = {
-		"rx-gro", "rx-gro-list", "rx-udp-gro-forwarding", "tx-udp-segmentation", "rx-checksum",
-		"tx-generic-segmentation", "tx-scatter-gather",
+		"rx-gro",
+		"rx-gro-list",
+		"rx-udp-gro-forwarding",
+		"tx-udp-segmentation",
+		"rx-checksum",
+		"tx-generic-segmentation",
+		"tx-scatter-gather",
 	};
 	const char *name = features[below(sizeof(features) / sizeof(features[0]))];
 	unsigned int side = below(SIDES);
 	int far = chance(30), fd = far ? sides[side].udp : control;
-	int result = interface_feature(fd, far ? sides[side].far_name : sides[side].name, name, chance(60));
+	int result = interface_feature(fd, far ? sides[side].far_name : sides[side].name, name,
+				       chance(60));
 
 	tally("feature", result < 0 ? errno : 0);
 }
@@ -149,15 +155,18 @@ static void set_feature(void)
 static void set_switch(void)
 {
 	static const char *const names[] = {
-		"passthrough", "defrag", "pending_packets", "pending_bytes", "net_pending_packets",
-		"net_pending_bytes", "unconfirmed",
+		"passthrough",         "defrag",
+		"pending_packets",     "pending_bytes",
+		"net_pending_packets", "net_pending_bytes",
+		"unconfirmed",
 	};
 	char path[80], text[16];
 	unsigned int which = below(sizeof(names) / sizeof(names[0]));
 	int fd;
 
 	snprintf(path, sizeof(path), SWITCHES "%s", names[which]);
-	snprintf(text, sizeof(text), "%lu", (unsigned long)(which < 2 ? below(2) : below(1u << below(32))));
+	snprintf(text, sizeof(text), "%lu",
+		 (unsigned long)(which < 2 ? below(2) : below(1u << below(32))));
 	fd = open(path, O_WRONLY);
 	tally("switch", fd < 0 || write(fd, text, strlen(text)) < 0 ? errno : 0);
 	if (fd >= 0)
@@ -170,7 +179,9 @@ static void unplug(void)
 	unsigned int side = below(SIDES);
 
 	if (chance(60)) {
-		tally("down", interface_flag(control, sides[side].name, IFF_UP, chance(30)) < 0 ? errno : 0);
+		tally("down", interface_flag(control, sides[side].name, IFF_UP, chance(30)) < 0 ?
+				      errno :
+				      0);
 		return;
 	}
 	disconnect_side(side);
@@ -195,6 +206,7 @@ void fuzz_user_call(int firewall)
 		unplug();
 	} else {
 		which = below(3);
-		fuzz_owner(switches[which], which < 2 ? (uint32_t)chance(70) : 16 + below(1u << below(17)));
+		fuzz_owner(switches[which],
+			   which < 2 ? (uint32_t)chance(70) : 16 + below(1u << below(17)));
 	}
 }

@@ -25,9 +25,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define CONSOLE_EVERY	256	/* calls */
-#define TALLIES		64
-#define DRAIN_SECONDS	10
+#define CONSOLE_EVERY 256 /* calls */
+#define TALLIES       64
+#define DRAIN_SECONDS 10
 
 struct kept kept[FUZZ_KEPT];
 unsigned int kept_count;
@@ -107,8 +107,8 @@ void tally(const char *call, int error)
 
 void fatal(const char *what)
 {
-	printf("{\"event\":\"failed\",\"call\":%lu,\"what\":\"%s\",\"error\":\"%s\"}\n", number, what,
-	       errno_name(errno));
+	printf("{\"event\":\"failed\",\"call\":%lu,\"what\":\"%s\",\"error\":\"%s\"}\n", number,
+	       what, errno_name(errno));
 	exit(2);
 }
 
@@ -150,8 +150,8 @@ static void open_divert(unsigned int which)
 static int may_be_answered(int error)
 {
 	static const int errors[] = {
-		EINVAL, EMSGSIZE, EADDRNOTAVAIL, ENETDOWN, ENETUNREACH, EPERM, EAGAIN, ENOBUFS, ENOMEM,
-		ESTALE,
+		EINVAL, EMSGSIZE, EADDRNOTAVAIL, ENETDOWN, ENETUNREACH,
+		EPERM,  EAGAIN,   ENOBUFS,       ENOMEM,   ESTALE,
 	};
 	unsigned int i;
 
@@ -266,8 +266,8 @@ static void set_option(void)
 		memcpy(value, &group, 4), memcpy(value + 4, &own_address, 4);
 	else if (chance(20))
 		memcpy(value, &own_address, 4);
-	failed = setsockopt(divert[which], level, level ? general[below(5)] : options[below(15)], value,
-			    1 + below(sizeof(value))) < 0;
+	failed = setsockopt(divert[which], level, level ? general[below(5)] : options[below(15)],
+			    value, 1 + below(sizeof(value))) < 0;
 	tally("option", failed ? errno : 0);
 }
 
@@ -346,7 +346,8 @@ static void call(void)
 
 static void report_progress(unsigned long seed)
 {
-	if (fprintf(console, "fuzz: seed %lu, call %lu\n", seed, number) < 0 || fflush(console) != 0)
+	if (fprintf(console, "fuzz: seed %lu, call %lu\n", seed, number) < 0 ||
+	    fflush(console) != 0)
 		fatal("write to the console");
 }
 
@@ -384,10 +385,10 @@ int main(int argc, char **argv)
 
 	argc -= as_user;
 	argv += as_user;
-	if ((argc != 4 && argc != 5) || number_read(argv[1], 0, 0xffffffff, &seed) < 0
-	    || number_read(argv[2], 1, 0xffffffff, &calls) < 0
-	    || number_read(argv[3], 0, 1000000, &seconds) < 0
-	    || (argc == 5 && number_read(argv[4], 0, 0xffffffff, &from) < 0)) {
+	if ((argc != 4 && argc != 5) || number_read(argv[1], 0, 0xffffffff, &seed) < 0 ||
+	    number_read(argv[2], 1, 0xffffffff, &calls) < 0 ||
+	    number_read(argv[3], 0, 1000000, &seconds) < 0 ||
+	    (argc == 5 && number_read(argv[4], 0, 0xffffffff, &from) < 0)) {
 		fprintf(stderr, "usage: fuzz [as-user] SEED CALLS SECONDS [TRACE]\n");
 		return 2;
 	}

@@ -8,10 +8,10 @@
 
 #include <stdint.h>
 
-#define FUZZ_PORT	1000	/* and as many more as there are sockets; at the next one nobody listens */
-#define FUZZ_SOCKETS	3
-#define FUZZ_KEPT	8
-#define FUZZ_LARGEST	70000	/* above what a packet can be */
+#define FUZZ_PORT 1000 /* and as many more as there are sockets; at the next one nobody listens */
+#define FUZZ_SOCKETS 3
+#define FUZZ_KEPT    8
+#define FUZZ_LARGEST 70000 /* above what a packet can be */
 
 /* A packet as it was read, with the address that it came with. */
 struct kept {
@@ -22,15 +22,15 @@ struct kept {
 
 extern struct kept kept[FUZZ_KEPT];
 extern unsigned int kept_count;
-extern FILE *trace;			/* where each call is written to; NULL if it is not */
+extern FILE *trace; /* where each call is written to; NULL if it is not */
 
 /* Random numbers of a call: they depend on the seed and the call's number alone. */
 void dice_set(uint32_t seed, uint32_t call);
 uint32_t dice(void);
-uint32_t below(uint32_t bound);			/* 0 to bound - 1 */
+uint32_t below(uint32_t bound); /* 0 to bound - 1 */
 int chance(unsigned int percent);
-void scribble(void *bytes, size_t length);	/* random bytes */
-void spoil(void *bytes, size_t length);		/* some bits or bytes of it changed */
+void scribble(void *bytes, size_t length); /* random bytes */
+void spoil(void *bytes, size_t length);    /* some bits or bytes of it changed */
 
 /* A packet made up or taken from those kept, and the address to send it with. */
 size_t fuzz_packet(unsigned char *bytes, const struct kept **source);

@@ -53,8 +53,8 @@ static void inject(const char *address_word, const char *hex)
 	length = hex_read(hex, packet, sizeof(packet));
 	if (length < 0)
 		usage();
-	sent = sendto(divert_socket, packet, (size_t)length, 0, to.is_null ? NULL : (void *)to.bytes,
-		      to.length);
+	sent = sendto(divert_socket, packet, (size_t)length, 0,
+		      to.is_null ? NULL : (void *)to.bytes, to.length);
 	if (sent < 0)
 		printf("{\"error\":\"%s\"}\n", errno_name(errno));
 	else

@@ -26,15 +26,13 @@
 int sock, fwsock;
 struct ip_fwchange rule;
 
-fatal(what)
-	char *what;
+fatal(what) char *what;
 {
 	perror(what);
 	exit(2);
 }
 
-leave(status)
-	int status;
+leave(status) int status;
 {
 	if (setsockopt(fwsock, IPPROTO_IP, IP_FW_DELETE, &rule, sizeof(rule)) == -1)
 		fatal("IP_FW_DELETE");
@@ -43,14 +41,12 @@ leave(status)
 	exit(status);
 }
 
-interrupted(sig)
-	int sig;
+interrupted(sig) int sig;
 {
 	leave(0);
 }
 
-divert_icmp(port)
-	int port;
+divert_icmp(port) int port;
 {
 	memset(&rule, 0, sizeof(rule));
 	rule.fwc_rule.ipfw.fw_proto = IPPROTO_ICMP;
@@ -66,9 +62,8 @@ divert_icmp(port)
 		fatal("IP_FW_APPEND");
 }
 
-main(argc, argv)
-	int argc;
-	char **argv;
+main(argc, argv) int argc;
+char **argv;
 {
 	static unsigned char packet[65535];
 	struct sockaddr_in addr;
@@ -84,7 +79,7 @@ main(argc, argv)
 
 	if ((sock = socket(AF_INET, SOCK_RAW, IPPROTO_DIVERT)) == -1)
 		fatal("divert socket");
-	addr.sin_family = AF_INET;		/* sin_addr and sin_zero hold what the stack held */
+	addr.sin_family = AF_INET; /* sin_addr and sin_zero hold what the stack held */
 	addr.sin_port = htons(atoi(argv[1]));
 	if (bind(sock, &addr, sizeof(struct sockaddr_in)) == -1)
 		fatal("bind");

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define AS_TEXT(value)	#value
-#define TEXT(value)	AS_TEXT(value)
+#define AS_TEXT(value) #value
+#define TEXT(value)    AS_TEXT(value)
 
 struct options option = {
 	.room = PACKET_MAX,
@@ -18,13 +18,14 @@ struct options option = {
 	.firewall = 1,
 #endif
 #ifdef MULTICAST
-	.multicast = TEXT(MULTICAST),	/* -DMULTICAST=192.0.2.1 */
+	.multicast = TEXT(MULTICAST), /* -DMULTICAST=192.0.2.1 */
 #endif
 };
 
 void usage(void)
 {
-	fprintf(stderr, "usage: interceptor [OPTION]... PORT (a divert port, 1 to 65535)\n"
+	fprintf(stderr,
+		"usage: interceptor [OPTION]... PORT (a divert port, 1 to 65535)\n"
 		"options: --reinject --firewall --multicast ADDRESS --json --count N --limit N\n"
 		"         --buffer BYTES --patch OFFSET:HEX --to zero|ADDRESS --hold --idle\n");
 	exit(USAGE);
@@ -69,26 +70,46 @@ void read_options(int argc, char **argv)
 	opterr = 0;
 	while ((letter = getopt_long(argc, argv, "", names, NULL)) != -1) {
 		switch (letter) {
-		case 'r': option.reinject = 1; break;
-		case 'f': option.firewall = 1; break;
+		case 'r':
+			option.reinject = 1;
+			break;
+		case 'f':
+			option.firewall = 1;
+			break;
 		case 'm':
 			option.multicast = optarg;
 			bad |= address_read(optarg, &address);
 			break;
-		case 'j': option.json = 1; break;
-		case 'c': bad |= number_read(optarg, 1, 1000000000, &option.count); break;
-		case 'l': bad |= number_read(optarg, 1, 1000000000, &option.guard); break;
-		case 'b': bad |= number_read(optarg, 1, PACKET_MAX, &option.room); break;
-		case 'p': bad |= add_patch(optarg); break;
+		case 'j':
+			option.json = 1;
+			break;
+		case 'c':
+			bad |= number_read(optarg, 1, 1000000000, &option.count);
+			break;
+		case 'l':
+			bad |= number_read(optarg, 1, 1000000000, &option.guard);
+			break;
+		case 'b':
+			bad |= number_read(optarg, 1, PACKET_MAX, &option.room);
+			break;
+		case 'p':
+			bad |= add_patch(optarg);
+			break;
 		case 't':
 			option.reinject = 1;
 			option.verbatim = 0;
 			if (strcmp(optarg, "zero") != 0)
 				bad |= address_read(optarg, &option.to);
 			break;
-		case 'h': option.hold = 1; break;
-		case 'i': option.idle = 1; break;
-		default: bad = 1; break;
+		case 'h':
+			option.hold = 1;
+			break;
+		case 'i':
+			option.idle = 1;
+			break;
+		default:
+			bad = 1;
+			break;
 		}
 	}
 	if (bad || optind != argc - 1 || number_read(argv[optind], 1, 65535, &option.port) < 0)

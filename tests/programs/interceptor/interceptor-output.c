@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-#define SHOWN		40
+#define SHOWN 40
 
 unsigned long failures;
 
@@ -42,8 +42,8 @@ static void show_people(const struct packet *packet)
 	for (i = 0; i < packet->length && i < SHOWN; i++)
 		printf("%s%02x", i && i % 20 == 0 ? "\n  " : " ", ip[i]);
 	if (packet->length >= 20)
-		printf("\n  source %d.%d.%d.%d, destination %d.%d.%d.%d", ip[12], ip[13], ip[14], ip[15],
-		       ip[16], ip[17], ip[18], ip[19]);
+		printf("\n  source %d.%d.%d.%d, destination %d.%d.%d.%d", ip[12], ip[13], ip[14],
+		       ip[15], ip[16], ip[17], ip[18], ip[19]);
 	printf("\n  interface %s", address_text(packet->from.sin_addr));
 	if (packet->length >= 20)
 		printf(", protocol %d", ip[9]);
@@ -61,7 +61,8 @@ static void show_json(const struct packet *packet)
 		printf("\"src\":\"%d.%d.%d.%d\",\"dst\":\"%d.%d.%d.%d\",\"protocol\":%d,", ip[12],
 		       ip[13], ip[14], ip[15], ip[16], ip[17], ip[18], ip[19], ip[9]);
 	printf("\"interface\":\"%s\",\"hook_address_is_zero\":%s,\"tag\":\"",
-	       address_text(packet->from.sin_addr), packet->from.sin_addr.s_addr ? "false" : "true");
+	       address_text(packet->from.sin_addr),
+	       packet->from.sin_addr.s_addr ? "false" : "true");
 	hex_write(stdout, &packet->from.sin_port, sizeof(packet->from.sin_port));
 	hex_write(stdout, packet->from.sin_zero, sizeof(packet->from.sin_zero));
 	printf("\",\"hex\":\"");

@@ -17,7 +17,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define HELD_MAX	1024
+#define HELD_MAX 1024
 
 static unsigned long received, held_count;
 static int divert_socket = -1, firewall_socket = -1, rule_is_set;
@@ -54,7 +54,8 @@ static int set_rule(int command)
 static void warn_if_plain(void)
 {
 	if (access("/proc/net/divert", F_OK) < 0)
-		fprintf(stderr, "interceptor: no /proc/net/divert, so this kernel diverts nothing\n");
+		fprintf(stderr,
+			"interceptor: no /proc/net/divert, so this kernel diverts nothing\n");
 }
 
 /* Returns what failed, or NULL when the port is bound and every option has taken effect. */
@@ -84,7 +85,7 @@ static const char *open_all(void)
 		return "bind";
 
 	if (option.multicast) {
-		address_read(option.multicast, &interface);	/* read_options has judged it */
+		address_read(option.multicast, &interface); /* read_options has judged it */
 		if (setsockopt(divert_socket, IPPROTO_IP, IP_MULTICAST_IF, &interface,
 			       sizeof(interface)) < 0)
 			return "setsockopt IP_MULTICAST_IF";
@@ -189,10 +190,14 @@ static int receive(void)
 static const char *signal_name(int number)
 {
 	switch (number) {
-	case SIGINT: return "SIGINT";
-	case SIGTERM: return "SIGTERM";
-	case SIGHUP: return "SIGHUP";
-	default: return "SIGPIPE";
+	case SIGINT:
+		return "SIGINT";
+	case SIGTERM:
+		return "SIGTERM";
+	case SIGHUP:
+		return "SIGHUP";
+	default:
+		return "SIGPIPE";
 	}
 }
 
@@ -255,15 +260,17 @@ int main(int argc, char **argv)
 		reason = "error";
 	} else {
 		warn_if_plain();
-		printf(option.json ? "{\"event\":\"listening\",\"port\":%lu}\n"
-				   : "listening on divert port %lu\n", option.port);
+		printf(option.json ? "{\"event\":\"listening\",\"port\":%lu}\n" :
+				     "listening on divert port %lu\n",
+		       option.port);
 		fflush(stdout);
 		reason = intercept();
 	}
 	if (rule_is_set && set_rule(FIREWALL_DELETE) < 0)
 		failed("setsockopt IP_FW_DELETE");
-	printf(option.json ? "{\"event\":\"end\",\"reason\":\"%s\",\"packets\":%lu}\n"
-			   : "ended by %s after %lu packets\n", reason, received);
+	printf(option.json ? "{\"event\":\"end\",\"reason\":\"%s\",\"packets\":%lu}\n" :
+			     "ended by %s after %lu packets\n",
+	       reason, received);
 	fflush(stdout);
 	if (strcmp(reason, "guard") == 0)
 		return GUARDED;

@@ -7,7 +7,7 @@
 
 enum { DONE = 0, USAGE = 1, CALL_FAILED = 2, GUARDED = 3 };
 
-#define PATCHES_MAX	8
+#define PATCHES_MAX 8
 
 struct patch {
 	unsigned long offset;

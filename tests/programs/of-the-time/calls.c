@@ -69,7 +69,8 @@ static void threads(void)
 	tried = pthread_mutex_trylock(&plain);
 	left = pthread_mutex_unlock(&plain);
 	over = pthread_mutex_unlock(&plain);
-	printf("mutex %d %d %d %d %d\n", locked, second == EDEADLK, tried == EBUSY, left, over == EPERM);
+	printf("mutex %d %d %d %d %d\n", locked, second == EDEADLK, tried == EBUSY, left,
+	       over == EPERM);
 	pthread_mutexattr_init(&kind);
 	pthread_mutexattr_settype(&kind, PTHREAD_MUTEX_RECURSIVE);
 	pthread_mutex_init(&again, &kind);
@@ -78,7 +79,8 @@ static void threads(void)
 	pthread_once(&first, once);
 	pthread_key_create(&key, free);
 	pthread_setspecific(key, &again);
-	printf("key %d %d\n", pthread_getspecific(key) == &again, pthread_equal(pthread_self(), pthread_self()));
+	printf("key %d %d\n", pthread_getspecific(key) == &again,
+	       pthread_equal(pthread_self(), pthread_self()));
 }
 
 static void loads(void)

@@ -18,7 +18,12 @@ LIST_HEAD(list, element) list = LIST_HEAD_INITIALIZER(list);
 TAILQ_HEAD(tail, element) tail = TAILQ_HEAD_INITIALIZER(tail);
 CIRCLEQ_HEAD(circle, element) circle = CIRCLEQ_HEAD_INITIALIZER(circle);
 
-#define SHOW(what, loop) do { printf(what); loop printf(" %d", each->number); printf("\n"); } while (0)
+#define SHOW(what, loop)                          \
+	do {                                      \
+		printf(what);                     \
+		loop printf(" %d", each->number); \
+		printf("\n");                     \
+	} while (0)
 
 int main(void)
 {

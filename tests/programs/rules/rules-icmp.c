@@ -6,11 +6,11 @@
 #include <string.h>
 #include <strings.h>
 
-#define EVERY_CODE	0xffff
+#define EVERY_CODE 0xffff
 
 static const struct name {
 	const char *name;
-	uint16_t type, first, last;	/* codes */
+	uint16_t type, first, last; /* codes */
 } names[] = {
 	{ "echo-reply", 0, 0, EVERY_CODE },
 	{ "pong", 0, 0, EVERY_CODE },
@@ -53,7 +53,7 @@ static const struct name {
 	{ "address-mask-reply", 18, 0, EVERY_CODE },
 };
 
-#define COUNT	(sizeof(names) / sizeof(names[0]))
+#define COUNT (sizeof(names) / sizeof(names[0]))
 
 static const struct name *find(const char *text)
 {
@@ -89,10 +89,10 @@ const char *rules_icmp_name(const struct firewall_match *match)
 	size_t i;
 
 	for (i = 0; i < COUNT; i++)
-		if (match->source_ports[0] == names[i].type
-		    && match->source_ports[1] == names[i].type
-		    && match->destination_ports[0] == names[i].first
-		    && match->destination_ports[1] == names[i].last)
+		if (match->source_ports[0] == names[i].type &&
+		    match->source_ports[1] == names[i].type &&
+		    match->destination_ports[0] == names[i].first &&
+		    match->destination_ports[1] == names[i].last)
 			return names[i].name;
 	return NULL;
 }

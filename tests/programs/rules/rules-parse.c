@@ -5,13 +5,13 @@
 #include <stdio.h>
 #include <string.h>
 
-#define EVERY_PORT	0xffff
+#define EVERY_PORT 0xffff
 
 /* The words that are left, and where the values go. */
 struct parser {
 	char **words;
 	struct rules_command *command;
-	const char *source_ports, *destination_ports;	/* given with -s and -d */
+	const char *source_ports, *destination_ports; /* given with -s and -d */
 	const char *icmp_type;
 };
 
@@ -105,9 +105,10 @@ static void target(struct parser *p)
 	copy_label(rule->target, required(p, "-j"));
 	if (strcmp(rule->target, "DIVERT") != 0)
 		return;
-	port = *p->words && strcmp(*p->words, "!") != 0
-	       && (!is_option(*p->words) || strchr("0123456789", (*p->words)[1]))
-	       ? *p->words++ : NULL;
+	port = *p->words && strcmp(*p->words, "!") != 0 &&
+			       (!is_option(*p->words) || strchr("0123456789", (*p->words)[1])) ?
+		       *p->words++ :
+		       NULL;
 	if (!port || !port[0])
 		rules_fail(RULES_MISUSED, "-j DIVERT requires a port (1-65535)");
 	rule->match.port = rules_divert_port(port);
@@ -168,7 +169,8 @@ static void flag(struct parser *p, char letter, bool not)
 	case 'o':
 		match->flags |= FIREWALL_NETLINK;
 		given = optional(p);
-		match->netlink_size = (uint16_t)(given ? rules_number(given, 0, 65535, "size") : 0xffff);
+		match->netlink_size =
+			(uint16_t)(given ? rules_number(given, 0, 65535, "size") : 0xffff);
 		return;
 	case 'b':
 		p->command->both_ways = true;
@@ -201,8 +203,7 @@ static void option(struct parser *p, char letter, bool not)
 				      FIREWALL_NOT_SOURCE, FIREWALL_NOT_SPORTS);
 		return;
 	case 'd':
-		p->destination_ports = end(p, "-d", &match->destination,
-					   &match->destination_mask,
+		p->destination_ports = end(p, "-d", &match->destination, &match->destination_mask,
 					   FIREWALL_NOT_DEST, FIREWALL_NOT_DPORTS);
 		return;
 	case 'i':
@@ -251,8 +252,8 @@ static void finish(struct parser *p)
 	struct firewall_match *match = &command->rule.match;
 	bool icmp = match->protocol == IPPROTO_ICMP;
 
-	if ((p->source_ports || p->destination_ports)
-	    && (!match->protocol || match->inverted & FIREWALL_NOT_PROTOCOL))
+	if ((p->source_ports || p->destination_ports) &&
+	    (!match->protocol || match->inverted & FIREWALL_NOT_PROTOCOL))
 		rules_fail(RULES_MISUSED, "ports want a protocol");
 	if (p->icmp_type || (icmp && p->source_ports && p->source_ports[0] > '9')) {
 		const char *name = p->icmp_type ? p->icmp_type : p->source_ports;
@@ -267,8 +268,8 @@ static void finish(struct parser *p)
 		rules_ports(p->destination_ports, match->destination_ports);
 	command->has_source_port = match->source_ports[0] == match->source_ports[1];
 	command->has_destination_port = match->destination_ports[0] == match->destination_ports[1];
-	if (match->flags & FIREWALL_SYN
-	    && (match->protocol != IPPROTO_TCP || match->inverted & FIREWALL_NOT_PROTOCOL))
+	if (match->flags & FIREWALL_SYN &&
+	    (match->protocol != IPPROTO_TCP || match->inverted & FIREWALL_NOT_PROTOCOL))
 		rules_fail(RULES_MISUSED, "-y wants the protocol TCP");
 }
 

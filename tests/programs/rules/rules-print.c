@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define EVERY_PORT	0xffff
+#define EVERY_PORT 0xffff
 
 static bool is(const struct firewall_match *match, uint16_t inverted)
 {
@@ -56,8 +56,8 @@ static void ports_print(const uint16_t range[2], bool inverted)
 
 static bool has_ports(const struct firewall_match *match)
 {
-	return match->protocol == IPPROTO_TCP || match->protocol == IPPROTO_UDP
-	       || match->protocol == IPPROTO_ICMP;
+	return match->protocol == IPPROTO_TCP || match->protocol == IPPROTO_UDP ||
+	       match->protocol == IPPROTO_ICMP;
 }
 
 static const char *protocol_name(uint16_t protocol)

@@ -10,8 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define NAMES	"/proc/net/ip_fwnames"
-#define RULES	"/proc/net/ip_fwchains"
+#define NAMES "/proc/net/ip_fwnames"
+#define RULES "/proc/net/ip_fwchains"
 
 /* Room for one more and for the end, zeroed. */
 static void *grown(void *rows, size_t count, size_t size)
@@ -73,11 +73,11 @@ static int read_rule(FILE *file, struct rules_row *row)
 	char interface[17];
 
 	if (fscanf(file, "%8s %x/%x->%x/%x %16s %x %x %u", row->chain, &at[0], &at[1], &at[2],
-		   &at[3], interface, &numbers[0], &numbers[1], &numbers[2]) != 9
-	    || fscanf(file, "%u %u %u %u %u-%u %u-%u", &packets[0], &packets[1], &bytes[0],
-		      &bytes[1], &ports[0], &ports[1], &ports[2], &ports[3]) != 8
-	    || fscanf(file, " A%x X%x %x %u %u %8s", &masks[0], &masks[1], &rest[0], &rest[1],
-		      &rest[2], row->rule.target) != 6)
+		   &at[3], interface, &numbers[0], &numbers[1], &numbers[2]) != 9 ||
+	    fscanf(file, "%u %u %u %u %u-%u %u-%u", &packets[0], &packets[1], &bytes[0], &bytes[1],
+		   &ports[0], &ports[1], &ports[2], &ports[3]) != 8 ||
+	    fscanf(file, " A%x X%x %x %u %u %8s", &masks[0], &masks[1], &rest[0], &rest[1],
+		   &rest[2], row->rule.target) != 6)
 		return -1;
 	match->source.s_addr = htonl(at[0]);
 	match->source_mask.s_addr = htonl(at[1]);

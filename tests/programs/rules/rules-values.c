@@ -8,10 +8,10 @@
 #include <string.h>
 #include <strings.h>
 
-#define EVERY_PORT	0xffff
+#define EVERY_PORT 0xffff
 
 unsigned long rules_number(const char *text, unsigned long low, unsigned long high,
-			    const char *what)
+			   const char *what)
 {
 	unsigned long value;
 
@@ -22,8 +22,11 @@ unsigned long rules_number(const char *text, unsigned long low, unsigned long hi
 
 uint16_t rules_protocol(const char *text)
 {
-	static const struct { const char *name; uint16_t number; } known[] = {
-		{ "all", 0 }, { "icmp", IPPROTO_ICMP }, { "tcp", IPPROTO_TCP },
+	static const struct {
+		const char *name;
+		uint16_t number;
+	} known[] = {
+		{ "all", 0 },           { "icmp", IPPROTO_ICMP }, { "tcp", IPPROTO_TCP },
 		{ "udp", IPPROTO_UDP }, { "igmp", IPPROTO_IGMP },
 	};
 	size_t i;

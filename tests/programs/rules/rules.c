@@ -112,22 +112,29 @@ static int change_rule(const struct rules_command *command)
 /* Prints what would become of a packet that has the values of the rule. */
 static int check(const struct rules_command *command)
 {
-	static const struct { int error; const char *verdict; } verdicts[] = {
-		{ 0, "accepted" }, { ETIMEDOUT, "denied" }, { ECONNREFUSED, "rejected" },
-		{ ECONNABORTED, "redirected" }, { ECONNRESET, "masqueraded" },
-		{ EREMOTE, "diverted" }, { ELOOP, "caught in loop" },
+	static const struct {
+		int error;
+		const char *verdict;
+	} verdicts[] = {
+		{ 0, "accepted" },
+		{ ETIMEDOUT, "denied" },
+		{ ECONNREFUSED, "rejected" },
+		{ ECONNABORTED, "redirected" },
+		{ ECONNRESET, "masqueraded" },
+		{ EREMOTE, "diverted" },
+		{ ELOOP, "caught in loop" },
 		{ ENFILE, "passed through chain" },
 	};
 	const struct firewall_match *match = &command->rule.match;
 	struct firewall_packet packet = { .header = { 0x45 } };
 	uint16_t ports[2] = { htons(match->source_ports[0]), htons(match->destination_ports[0]) };
-	bool has_ports = match->protocol == IPPROTO_TCP || match->protocol == IPPROTO_UDP
-			 || match->protocol == IPPROTO_ICMP;
+	bool has_ports = match->protocol == IPPROTO_TCP || match->protocol == IPPROTO_UDP ||
+			 match->protocol == IPPROTO_ICMP;
 	size_t i;
 	int error;
 
-	if (has_ports && !(match->flags & FIREWALL_FRAGMENT)
-	    && !(command->has_source_port && command->has_destination_port))
+	if (has_ports && !(match->flags & FIREWALL_FRAGMENT) &&
+	    !(command->has_source_port && command->has_destination_port))
 		rules_fail(RULES_MISUSED, "-C requires one port for -s and one for -d");
 	packet.header[3] = sizeof(packet.header) + sizeof(packet.transport);
 	packet.header[7] = match->flags & FIREWALL_FRAGMENT ? 2 : 0;
@@ -185,7 +192,10 @@ static int each_chain(const struct rules_command *command, enum firewall_option 
 static int run(const struct rules_command *command)
 {
 	switch (command->letter) {
-	case 'A': case 'D': case 'I': case 'R':
+	case 'A':
+	case 'D':
+	case 'I':
+	case 'R':
 		return change_rule(command);
 	case 'C':
 		return check(command);
@@ -230,7 +240,8 @@ static void help(void)
 	       "rule:  -p PROTOCOL, -s and -d ADDRESS[/MASK] [PORT[:PORT]], -i INTERFACE,\n"
 	       "       --icmp-type TYPE, -y, -f, -b, -l, -o [SIZE], -m MARK, -t AND XOR,\n"
 	       "       -j TARGET; ! before a value turns it round\n"
-	       "target: ACCEPT, DENY, REJECT, RETURN, DIVERT PORT, or a chain\n", me, me, me, me);
+	       "target: ACCEPT, DENY, REJECT, RETURN, DIVERT PORT, or a chain\n",
+	       me, me, me, me);
 }
 
 int main(int count, char **words)

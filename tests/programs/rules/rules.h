@@ -12,11 +12,11 @@ enum { RULES_DONE, RULES_REFUSED, RULES_MISUSED };
 
 /* A command line. */
 struct rules_command {
-	char letter;			/* of the command: A C D F I L N P R S X Z, or 0 */
-	bool zero;			/* -Z beside -L */
-	const char *chain;		/* or NULL */
-	const char *policy;		/* of -P */
-	uint32_t number;		/* of -I, -R, -D; 0: none was given */
+	char letter;        /* of the command: A C D F I L N P R S X Z, or 0 */
+	bool zero;          /* -Z beside -L */
+	const char *chain;  /* or NULL */
+	const char *policy; /* of -P */
+	uint32_t number;    /* of -I, -R, -D; 0: none was given */
 	struct firewall_rule rule;
 	bool both_ways, numeric, verbose, exact;
 	bool has_source_port, has_destination_port;
@@ -24,7 +24,7 @@ struct rules_command {
 
 /* What /proc/net/ip_fwnames says of a chain. */
 struct rules_chain {
-	firewall_label name, policy;	/* of a chain of the user's the policy is "-" */
+	firewall_label name, policy; /* of a chain of the user's the policy is "-" */
 	unsigned int references;
 	unsigned long long packets, bytes;
 };
@@ -59,7 +59,8 @@ const char *rules_icmp_name(const struct firewall_match *match);
 
 /* rules-table.c: whether this network namespace has such a firewall, and what to say where it has none. */
 bool rules_are_there(void);
-#define RULES_ABSENT	"no /proc/net/ip_fwnames, so there is no such firewall here (is the module divert loaded?)"
+#define RULES_ABSENT \
+	"no /proc/net/ip_fwnames, so there is no such firewall here (is the module divert loaded?)"
 
 /* All of them, in the kernel's order, ended by one without a name. */
 struct rules_chain *rules_chains(void);

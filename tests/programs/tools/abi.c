@@ -17,7 +17,7 @@
 
 #define SAME_SIZE(ours, theirs) \
 	_Static_assert(sizeof(struct ours) == sizeof(struct theirs), #ours " against " #theirs)
-#define SAME_PLACE(ours, our_field, theirs, their_field) \
+#define SAME_PLACE(ours, our_field, theirs, their_field)                                         \
 	_Static_assert(offsetof(struct ours, our_field) == offsetof(struct theirs, their_field), \
 		       #our_field " against " #their_field)
 
@@ -41,8 +41,9 @@ SAME_PLACE(firewall_rule, target, ip_fwuser, label);
 SAME_PLACE(firewall_change, chain, ip_fwchange, fwc_label);
 SAME_PLACE(firewall_numbered, rule, ip_fwnew, fwn_rule);
 SAME_PLACE(firewall_numbered, chain, ip_fwnew, fwn_label);
-_Static_assert(FIREWALL_APPEND == IP_FW_APPEND && FIREWALL_DELETE == IP_FW_DELETE
-	       && FIREWALL_POLICY == IP_FW_POLICY, "the options' numbers");
+_Static_assert(FIREWALL_APPEND == IP_FW_APPEND && FIREWALL_DELETE == IP_FW_DELETE &&
+		       FIREWALL_POLICY == IP_FW_POLICY,
+	       "the options' numbers");
 
 int main(void)
 {

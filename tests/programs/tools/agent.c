@@ -24,11 +24,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define HEAD		5	/* of a frame */
-#define CHUNK		4096
-#define SCRIPT_MAX	65536
-#define TOKEN_MAX	64
-#define SIGNALLED	128	/* as shells say it */
+#define HEAD       5 /* of a frame */
+#define CHUNK      4096
+#define SCRIPT_MAX 65536
+#define TOKEN_MAX  64
+#define SIGNALLED  128 /* as shells say it */
 
 enum { CONNECTION, INPUT, OUTPUT, ERRORS, ENDS };
 
@@ -77,8 +77,8 @@ static void get_script(int fd, char *script)
 	char line[16];
 	long got;
 
-	if (get_line(fd, line, sizeof(line)) < 0
-	    || number_read(line, 1, SCRIPT_MAX - 1, &length) < 0)
+	if (get_line(fd, line, sizeof(line)) < 0 ||
+	    number_read(line, 1, SCRIPT_MAX - 1, &length) < 0)
 		_exit(1);
 	for (; used < length; used += (unsigned long)got) {
 		got = read(fd, script + used, length - used);
@@ -160,7 +160,7 @@ static void relay(int *fds)
 				held -= got;
 				memmove(input, input + got, (size_t)held);
 			} else if (errno != EAGAIN) {
-				held = 0;	/* It reads no more, which is its right. */
+				held = 0; /* It reads no more, which is its right. */
 				drop(&fds[INPUT]);
 			}
 		}
@@ -214,8 +214,8 @@ int main(int argc, char **argv)
 
 	memset(&address, 0, sizeof(address));
 	address.sin_family = AF_INET;
-	if (argc != 3 || address_read(argv[1], &address.sin_addr) < 0
-	    || number_read(argv[2], 1, 65535, &port) < 0) {
+	if (argc != 3 || address_read(argv[1], &address.sin_addr) < 0 ||
+	    number_read(argv[2], 1, 65535, &port) < 0) {
 		fprintf(stderr, "usage: agent ADDRESS PORT < TOKEN\n");
 		return 1;
 	}
@@ -233,8 +233,8 @@ int main(int argc, char **argv)
 		fail("bind");
 	if (listen(listener, 64) < 0)
 		fail("listen");
-	signal(SIGCHLD, SIG_IGN);	/* 2.2 reaps them then */
-	signal(SIGHUP, SIG_IGN);	/* It outlives the session that started it. */
+	signal(SIGCHLD, SIG_IGN); /* 2.2 reaps them then */
+	signal(SIGHUP, SIG_IGN);  /* It outlives the session that started it. */
 	printf("listening\n");
 	fflush(stdout);
 	for (;;) {

@@ -18,9 +18,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define PER_PROCESS_MAX	1000
-#define SHOWN		64
-#define CAP_SYS_ADMIN	21
+#define PER_PROCESS_MAX 1000
+#define SHOWN           64
+#define CAP_SYS_ADMIN   21
 
 static unsigned long first, count, per_process = 1;
 static int reinject;
@@ -64,7 +64,8 @@ static void take_packet(int fd, unsigned long port)
 	static unsigned char packet[PACKET_MAX];
 	struct sockaddr_in from;
 	socklen_t size = sizeof(from);
-	long sent, length = recvfrom(fd, packet, sizeof(packet), 0, (struct sockaddr *)&from, &size);
+	long sent,
+		length = recvfrom(fd, packet, sizeof(packet), 0, (struct sockaddr *)&from, &size);
 
 	if (length < 0) {
 		report(port, "recvfrom");
@@ -133,12 +134,12 @@ int main(int argc, char **argv)
 	for (at = 1; at < argc && argv[at][0] == '-'; at++) {
 		if (strcmp(argv[at], "--reinject") == 0)
 			reinject = 1;
-		else if (strcmp(argv[at], "--per-process") != 0 || ++at == argc
-			 || number_read(argv[at], 1, PER_PROCESS_MAX, &per_process) < 0)
+		else if (strcmp(argv[at], "--per-process") != 0 || ++at == argc ||
+			 number_read(argv[at], 1, PER_PROCESS_MAX, &per_process) < 0)
 			usage();
 	}
-	if (argc - at != 2 || number_read(argv[at], 1, 65535, &first) < 0
-	    || number_read(argv[at + 1], 1, 65536 - first, &count) < 0)
+	if (argc - at != 2 || number_read(argv[at], 1, 65535, &first) < 0 ||
+	    number_read(argv[at + 1], 1, 65536 - first, &count) < 0)
 		usage();
 
 	/* Who may administrate the system is not held to file-max by a kernel of today. */
@@ -146,7 +147,7 @@ int main(int argc, char **argv)
 		perror("binders: capset");
 		return 2;
 	}
-	setpgid(0, 0);	/* so that kill(0) reaches the children, and nothing else */
+	setpgid(0, 0); /* so that kill(0) reaches the children, and nothing else */
 	if (pipe(ready) < 0) {
 		perror("binders: pipe");
 		return 2;

@@ -14,17 +14,17 @@
 #include <unistd.h>
 
 #ifdef __i386__
-#define BPF		357
+#define BPF 357
 #else
-#define BPF		321
+#define BPF 321
 #endif
-#define MAP_CREATE	0
-#define MAP_LOOK_UP	1
-#define PROGRAM_LOAD	5
-#define PROGRAM_ATTACH	8
-#define MAP_ARRAY	2
-#define PROGRAM_OF_GROUP 8	/* BPF_PROG_TYPE_CGROUP_SKB */
-#define OUTWARD		1	/* BPF_CGROUP_INET_EGRESS */
+#define MAP_CREATE       0
+#define MAP_LOOK_UP      1
+#define PROGRAM_LOAD     5
+#define PROGRAM_ATTACH   8
+#define MAP_ARRAY        2
+#define PROGRAM_OF_GROUP 8 /* BPF_PROG_TYPE_CGROUP_SKB */
+#define OUTWARD          1 /* BPF_CGROUP_INET_EGRESS */
 
 /* linux/bpf.h's struct bpf_insn: code, registers (source above destination), offset, value. */
 struct instruction {
@@ -49,7 +49,7 @@ static int bpf(const char *what, int command, void *attributes, unsigned int siz
 
 static int make_map(void)
 {
-	uint32_t attributes[4] = { MAP_ARRAY, 4, 8, 1 };	/* key and value in bytes, entries */
+	uint32_t attributes[4] = { MAP_ARRAY, 4, 8, 1 }; /* key and value in bytes, entries */
 
 	return bpf("map", MAP_CREATE, attributes, sizeof(attributes));
 }
@@ -57,6 +57,7 @@ static int make_map(void)
 /* Adds 1 to the map's only value, and lets the packet pass. */
 static int load_program(int map)
 {
+	/* clang-format off */
 	const struct instruction program[] = {
 		{ 0x62, 0x0a, -4, 0 },		/* *(u32 *)(r10 - 4) = 0 */
 		{ 0xbf, 0xa2, 0, 0 },		/* r2 = r10 */
@@ -70,6 +71,7 @@ static int load_program(int map)
 		{ 0xb7, 0, 0, 1 },		/* r0 = 1 */
 		{ 0x95, 0, 0, 0 },		/* return r0 */
 	};
+	/* clang-format on */
 	struct {
 		uint32_t type, count;
 		uint64_t program, license;
@@ -77,8 +79,15 @@ static int load_program(int map)
 		uint64_t log;
 		uint32_t version, flags;
 	} attributes = {
-		PROGRAM_OF_GROUP, sizeof(program) / sizeof(program[0]),
-		address_of(program), address_of("GPL"), 0, 0, 0, 0, 0,
+		PROGRAM_OF_GROUP,
+		sizeof(program) / sizeof(program[0]),
+		address_of(program),
+		address_of("GPL"),
+		0,
+		0,
+		0,
+		0,
+		0,
 	};
 
 	return bpf("program", PROGRAM_LOAD, &attributes, sizeof(attributes));
@@ -86,10 +95,13 @@ static int load_program(int map)
 
 int main(int argc, char **argv)
 {
-	uint32_t attach[4] = { 0, 0, OUTWARD, 0 };	/* group, program, kind, flags */
+	uint32_t attach[4] = { 0, 0, OUTWARD, 0 }; /* group, program, kind, flags */
 	uint32_t key = 0;
 	uint64_t count = 0;
-	struct { uint32_t map, pad; uint64_t key, value, flags; } look;
+	struct {
+		uint32_t map, pad;
+		uint64_t key, value, flags;
+	} look;
 	char line[16];
 	int map, group;
 
