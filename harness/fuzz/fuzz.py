@@ -28,12 +28,12 @@ from harness.base.errors import (
     UserError,
 )
 from harness.boot import bootable, initramfs
-from harness.guest import memory
+from harness.guest import leaks, memory
 from harness.guest.console import Console
 from harness.guest.machine import Machine
 from harness.guest.shell import Shell
 from harness.interactive import session
-from harness.matrix import variants
+from harness.matrix import statements, variants
 
 # A round begins in a guest as it was after its boot, so that a find needs no long history.
 ROUND_CALLS = 20_000
@@ -74,7 +74,8 @@ _PROGRESS = re.compile(r"fuzz: seed \d+, call (\d+)")
 class Round:
     """So many calls of a seed, or as many as can be made in `seconds` if that is not 0.
 
-    `as_user`: made by an ordinary user, in namespaces of his own.
+    `as_user`: made by an ordinary user, in namespaces of his own. `leaks`: the kernel itself is
+    asked what was lost, as counts of objects cannot tell there; `leaks.begin` was called before.
     """
 
     variant: str
@@ -82,6 +83,7 @@ class Round:
     calls: int = ROUND_CALLS
     seconds: int = 0
     as_user: bool = False
+    leaks: bool = False
 
     def again(self, calls: int) -> str:
         """The command line that makes the first `calls` calls again, and shows the last of them."""
@@ -119,7 +121,7 @@ def run(shell: Shell, console: Console, a_round: Round, *, trace: bool = False) 
 
 def _run(shell: Shell, a_round: Round, trace: bool) -> Outcome:
     shell.check(_PREPARE)
-    before = memory.parse(shell.check(_LOOK))
+    before = _use(shell, a_round, _LOOK)
     words = [a_round.seed, a_round.calls, a_round.seconds]
     if trace:
         words.append(max(0, a_round.calls - 2 * PROGRESS_CALLS))
@@ -135,14 +137,25 @@ def _run(shell: Shell, a_round: Round, trace: bool) -> Outcome:
     if outcome is None:
         raise GuestError(f"the program fuzz {result.how}")
     deadline = Deadline(_SETTLE_SECONDS, "memory given back")
-    while more := memory.lost(before, memory.parse(shell.check(_LOOK_AGAIN))):
+    while more := memory.lost(before, _use(shell, a_round, _LOOK_AGAIN)):
         if deadline.expired:
             what = ", ".join(f"{number} of {name}" for name, number in more.items())
             raise TestsFailedError(
                 f"fuzz seed {a_round.seed}, {outcome.calls} calls: memory is lost: {what}",
                 f"again: {a_round.again(outcome.calls)}",
             )
+    if a_round.leaks and (lost := leaks.found(shell)):
+        raise TestsFailedError(
+            f"fuzz seed {a_round.seed}, {outcome.calls} calls: nobody can reach any more "
+            f"{len(lost)} objects, the first of them:\n{lost[0]}",
+            f"again: {a_round.again(outcome.calls)}",
+        )
     return outcome
+
+
+def _use(shell: Shell, a_round: Round, look: str) -> memory.Use:
+    use = memory.parse(shell.check(look))
+    return memory.own(use) if a_round.leaks else use
 
 
 def _judged(a_round: Round, rows: Sequence[Mapping[str, Any]]) -> Outcome | None:
@@ -201,7 +214,7 @@ def fuzz(
             terminal.say(f"fuzz {absent[-1]}\n{error}")
             continue
         with session.boot("fuzz", built) as machine:
-            _fuzz_guest(machine, row.name, plan)
+            _fuzz_guest(machine, row.name, plan, leaks.FEATURE in statements.features(row))
     if absent:
         raise InfrastructureError(", ".join(absent))
 
@@ -225,7 +238,9 @@ def _first_seed(text: str | None) -> int:
     return int(text)
 
 
-def _fuzz_guest(machine: Machine, name: str, plan: _Plan) -> None:
+def _fuzz_guest(machine: Machine, name: str, plan: _Plan, asked: bool) -> None:
+    if asked:
+        leaks.begin(machine.ssh)
     machine.snapshot(_SNAPSHOT)
     if plan.trace:
         machine.console.tee = session.ConsoleLines()
@@ -234,7 +249,7 @@ def _fuzz_guest(machine: Machine, name: str, plan: _Plan) -> None:
     while not outcomes or time.monotonic() - begin < plan.seconds:
         machine.restore(_SNAPSHOT)
         seed = (plan.first + len(outcomes)) % SEEDS
-        a_round = Round(name, seed, plan.calls, as_user=plan.as_user)
+        a_round = Round(name, seed, plan.calls, as_user=plan.as_user, leaks=asked)
         outcomes.append(run(machine.ssh, machine.console, a_round, trace=plan.trace))
         machine.check()
     terminal.say(

@@ -36,6 +36,9 @@ _OBJECTS = re.compile(
     r"|DIVERT) +(\d+) +\d+(?: +\d+ +(\d+))?",
     re.MULTILINE,
 )
+# Where memory is charged to groups and its use is checked, these also hold what the kernel keeps
+# beside each slab (obj_cgroup vectors), and what waits in batches to be freed.
+_SHARED = ("kmalloc-", "size-")
 _SOCKETS = re.compile(r"^sockets: used (\d+)", re.MULTILINE)
 # Of these a processor keeps some at hand (NAPI_SKB_CACHE_SIZE of net/core/skbuff.c).
 _BUFFERS_AT_HAND = 64
@@ -72,6 +75,12 @@ def parse(text: str) -> Use:
     counts["sockets"] = sum(map(int, _SOCKETS.findall(text)))
     slack["sockets"] = SLACK
     return Use(counts, slack)
+
+
+def own(use: Use) -> Use:
+    """Without the caches that all of the kernel shares: packets and sockets alone."""
+    counts = {name: number for name, number in use.counts.items() if not name.startswith(_SHARED)}
+    return Use(counts, use.slack)
 
 
 def in_use(shell: Shell) -> Use:

@@ -21,7 +21,7 @@ from harness.base.errors import (
 )
 from harness.boot import bootable
 from harness.fuzz import fuzz
-from harness.guest import memory
+from harness.guest import leaks, memory
 from harness.guest.console import Console
 from harness.guest.shell import Shell
 from harness.interactive import session
@@ -31,7 +31,7 @@ SLABS = """\
 slabinfo - version: 1.0
 skbuff_head_cache     96    500
 sock                   {sock}     44
-size-128             300   1375
+size-128             {size}   1375
 size-32               92    315
 slab_cache            33     63
 sockets: used 4
@@ -44,8 +44,8 @@ ROUND = fuzz.Round("base", 17, 500)
 class Guest:
     """A shell whose program says these rows, and a guest that then has so many sockets."""
 
-    def __init__(self, rows: list[Any], sock: int = 6) -> None:
-        self.rows, self.sock = rows, sock
+    def __init__(self, rows: list[Any], sock: int = 6, size: int = 300) -> None:
+        self.rows, self.sock, self.size = rows, sock, size
         self.ran: list[str] = []
 
     def check(self, command: str) -> str:
@@ -53,7 +53,7 @@ class Guest:
         if command.startswith("cat /root"):
             return "\n".join(map(json.dumps, self.rows))
         after = any("fuzz.log" in each for each in self.ran)
-        return SLABS.format(sock=self.sock if after else 6)
+        return SLABS.format(sock=self.sock if after else 6, size=self.size if after else 300)
 
     def run(self, command: str, *, seconds: float) -> SimpleNamespace:
         self.ran.append(command)
@@ -106,6 +106,23 @@ def test_memory_that_is_not_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fuzz, "_SETTLE_SECONDS", 0.0)
     with pytest.raises(TestsFailedError, match="memory is lost: 9 of sock"):
         outcome_of(Guest([END], sock=6 + memory.SLACK + 1))
+
+
+@pytest.mark.parametrize("lost", [[], ["unreferenced object 0xffff (size 192):\n  comm fuzz"]])
+def test_a_kernel_that_can_is_asked_what_was_lost(
+    monkeypatch: pytest.MonkeyPatch, lost: list[str]
+) -> None:
+    """Then caches that all of the kernel shares tell nothing."""
+    monkeypatch.setattr(fuzz, "_SETTLE_SECONDS", 0.0)
+    monkeypatch.setattr(leaks, "found", lambda _shell: lost)
+    a_round = fuzz.Round("linux-6.1-debug:base", 17, 500, leaks=True)
+    console = cast("Console", SimpleNamespace(lines=()))
+    guest = Guest([END], size=300 + 9 * memory.SLACK)
+    if not lost:
+        fuzz.run(cast("Shell", guest), console, a_round)
+        return
+    with pytest.raises(TestsFailedError, match="1 objects, the first of them:\nunreferenced"):
+        fuzz.run(cast("Shell", guest), console, a_round)
 
 
 @pytest.mark.parametrize("kind", [GuestError, lambda text: GuestLostError("oops", text)])

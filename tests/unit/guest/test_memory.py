@@ -63,3 +63,9 @@ def test_caches_of_a_kernel_of_today() -> None:
 def test_a_cache_that_is_gone_is_no_number() -> None:
     with pytest.raises(KeyError):
         memory.lost(use(sock=1), use())
+
+
+def test_caches_that_all_share_are_not_ones_own() -> None:
+    assert (
+        memory.own(memory.parse(TODAY)).counts.keys().isdisjoint({"kmalloc-2k", "kmalloc-rcl-64"})
+    )
