@@ -428,3 +428,17 @@ def fresh(
     from harness.fresh import fresh as fresh_module
 
     fresh_module.fresh(named=room, short=short, listed=list_, keep=keep)
+
+
+@task(
+    help={
+        "only": "canaries by name, or a part of it; with * and ?, comma-separated",
+        "quick": "only those that are part of check",
+    }
+)
+@reports_errors
+def canaries(_context: Context, only: str | None = None, quick: bool = False) -> None:
+    """Make faults of all kinds, and see that verdict, cause and exit status are the right ones."""
+    from harness.canaries import canaries as canaries_module
+
+    canaries_module.canaries(only=only, quick=quick)

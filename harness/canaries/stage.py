@@ -1,0 +1,270 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Where a fault is made: a copy of the checkout, with a cache of its own, to be spoilt at will."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.base import paths
+from harness.base.deadline import Deadline
+
+# What a checkout gets by itself, and what is the user's.
+_NOT_COPIED = (".git", ".venv", ".venv.lock", "build", "__pycache__")
+# Of the cache, what is not a folder of fingerprints: apt writes into its lists.
+_APT, _DOWNLOADS, _OWN = "apt", "downloads", "canaries"
+
+TEST = "tests/guest/test_canary.py"
+_HEADER = """\
+import os, signal, sys, time
+import pytest
+from harness.base.errors import DeadlineError, GuestError
+from harness.canaries.guestside import *
+S1 = pytest.mark.statement("S1/opens")
+"""
+
+# What is done when a line of output matches.
+Action = Callable[[subprocess.Popen[bytes]], None]
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A command that was run: all that the user reads; `status` is None if it had to be ended."""
+
+    output: str
+    status: int | None
+    seconds: float
+
+
+class Stage:
+    """A copy of the checkout, in which `./inv` can be run; `restore` makes it what it was.
+
+    The cache is one of links to what is built in the user's: what is built here stays here, and
+    what is to be changed is to be had by `own`.
+    """
+
+    def __init__(self, folder: Path, cache: Path) -> None:
+        """In `folder`, not there yet; `cache` is on the disk of the user's cache, and has no
+        characters that cannot be built under.
+        """
+        self.root = folder / "checkout"
+        self.bin = folder / "bin"
+        self.cache = cache
+        self.environment: dict[str, str] = {}
+        self._actions: list[tuple[re.Pattern[str], Action]] = []
+        self._process: subprocess.Popen[bytes] | None = None
+        self._ended = False
+        self.root.mkdir(parents=True)
+        (self.root / ".venv").symlink_to(paths.ROOT / ".venv")
+        self.restore()
+
+    def restore(self) -> None:
+        """Put checkout and cache back, whatever was done to them, and forget what was run here."""
+        self.environment.clear()
+        self._actions.clear()
+        shutil.rmtree(self.bin, ignore_errors=True)
+        self.bin.mkdir()
+        wanted = {path.relative_to(paths.ROOT): path for path in _files(paths.ROOT)}
+        for path in _files(self.root):
+            if path.relative_to(self.root) not in wanted:
+                path.unlink()
+        for name, path in wanted.items():
+            _copy(path, self.root / name)
+        shutil.rmtree(self.root / "build" / "runs", ignore_errors=True)
+        shutil.rmtree(self.cache, ignore_errors=True)
+        _link_cache(paths.cache_dir(), self.cache)
+
+    # What faults are made of.
+
+    def write(self, name: str, text: str) -> Path:
+        """A file of the checkout, new or instead of the one that is there."""
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        path.write_text(text)
+        return path
+
+    def append(self, name: str, text: str) -> None:
+        """Text at the end of a file that is there: what a module defines can be defined anew."""
+        self.write(name, f"{(self.root / name).read_text()}\n{text}\n")
+
+    def replace(self, name: str, old: str, new: str) -> None:
+        """Other text in a file, which has to be there exactly once."""
+        text = (self.root / name).read_text()
+        if text.count(old) != 1:
+            raise AssertionError(f"{name} has {text.count(old)} times {old!r}: mend faults.py")
+        self.write(name, text.replace(old, new))
+
+    def test(self, text: str) -> None:
+        """Guest tests, each to be marked with a statement, such as @S1."""
+        self.write(TEST, f"{_HEADER}\n{text}")
+
+    def program(self, name: str, script: str) -> None:
+        """A program of the shell's that is found before that of the host; $REAL is the host's."""
+        path = self.bin / name
+        real = shutil.which(name) or "/nonexistent"
+        path.write_text(f"#!/bin/sh\nREAL={real}\n{script}\n")
+        path.chmod(0o755)
+
+    def own(self, kind: str, fingerprint: str) -> Path:
+        """An entry of the cache, as a copy that can be changed."""
+        link = self.cache / kind / fingerprint
+        if link.is_symlink():
+            target = link.resolve()
+            link.unlink()
+            shutil.copytree(target, link, symlinks=True)
+        return link
+
+    def when(self, pattern: str, action: Action) -> None:
+        """Do something with the command, once, when a line of what it says matches."""
+        self._actions.append((re.compile(pattern), action))
+
+    def send(self, name: str, pattern: str) -> None:
+        """Send the command a signal (`TERM`), once, when a line of what it says matches."""
+        number = signal.Signals[f"SIG{name}"]
+        self.when(pattern, lambda process: process.send_signal(number))
+
+    # What is run.
+
+    def run(self, words: Sequence[str], seconds: float) -> Ran:
+        """Run `./inv` with `words`. What is still running after `seconds` is killed."""
+        deadline = Deadline(seconds, "end of the canary's command")
+        if self._ended:
+            raise KeyboardInterrupt
+        process = subprocess.Popen(
+            [str(self.root / "inv"), *words],
+            cwd=self.root,
+            env=self._env(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        self._process = process
+        late = threading.Event()
+
+        def give_up() -> None:
+            late.set()
+            self.end()
+
+        timer = threading.Timer(seconds, give_up)
+        timer.start()
+        try:
+            lines = []
+            assert process.stdout is not None
+            for data in process.stdout:
+                line = data.decode(errors="replace")
+                lines.append(line)
+                self._look(line, process)
+            status: int | None = process.wait()
+        finally:
+            timer.cancel()
+            _kill(process)
+        taken = seconds - deadline.remaining
+        return Ran("".join(lines), None if late.is_set() else status, taken)
+
+    def end(self, *, for_good: bool = False) -> None:
+        """Kill what is running; `for_good`: nothing is run here any more. From any thread."""
+        self._ended = self._ended or for_good
+        if self._process is not None:
+            _kill(self._process)
+
+    def _look(self, line: str, process: subprocess.Popen[bytes]) -> None:
+        for row in [row for row in self._actions if row[0].search(line)]:
+            self._actions.remove(row)
+            row[1](process)
+
+    def _env(self) -> Mapping[str, str]:
+        inherited = {
+            key: value for key, value in os.environ.items() if not key.startswith("PYTEST")
+        }
+        return {
+            **inherited,
+            "PATH": f"{self.bin}:{os.environ['PATH']}",
+            "DIVERT_CACHE": str(self.cache),
+            "DIVERT_DOWNLOADS": str(paths.downloads_dir()),
+            **self.environment,
+        }
+
+
+@contextmanager
+def stages(folder: Path, number: int) -> Iterator[list[Stage]]:
+    """So many of them, in `folder`; gone afterwards, and all that runs in them."""
+    above = paths.cache_dir() / _OWN
+    above.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as stack:
+        made: list[Stage] = []
+        for each in range(number):
+            own = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=above)))
+            stack.callback(shutil.rmtree, folder / f"stage-{each}", ignore_errors=True)
+            made.append(Stage(folder / f"stage-{each}", own / "cache"))
+        try:
+            yield made
+        finally:
+            for stage in made:
+                stage.end(for_good=True)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _files(root: Path) -> Iterator[Path]:
+    """The files of a checkout that are its own, links among them."""
+    for folder, below, names in os.walk(root):
+        below[:] = [name for name in below if name not in _NOT_COPIED]
+        for name in names:
+            if name not in _NOT_COPIED:
+                yield Path(folder, name)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """A file of the same content and time, so that what is compiled of it is not compiled anew."""
+    if not target.is_symlink() and target.exists():
+        mine, theirs = target.stat(), source.lstat()
+        if (mine.st_size, mine.st_mtime_ns, mine.st_mode) == (
+            theirs.st_size,
+            theirs.st_mtime_ns,
+            theirs.st_mode,
+        ):
+            return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.unlink(missing_ok=True)
+    shutil.copy2(source, target, follow_symlinks=False)
+
+
+def _link_cache(real: Path, cache: Path) -> None:
+    """A cache in which is what is in the real one, of which nothing can be changed through it.
+
+    Each entry is a link; the lists of apt are files of their own, which it replaces, never changes,
+    but for its locks.
+    """
+    cache.mkdir(parents=True)
+    for path in real.iterdir() if real.is_dir() else ():
+        if path.name == _APT:
+            shutil.copytree(
+                path,
+                cache / _APT,
+                copy_function=os.link,
+                symlinks=True,
+                ignore=lambda _, names: [name for name in names if name.endswith("lock")],
+            )
+        elif path.is_dir() and path.name not in (_OWN, _DOWNLOADS):
+            (cache / path.name).mkdir()
+            for entry in path.iterdir():
+                if entry.is_dir() and not entry.name.endswith(".partial"):
+                    (cache / path.name / entry.name).symlink_to(entry)
+        elif path.is_file():
+            shutil.copy2(path, cache)
