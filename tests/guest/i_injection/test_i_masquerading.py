@@ -9,8 +9,8 @@ from scapy.layers.inet import IP, UDP
 from harness.guest.machine import Machine
 from harness.network.wire import Wire
 from tests.guest.conftest import Divert
-from tests.guest.i_injection.test_i_ways import with_data
 from tests.guest.support.chains import Chains
+from tests.guest.support.changes import with_data
 from tests.guest.support.divert import DivertSocket, built, left
 from tests.guest.support.traffic import FAR, NEAR, UDP_PORT
 

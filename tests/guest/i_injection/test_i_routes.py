@@ -11,6 +11,7 @@ from harness.guest.shell import Shell
 from harness.network.wire import Wire
 from tests.guest.conftest import Divert
 from tests.guest.support.chains import Chains
+from tests.guest.support.changes import rewritten
 from tests.guest.support.divert import built, left
 from tests.guest.support.programs import Calls
 from tests.guest.support.traffic import FAR, NEAR, PLACES, UDP_PORT, Place, Traffic, hop, ip_packets
@@ -22,16 +23,6 @@ through = pytest.mark.parametrize("place", PLACES[1:4], ids=lambda place: place.
 PORT = 1234
 # Nobody's, and no interface leads there.
 FOREIGN = "203.0.113.7"
-
-
-def rewritten(data: bytes, **fields: str) -> bytes:
-    """A packet with other addresses, its checksums right."""
-    packet = IP(data)
-    for name, value in fields.items():
-        setattr(packet, name, value)
-    del packet[UDP].chksum
-    del packet.chksum
-    return built(packet)
 
 
 @statement("I2/table-input", "I2/changed")

@@ -15,7 +15,16 @@ from harness.network.wire import Wire
 from tests.guest.support.chains import Chains
 from tests.guest.support.divert import DivertSocket, built, left
 from tests.guest.support.programs import Calls
-from tests.guest.support.stack import MODULE, X_TABLES, Namespace, is_loaded, load, unload
+from tests.guest.support.stack import (
+    FILES,
+    MODULE,
+    X_TABLES,
+    Namespace,
+    is_loaded,
+    load,
+    present,
+    unload,
+)
 from tests.guest.support.traffic import FAR, NEAR, OTHER, UDP_PORT, hop
 
 statement = pytest.mark.statement
@@ -23,18 +32,6 @@ statement = pytest.mark.statement
 PORT = 1234
 FIREWALL = 3  # NETLINK_FIREWALL
 # What the module makes: its files, and its options.
-FILES = (
-    "net/divert",
-    "net/divert_stat",
-    "net/ip_fwchains",
-    "net/ip_fwnames",
-    "sys/net/ipv4/divert",
-)
-
-
-def present(shell: Shell) -> list[str]:
-    """Those of the module's files that are there."""
-    return [file for file in FILES if shell.run(f"test -e /proc/{file}").status == 0]
 
 
 def policy(shell: Shell) -> str:

@@ -9,11 +9,10 @@ import pytest
 from scapy.layers.inet import IP, UDP
 
 from harness.guest.shell import Shell
-from tests.guest.m_modern.test_m_module import FILES, present
 from tests.guest.support.divert import DivertSocket
 from tests.guest.support.firewall import firewall, label, rule
 from tests.guest.support.programs import Calls
-from tests.guest.support.stack import MODULE, Namespace, unload
+from tests.guest.support.stack import FILES, MODULE, Namespace, present, unload
 from tests.guest.support.traffic import UDP_PORT
 
 statement = pytest.mark.statement

@@ -18,8 +18,7 @@ from harness.kernel import module
 from harness.network.wire import Wire
 from harness.release import deb_programs, deb_recipe, deb_tree
 from tests.guest.conftest import Listen
-from tests.guest.r_rules.test_r_ipchains import EVERYTHING
-from tests.guest.support.chains import TARGET, Chains
+from tests.guest.support.chains import EVERY_KIND, TARGET, Chains
 from tests.guest.support.divert import built
 from tests.guest.support.stack import Namespace, unload
 from tests.guest.support.traffic import NEAR
@@ -68,7 +67,7 @@ def test_ipchains_of_64_bits_sets_and_saves_all_that_a_rule_has(
     shell: Shell, chains: Chains
 ) -> None:
     chains("-N mine")
-    for words in EVERYTHING:
+    for words in EVERY_KIND:
         chains(f"-A {words}")
     saved = chains("-S")
     # The guest's own, of 32 bits, shows and saves the same.
@@ -79,7 +78,7 @@ def test_ipchains_of_64_bits_sets_and_saves_all_that_a_rule_has(
     for line in saved.splitlines():
         chains(line)
     assert chains("-S") == saved
-    for words in EVERYTHING:
+    for words in EVERY_KIND:
         chains(f"-D {words}")
     chains("-X")
     assert [chains.rows(name) for name in ("input", "forward", "output")] == [[], [], []]

@@ -10,7 +10,7 @@ from scapy.layers.inet import IP, UDP
 
 from harness.guest.machine import Machine
 from tests.guest.conftest import Listen
-from tests.guest.support.chains import PACKETS, TARGET, Chains
+from tests.guest.support.chains import EVERY_KIND, PACKETS, TARGET, Chains
 from tests.guest.support.firewall import check_of, firewall, rule
 from tests.guest.support.programs import Calls, ProcDivert
 from tests.guest.support.traffic import NEAR, Traffic
@@ -72,32 +72,17 @@ def test_list_shows_target_and_port(match: str, flags: str, chains: Chains) -> N
     assert [everything.count(f"=> {port}\n") for port in (1, 65535, PORT, 80)] == [1] * 4
 
 
-EVERYTHING = (
-    f"input -p ICMP -s 192.0.2.0/24 -j DIVERT {PORT}",
-    f"input -p ICMP -s 0/0 3 -d 0/0 1:3 -j DIVERT {PORT}",
-    "forward -p TCP -y -j DIVERT 65535",
-    "forward -p TCP ! -y -s ! 192.0.2.1 ! 80 -d 198.51.100.0/255.255.0.255 1024: -j DIVERT 1",
-    "forward -p ! UDP -i ! eth+ -j DIVERT 2",
-    "output -f -i eth1 -t 0x01 0x10 -m 7 -l -o 100 -j DIVERT 3",
-    "output -i eth2 ! -f -m +5 -j DIVERT 4",
-    "mine -p 99 -j DIVERT 5",
-    "mine -j RETURN",
-    "input -i eth2 -j mine",
-    "input -p UDP",
-)
-
-
 @statement("R3/save")
 def test_ipchains_saves_what_restores(chains: Chains) -> None:
     def all_rows() -> list[list[list[str]]]:
         return [chains.rows(name) for name in ("input", "forward", "output", "mine")]
 
     chains("-N mine")
-    for words in EVERYTHING:
+    for words in EVERY_KIND:
         chains(f"-A {words}")
     before, saved = all_rows(), chains("-S")
     assert [len(rows) for rows in before] == [4, 3, 2, 2]
-    assert len([line for line in saved.splitlines() if line.startswith("-A")]) == len(EVERYTHING)
+    assert len([line for line in saved.splitlines() if line.startswith("-A")]) == len(EVERY_KIND)
     chains.flush()
     chains("-X")
     for line in saved.splitlines():

@@ -11,6 +11,21 @@ from harness.guest.shell import Shell
 # Columns of `ipchains -L -n -v -x`: pkts bytes target prot opt tosa tosx ifname and more.
 PACKETS, TARGET = 0, 2
 
+# Rules with each condition and kind of target that ipchains knows; `mine` is to be made first.
+EVERY_KIND = (
+    "input -p ICMP -s 192.0.2.0/24 -j DIVERT 1234",
+    "input -p ICMP -s 0/0 3 -d 0/0 1:3 -j DIVERT 1234",
+    "forward -p TCP -y -j DIVERT 65535",
+    "forward -p TCP ! -y -s ! 192.0.2.1 ! 80 -d 198.51.100.0/255.255.0.255 1024: -j DIVERT 1",
+    "forward -p ! UDP -i ! eth+ -j DIVERT 2",
+    "output -f -i eth1 -t 0x01 0x10 -m 7 -l -o 100 -j DIVERT 3",
+    "output -i eth2 ! -f -m +5 -j DIVERT 4",
+    "mine -p 99 -j DIVERT 5",
+    "mine -j RETURN",
+    "input -i eth2 -j mine",
+    "input -p UDP",
+)
+
 
 class Chains:
     """The chains input, forward and output, and those of the user."""

@@ -19,6 +19,7 @@ from scapy.layers.l2 import Dot1Q, Ether
 from harness.guest.machine import Machine
 from harness.guest.shell import Shell
 from tests.guest.support.chains import Chains
+from tests.guest.support.changes import changed, readdressed
 from tests.guest.support.divert import DivertSocket, Taken, built
 from tests.guest.support.ipsec import around
 from tests.guest.support.journeyrow import INSIDE, NOTHING, Row
@@ -215,20 +216,3 @@ def _word(word: str) -> str:
     """A word of a call; name:NAME is a name with its zero."""
     kind, _, name = word.partition(":")
     return f"hex:{name.encode().hex()}00" if kind == "name" else word
-
-
-def changed(data: bytes, old: bytes, new: bytes) -> bytes:
-    """A packet with other data, and right sums."""
-    return _summed(IP(data.replace(old, new)))
-
-
-def readdressed(data: bytes, to: str) -> bytes:
-    """A packet to another host, with right sums."""
-    packet = IP(data)
-    packet.dst = to
-    return _summed(packet)
-
-
-def _summed(packet: IP) -> bytes:
-    del packet.chksum, packet.payload.chksum
-    return bytes(packet)

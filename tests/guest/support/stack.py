@@ -24,6 +24,19 @@ NFTABLES = ("crc32c_generic", "libcrc32c", "nfnetlink", "nf_tables")
 CONNTRACK = (*NFTABLES, "nf_defrag_ipv4", "nf_defrag_ipv6", "nf_conntrack")
 X_TABLES = ("x_tables", "ip_tables")
 NAT = (*CONNTRACK, "nf_nat", "nft_chain_nat", "nft_masq", "nft_nat")
+# Of /proc, made with the module.
+FILES = (
+    "net/divert",
+    "net/divert_stat",
+    "net/ip_fwchains",
+    "net/ip_fwnames",
+    "sys/net/ipv4/divert",
+)
+
+
+def present(shell: Shell) -> list[str]:
+    """Those of the module's files that are there."""
+    return [file for file in FILES if shell.run(f"test -e /proc/{file}").status == 0]
 
 
 def load(shell: Shell, *names: str) -> None:
