@@ -14,7 +14,7 @@ import socket
 import struct
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from harness.base.errors import GuestError, InfrastructureError
 from harness.guest.qmp import Qmp
@@ -36,7 +36,8 @@ class AgentAddress:
     """Where a guest's agent is reached on this host, and the token that it wants to see."""
 
     port: int
-    token: str
+    # In no message, nor in what a failed test shows of its values.
+    token: str = field(repr=False)
 
 
 def start(shell: Shell, qmp: Qmp) -> AgentAddress:

@@ -29,7 +29,7 @@ _TERMINATING = "terminating on signal"
 class Emulator:
     """A QEMU process on a pseudo-terminal of its own: the guest's console.
 
-    The terminal is QEMU's controlling terminal. When the last descriptor of its other side is
+    No other user can reach it. The terminal is QEMU's controlling terminal. When the last descriptor of its other side is
     closed, be it because this process was killed by SIGKILL, the kernel hangs QEMU up, and it ends.
     """
 
@@ -44,6 +44,8 @@ class Emulator:
         command.require(spec.hardware.program)
         self.console_fd, terminal_fd = pty.openpty()
         try:
+            # devpts lets the group tty write there (wall, write): it would be the guest's words.
+            os.fchmod(terminal_fd, 0o600)
             # Else the console's first lines, before QEMU sets it raw, come with doubled returns.
             tty.setraw(terminal_fd)
             with log.open("wb") as stream:

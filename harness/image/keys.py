@@ -42,7 +42,15 @@ def obtain() -> Keys:
             with store.lock(folder.with_suffix(".lock"), "the keys of this checkout"):
                 if not folder.is_dir():
                     _make(folder)
+        _close_to_others(folder)
     return _named(folder)
+
+
+def _close_to_others(folder: Path) -> None:
+    """A copy of a checkout may have lost the modes."""
+    for path, mode in ((folder, 0o700), *((path, 0o600) for path in folder.iterdir())):
+        if path.stat().st_mode & 0o077:
+            path.chmod(mode)
 
 
 def _named(folder: Path) -> Keys:

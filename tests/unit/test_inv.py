@@ -96,6 +96,17 @@ def test_an_environment_as_new_as_the_lock_is_kept(ready: Toy) -> None:
     assert len(ready.calls) == 2
 
 
+@pytest.mark.parametrize("umask", ["000", "020", "022", "002", "077"])
+def test_nothing_is_made_that_any_user_can_write(umask: str, ready: Toy) -> None:
+    """Else one of the host's other users could put a guest, keys or code of his own there."""
+    starter = ready.folder / "bin" / "starter"
+    ready.program("starter", f'umask {umask}; exec "{ready.checkout}/inv" "$@"\n')
+    ready.run("--list", program=starter)
+    made = list((ready.checkout / ".venv").rglob("*"))
+    assert made
+    assert not [path for path in made if path.stat().st_mode & 0o002]
+
+
 # ---- what the host lacks
 
 

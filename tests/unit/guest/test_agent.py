@@ -189,3 +189,7 @@ def test_no_token_no_agent(program: Path) -> None:
     )
     assert done.returncode == 1
     assert "no token" in done.stderr
+
+
+def test_the_token_is_in_no_message() -> None:
+    assert TOKEN not in repr(AgentAddress(1, TOKEN))

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -34,6 +35,26 @@ def test_console_and_messages_are_apart(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert emulator.wait(5) == 3
     assert os.read(emulator.console_fd, 100) == b"console\n"
     assert emulator.ending() == "QEMU ended with status 3: message"
+    emulator.close()
+
+
+def test_nobody_else_can_write_on_its_terminal(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What wall and write put there, for which they have the group tty, would be the guest's."""
+    openpty = pty.openpty
+
+    def as_on_most_hosts() -> tuple[int, int]:
+        ours, terminal = openpty()
+        os.fchmod(terminal, 0o620)
+        return ours, terminal
+
+    monkeypatch.setattr(pty, "openpty", as_on_most_hosts)
+    play(monkeypatch, tmp_path, "tty; stat -L -c %a /dev/stdin; read line")
+    emulator = Emulator(SPEC, tmp_path / "qemu.log")
+    with os.fdopen(os.dup(emulator.console_fd), "rb") as console:
+        assert console.readline().startswith(b"/dev/pts/")
+        assert console.readline() == b"600\n"
     emulator.close()
 
 

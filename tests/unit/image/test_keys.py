@@ -35,6 +35,15 @@ def test_nobody_else_can_read_them(folder: Path) -> None:
     assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
 
 
+def test_a_copy_that_others_can_read_is_closed_to_them(folder: Path) -> None:
+    """As of a checkout that was copied without its modes."""
+    keys.obtain()
+    folder.chmod(0o755)
+    for path in folder.iterdir():
+        path.chmod(0o666)
+    test_nobody_else_can_read_them(folder)
+
+
 def test_an_interrupted_making_is_made_anew(folder: Path) -> None:
     partial = folder.with_suffix(".partial")
     partial.mkdir(parents=True)
