@@ -29,8 +29,9 @@ _TERMINATING = "terminating on signal"
 class Emulator:
     """A QEMU process on a pseudo-terminal of its own: the guest's console.
 
-    No other user can reach it. The terminal is QEMU's controlling terminal. When the last descriptor of its other side is
-    closed, be it because this process was killed by SIGKILL, the kernel hangs QEMU up, and it ends.
+    No other user can reach that, and it is QEMU's controlling terminal. When the last descriptor of
+    its other side is closed, be it because this process was killed by SIGKILL, the kernel hangs
+    QEMU up, and it ends.
     """
 
     def __init__(self, spec: qemu.QemuSpec, log: Path) -> None:

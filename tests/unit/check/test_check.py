@@ -40,7 +40,10 @@ pytestmark = pytest.mark.slow
 MODULE = Step("module", ())
 
 # Those before the guest tests that are functions of check.
-STEPS = ("fresh_room", "module_builds", "benchmark", "other_configurations", "guest_samples")
+STEPS = (
+    *("fresh_room", "module_builds", "benchmark", "other_users", "other_configurations"),
+    "guest_samples",
+)
 
 
 def python(script: str) -> tuple[str, ...]:
