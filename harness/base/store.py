@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The cache of built things: a folder for each fingerprint, whole or not there at all."""
+"""The cache of built things: a folder for each fingerprint, whole or made anew."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import filelock
 
-from harness.base import diskroom, paths, terminal
+from harness.base import digests, diskroom, paths, terminal
 from harness.base.errors import InfrastructureError, UnavailableError
 
 # A build of anything here ends long before; whoever holds a lock for longer is stuck.
@@ -25,6 +25,9 @@ LOCK_SECONDS = 1800.0
 # scripts leave paths unquoted.
 _UNFIT = re.compile(r"[^\w/.@+~-]")
 
+
+# A folder of something that was built, by its fingerprint.
+_ENTRY = re.compile(r"[0-9a-f]{32}")
 
 # What did not build, by where it would be.
 _broken: dict[Path, InfrastructureError] = {}
@@ -105,10 +108,17 @@ def unfit(folder: Path) -> str:
 
 
 def obtain(kind: str, fingerprint: str, make: Callable[[Path], None], what: str) -> Entry:
-    """The folder `<cache>/<kind>/<fingerprint>`, made by `make(folder)` if it is not there yet.
+    """The folder `<cache>/<kind>/<fingerprint>`, as `keep` has it. Raises what `keep` raises."""
+    return keep(root() / kind / fingerprint[:32], make, what)
 
-    `make` fills a temporary folder beside it, which is renamed when it is whole, so that nobody
-    sees half of it; a folder left by an interrupted build is removed by the next. `what` names the
+
+def keep(target: Path, make: Callable[[Path], None], what: str) -> Entry:
+    """The folder `target`, made by `make(folder)` if it is not there yet, or is damaged.
+
+    `make` fills a temporary folder beside it, which is renamed when it is whole and on the disk, so
+    that nobody sees half of it; a folder left by an interrupted build is removed by the next. What
+    was there is read, once a process, and compared with what was stored: what a bad disk, a loss of
+    power or somebody's hand has made of it is said, and made anew. `what` names the
     thing in messages. Two processes never build the same thing at once: the second waits, says for
     whom, and uses what the first made.
 
@@ -116,8 +126,7 @@ def obtain(kind: str, fingerprint: str, make: Callable[[Path], None], what: str)
     and whatever `make` raises. What did not build is not tried again by the same process: a broken
     module does not break six times, once for each variant that it is for.
     """
-    target = root() / kind / fingerprint[:32]
-    if target.is_dir():
+    if not _damage(target):
         return Entry(target, 0.0, True)
     if _looks:
         raise AbsentError(what, download=False)
@@ -126,25 +135,98 @@ def obtain(kind: str, fingerprint: str, make: Callable[[Path], None], what: str)
     with disk_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         with lock(target.with_suffix(".lock"), what):
-            if target.is_dir():
+            damage = _damage(target)
+            if not damage:
                 return Entry(target, 0.0, True)
-            partial = target.with_suffix(".partial")
-            shutil.rmtree(partial, ignore_errors=True)
-            partial.mkdir()
+            if damage != _ABSENT:
+                terminal.say(f"{what}, as it is kept: {damage}; it is made anew: {target}")
             begin = time.monotonic()
             try:
                 # What is worth a line of its own, its builder says.
                 with terminal.activity(f"building {what}", said=False):
-                    make(partial)
-                partial.rename(target)
+                    _make(target, make)
             except (UnavailableError, diskroom.FullError):
                 raise
             except InfrastructureError as error:
                 _broken[target] = error
                 raise
-            finally:
-                shutil.rmtree(partial, ignore_errors=True)
             return Entry(target, time.monotonic() - begin, False)
+
+
+_ABSENT = "it is not there"
+
+# The folders that this process has found whole, or made, by the state that their digests had then.
+_whole: dict[Path, tuple[int, int]] = {}
+
+
+def _damage(target: Path) -> str:
+    """What is wrong with a folder, in words; nothing, if it is what was stored."""
+    if not os.path.lexists(target):
+        return _ABSENT
+    try:
+        state = _state(target)
+        if state is None or _whole.get(target) != state:
+            digests.check(target)
+    except digests.DamagedError as error:
+        _whole.pop(target, None)
+        return str(error)
+    if state is not None:
+        _whole[target] = state
+    return ""
+
+
+def _state(target: Path) -> tuple[int, int] | None:
+    try:
+        status = digests.beside(target).stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns
+
+
+def _make(target: Path, make: Callable[[Path], None]) -> None:
+    partial, old = target.with_suffix(".partial"), target.with_suffix(".old")
+    for rest in (partial, old):
+        _remove(rest)
+    partial.mkdir()
+    try:
+        make(partial)
+        digests.write(partial, of=target)
+        # Whoever uses what is damaged has it until then: the rest of it may be all that he needs.
+        if os.path.lexists(target):
+            target.rename(old)
+        partial.rename(target)
+        digests.settle(target)
+        if (state := _state(target)) is not None:
+            _whole[target] = state
+    finally:
+        for rest in (partial, old):
+            _remove(rest)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def verify(file: Path) -> None:
+    """See that a file is still what was stored, where it is used; one that was never stored is not
+    looked at.
+
+    Raises InfrastructureError if it is not: the next `keep` of it makes it anew.
+    """
+    folder = next((each for each in file.parents if _ENTRY.fullmatch(each.name)), None)
+    if folder is None:
+        return
+    try:
+        digests.check_file(folder, file)
+    except digests.DamagedError as error:
+        _whole.pop(folder, None)
+        raise InfrastructureError(
+            f"{file.parent} is damaged: {error}",
+            "run this again, and it is made anew; if it happens again, see to the disk",
+        ) from error
 
 
 @contextmanager

@@ -3,15 +3,14 @@
 
 from __future__ import annotations
 
-import gzip
 import shutil
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from harness.base import fingerprint, paths, store, terminal
-from harness.image import cpio, keys, rootfs
+from harness.base import fingerprint
+from harness.image import cpio, image, keys, rootfs
 from harness.image.image import Image
 from harness.kernel import parts
 from harness.kernel.debiankernel import Distributed
@@ -66,18 +65,15 @@ def build(
         *lines,
     )
     lists = {LIST: lines, BUILT_IN: built_in}
-    initrd = paths.BUILD / "image" / print_[:32] / "initrd.gz"
-    cached = initrd.is_file()
-    with store.disk_errors(initrd):
-        if not cached:
-            initrd.parent.mkdir(parents=True, exist_ok=True)
-            with store.lock(initrd.with_name("lock"), f"the guest image of {kernel.name}"):
-                cached = initrd.is_file()
-                if not cached:
-                    with terminal.activity(f"packing the guest image of {kernel.name}", said=False):
-                        _assemble(initrd, built, secrets, files, lists)
-    seconds = 0.0 if cached else time.monotonic() - begin
-    return Image(initrd, secrets.private_key, secrets.host_key, seconds, cached)
+    entry = image.keep(
+        print_,
+        lambda folder: _assemble(folder, built, secrets, files, lists),
+        f"the guest image of {kernel.name}",
+    )
+    seconds = 0.0 if entry.cached else time.monotonic() - begin
+    return Image(
+        entry.path / image.INITRD, secrets.private_key, secrets.host_key, seconds, entry.cached
+    )
 
 
 def names(modules: Sequence[str]) -> tuple[str, ...]:
@@ -86,13 +82,13 @@ def names(modules: Sequence[str]) -> tuple[str, ...]:
 
 
 def _assemble(
-    initrd: Path,
+    folder: Path,
     built: Sequence[parts.Built],
     secrets: keys.Keys,
     files: Sequence[Path],
     lists: Mapping[str, Sequence[str]],
 ) -> None:
-    with tempfile.TemporaryDirectory(dir=initrd.parent, prefix=".partial-") as work:
+    with tempfile.TemporaryDirectory(dir=folder) as work:
         root = Path(work) / "root"
         rootfs.lay_out(root, built, secrets)
         (root / "lib/modules").mkdir(parents=True)
@@ -102,8 +98,4 @@ def _assemble(
             (root / name).write_text("".join(f"{line}\n" for line in lines))
         rootfs.settle(root)
         entries = [*cpio.tree(root), *cpio.devices(rootfs.DEVICES.read_text())]
-        packed = Path(work) / "initrd.gz"
-        packed.write_bytes(gzip.compress(cpio.archive(entries), compresslevel=6, mtime=0))
-        # The guest's private host key is in it.
-        packed.chmod(0o600)
-        packed.rename(initrd)
+        image.pack(cpio.archive(entries), folder)

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from harness.base import store
 from harness.base.errors import DeadlineError, GuestLostError
 from harness.base.owntime import OwnDeadline
 from harness.guest import accelerator, login, position, snapshotfile, symbols
@@ -61,8 +62,9 @@ class Machine:
 
     Attributes: `console`, `wires`, `qmp`, `emulator`, `boot_seconds` (launch to logged in),
     `accelerator` (tcg or kvm) and `accelerator_reason`, `account` (how to log in). Entering raises
-    InfrastructureError if QEMU cannot be started, GuestLostError if the guest does not come up.
-    QEMU ends with the context, and by the kernel's doing if this process dies.
+    InfrastructureError if QEMU cannot be started, or what it would boot is damaged; GuestLostError
+    if the guest does not come up. QEMU ends with the context, and by the kernel's doing if this
+    process dies.
     """
 
     console: Console
@@ -179,6 +181,9 @@ class Machine:
     def _launch(self, stack: ExitStack) -> None:
         spec = self.spec
         spec.folder.mkdir(parents=True, exist_ok=True)
+        # The guest shall not be blamed for what the disk has made of its files.
+        for file in (spec.kernel, spec.initrd):
+            store.verify(file)
         chosen = accelerator.choose(spec.kernel, spec.initrd, spec.hardware)
         self.accelerator, self.accelerator_reason = chosen.name, chosen.reason
         near_qmp, far_qmp = _pair(stack, socket.SOCK_STREAM)

@@ -16,7 +16,7 @@ from harness.guest import detached
 from harness.host.doctor import size, used
 
 # What harness.base.store puts into the folder of a kind: entries by fingerprint, and their locks.
-_ENTRY = re.compile(r"[0-9a-f]{32}(\.partial|\.lock|\.holder)?")
+_ENTRY = re.compile(r"[0-9a-f]{32}(\.partial|\.old|\.lock|\.holder|(\.partial)?\.digests)?")
 # What harness.debian.packages keeps: the state of an apt-get of its own.
 _APT_CONFIGURATION = "apt.conf"
 

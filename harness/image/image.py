@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import concurrent.futures
 import gzip
+import os
 import tempfile
 import time
 import tomllib
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,9 @@ RECIPE = "1"
 
 # As it is named to who waits for it.
 WHAT = "the guest image"
+
+# The image, in its folder.
+INITRD = "initrd.gz"
 
 GENEXT2FS_SECONDS = 60.0
 
@@ -87,18 +91,30 @@ def _build(
         repr(layout),
         rootfs.identity(built, secrets),
     )
-    initrd = paths.BUILD / "image" / print_[:32] / "initrd.gz"
-    cached = initrd.is_file()
-    with store.disk_errors(initrd):
-        if not cached:
-            initrd.parent.mkdir(parents=True, exist_ok=True)
-            with store.lock(initrd.with_name("lock"), WHAT):
-                cached = initrd.is_file()
-                if not cached:
-                    with terminal.activity("packing the guest image", said=False):
-                        _assemble(initrd, layout, built, secrets)
-    seconds = 0.0 if cached else time.monotonic() - begin
-    return Image(initrd, secrets.private_key, secrets.host_key, seconds, cached), built
+    entry = keep(print_, lambda folder: _assemble(folder, layout, built, secrets), WHAT)
+    # What the image is made of may have been built for it.
+    seconds = 0.0 if entry.cached else time.monotonic() - begin
+    image = Image(entry.path / INITRD, secrets.private_key, secrets.host_key, seconds, entry.cached)
+    return image, built
+
+
+def keep(print_: str, make: Callable[[Path], None], what: str) -> store.Entry:
+    """The folder of an image that `make` assembles, which the checkout keeps: its keys are in it.
+
+    Raises what store.keep raises.
+    """
+    return store.keep(paths.BUILD / "image" / print_[:32], make, what)
+
+
+def pack(content: bytes, folder: Path) -> None:
+    """Write an image, unpacked so far, into its folder."""
+    # The guest's private host key is in it.
+    with open(folder / INITRD, "xb", opener=_privately) as stream:
+        stream.write(gzip.compress(content, compresslevel=6, mtime=0))
+
+
+def _privately(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def userland(
@@ -152,9 +168,9 @@ def _build_programs(
 
 
 def _assemble(
-    initrd: Path, layout: _Layout, built: Sequence[parts.Built], secrets: keys.Keys
+    folder: Path, layout: _Layout, built: Sequence[parts.Built], secrets: keys.Keys
 ) -> None:
-    with tempfile.TemporaryDirectory(dir=initrd.parent, prefix=".partial-") as work:
+    with tempfile.TemporaryDirectory(dir=folder) as work:
         root = Path(work) / "root"
         rootfs.lay_out(root, built, secrets)
         rootfs.settle(root)
@@ -166,11 +182,7 @@ def _assemble(
                 *("-d", str(root), "-D", str(rootfs.DEVICES), str(raw)),
             ],
             what="making the guest's file system",
-            log=initrd.with_name("log"),
+            log=command.new_log("guest-image"),
             seconds=GENEXT2FS_SECONDS,
         )
-        packed = Path(work) / "initrd.gz"
-        packed.write_bytes(gzip.compress(raw.read_bytes(), compresslevel=6, mtime=0))
-        # The guest's private host key is in it.
-        packed.chmod(0o600)
-        packed.rename(initrd)
+        pack(raw.read_bytes(), folder)

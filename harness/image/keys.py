@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import base64
 import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,17 +30,13 @@ class Keys:
 
 
 def obtain() -> Keys:
-    """The keys of this checkout, made if they are not there yet; nobody but the user can read them.
+    """The keys of this checkout, made if they are not there yet, or are damaged; nobody but the
+    user can read them.
 
     Raises InfrastructureError if the checkout is not writable.
     """
-    folder = paths.KEYS
+    folder = store.keep(paths.KEYS, _make, "the keys of this checkout").path
     with store.disk_errors(folder):
-        if not folder.is_dir():
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            with store.lock(folder.with_suffix(".lock"), "the keys of this checkout"):
-                if not folder.is_dir():
-                    _make(folder)
         _close_to_others(folder)
     return _named(folder)
 
@@ -63,10 +58,8 @@ def _named(folder: Path) -> Keys:
 
 
 def _make(folder: Path) -> None:
-    partial = folder.with_suffix(".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(mode=0o700)
-    keys = _named(partial)
+    folder.chmod(0o700)
+    keys = _named(folder)
     user, host = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
     _write(
         keys.private_key,
@@ -79,7 +72,6 @@ def _make(folder: Path) -> None:
     _write(keys.public_key, _public_line(user))
     _write(keys.host_private_key, dropbear_form(host))
     _write(keys.host_key, _public_line(host))
-    partial.rename(folder)
 
 
 def _write(path: Path, data: bytes) -> None:

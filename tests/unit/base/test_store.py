@@ -3,16 +3,19 @@
 
 from __future__ import annotations
 
+import os
 import queue
+import shutil
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import filelock
 import pytest
 
-from harness.base import diskroom, paths, store, terminal
+from harness.base import digests, diskroom, paths, store, terminal
 from harness.base.errors import InfrastructureError, UnavailableError
 
 
@@ -184,3 +187,178 @@ def test_what_is_broken_is_not_tried_again(error: Exception, tries: int) -> None
             store.obtain("toy", "9" * 64, broken, "toy")
     assert len(times) == tries
     assert not store.obtain("toy", "8" * 64, _write, "toy").cached
+
+
+def _afresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if another process began: nothing has been looked at."""
+    monkeypatch.setattr(store, "_whole", {})
+
+
+def _flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def _exchange(one: Path, other: Path) -> None:
+    aside = one.with_name("aside")
+    one.rename(aside)
+    other.rename(one)
+    aside.rename(other)
+
+
+DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "a flipped bit": (lambda folder: _flip(folder / "bzImage"), "bzImage is not what was stored"),
+    "half of it": (lambda folder: os.truncate(folder / "bzImage", 500), "bzImage is not what"),
+    "nothing of it": (lambda folder: os.truncate(folder / "bzImage", 0), "bzImage is not what"),
+    "a file that is gone": (lambda folder: (folder / "bzImage").unlink(), "bzImage is gone"),
+    "a file that was not there": (lambda folder: (folder / "new").touch(), "new was not there"),
+    "a program that is none now": (
+        lambda folder: (folder / "bin/cc").chmod(0o644),
+        "bin/cc is not what was stored",
+    ),
+    "a link to elsewhere": (
+        lambda folder: ((folder / "link").unlink(), (folder / "link").symlink_to("/dev/null")),
+        "link is not what was stored",
+    ),
+    "an empty folder": (
+        lambda folder: (shutil.rmtree(folder), folder.mkdir()),
+        "is gone",
+    ),
+    "a file in its place": (
+        lambda folder: (shutil.rmtree(folder), folder.write_text("a file")),
+        "",
+    ),
+    "another's folder": (
+        lambda folder: _exchange(folder, folder.with_name("2" * 32)),
+        "bzImage is not what was stored",
+    ),
+    "another's folder with its digests": (
+        lambda folder: (
+            _exchange(folder, folder.with_name("2" * 32)),
+            _exchange(digests.beside(folder), digests.beside(folder.with_name("2" * 32))),
+        ),
+        f"it is kernel/{'2' * 32}, in another's place",
+    ),
+    "no digests, as of an older version": (
+        lambda folder: digests.beside(folder).unlink(),
+        "it has no digests",
+    ),
+    "half of the digests": (
+        lambda folder: os.truncate(digests.beside(folder), 90),
+        "is not what was stored",
+    ),
+    "one digit of the digests": (
+        lambda folder: _flip(digests.beside(folder)),
+        "digests is not what was stored",
+    ),
+    "nothing of the digests": (
+        lambda folder: os.truncate(digests.beside(folder), 0),
+        "cannot be read",
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_what_is_damaged_is_named_and_made_anew(
+    damage: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def make(content: bytes) -> Callable[[Path], None]:
+        def fill(folder: Path) -> None:
+            (folder / "bin").mkdir()
+            (folder / "bin/cc").touch(0o755)
+            (folder / "bzImage").write_bytes(content)
+            (folder / "link").symlink_to("bin/cc")
+
+        return fill
+
+    right = b"kernel" * 1000
+    store.obtain("kernel", "2" * 64, make(b"another" * 1000), "another kernel")
+    first = store.obtain("kernel", "1" * 64, make(right), "toy")
+    _afresh(monkeypatch)
+    assert store.obtain("kernel", "1" * 64, make(right), "toy").cached
+    do, words = DAMAGES[damage]
+    do(first.path)
+    _afresh(monkeypatch)
+    with store.looking(), pytest.raises(store.AbsentError):
+        store.obtain("kernel", "1" * 64, make(right), "toy")
+    capsys.readouterr()
+    again = store.obtain("kernel", "1" * 64, make(right), "toy")
+    assert not again.cached
+    assert (again.path / "bzImage").read_bytes() == right
+    said = capsys.readouterr().err
+    assert said.startswith("toy, as it is kept: ")
+    assert words in said
+    assert f"; it is made anew: {first.path}" in said
+    _afresh(monkeypatch)
+    assert store.obtain("kernel", "1" * 64, make(right), "toy").cached
+    assert {path.name for path in first.path.parent.iterdir() if path.suffix != ".lock"} <= {
+        name + ending for name in ("1" * 32, "2" * 32) for ending in ("", digests.ENDING)
+    }
+
+
+def test_what_is_whole_is_read_once_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    times: list[Path] = []
+    check = digests.check
+    monkeypatch.setattr(digests, "check", lambda folder: (times.append(folder), check(folder)))
+    for _ in range(3):
+        store.obtain("toy", "1" * 64, _write, "toy")
+    assert len(times) == 0, "it was made by this process"
+    _afresh(monkeypatch)
+    for _ in range(3):
+        store.obtain("toy", "1" * 64, _write, "toy")
+    assert len(times) == 1
+
+
+def test_killed_before_its_digests_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(folder: Path) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(digests, "settle", killed)
+        store.obtain("toy", "1" * 64, _write, "toy")
+    assert not store.obtain("toy", "1" * 64, _write, "toy").cached
+
+
+def test_what_was_written_is_on_the_disk_before_it_has_its_name(
+    monkeypatch: pytest.MonkeyPatch, cache: Path
+) -> None:
+    seen: list[bool] = []
+    synchronize = digests._synchronize
+    target = cache / "toy" / ("1" * 32)
+
+    def look(folder: Path) -> None:
+        seen.append((folder / "file").read_text() == "whole" and not target.exists())
+        synchronize(folder)
+
+    monkeypatch.setattr(digests, "_synchronize", look)
+    store.obtain("toy", "1" * 64, _write, "toy")
+    assert seen == [True]
+
+
+def test_a_file_is_looked_at_again_where_it_is_used() -> None:
+    entry = store.obtain("toy", "1" * 64, _write, "toy")
+    store.verify(entry.path / "file")
+    _flip(entry.path / "file")
+    with pytest.raises(InfrastructureError, match="file is not what was stored") as caught:
+        store.verify(entry.path / "file")
+    assert str(entry.path) in caught.value.message
+    assert "again" in caught.value.hint
+    (entry.path / "file").unlink()
+    with pytest.raises(InfrastructureError, match="file is gone"):
+        store.verify(entry.path / "file")
+    assert not store.obtain("toy", "1" * 64, _write, "toy").cached
+    store.verify(entry.path / "file")
+
+
+def test_a_file_that_is_none_of_the_cache_is_not_known(tmp_path: Path) -> None:
+    (tmp_path / "bzImage").touch()
+    store.verify(tmp_path / "bzImage")
+
+
+def test_what_is_kept_elsewhere(tmp_path: Path) -> None:
+    """The checkout's own: guest images and keys."""
+    target = tmp_path / "build" / "keys"
+    assert not store.keep(target, _write, "the keys").cached
+    assert store.keep(target, _write, "the keys").cached
+    assert (target / "file").read_text() == "whole"

@@ -141,6 +141,11 @@ def test_golden_consoles(console: str, expected: list[str]) -> None:
         ("VM: killing process interceptor", "out of memory"),
         ("double lock on socket at c0155b10", "kernel bug"),
         ("bug: kernel timer added twice at c0155b10.", "kernel bug"),
+        # The first has no newline: it is where the next message begins.
+        ("crc errorVFS: Mounted root (ext2 filesystem) readonly.", "RAM disk damaged"),
+        ("length errorVFS: Mounted root (ext2 filesystem) readonly.", "RAM disk damaged"),
+        ("invalid compressed format (err=1)", "RAM disk damaged"),
+        ("RAMDISK: image too big! (8192/4096 blocks)", "RAM disk damaged"),
         ("eth1: transmit timed out, switching to MII media.", "card stuck"),
     ],
 )
@@ -266,6 +271,7 @@ def test_faults(line: str, name: str) -> None:
         ("sysfs: cannot create duplicate filename '/devices/x'", "kernel bug"),
         ("WARNING: CPU: 0 PID: 110 at net/ipv4/a.c:50 take+0x3d/0x100 [divert]", "warning"),
         ("WARNING: words of a kernel to come", "warning"),
+        ("Initramfs unpacking failed: junk within compressed archive", "RAM disk damaged"),
         ("** 12 printk messages dropped **", "messages lost"),
         ("BUG: words of a kernel to come", "kernel bug"),
         ("RIP: 0010:take+0x5/0x10 [divert]", "kernel bug"),

@@ -8,8 +8,9 @@ from unittest.mock import MagicMock
 
 import pytest
 
-from harness.base.errors import GuestLostError
-from harness.guest import position
+from harness.base import store
+from harness.base.errors import GuestLostError, InfrastructureError
+from harness.guest import accelerator, position
 from harness.guest.machine import Machine, MachineSpec
 
 LOST = GuestLostError("oops", "oops, guest of variant base")
@@ -76,3 +77,24 @@ def test_hang_says_where(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(GuestLostError, match=r"nor SSH; in take\+0x1/0x2 \[divert\]") as error:
         machine.check()
     assert error.value.kind == "hang"
+
+
+@pytest.mark.parametrize("damaged", ["kernel", "initrd"])
+def test_what_is_damaged_is_not_booted(
+    damaged: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a bit that was flipped after the run had found it whole: hours may be between."""
+
+    def write(folder: Path) -> None:
+        (folder / "kernel").write_bytes(bytes(1000))
+        (folder / "initrd").write_bytes(bytes(1000))
+
+    here = store.keep(tmp_path / ("1" * 32), write, "toy").path
+    spec = MachineSpec("base", here / "kernel", here / "initrd", here, here, tmp_path / "run")
+    monkeypatch.setattr(accelerator, "choose", lambda *_: pytest.fail("it is being booted"))
+    (here / damaged).write_bytes(bytes(500) + b"\1" + bytes(499))
+    with (
+        pytest.raises(InfrastructureError, match=f"{damaged} is not what was stored"),
+        Machine(spec),
+    ):
+        pass

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.base import command, paths
+from harness.base import command, paths, store
 from harness.base.deadline import Deadline
 from harness.base.errors import InfrastructureError
 from harness.image import guestprograms, image, keys, rootfs, sysroot
@@ -41,20 +41,20 @@ def _part(folder: Path, name: str, files: dict[str, bytes]) -> parts.Built:
     return parts.Built(name, folder, name, 0.0, True)
 
 
-def _assemble(target: Path, built: Sequence[parts.Built]) -> bytes:
-    target.parent.mkdir(parents=True)
-    image._assemble(target, LAYOUT, built, keys.obtain())
-    return gzip.decompress(target.read_bytes())
+def _assemble(folder: Path, built: Sequence[parts.Built]) -> bytes:
+    folder.mkdir(parents=True)
+    image._assemble(folder, LAYOUT, built, keys.obtain())
+    return gzip.decompress((folder / "initrd.gz").read_bytes())
 
 
 def test_same_parts_same_bytes_and_the_keys_are_in_it(here: Path) -> None:
     toy = _part(here / "toy", "toy", {"usr/bin/toy": b"toy program"})
     libc = _part(here / "libc", "libc", {"lib/libc.a": b"not for the guest"})
-    first = _assemble(here / "one" / "initrd.gz", [libc, toy])
+    first = _assemble(here / "one", [libc, toy])
     (here / "toy/usr/bin/toy").touch()
     umask = os.umask(0o077)
     try:
-        second = _assemble(here / "two" / "initrd.gz", [libc, toy])
+        second = _assemble(here / "two", [libc, toy])
     finally:
         os.umask(umask)
     assert first == second
@@ -93,10 +93,11 @@ def test_modes_do_not_depend_on_the_umask(here: Path) -> None:
 
 def test_parts_that_do_not_fit_are_an_error(here: Path) -> None:
     big = _part(here / "big", "big", {"usr/bin/big": os.urandom(LAYOUT.size * 1024)})
-    target = here / "one" / "initrd.gz"
-    with pytest.raises(InfrastructureError, match="making the guest's file system"):
-        _assemble(target, [big])
-    assert {path.name for path in target.parent.iterdir()} == {"log"}
+    with pytest.raises(InfrastructureError, match="making the guest's file system") as caught:
+        _assemble(here / "one", [big])
+    assert not list((here / "one").iterdir())
+    # What genext2fs said is not in a folder that goes away.
+    assert "build/logs" in str(caught.value)
 
 
 @pytest.fixture(name="toy_parts")
@@ -125,6 +126,28 @@ def test_built_once_then_found(here: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert again.seconds == 0.0 < first.seconds
     assert first.initrd.is_relative_to(paths.BUILD)
     assert first.host_key.read_text().startswith("ssh-ed25519 ")
+
+
+@pytest.mark.usefixtures("toy_parts")
+@pytest.mark.parametrize("damage", ["a flipped bit", "gone"])
+def test_a_damaged_image_is_made_anew(
+    damage: str, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def build(part: parts.Part, _needs: object, **_: object) -> parts.Built:
+        return _part(here / part.name, part.name, {"bin/" + part.name: b""})
+
+    monkeypatch.setattr(parts, "build", build)
+    first = image.build(jobs=2)
+    whole = first.initrd.read_bytes()
+    if damage == "gone":
+        first.initrd.unlink()
+    else:
+        first.initrd.write_bytes(whole[:-5] + bytes([whole[-5] ^ 1]) + whole[-4:])
+    monkeypatch.setattr(store, "_whole", {})
+    again = image.build(jobs=2)
+    assert not again.cached
+    assert again.initrd == first.initrd
+    assert again.initrd.read_bytes() == whole
 
 
 @pytest.mark.usefixtures("toy_parts")

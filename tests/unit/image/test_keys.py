@@ -10,7 +10,7 @@ import paramiko
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from harness.base import paths
+from harness.base import paths, store
 from harness.image import keys
 
 
@@ -49,6 +49,18 @@ def test_an_interrupted_making_is_made_anew(folder: Path) -> None:
     partial.mkdir(parents=True)
     (partial / "id_ed25519").write_text("half")
     assert keys.obtain().private_key.read_bytes().startswith(b"-----BEGIN OPENSSH")
+
+
+def test_damaged_keys_are_made_anew(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With half a key nobody can log in, and the guest would be blamed."""
+    first = keys.obtain()
+    before = first.private_key.read_bytes()
+    first.private_key.write_bytes(before[:100])
+    monkeypatch.setattr(store, "_whole", {})
+    made = keys.obtain()
+    assert made.private_key.read_bytes().startswith(before[:30])
+    assert len(made.private_key.read_bytes()) == len(before)
+    assert folder.stat().st_mode & 0o777 == 0o700
 
 
 def test_paramiko_reads_the_pair() -> None:
