@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.base import paths
+from harness.base import digests, paths
 from harness.base.deadline import Deadline
 
 # What a checkout gets by itself, and what is the user's.
@@ -119,10 +119,11 @@ class Stage:
     def own(self, kind: str, fingerprint: str) -> Path:
         """An entry of the cache, as a copy that can be changed."""
         link = self.cache / kind / fingerprint
-        if link.is_symlink():
-            target = link.resolve()
-            link.unlink()
-            shutil.copytree(target, link, symlinks=True)
+        for each, copy in ((link, _copy_tree), (digests.beside(link), shutil.copy2)):
+            if each.is_symlink():
+                target = each.resolve()
+                each.unlink()
+                copy(target, each)
         return link
 
     def when(self, pattern: str, action: Action) -> None:
@@ -215,6 +216,10 @@ def stages(folder: Path, number: int) -> Iterator[list[Stage]]:
                 stage.end(for_good=True)
 
 
+def _copy_tree(source: Path, target: Path) -> None:
+    shutil.copytree(source, target, symlinks=True)
+
+
 def _kill(process: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
@@ -264,7 +269,8 @@ def _link_cache(real: Path, cache: Path) -> None:
         elif path.is_dir() and path.name not in (_OWN, _DOWNLOADS):
             (cache / path.name).mkdir()
             for entry in path.iterdir():
-                if entry.is_dir() and not entry.name.endswith(".partial"):
+                whole = entry.is_dir() and not entry.suffix
+                if whole or entry.name == digests.beside(entry.with_suffix("")).name:
                     (cache / path.name / entry.name).symlink_to(entry)
         elif path.is_file():
             shutil.copy2(path, cache)
