@@ -207,54 +207,60 @@ def _exchange(one: Path, other: Path) -> None:
     aside.rename(other)
 
 
+ANOTHER = "2" * 32
+
+
+def _with_another_link(folder: Path) -> None:
+    (folder / "link").unlink()
+    (folder / "link").symlink_to("/dev/null")
+
+
+def _emptied(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.mkdir()
+
+
+def _a_file_now(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.write_text("a file")
+
+
+def _anothers(folder: Path) -> None:
+    _exchange(folder, folder.with_name(ANOTHER))
+
+
+def _anothers_with_its_digests(folder: Path) -> None:
+    _anothers(folder)
+    _exchange(digests.beside(folder), digests.beside(folder.with_name(ANOTHER)))
+
+
 DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
-    "a flipped bit": (lambda folder: _flip(folder / "bzImage"), "bzImage is not what was stored"),
-    "half of it": (lambda folder: os.truncate(folder / "bzImage", 500), "bzImage is not what"),
-    "nothing of it": (lambda folder: os.truncate(folder / "bzImage", 0), "bzImage is not what"),
-    "a file that is gone": (lambda folder: (folder / "bzImage").unlink(), "bzImage is gone"),
-    "a file that was not there": (lambda folder: (folder / "new").touch(), "new was not there"),
-    "a program that is none now": (
-        lambda folder: (folder / "bin/cc").chmod(0o644),
-        "bin/cc is not what was stored",
-    ),
-    "a link to elsewhere": (
-        lambda folder: ((folder / "link").unlink(), (folder / "link").symlink_to("/dev/null")),
-        "link is not what was stored",
-    ),
-    "an empty folder": (
-        lambda folder: (shutil.rmtree(folder), folder.mkdir()),
-        "is gone",
-    ),
-    "a file in its place": (
-        lambda folder: (shutil.rmtree(folder), folder.write_text("a file")),
-        "",
-    ),
-    "another's folder": (
-        lambda folder: _exchange(folder, folder.with_name("2" * 32)),
-        "bzImage is not what was stored",
-    ),
+    "a flipped bit": (lambda here: _flip(here / "bzImage"), "bzImage is not what was stored"),
+    "half of it": (lambda here: os.truncate(here / "bzImage", 500), "bzImage is not what was"),
+    "nothing of it": (lambda here: os.truncate(here / "bzImage", 0), "bzImage is not what was"),
+    "a file that is gone": (lambda here: (here / "bzImage").unlink(), "bzImage is gone"),
+    "a file that was not there": (lambda here: (here / "new").touch(), "new was not there"),
+    "a program that is none now": (lambda here: (here / "bin/cc").chmod(0o644), "bin/cc is not"),
+    "a link to elsewhere": (_with_another_link, "link is not what was stored"),
+    "an empty folder": (_emptied, "bin is gone"),
+    "a file in its place": (_a_file_now, "cannot be read"),
+    "another's folder": (_anothers, "bzImage is not what was stored"),
     "another's folder with its digests": (
-        lambda folder: (
-            _exchange(folder, folder.with_name("2" * 32)),
-            _exchange(digests.beside(folder), digests.beside(folder.with_name("2" * 32))),
-        ),
-        f"it is kernel/{'2' * 32}, in another's place",
+        _anothers_with_its_digests,
+        f"it is kernel/{ANOTHER}, in another's place",
     ),
-    "no digests, as of an older version": (
-        lambda folder: digests.beside(folder).unlink(),
-        "it has no digests",
-    ),
+    "no digests": (lambda here: digests.beside(here).unlink(), "it has no digests"),
     "half of the digests": (
-        lambda folder: os.truncate(digests.beside(folder), 90),
-        "is not what was stored",
+        lambda here: os.truncate(digests.beside(here), 90),
+        ".digests is not what was stored",
     ),
-    "one digit of the digests": (
-        lambda folder: _flip(digests.beside(folder)),
-        "digests is not what was stored",
+    "one bit of the digests": (
+        lambda here: _flip(digests.beside(here)),
+        ".digests is not what was stored",
     ),
     "nothing of the digests": (
-        lambda folder: os.truncate(digests.beside(folder), 0),
-        "cannot be read",
+        lambda here: os.truncate(digests.beside(here), 0),
+        ".digests cannot be read",
     ),
 }
 
@@ -300,7 +306,12 @@ def test_what_is_damaged_is_named_and_made_anew(
 def test_what_is_whole_is_read_once_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
     times: list[Path] = []
     check = digests.check
-    monkeypatch.setattr(digests, "check", lambda folder: (times.append(folder), check(folder)))
+
+    def counted(folder: Path) -> None:
+        times.append(folder)
+        check(folder)
+
+    monkeypatch.setattr(digests, "check", counted)
     for _ in range(3):
         store.obtain("toy", "1" * 64, _write, "toy")
     assert len(times) == 0, "it was made by this process"
