@@ -43,10 +43,18 @@ def setup(_context: Context, check_only: bool = False, print_packages: bool = Fa
     host.setup(check_only=check_only)
 
 
-@task
+@task(
+    iterable=["source"],
+    help={"kvm": "try KVM instead, step by step, with a guest of each kernel", "source": _SOURCE},
+)
 @reports_errors
-def doctor(_context: Context) -> None:
+def doctor(_context: Context, source: list[str], kvm: bool = False) -> None:
     """Say what this host has and lacks: tools, archives, accelerator, disk, cache."""
+    if kvm:
+        from harness.host import kvm as kvm_module
+
+        kvm_module.doctor(source)
+        return
     from harness.host import doctor as doctor_module
 
     doctor_module.doctor()

@@ -20,6 +20,7 @@ from harness.bench import bench
 from harness.bench import plan as bench_plan
 from harness.check import configurationrun
 from harness.check.neighbours import other_users
+from harness.check.smokerun import smoke_steps
 from harness.check.steps import Counts, Step, StepResult, run_step, steps
 from harness.debian import packages
 from harness.fresh import fresh
@@ -59,8 +60,8 @@ def check(given: Sequence[str] = (), require: Sequence[str] = (), *, fast: bool 
         _say(result)
         results.append(result)
     rests = (
-        *(fresh_room, module_builds, benchmark, other_users, other_configurations),
-        *(guest_samples, guest_tests),
+        *(fresh_room, module_builds, benchmark, other_users, smoke_steps),
+        *(other_configurations, guest_samples, guest_tests),
     )
     for rest in () if fast else rests:
         results.append(rest(given, require))

@@ -96,6 +96,11 @@ class Emulator:
         lines = [line for line in self._lines() if _TERMINATING not in line]
         return "; ".join(line.strip() for line in lines if line.strip())[-500:]
 
+    def first_message(self) -> str:
+        """The first line of `messages()`, but for warnings: registers and code follow KVM's."""
+        lines = (line.strip() for line in self._lines())
+        return next((line for line in lines if line and "warning: " not in line), "")
+
     def wait(self, seconds: float) -> int:
         """Wait for its end; the exit status. Raises DeadlineError."""
         try:

@@ -24,7 +24,7 @@ from harness.guest.diagnosis import Diagnosis
 from harness.guest.emulator import Emulator
 from harness.guest.login import Account
 from harness.guest.qemu import PLAIN, QemuSpec
-from harness.guest.qmp import Qmp
+from harness.guest.qmp import RUNNING, Qmp
 from harness.guest.ssh import Ssh
 from harness.matrix.kernels import Hardware
 from harness.network.addresses import LINKS
@@ -43,7 +43,8 @@ class MachineSpec:
     """What to boot, and where its files go: console.log, qemu.log, qemu.command in `folder`.
 
     `private_key` and `host_key` are those of the image; `system_map` names the addresses in an
-    oops; `append` goes to the end of the kernel's command line.
+    oops; `append` goes to the end of the kernel's command line. `accelerator` is tcg or kvm, or ""
+    for what `accelerator.choose` finds.
     """
 
     variant: str
@@ -55,6 +56,7 @@ class MachineSpec:
     hardware: Hardware = PLAIN
     system_map: Path | None = None
     append: str = ""
+    accelerator: str = ""
 
 
 class Machine:
@@ -120,8 +122,20 @@ class Machine:
         # It may have crashed over the question.
         self._diagnosis.check()
         if not alive:
+            self._check_runs()
             where = position.find(self.qmp, self.console, self._diagnosis.place)
             raise self._diagnosis.error("hang", f"it answers neither ARP nor SSH; {where}")
+
+    def _check_runs(self) -> None:
+        """Raise GuestLostError if QEMU does not let the guest run: then it is not the guest's hang.
+
+        KVM meets what it cannot execute by stopping the guest (`internal-error` of QMP's RunState),
+        and QEMU tells why on its standard error.
+        """
+        state = self.qmp.state()
+        if state != RUNNING:
+            why = self.emulator.first_message() or "without a word"
+            raise self._diagnosis.error("QEMU failed", f"it stopped the guest ({state}): {why}")
 
     def barrier(self) -> None:
         """Wait until the guest has dealt with all that was sent to it, and its answer is captured.
@@ -184,7 +198,10 @@ class Machine:
         # The guest shall not be blamed for what the disk has made of its files.
         for file in (spec.kernel, spec.initrd):
             store.verify(file)
-        chosen = accelerator.choose(spec.kernel, spec.initrd, spec.hardware)
+        if spec.accelerator:
+            chosen = accelerator.Accelerator(spec.accelerator, "asked for")
+        else:
+            chosen = accelerator.choose(spec.kernel, spec.initrd, spec.hardware)
         self.accelerator, self.accelerator_reason = chosen.name, chosen.reason
         near_qmp, far_qmp = _pair(stack, socket.SOCK_STREAM)
         cables = [_pair(stack, socket.SOCK_DGRAM) for _ in LINKS]
@@ -250,6 +267,7 @@ class Machine:
         try:
             line = self.console.wait_for(accelerator.READY_MARK, deadline)
         except DeadlineError as error:
+            self._check_runs()
             raise self._diagnosis.error("no boot", str(error)) from error
         if line is None:
             self._diagnosis.check()

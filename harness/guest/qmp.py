@@ -20,6 +20,9 @@ T = TypeVar("T")
 # QEMU answers within milliseconds; on a loaded host a snapshot may take a second.
 ANSWER_SECONDS = 20.0
 
+# Of QMP's RunState.
+RUNNING = "running"
+
 # The nodes of the snapshot file, and its nominal size: it holds no disk, only memory.
 _FILE_NODE = "snapshot-file"
 _DISK_NODE = "snapshots"
@@ -78,6 +81,11 @@ class Qmp:
         """What the human monitor prints for `line`; errors too are only text there."""
         text: str = self.execute("human-monitor-command", command_line=line)
         return text.strip()
+
+    def state(self) -> str:
+        """What QEMU does with the guest: RUNNING, `paused`, `internal-error` (QMP's RunState)."""
+        answer: dict[str, Any] = self.execute("query-status")
+        return str(answer["status"])
 
     def ssh_port(self) -> int:
         """The port of 127.0.0.1 that QEMU forwards to the guest's SSH server."""

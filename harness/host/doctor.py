@@ -21,6 +21,7 @@ from harness.upstream import releases, sources
 WANTED_FREE = 1 << 30
 
 _ACCELERATOR = "accelerator"
+_TRY = "./inv doctor --kvm"
 
 
 def doctor() -> None:
@@ -57,16 +58,16 @@ def _machine() -> list[tuple[str, str]]:
 
 def _accelerator() -> str:
     """What runs the guest, as far as is known without booting one."""
-    if not os.access(accelerator.KVM_DEVICE, os.R_OK | os.W_OK):
-        return f"TCG: {accelerator.KVM_DEVICE} cannot be used"
+    if reason := accelerator.unusable():
+        return f"TCG: {reason}"
     answers = sorted(
         (paths.cache_dir() / _ACCELERATOR).glob("*/answer.json"),
         key=lambda path: path.stat().st_mtime,
     )
     if not answers:
-        return f"{accelerator.KVM_DEVICE} is there; the first boot probes whether it works"
+        return f"{accelerator.KVM_DEVICE} is there; the first boot probes whether it works: {_TRY}"
     answer = json.loads(answers[-1].read_text())
-    return f"{answer['name']} ({answer['reason']}), probed before"
+    return f"{answer['name']} ({answer['reason']}), probed before: {_TRY}"
 
 
 def _archives() -> list[tuple[str, str]]:

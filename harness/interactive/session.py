@@ -114,8 +114,8 @@ def boot(
         yield machine
 
 
-def machine_spec(built: Bootable, folder: Path) -> MachineSpec:
-    """The guest that a built variant is for; its files go to `folder`."""
+def machine_spec(built: Bootable, folder: Path, accelerator: str = "") -> MachineSpec:
+    """The guest that a built variant is for; its files go to `folder`. See MachineSpec."""
     return MachineSpec(
         variant=built.variant.name,
         kernel=built.bzimage,
@@ -125,6 +125,7 @@ def machine_spec(built: Bootable, folder: Path) -> MachineSpec:
         folder=folder,
         hardware=built.variant.hardware,
         system_map=built.system_map,
+        accelerator=accelerator,
     )
 
 

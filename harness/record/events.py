@@ -20,7 +20,10 @@ class Event:
 
 @dataclass(frozen=True, kw_only=True)
 class RunStarted(Event):
-    """A run of the guest tests began; `variants` are those whose verdict it owes."""
+    """A run of the guest tests began; `variants` are those whose verdict it owes.
+
+    `machine` is the host's kind of processor, as x86_64; "" in the events of older versions.
+    """
 
     command: str
     variants: tuple[str, ...]
@@ -29,6 +32,7 @@ class RunStarted(Event):
     jobs: int
     host: str
     qemu: str
+    machine: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

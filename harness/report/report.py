@@ -13,7 +13,7 @@ from harness.base.errors import NoRoomError, UserError
 from harness.record import stream
 from harness.record.events import Event, TestFinished
 from harness.record.repeat import repeat
-from harness.report import junit, statementpage, statementverdicts
+from harness.report import junit, statementpage, statementverdicts, untried
 from harness.report.statementverdicts import Cell
 from harness.report.verdict import VariantSummary, Verdict, judge
 
@@ -46,6 +46,8 @@ def render(events: Sequence[Event], folder: Path, *, everything: bool = False) -
         told = f"{', '.join(names)}: NOT BUILT\n{reason}"
         parts += ["", terminal.text(told, style="bold red")]
     for line in verdict.done_without:
+        parts += ["", terminal.text(line, style="bold yellow")]
+    if line := untried.line(events):
         parts += ["", terminal.text(line, style="bold yellow")]
     parts += ["", *(terminal.text(f"kept: {kept.variant}: {kept.login}") for kept in verdict.kept)]
     parts += [terminal.text(f"report: {folder / statementpage.FOLDER / statementpage.PAGE}")]

@@ -16,7 +16,7 @@ from harness.base import paths
 from harness.network import dissect
 from harness.record.events import Event, TestFinished
 from harness.record.repeat import repeat
-from harness.report import statementverdicts
+from harness.report import statementverdicts, untried
 from harness.report.statementverdicts import Cell
 from harness.report.verdict import Verdict
 
@@ -121,6 +121,7 @@ def _page(folder: Path, events: Sequence[Event], cells: Sequence[Cell], verdict:
         order=statementverdicts.ORDER,
         unbuilt=verdict.unbuilt,
         done_without=verdict.done_without,
+        untried=untried.line(events),
         failures=[_failure(folder, test) for test in verdict.failures],
         anchor=_anchor,
     )

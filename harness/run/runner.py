@@ -153,6 +153,7 @@ def _started(request: Request) -> RunStarted:
         jobs=request.jobs,
         host=f"{platform.platform()}, {os.cpu_count()} processors",
         qemu=_qemu_version(),
+        machine=platform.machine(),
     )
 
 

@@ -41,8 +41,8 @@ MODULE = Step("module", ())
 
 # Those before the guest tests that are functions of check.
 STEPS = (
-    *("fresh_room", "module_builds", "benchmark", "other_users", "other_configurations"),
-    "guest_samples",
+    *("fresh_room", "module_builds", "benchmark", "other_users", "smoke_steps"),
+    *("other_configurations", "guest_samples"),
 )
 
 

@@ -66,6 +66,16 @@ def test_killed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     emulator.close()
 
 
+def test_first_message_is_the_cause(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What KVM says of an instruction has forty lines, of which the first tells."""
+    said = "qemu: warning: host lacks pni\nKVM internal error. Suberror: 1\nEAX=00000000 EBX=1"
+    play(monkeypatch, tmp_path, f"echo '{said}' >&2")
+    emulator = Emulator(SPEC, tmp_path / "qemu.log")
+    emulator.wait(5)
+    assert emulator.first_message() == "KVM internal error. Suberror: 1"
+    emulator.close()
+
+
 def test_close_ends_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     play(monkeypatch, tmp_path, "trap '' TERM HUP INT; echo up; while :; do sleep 100; done")
     emulator = Emulator(SPEC, tmp_path / "qemu.log")

@@ -27,6 +27,8 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     machine = Machine(MachineSpec("base", here, here, here, here, here))
     machine.wires = (MagicMock(), MagicMock())
     machine.qmp = MagicMock()
+    machine.qmp.state.return_value = "running"
+    machine.emulator = MagicMock()
     machine.console = MagicMock(closed=False, flooded=False, in_trouble=False)
     machine._diagnosis = MagicMock(overlooked=False)
     machine._diagnosis.error.side_effect = explained
@@ -98,3 +100,15 @@ def test_what_is_damaged_is_not_booted(
         Machine(spec),
     ):
         pass
+
+
+def test_a_guest_that_qemu_has_stopped_does_not_hang(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As KVM stops one at an instruction that it cannot execute."""
+    monkeypatch.setattr(machine, "_is_alive", lambda: False)
+    machine.qmp.state.return_value = "internal-error"  # type: ignore[attr-defined]
+    machine.emulator.first_message.return_value = "KVM internal error. Suberror: 1"  # type: ignore[attr-defined]
+    with pytest.raises(GuestLostError, match=r"\(internal-error\): KVM internal error") as error:
+        machine.check()
+    assert error.value.kind == "QEMU failed"

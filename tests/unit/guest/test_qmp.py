@@ -144,3 +144,11 @@ def test_file_of_snapshots_is_read_by_threads_where_io_uring_is_refused(
     assert first.pop("aio") == "io_uring"
     assert first == second
     assert second["filename"] == "/dev/fdset/1"
+
+
+def test_what_qemu_does_with_the_guest(monitor: Monitor, client: Qmp) -> None:
+    """As qapi/run-state.json has it: KVM that cannot go on has stopped the guest."""
+    monitor.answers["query-status"] = {"return": {"running": True, "status": "running"}}
+    assert client.state() == qmp.RUNNING
+    monitor.answers["query-status"] = {"return": {"running": False, "status": "internal-error"}}
+    assert client.state() == "internal-error"

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What of the host of a run nobody has tried the whole suite on: see tried.toml."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from harness.base import paths, tables
+from harness.record.events import Event, GuestBooted, RunStarted
+
+FILE = "tried.toml"
+
+_KEYS: Mapping[str, type] = {"machines": list, "accelerators": list, "qemu": list}
+_SERIES = re.compile(r"version (\d+\.\d+)")
+
+
+def load() -> dict[str, Any]:
+    """What has been tried, by kind. Raises UserError if the file is not as it says."""
+    row = tomllib.loads((paths.HARNESS / "report" / FILE).read_text(encoding="utf-8"))
+    tables.check(FILE, "it", row, _KEYS, needed=_KEYS)
+    return row
+
+
+def line(events: Sequence[Event], tried: Mapping[str, Sequence[str]] | None = None) -> str:
+    """A line for the report of a run of guests; "" if such hosts are known, or no guest booted."""
+    tried = load() if tried is None else tried
+    accelerators = [event.accelerator for event in events if isinstance(event, GuestBooted)]
+    started = next((event for event in events if isinstance(event, RunStarted)), None)
+    if started is None or not accelerators:
+        return ""
+    found = [
+        f"under {name}" for name in dict.fromkeys(accelerators) if name not in tried["accelerators"]
+    ]
+    series = _SERIES.search(started.qemu)
+    if series is None or series[1] not in tried["qemu"]:
+        found.append(f"with QEMU {series[1]}" if series else "with a QEMU of unknown version")
+    if started.machine not in ("", *tried["machines"]):
+        found.append(f"on {started.machine}")
+    if not found:
+        return ""
+    return (
+        f"never tried before: the whole suite {', '.join(found)}; what fails may be for that, and "
+        "what passes was never seen to fail there: see docs/kvm.md"
+    )
