@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import sys
+
 from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
-from harness.base.cli import reports_errors
+from harness.base.cli import remainder, reports_errors
 
 # The harness modules are imported inside the tasks: scapy and paramiko take half a second to
 # import, and `./inv --list` needs neither.
@@ -252,11 +254,12 @@ def cc(
     },
 )
 @reports_errors
-def run(context: Context, variant: str, put: list[str], source: list[str]) -> None:
+def run(_context: Context, variant: str, put: list[str], source: list[str]) -> None:
     """Boot a guest, put files there, run the command after `--`, and pass on its exit status."""
     from harness.interactive import session
 
-    _end_with(session.run(variant=variant, put=put, command=context.remainder, given=source))
+    words = remainder(sys.argv)
+    _end_with(session.run(variant=variant, put=put, words=words, given=source))
 
 
 @task(iterable=["source"], help={"variant": "the kernel variant to boot", "source": _SOURCE})

@@ -20,7 +20,7 @@ import contextlib
 import errno
 import functools
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from types import FrameType
@@ -71,6 +71,11 @@ def _mistakes_named() -> Iterator[None]:
         # int() of the value of an option; invoke does not say of which.
         value = str(error).rpartition(": ")[2]
         raise Exit(f"{value} is no number\nsee: ./inv --list", errors.EXIT_USER) from error
+
+
+def remainder(words: Sequence[str]) -> list[str]:
+    """The words behind `--` of a command line, as they were given; invoke joins them by blanks."""
+    return list(words[words.index("--") + 1 :]) if "--" in words else []
 
 
 def reports_errors(function: Callable[P, R]) -> Callable[P, R]:

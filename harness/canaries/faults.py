@@ -20,6 +20,18 @@ Fault = Callable[[Stage], None]
 
 _BUILD_SECONDS = 600.0
 
+_HANG = """\
+#include <sys/io.h>
+
+int main(void)
+{
+	iopl(3);
+	__asm__("cli");
+	for (;;)
+		;
+}
+"""
+
 
 def qemu_that_is_killed(stage: Stage) -> None:
     """QEMU is killed, as by the kernel for want of memory, a second after its launch."""
@@ -70,6 +82,17 @@ def kernel_of_another_variant_with_its_digests(stage: Stage) -> None:
     mine, other = (_kernel(stage, name).parent for name in ("base", "passthrough"))
     kernel_of_another_variant(stage)
     shutil.copyfile(digests.beside(other), digests.beside(mine))
+
+
+def program_that_hangs_the_guest(stage: Stage) -> None:
+    """There is a program, `hang`, that stops all of the guest without a word."""
+    stage.write("hang.c", _HANG)
+    stage.run(("cc", "hang.c"), _BUILD_SECONDS)
+
+
+def file_too_big_for_the_guest(stage: Stage) -> None:
+    """There is a file, `big`, of more than the guest's RAM disk has room for."""
+    os.truncate(stage.write("big", ""), 8 << 20)
 
 
 def _image(stage: Stage) -> Path:

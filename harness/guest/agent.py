@@ -73,10 +73,9 @@ class AgentChannel:
         self._streams = {b"o": bytearray(), b"e": bytearray(), b"x": bytearray()}
         connection.setblocking(False)
 
-    def exec_command(self, command: str) -> None:
+    def exec_command(self, command: bytes) -> None:
         """Hand over the script."""
-        script = command.encode()
-        data = f"{self._token}\n{len(script)}\n".encode() + script
+        data = f"{self._token}\n{len(command)}\n".encode() + command
         self.settimeout(_CONNECT_SECONDS)
         while data:
             data = data[self.send(data) :]

@@ -75,7 +75,7 @@ class Channel(Protocol):
     @property
     def status_event(self) -> threading.Event: ...
 
-    def exec_command(self, command: str, /) -> None: ...
+    def exec_command(self, command: bytes, /) -> None: ...
 
     def fileno(self) -> int: ...
 
@@ -126,7 +126,8 @@ class Process:
         try:
             # paramiko's pipe can lose a wake-up that comes while it is made: make it before output.
             channel.fileno()
-            channel.exec_command(script)
+            # A name of the host's may be of bytes that are no text.
+            channel.exec_command(script.encode(errors="surrogateescape"))
         except (paramiko.SSHException, EOFError, OSError) as error:
             raise self._lost(f"{error!r}") from error
 

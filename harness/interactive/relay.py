@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 import selectors
 import shutil
 import signal
 import sys
 import termios
+import time
 import tty
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -23,12 +25,16 @@ _CHUNK = 32768
 # A command that closed its output and runs on is looked after this often.
 _LOOK_SECONDS = 0.1
 
+# A guest that has said nothing for so long is asked whether it still answers.
+SILENCE_SECONDS = 10.0
+
 
 class Relay:
     """Connects standard input, output and error to parts of `machine`, until they end.
 
-    No wait here has a deadline: a person may take as long as they like, and can press Ctrl-C. A
-    crash of the guest ends each of them, with GuestLostError.
+    No wait here has a deadline: a person, and a command, may take as long as they like, and who
+    has enough of it can press Ctrl-C. A crash of the guest ends each of them, with GuestLostError,
+    and so does a guest that hangs, where a command is waited for.
     """
 
     def __init__(self, machine: Machine) -> None:
@@ -36,22 +42,27 @@ class Relay:
 
     def command(self, channel: paramiko.Channel) -> int:
         """Pass everything to and from a command that runs on `channel`; its exit status."""
+        # For what is sent: a guest that hangs takes nothing.
+        channel.settimeout(SILENCE_SECONDS)
         with self._waiting() as selector:
             selector.register(channel.fileno(), selectors.EVENT_READ)
             source = _register_input(selector)
             if source < 0:
                 channel.shutdown_write()
+            heard = time.monotonic()
             while not (channel.eof_received and channel.exit_status_ready()):
                 if channel.eof_received and channel.fileno() in selector.get_map():
                     # It stays readable from now on, and says nothing of the exit status.
                     selector.unregister(channel.fileno())
-                if source in self._ready(selector, _LOOK_SECONDS if channel.eof_received else None):
-                    data = _read(source)
-                    if data:
-                        channel.sendall(data)
-                    else:
-                        selector.unregister(source)
-                        channel.shutdown_write()
+                patience = min(SILENCE_SECONDS, _LOOK_SECONDS if channel.eof_received else math.inf)
+                ready = self._ready(selector, patience)
+                if source in ready and not self._pass_on(source, channel):
+                    selector.unregister(source)
+                if channel.fileno() in ready:
+                    heard = time.monotonic()
+                elif time.monotonic() - heard >= SILENCE_SECONDS:
+                    self._machine.check()
+                    heard = time.monotonic()
                 _copy_output(channel)
                 if channel.closed:
                     break
@@ -60,6 +71,24 @@ class Relay:
             if status < 0:
                 self._machine.check()
             return status
+
+    def _pass_on(self, source: int, channel: paramiko.Channel) -> bool:
+        """Send what there is to be read; whether there may be more, and somebody to read it."""
+        data = _read(source)
+        if not data:
+            channel.shutdown_write()
+            return False
+        while data:
+            try:
+                data = data[channel.send(data) :]
+            except TimeoutError:
+                self._machine.check()
+                # A command that reads slowly, or not yet, may be waiting for us to read.
+                _copy_output(channel)
+            except OSError:
+                # The command has ended, and has not read all.
+                return False
+        return True
 
     def terminal(self, channel: paramiko.Channel) -> int:
         """Give a shell on `channel` the person's terminal; its exit status."""

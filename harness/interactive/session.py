@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import _thread
+import shlex
 import signal
 import subprocess
 import sys
@@ -25,23 +26,28 @@ from harness.matrix import variants
 _LEAVE = b"\x1d"
 
 
-def run(variant: str, put: Sequence[str], command: str, given: Sequence[str] = ()) -> int:
-    """Boot a guest, put files into its /root, run `command` there; the command's exit status.
+def run(variant: str, put: Sequence[str], words: Sequence[str], given: Sequence[str] = ()) -> int:
+    """Boot a guest, put files into its /root, run a command there; the command's exit status.
 
-    Standard input, output and error are passed through, and so are, on standard error, the console
-    lines of that time. Files keep their mode. Raises UserError for a missing command or file,
-    GuestError if the guest is lost.
+    The words of the command stay the words that they are; one word alone is a line for the guest's
+    shell. Standard input, output and error are passed through, and so are, on standard error, the
+    console lines of that time. Files keep their mode. Raises UserError for a missing command or
+    file, for two files of one name, and for files that the guest has no room for; GuestError if the
+    guest is lost.
     """
-    if not command.strip():
+    line = words[0] if len(words) == 1 else shlex.join(words)
+    if not line.strip():
         raise UserError("no command to run", "as in: ./inv run --variant base -- ipchains -L -n")
-    files = [_file(name) for name in put]
+    files = _files(put)
     with guest("run", variant, given) as machine:
+        if files:
+            _require_room(files, machine, variant)
         for file in files:
-            machine.ssh.put(file, f"/root/{file.name}", mode=file.stat().st_mode & 0o777)
+            machine.ssh.put(file, _place(file), mode=file.stat().st_mode & 0o777)
         machine.console.tee = ConsoleLines()
         channel = machine.ssh.open_channel()
-        # The shell stays, and tells of a signal as 128 + its number.
-        channel.exec_command(f"{command}\nexit $?")
+        # The shell stays, and tells of a signal as 128 + its number. A word may be no text.
+        channel.exec_command(f"{line}\nexit $?".encode(errors="surrogateescape"))
         status = Relay(machine).command(channel)
         # A command may end well in a guest that does not.
         machine.check()
@@ -151,11 +157,45 @@ def _new_folder(kind: str) -> Path:
             return folder
 
 
-def _file(name: str) -> Path:
-    path = Path(name)
-    if not path.is_file():
-        raise UserError(f"--put {name}: there is no such file")
-    return path
+def _place(file: Path) -> str:
+    return f"/root/{file.name}"
+
+
+def _files(names: Sequence[str]) -> list[Path]:
+    """The files to put into a guest, each of which is there, under a name of its own."""
+    files: dict[str, Path] = {}
+    for name in names:
+        path = Path(name)
+        if not path.is_file():
+            raise UserError(f"--put {name}: there is no such file")
+        other = files.setdefault(_place(path), path)
+        if not other.samefile(path):
+            raise UserError(
+                f"--put {other} and --put {path} would both be {_place(path)} in the guest",
+                "give one of them another name",
+            )
+    return list(files.values())
+
+
+def _require_room(files: Sequence[Path], machine: Machine, variant: str) -> None:
+    """Raise UserError unless the guest has room for the files: before it is full, and in vain.
+
+    Its files are in memory, as many as fit into it.
+    """
+    *_, free, _percent, _where = machine.ssh.check("df -k /root").split()
+    # Beside each 256 KiB and each file ext2 has a block of its own.
+    wanted = sum(file.stat().st_size * 257 // 256 + 1024 for file in files)
+    if wanted > int(free) * 1024:
+        total = sum(file.stat().st_size for file in files)
+        raise UserError(
+            f"--put: {_mebibytes(total)} of files, and a guest of {variant} has room for "
+            f"{_mebibytes(int(free) * 1024)}",
+            "a guest's files are in its memory; those of a kernel of today have more of it",
+        )
+
+
+def _mebibytes(size: int) -> str:
+    return f"{size / (1 << 20):.1f} MiB"
 
 
 def _require_input() -> None:

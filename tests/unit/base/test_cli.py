@@ -42,6 +42,12 @@ def test_a_mistyped_command_line_is_the_users(words: tuple[str, ...]) -> None:
     assert "see: ./inv --list" in result.stderr
 
 
+def test_words_behind_the_dashes_stay_words() -> None:
+    words = ["inv", "run", "--variant", "base", "--", "sh", "-c", "exit 3", "--", ""]
+    assert cli.remainder(words) == ["sh", "-c", "exit 3", "--", ""]
+    assert cli.remainder(["inv", "run"]) == []
+
+
 @pytest.mark.parametrize("words", [("cc", "--help"), ("statements", "-h"), ("--help", "cc")])
 def test_help_of_a_task_that_takes_a_word(words: tuple[str, ...]) -> None:
     result = _inv(*words)

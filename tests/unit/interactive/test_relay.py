@@ -13,7 +13,8 @@ from unittest.mock import MagicMock
 
 import pytest
 
-from harness.base.errors import ReaderGoneError
+from harness.base.errors import GuestLostError, ReaderGoneError
+from harness.interactive import relay
 from harness.interactive.relay import Relay
 
 
@@ -29,8 +30,12 @@ class Channel:
     def fileno(self) -> int:
         return self._output
 
-    def sendall(self, data: bytes) -> None:
-        self.got += data
+    def settimeout(self, seconds: float) -> None:
+        pass
+
+    def send(self, data: bytes) -> int:
+        self.got += data[:3]
+        return len(data[:3])
 
     def shutdown_write(self) -> None:
         self.eof_received = True
@@ -106,3 +111,78 @@ def test_reader_that_is_gone_ends_it(
     monkeypatch.setattr(sys, "stdout", gone)
     with pytest.raises(ReaderGoneError):
         Relay(MagicMock()).command(channel)  # type: ignore[arg-type]
+
+
+class Silent(Channel):
+    """A command that says nothing and does not end, until `end` is called."""
+
+    def shutdown_write(self) -> None:
+        pass
+
+    def end(self) -> None:
+        self.eof_received = True
+        os.close(self._end)
+
+
+def test_guest_that_hangs_silently_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relay, "SILENCE_SECONDS", 0.01)
+    monkeypatch.setattr(sys, "stdin", None)
+    machine = MagicMock()
+    machine.check.side_effect = [None, None, GuestLostError("hang", "hang, guest of variant base")]
+    with pytest.raises(GuestLostError, match="hang"):
+        Relay(machine).command(Silent())  # type: ignore[arg-type]
+    assert machine.check.call_count == 3
+
+
+def test_guest_that_closed_its_output_and_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relay, "SILENCE_SECONDS", 0.01)
+    monkeypatch.setattr(sys, "stdin", None)
+    machine = MagicMock()
+    machine.check.side_effect = [None, GuestLostError("hang", "hang, guest of variant base")]
+    channel = Silent()
+    monkeypatch.setattr(channel, "exit_status_ready", lambda: False)
+    channel.end()
+    with pytest.raises(GuestLostError, match="hang"):
+        Relay(machine).command(channel)  # type: ignore[arg-type]
+
+
+def test_guest_that_is_well_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command may take as long as it likes, and say nothing."""
+    monkeypatch.setattr(relay, "SILENCE_SECONDS", 0.01)
+    monkeypatch.setattr(sys, "stdin", None)
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO()))
+    monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(io.BytesIO()))
+    machine, channel = MagicMock(), Silent()
+
+    def look() -> None:
+        if machine.check.call_count == 5:
+            channel.end()
+
+    machine.check.side_effect = look
+    assert Relay(machine).command(channel) == 7  # type: ignore[arg-type]
+
+
+def test_guest_that_hangs_and_takes_nothing(
+    channel: Channel, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "text").write_text("text")
+    monkeypatch.setattr(sys, "stdin", (tmp_path / "text").open())
+    monkeypatch.setattr(channel, "send", MagicMock(side_effect=TimeoutError))
+    machine = MagicMock()
+    machine.check.side_effect = [None, GuestLostError("hang", "hang, guest of variant base")]
+    with pytest.raises(GuestLostError, match="hang"):
+        Relay(machine).command(channel)  # type: ignore[arg-type]
+
+
+def test_command_that_has_ended_and_has_not_read_all(
+    channel: Channel, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "text").write_text("text")
+    monkeypatch.setattr(sys, "stdin", (tmp_path / "text").open())
+
+    def send(_data: bytes) -> int:
+        channel.shutdown_write()
+        raise OSError("Socket is closed")
+
+    monkeypatch.setattr(channel, "send", send)
+    assert Relay(MagicMock()).command(channel) == 7  # type: ignore[arg-type]

@@ -13,21 +13,36 @@ from harness.base.errors import GuestLostError, UserError
 from harness.interactive import session
 
 
-def test_no_command() -> None:
+@pytest.fixture(name="machine")
+def _machine(monkeypatch: pytest.MonkeyPatch) -> MagicMock:
+    """A guest that is well, in which each command ends with 0 at once."""
+    machine = MagicMock()
+    guest = MagicMock()
+    guest.return_value.__enter__.return_value = machine
+    guest.return_value.__exit__.return_value = False
+    through = MagicMock()
+    through.return_value.command.return_value = 0
+    monkeypatch.setattr(session, "guest", guest)
+    monkeypatch.setattr(session, "Relay", through)
+    return machine
+
+
+@pytest.mark.parametrize("words", [[], ["  "], [""]])
+def test_no_command(words: list[str]) -> None:
     with pytest.raises(UserError, match="no command to run"):
-        session.run("base", [], "  ")
+        session.run("base", [], words)
 
 
 def test_missing_file(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"--put .*/absent: there is no such file"):
-        session.run("base", [str(tmp_path / "absent")], "ls")
+        session.run("base", [str(tmp_path / "absent")], ["ls"])
     with pytest.raises(UserError, match="no such file"):
-        session.run("base", [str(tmp_path)], "ls")
+        session.run("base", [str(tmp_path)], ["ls"])
 
 
 def test_unknown_variant() -> None:
     with pytest.raises(UserError, match="there is no variant bas"):
-        session.run("bas", [], "ls")
+        session.run("bas", [], ["ls"])
 
 
 def test_no_guest_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,17 +58,56 @@ def test_console_lines_are_marked(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err == "console: half a line\nconsole: next [c0100110]\n"
 
 
-def test_command_that_ends_well_in_a_guest_that_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    machine = MagicMock()
+def test_command_that_ends_well_in_a_guest_that_does_not(machine: MagicMock) -> None:
     machine.check.side_effect = GuestLostError("oops", "oops, guest of variant base")
-    guest = MagicMock()
-    guest.return_value.__enter__.return_value = machine
-    guest.return_value.__exit__.return_value = False
-    through = MagicMock()
-    through.return_value.command.return_value = 0
-    monkeypatch.setattr(session, "guest", guest)
-    monkeypatch.setattr(session, "Relay", through)
     with pytest.raises(GuestLostError, match="oops"):
-        session.run("base", [], "true")
+        session.run("base", [], ["true"])
     machine.check.side_effect = None
-    assert session.run("base", [], "true") == 0
+    assert session.run("base", [], ["true"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["sh", "-c", "exit 3"], "sh -c 'exit 3'"),
+        (["echo", "$HOME", "*", "it's", ""], """echo '$HOME' '*' 'it'"'"'s' ''"""),
+        # One word is a line for the shell.
+        (["echo $HOME; exit 3"], "echo $HOME; exit 3"),
+        (["ipchains", "-L", "-n"], "ipchains -L -n"),
+        (["printf", "\udcff"], "printf '\udcff'"),
+    ],
+)
+def test_words_stay_words(words: list[str], line: str, machine: MagicMock) -> None:
+    session.run("base", [], words)
+    channel = machine.ssh.open_channel.return_value
+    sent = f"{line}\nexit $?".encode(errors="surrogateescape")
+    assert channel.exec_command.call_args.args == (sent,)
+
+
+def test_two_files_of_one_name(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "prog").touch()
+    paths = [str(tmp_path / name / "prog") for name in ("one", "two")]
+    with pytest.raises(UserError, match="would both be /root/prog") as caught:
+        session.run("base", paths, ["ls"])
+    assert all(path in caught.value.message for path in paths)
+    # The same file twice is none of two.
+    with pytest.raises(UserError, match="there is no variant bas"):
+        session.run("bas", [paths[0], paths[0]], ["ls"])
+
+
+def test_files_for_which_the_guest_has_no_room(tmp_path: Path, machine: MagicMock) -> None:
+    (tmp_path / "small").write_bytes(bytes(1 << 20))
+    (tmp_path / "big").write_bytes(bytes(8 << 20))
+    machine.ssh.check.return_value = (
+        "Filesystem           1024-blocks    Used Available Use% Mounted on\n"
+        "/dev/root                 6011      1279      4425  22% /\n"
+    )
+    session.run("base", [str(tmp_path / "small")], ["ls"])
+    assert machine.ssh.put.call_count == 1
+    with pytest.raises(UserError, match=r"9\.0 MiB") as caught:
+        session.run("base", [str(tmp_path / "small"), str(tmp_path / "big")], ["ls"])
+    assert "a guest of base has room for 4.3 MiB" in caught.value.message
+    # None of them has been put there.
+    assert machine.ssh.put.call_count == 1
