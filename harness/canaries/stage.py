@@ -67,6 +67,7 @@ class Stage:
         self.root.mkdir(parents=True)
         (self.root / ".venv").symlink_to(paths.ROOT / ".venv")
         self.restore()
+        _take_built(paths.ROOT / "build", self.root / "build")
 
     def restore(self) -> None:
         """Put checkout and cache back, whatever was done to them, and forget what was run here."""
@@ -81,7 +82,6 @@ class Stage:
         for name, path in wanted.items():
             _copy(path, self.root / name)
         shutil.rmtree(self.root / "build" / "runs", ignore_errors=True)
-        shutil.rmtree(self.cache, ignore_errors=True)
         _link_cache(paths.cache_dir(), self.cache)
 
     # What faults are made of.
@@ -250,27 +250,70 @@ def _copy(source: Path, target: Path) -> None:
     shutil.copy2(source, target, follow_symlinks=False)
 
 
+def _take_built(real: Path, copy: Path) -> None:
+    """Take over a checkout's keys, and the guest image that has them; and what Python has compiled
+    there, which `inv` has each at the path of its source: those in the copy are as old.
+    """
+    compiled = Path("pycache", *real.parent.parts[1:])
+    taken = {Path(name): Path(name) for name in ("keys", "image")}
+    taken[compiled] = Path("pycache", *copy.parent.parts[1:])
+    for source, target in taken.items():
+        if (real / source).is_dir():
+            ignored = shutil.ignore_patterns("build", "*.lock", "*.partial")
+            shutil.copytree(real / source, copy / target, ignore=ignored)
+
+
 def _link_cache(real: Path, cache: Path) -> None:
-    """A cache in which is what is in the real one, of which nothing can be changed through it.
+    """Make `cache` one that has what the real one has, of which nothing can be changed through it.
 
     Each entry is a link; the lists of apt are files of their own, which it replaces, never changes,
-    but for its locks.
+    but for its locks. What is as it has to be already is left: files are made slowly.
     """
-    cache.mkdir(parents=True)
+    links: dict[Path, Path] = {}
+    files: dict[Path, Path] = {}
     for path in real.iterdir() if real.is_dir() else ():
         if path.name == _APT:
-            shutil.copytree(
-                path,
-                cache / _APT,
-                copy_function=os.link,
-                symlinks=True,
-                ignore=lambda _, names: [name for name in names if name.endswith("lock")],
-            )
-        elif path.is_dir() and path.name not in (_OWN, _DOWNLOADS):
-            (cache / path.name).mkdir()
-            for entry in path.iterdir():
-                whole = entry.is_dir() and not entry.suffix
-                if whole or entry.name == digests.beside(entry.with_suffix("")).name:
-                    (cache / path.name / entry.name).symlink_to(entry)
+            found = (file for file in path.rglob("*") if file.is_file())
+            files.update((file.relative_to(real), file) for file in found)
         elif path.is_file():
-            shutil.copy2(path, cache)
+            files[path.relative_to(real)] = path
+        elif path.is_dir() and path.name not in (_OWN, _DOWNLOADS):
+            entries = (entry for entry in path.iterdir() if _is_kept(entry))
+            links.update((entry.relative_to(real), entry) for entry in entries)
+    for folder in {name.parent for name in (*links, *files)}:
+        (cache / folder).mkdir(parents=True, exist_ok=True)
+    _clear(cache, Path(), {**links, **files})
+    for name, entry in links.items():
+        if not (cache / name).is_symlink():
+            (cache / name).symlink_to(entry)
+    for name, file in files.items():
+        if name.parts[0] != _APT:
+            shutil.copy2(file, cache / name)
+        elif not name.name.endswith("lock") and not (cache / name).exists():
+            os.link(file, cache / name)
+
+
+def _is_kept(path: Path) -> bool:
+    """Whether it is an entry of the cache that is whole, or what is kept of its digests."""
+    if path.is_dir():
+        return not path.suffix
+    return path.name == digests.beside(path.with_suffix("")).name
+
+
+def _clear(cache: Path, folder: Path, wanted: Mapping[Path, Path]) -> None:
+    """Remove below a folder of the cache what is not what is wanted there."""
+    for path in list((cache / folder).iterdir()):
+        name = folder / path.name
+        real = wanted.get(name)
+        if real is None:
+            if path.is_dir() and not path.is_symlink():
+                _clear(cache, name, wanted)
+            else:
+                path.unlink()
+        elif path.is_symlink():
+            if path.readlink() != real:
+                path.unlink()
+        elif path.is_dir():
+            shutil.rmtree(path)
+        elif not path.samefile(real):
+            path.unlink()
