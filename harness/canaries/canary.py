@@ -18,7 +18,7 @@ FILE = paths.HARNESS / "canaries" / "canaries.toml"
 # A row without a guest.
 NO_GUEST = "none"
 # What runs a row's tests and no others, by the name of the file that they are in.
-_RUN = ("test", "--variant", "{needs}", "-k", "test_canary", "--jobs", "1")
+DEFAULT_RUN = ("test", "--variant", "{needs}", "-k", "test_canary", "--jobs", "1")
 _SECONDS = 120
 
 _KEYS: dict[str, type] = {
@@ -26,6 +26,7 @@ _KEYS: dict[str, type] = {
     "why": str,
     "needs": str,
     "quick": bool,
+    "shared": bool,
     "fault": str,
     "test": str,
     "append": dict,
@@ -49,7 +50,8 @@ class Canary:
 
     `verdict` is the word that the report ends with; empty if there is none to be. `status` is the
     exit status, each of `cause` has to be in what the user reads, and none of `absent`. All of it
-    has to take less than `seconds`.
+    has to take less than `seconds`. If it is `shared`, its one test runs beside those of others,
+    and all of that is asked of what is said of this test.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Canary:
     test: str = ""
     append: Mapping[str, str] = field(default_factory=dict)
     quick: bool = False
+    shared: bool = False
     seconds: int = _SECONDS
     why: str = ""
 
@@ -87,7 +90,7 @@ def _canary(file: Path, name: str, row: dict[str, Any]) -> Canary:
         variants.select(needs)
     elif "run" not in row:
         raise UserError(f"{file.name}: {name} needs no guest, so it has to say what to run")
-    words = [str(word).replace("{needs}", needs) for word in row.get("run", _RUN)]
+    words = [str(word).replace("{needs}", needs) for word in row.get("run", DEFAULT_RUN)]
     lists: dict[str, object] = {
         key: tuple(map(str, row[key])) for key in ("cause", "absent") if key in row
     }

@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from harness.base import digests
+from harness.base import digests, paths
 from harness.base.errors import UserError
 from harness.canaries.stage import Stage
 
@@ -33,9 +33,41 @@ int main(void)
 """
 
 
-def qemu_that_is_killed(stage: Stage) -> None:
-    """QEMU is killed, as by the kernel for want of memory, a second after its launch."""
-    stage.program("qemu-system-i386", '"$REAL" "$@" & sleep 1; kill -9 $!; wait $!; kill -9 $$')
+def qemu_that_fails(stage: Stage) -> None:
+    """QEMU ends at once, as if it could not be loaded."""
+    stage.program(
+        "qemu-system-i386",
+        """
+case "$*" in *--version*) exec "$REAL" "$@" ;; esac
+echo "libfdt.so.1: cannot open shared object file" >&2
+exit 127""",
+    )
+
+
+def no_root(stage: Stage) -> None:
+    """The kernel is told of a root that is not there."""
+    stage.replace("harness/matrix/kernels.toml", "root=/dev/ram0 rw", "root=/dev/hda1 rw")
+
+
+def half_an_archive(stage: Stage) -> None:
+    """In the folder of downloads, of the kernel's archive only the first half is there."""
+    downloads = stage.cache / "half"
+    downloads.mkdir()
+    for path in paths.downloads_dir().iterdir():
+        data = path.read_bytes() if path.is_file() else b""
+        (downloads / path.name).write_bytes(data[: len(data) // 2])
+    stage.environment["DIVERT_DOWNLOADS"] = str(downloads)
+
+
+def patch_that_does_not_fit(stage: Stage) -> None:
+    """A line of 2.2.12 that a patch of ours has for its context is another one."""
+    patch = "patches/linux-2.2.12/divert/0005-forward.patch"
+    stage.replace(patch, "-\tip_decrease_ttl(iph);", "-\tip_lower_ttl(iph);")
+
+
+def long_path(stage: Stage) -> None:
+    """The checkout is in a folder with a path of a thousand characters."""
+    stage.move(Path(*["a-folder-with-a-name-of-50-characters-for-a-long-path"] * 20))
 
 
 def image_with_a_flipped_bit(stage: Stage) -> None:

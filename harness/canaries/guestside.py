@@ -42,3 +42,5 @@ def call(guest: Machine, function: str, argument: str) -> bytes:
 HANG = b"\xfa\xeb\xfe"
 # ud2
 INVALID = b"\x0f\x0b"
+# push 0; push 0; lidt (%esp); int3: a trap without a table of traps is a triple fault.
+RESET = b"\x6a\x00\x6a\x00\x0f\x01\x1c\x24\xcc"

@@ -32,6 +32,13 @@ class Outcome:
         return not self.differs and not self.not_run
 
     @property
+    def word(self) -> str:
+        """That in one word, or two."""
+        if self.not_run:
+            return "not run"
+        return "WRONG" if self.differs else "right"
+
+    @property
     def expected(self) -> str:
         """Verdict and status that it must end in."""
         return told(self.canary.verdict, self.canary.status)

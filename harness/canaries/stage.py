@@ -11,7 +11,7 @@ import signal
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +57,7 @@ class Stage:
         """In `folder`, not there yet; `cache` is on the disk of the user's cache, and has no
         characters that cannot be built under.
         """
+        self._folder = folder
         self.root = folder / "checkout"
         self.bin = folder / "bin"
         self.cache = cache
@@ -71,6 +72,7 @@ class Stage:
 
     def restore(self) -> None:
         """Put checkout and cache back, whatever was done to them, and forget what was run here."""
+        self.move(Path())
         self.environment.clear()
         self._actions.clear()
         shutil.rmtree(self.bin, ignore_errors=True)
@@ -134,6 +136,13 @@ class Stage:
         """Send the command a signal (`TERM`), once, when a line of what it says matches."""
         number = signal.Signals[f"SIG{name}"]
         self.when(pattern, lambda process: process.send_signal(number))
+
+    def move(self, below: Path) -> None:
+        """Move the checkout into a folder below its own, which is not there yet."""
+        home = self._folder / below / "checkout"
+        if home != self.root:
+            home.parent.mkdir(parents=True, exist_ok=True)
+            self.root = self.root.rename(home)
 
     # What is run.
 
@@ -280,9 +289,12 @@ def _link_cache(real: Path, cache: Path) -> None:
         elif path.is_dir() and path.name not in (_OWN, _DOWNLOADS):
             entries = (entry for entry in path.iterdir() if _is_kept(entry))
             links.update((entry.relative_to(real), entry) for entry in entries)
-    for folder in {name.parent for name in (*links, *files)}:
+    wanted = {**links, **files}
+    folders = {parent for name in wanted for parent in name.parents}
+    for folder in folders:
         (cache / folder).mkdir(parents=True, exist_ok=True)
-    _clear(cache, Path(), {**links, **files})
+    for folder in folders:
+        _clear(cache, folder, wanted, folders)
     for name, entry in links.items():
         if not (cache / name).is_symlink():
             (cache / name).symlink_to(entry)
@@ -300,20 +312,25 @@ def _is_kept(path: Path) -> bool:
     return path.name == digests.beside(path.with_suffix("")).name
 
 
-def _clear(cache: Path, folder: Path, wanted: Mapping[Path, Path]) -> None:
-    """Remove below a folder of the cache what is not what is wanted there."""
+def _clear(
+    cache: Path, folder: Path, wanted: Mapping[Path, Path], folders: Collection[Path]
+) -> None:
+    """Remove from a folder of the cache what is not what is wanted there."""
     for path in list((cache / folder).iterdir()):
         name = folder / path.name
         real = wanted.get(name)
         if real is None:
-            if path.is_dir() and not path.is_symlink():
-                _clear(cache, name, wanted)
-            else:
-                path.unlink()
+            if name not in folders:
+                _remove(path)
         elif path.is_symlink():
             if path.readlink() != real:
-                path.unlink()
-        elif path.is_dir():
-            shutil.rmtree(path)
-        elif not path.samefile(real):
-            path.unlink()
+                _remove(path)
+        elif path.is_dir() or not path.samefile(real):
+            _remove(path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()

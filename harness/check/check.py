@@ -18,6 +18,7 @@ from harness.base.errors import (
 )
 from harness.bench import bench
 from harness.bench import plan as bench_plan
+from harness.canaries import canaries, canary
 from harness.check import configurationrun
 from harness.check.neighbours import other_users
 from harness.check.smokerun import smoke_steps
@@ -61,7 +62,7 @@ def check(given: Sequence[str] = (), require: Sequence[str] = (), *, fast: bool 
         results.append(result)
     rests = (
         *(fresh_room, module_builds, benchmark, other_users, smoke_steps),
-        *(other_configurations, guest_samples, guest_tests),
+        *(other_configurations, quick_canaries, guest_samples, guest_tests),
     )
     for rest in () if fast else rests:
         results.append(rest(given, require))
@@ -144,6 +145,27 @@ def benchmark(given: Sequence[str], _require: Sequence[str]) -> StepResult:
     except HarnessError as error:
         counts, output = Counts(failed=1), f"the benchmark does not measure: {error}"
     return StepResult(Step("benchmark", ()), counts, time.monotonic() - begin, output)
+
+
+def quick_canaries(given: Sequence[str], _require: Sequence[str]) -> StepResult:
+    """Faults that are really made, and whether they end as they must: see docs/canaries.md.
+
+    Skipped if the guest cannot be had that they are made in, which `guest_tests` tells.
+    """
+    begin = time.monotonic()
+    counts, output = Counts(), []
+    try:
+        results = canaries.run(canary.select(canary.load(), None, quick=True), given)
+        canaries.remember(results)
+        for outcome in results.outcomes:
+            wrong = bool(outcome.differs)
+            counts += Counts(int(outcome.right), int(wrong), int(bool(outcome.not_run)))
+            output += [f"canary {outcome.canary.name}: {words}" for words in outcome.differs]
+        output += [f"see {results.folder}"] if output else []
+    except HarnessError as error:
+        counts, output = Counts(failed=1), [f"the canaries cannot be run: {error}"]
+    seconds = time.monotonic() - begin
+    return StepResult(Step("canaries", ()), counts, seconds, "\n".join(output))
 
 
 def guest_tests(given: Sequence[str], require: Sequence[str]) -> StepResult:

@@ -96,6 +96,18 @@ class StatementKnown(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class CanariesEnded(Event):
+    """The canaries of `harness`, a fingerprint, were run: docs/canaries.md.
+
+    Each of `rows` has a name, what is wrong, what it must end in, what it ended in, and whether
+    that is right: `right`, `WRONG` or `not run`.
+    """
+
+    harness: str
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class VariantSelected(Event):
     """A variant of the kernel `kernel` is to be tested; `has` in the words of matrix/statements.
 
@@ -217,6 +229,7 @@ TYPES: dict[str, type[Event]] = {
         SourceMissing,
         NotBuilt,
         StatementKnown,
+        CanariesEnded,
         VariantSelected,
         TestsCollected,
         GuestBooted,

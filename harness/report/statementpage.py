@@ -14,7 +14,7 @@ import jinja2
 
 from harness.base import paths
 from harness.network import dissect
-from harness.record.events import Event, TestFinished
+from harness.record.events import CanariesEnded, Event, TestFinished
 from harness.record.repeat import repeat
 from harness.report import statementverdicts, untried
 from harness.report.statementverdicts import Cell
@@ -122,9 +122,15 @@ def _page(folder: Path, events: Sequence[Event], cells: Sequence[Cell], verdict:
         unbuilt=verdict.unbuilt,
         done_without=verdict.done_without,
         untried=untried.line(events),
+        canaries=_canaries(events),
         failures=[_failure(folder, test) for test in verdict.failures],
         anchor=_anchor,
     )
+
+
+def _canaries(events: Sequence[Event]) -> CanariesEnded | None:
+    found = [event for event in events if isinstance(event, CanariesEnded)]
+    return found[-1] if found else None
 
 
 def _anchor(*words: str) -> str:

@@ -150,7 +150,7 @@ class _Reporter:
             # A skip or an expected failure that no data file announces hides something.
             report.outcome = "failed"
             record.outcome = "failed"
-            record.messages.append(f"skipped without a reason from data: {report.longreprtext}")
+            record.messages.append(_hidden(call, report))
         elif report.failed:
             record.outcome = "failed"
             record.messages.append(_message(call, report))
@@ -192,6 +192,14 @@ class _Reporter:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, exitstatus: int) -> None:
         self.session.close(int(exitstatus))
+
+
+def _hidden(call: pytest.CallInfo[None], report: pytest.TestReport) -> str:
+    """What a test hides that skips itself, or is marked as one that may fail."""
+    if (why := getattr(report, "wasxfail", None)) is None:
+        return f"skipped without a reason from data: {report.longreprtext}"
+    how = "failed" if call.excinfo else "passed"
+    return f"marked as an expected failure ({why or 'no reason'}), and {how}"
 
 
 def _message(call: pytest.CallInfo[None], report: pytest.TestReport) -> str:

@@ -26,6 +26,7 @@ from harness.base.errors import (
 from harness.guest import qemu
 from harness.matrix import kernels, statements, variants
 from harness.matrix.variants import Variant
+from harness.record import canaryresults
 from harness.record.events import (
     Event,
     RunFinished,
@@ -71,6 +72,8 @@ def run(request: Request) -> RunResult:
         recorder.record(_started(request))
         for event in _known():
             recorder.record(event)
+        if (canaries := canaryresults.known()) is not None:
+            recorder.record(canaries)
         with terminal.showing(progress.lines):
             specs = preparation.prepare(request, folder, recorder.record)
             if specs:

@@ -42,7 +42,7 @@ MODULE = Step("module", ())
 # Those before the guest tests that are functions of check.
 STEPS = (
     *("fresh_room", "module_builds", "benchmark", "other_users", "smoke_steps"),
-    *("other_configurations", "guest_samples"),
+    *("other_configurations", "quick_canaries", "guest_samples"),
 )
 
 

@@ -106,6 +106,9 @@ def test_messages_say_why(heard: Heard) -> None:
     )
     assert tests["test_needs_more"].message == "not applicable: it needs a kernel with smp"
     assert "no time today" in tests["test_skips_by_itself"].message
+    for name, how in (("to_fail", "failed"), ("to_fail_and_passes", "passed")):
+        said = tests[f"test_expected_{name}"].message
+        assert said == f"marked as an expected failure (no reason), and {how}"
     assert tests["test_passes"].message == ""
 
 
