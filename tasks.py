@@ -442,14 +442,18 @@ def fresh(
 
 
 @task(
+    iterable=["source"],
     help={
         "only": "canaries by name, or a part of it; with * and ?, comma-separated",
         "quick": "only those that are part of check",
-    }
+        "source": _SOURCE,
+    },
 )
 @reports_errors
-def canaries(_context: Context, only: str | None = None, quick: bool = False) -> None:
+def canaries(
+    _context: Context, source: list[str], only: str | None = None, quick: bool = False
+) -> None:
     """Make faults of all kinds, and see that verdict, cause and exit status are the right ones."""
     from harness.canaries import canaries as canaries_module
 
-    canaries_module.canaries(only=only, quick=quick)
+    canaries_module.canaries(only=only, quick=quick, given=source)

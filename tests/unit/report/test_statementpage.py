@@ -13,7 +13,7 @@ from scapy.layers.inet import IP
 from scapy.layers.l2 import Ether
 from scapy.utils import wrpcap
 
-from harness.record.events import NotRun, RunFinished, TestFinished
+from harness.record.events import CanariesEnded, NotRun, RunFinished, TestFinished
 from harness.report import statementpage
 from harness.report.verdict import judge
 from tests.unit.report.test_report import BAD, GOOD, broken_run, stream
@@ -83,3 +83,19 @@ def test_not_built_and_missing(tmp_path: Path) -> None:
     assert "off, defrag: NOT BUILT" in page
     assert "x.c:1: error" in page
     assert "a 1 is missing, so b is there; put a.tar there" in page
+
+
+def test_the_canaries_of_this_harness_are_shown_or_said_to_be_missing(tmp_path: Path) -> None:
+    events = stream(GOOD)
+    rows = (
+        ("panic", "it <panics>", "FAIL 1", "FAIL 1", "right"),
+        ("hang", "it hangs", "FAIL 1", "PASS 0", "WRONG"),
+    )
+    page = tmp_path / "report" / "statements.html"
+    statementpage.write(tmp_path, events, judge(events))
+    assert "has not been tried with its canaries" in page.read_text()
+    events.insert(1, CanariesEnded(harness="1234", rows=rows))
+    statementpage.write(tmp_path, events, judge(events))
+    assert "1 of 2 faults, each really made" in page.read_text()
+    assert "<td>it &lt;panics&gt;</td>" in page.read_text()
+    assert '<td class="failed">PASS 0</td>' in page.read_text()
