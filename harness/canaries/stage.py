@@ -11,18 +11,14 @@ import signal
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.base import digests, paths
 from harness.base.deadline import Deadline
-
-# What a checkout gets by itself, and what is the user's.
-_NOT_COPIED = (".git", ".venv", ".venv.lock", "build", "__pycache__")
-# Of the cache, what is not a folder of fingerprints: apt writes into its lists.
-_APT, _DOWNLOADS, _OWN = "apt", "downloads", "canaries"
+from harness.canaries import mirror
 
 TEST = "tests/guest/test_canary.py"
 _HEADER = """\
@@ -68,7 +64,7 @@ class Stage:
         self.root.mkdir(parents=True)
         (self.root / ".venv").symlink_to(paths.ROOT / ".venv")
         self.restore()
-        _take_built(paths.ROOT / "build", self.root / "build")
+        mirror.take_compiled(paths.ROOT, self.root)
 
     def restore(self) -> None:
         """Put checkout and cache back, whatever was done to them, and forget what was run here."""
@@ -77,14 +73,14 @@ class Stage:
         self._actions.clear()
         shutil.rmtree(self.bin, ignore_errors=True)
         self.bin.mkdir()
-        wanted = {path.relative_to(paths.ROOT): path for path in _files(paths.ROOT)}
-        for path in _files(self.root):
+        wanted = {path.relative_to(paths.ROOT): path for path in mirror.files(paths.ROOT)}
+        for path in mirror.files(self.root):
             if path.relative_to(self.root) not in wanted:
                 path.unlink()
         for name, path in wanted.items():
-            _copy(path, self.root / name)
-        shutil.rmtree(self.root / "build" / "runs", ignore_errors=True)
-        _link_cache(paths.cache_dir(), self.cache)
+            mirror.copy(path, self.root / name)
+        mirror.take_built(paths.ROOT / "build", self.root / "build")
+        mirror.link_cache(paths.cache_dir(), self.cache)
 
     # What faults are made of.
 
@@ -210,7 +206,7 @@ class Stage:
 @contextmanager
 def stages(folder: Path, number: int) -> Iterator[list[Stage]]:
     """So many of them, in `folder`; gone afterwards, and all that runs in them."""
-    above = paths.cache_dir() / _OWN
+    above = paths.cache_dir() / mirror.OWN
     above.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
         made: list[Stage] = []
@@ -233,104 +229,3 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-
-
-def _files(root: Path) -> Iterator[Path]:
-    """The files of a checkout that are its own, links among them."""
-    for folder, below, names in os.walk(root):
-        below[:] = [name for name in below if name not in _NOT_COPIED]
-        for name in names:
-            if name not in _NOT_COPIED:
-                yield Path(folder, name)
-
-
-def _copy(source: Path, target: Path) -> None:
-    """A file of the same content and time, so that what is compiled of it is not compiled anew."""
-    if not target.is_symlink() and target.exists():
-        mine, theirs = target.stat(), source.lstat()
-        if (mine.st_size, mine.st_mtime_ns, mine.st_mode) == (
-            theirs.st_size,
-            theirs.st_mtime_ns,
-            theirs.st_mode,
-        ):
-            return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.unlink(missing_ok=True)
-    shutil.copy2(source, target, follow_symlinks=False)
-
-
-def _take_built(real: Path, copy: Path) -> None:
-    """Take over a checkout's keys, and the guest image that has them; and what Python has compiled
-    there, which `inv` has each at the path of its source: those in the copy are as old.
-    """
-    compiled = Path("pycache", *real.parent.parts[1:])
-    taken = {Path(name): Path(name) for name in ("keys", "image")}
-    taken[compiled] = Path("pycache", *copy.parent.parts[1:])
-    for source, target in taken.items():
-        if (real / source).is_dir():
-            ignored = shutil.ignore_patterns("build", "*.lock", "*.partial")
-            shutil.copytree(real / source, copy / target, ignore=ignored)
-
-
-def _link_cache(real: Path, cache: Path) -> None:
-    """Make `cache` one that has what the real one has, of which nothing can be changed through it.
-
-    Each entry is a link; the lists of apt are files of their own, which it replaces, never changes,
-    but for its locks. What is as it has to be already is left: files are made slowly.
-    """
-    links: dict[Path, Path] = {}
-    files: dict[Path, Path] = {}
-    for path in real.iterdir() if real.is_dir() else ():
-        if path.name == _APT:
-            found = (file for file in path.rglob("*") if file.is_file())
-            files.update((file.relative_to(real), file) for file in found)
-        elif path.is_file():
-            files[path.relative_to(real)] = path
-        elif path.is_dir() and path.name not in (_OWN, _DOWNLOADS):
-            entries = (entry for entry in path.iterdir() if _is_kept(entry))
-            links.update((entry.relative_to(real), entry) for entry in entries)
-    wanted = {**links, **files}
-    folders = {parent for name in wanted for parent in name.parents}
-    for folder in folders:
-        (cache / folder).mkdir(parents=True, exist_ok=True)
-    for folder in folders:
-        _clear(cache, folder, wanted, folders)
-    for name, entry in links.items():
-        if not (cache / name).is_symlink():
-            (cache / name).symlink_to(entry)
-    for name, file in files.items():
-        if name.parts[0] != _APT:
-            shutil.copy2(file, cache / name)
-        elif not name.name.endswith("lock") and not (cache / name).exists():
-            os.link(file, cache / name)
-
-
-def _is_kept(path: Path) -> bool:
-    """Whether it is an entry of the cache that is whole, or what is kept of its digests."""
-    if path.is_dir():
-        return not path.suffix
-    return path.name == digests.beside(path.with_suffix("")).name
-
-
-def _clear(
-    cache: Path, folder: Path, wanted: Mapping[Path, Path], folders: Collection[Path]
-) -> None:
-    """Remove from a folder of the cache what is not what is wanted there."""
-    for path in list((cache / folder).iterdir()):
-        name = folder / path.name
-        real = wanted.get(name)
-        if real is None:
-            if name not in folders:
-                _remove(path)
-        elif path.is_symlink():
-            if path.readlink() != real:
-                _remove(path)
-        elif path.is_dir() or not path.samefile(real):
-            _remove(path)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink()
