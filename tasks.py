@@ -128,6 +128,7 @@ def build_image(_context: Context, source: list[str], jobs: int = 0) -> None:
         "source": _SOURCE,
         "require": _REQUIRE,
         "seed": "the order of the tests, as an earlier run printed it (default: a new one)",
+        "repeat": "how often to do all of it, to see what fails now and then (default: once)",
     },
 )
 @reports_errors
@@ -142,6 +143,7 @@ def test(
     jobs: int = 0,
     keep: bool = False,
     seed: str | None = None,
+    repeat: int = 1,
 ) -> None:
     """Build what is needed, run the guest tests on each variant, and give the verdict."""
     from harness.run import runner
@@ -156,6 +158,7 @@ def test(
         given=source,
         require=require,
         seed=seed,
+        times=repeat,
     )
 
 

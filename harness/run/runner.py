@@ -35,7 +35,7 @@ from harness.record.events import (
 )
 from harness.report import report
 from harness.report.verdict import Verdict, judge
-from harness.run import estimate, plan, preparation, worker, workerpool
+from harness.run import estimate, plan, preparation, repeats, worker, workerpool
 from harness.run.progress import Progress
 from harness.run.recorder import Recorder
 from harness.run.request import Request, default_jobs
@@ -211,8 +211,9 @@ def test(
     given: Sequence[str] = (),
     require: Sequence[str] = (),
     seed: str | None = None,
+    times: int = 1,
 ) -> None:
-    """Run the guest tests that a command line asks for, and print the report.
+    """Run the guest tests that a command line asks for, and print the report; so many `times`.
 
     Raises UserError if the command line asks for what is not there, TestsFailedError if the verdict
     is not a pass, GuestError if no guest booted at all, InfrastructureError if something could not
@@ -222,23 +223,29 @@ def test(
     check_required(require, selected)
     if jobs < 0:
         raise UserError(f"--jobs {jobs}: it has to be 1 or more")
+    if times < 1 or (keep and times > 1):
+        raise UserError(
+            f"--repeat {times}: it has to be 1 or more, and 1 with --keep, which leaves guests"
+        )
     if seed is not None and not seed.isdecimal():
         raise UserError(f"--seed {seed}: it has to be a number")
     with terminal.activity("looking at the tests", said=False):
         matching = worker.collect(paths.GUEST_TESTS, expression)
     modules = tuple(sorted({test.partition("::")[0] for test in matching}))
-    result = run(
-        Request(
-            variants=selected,
-            expression=expression,
-            jobs=jobs or default_jobs(),
-            seed=secrets.randbelow(10**6) if seed is None else int(seed),
-            keep=keep,
-            given=tuple(given),
-            modules=modules if expression else (),
-            tests=matching,
-        )
+    request = Request(
+        variants=selected,
+        expression=expression,
+        jobs=jobs or default_jobs(),
+        seed=secrets.randbelow(10**6) if seed is None else int(seed),
+        keep=keep,
+        given=tuple(given),
+        modules=modules if expression else (),
+        tests=matching,
     )
+    if times > 1:
+        raise_for(repeats.test(times, request, run), require)
+        return
+    result = run(request)
     terminal.show(report.render(result.events, result.folder))
     raise_for(result.verdict, require)
 
