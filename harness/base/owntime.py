@@ -8,10 +8,11 @@ take twenty times as long as ever, and what it has done by then would be lost.
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import AnyStr
@@ -19,6 +20,7 @@ from typing import AnyStr
 from harness.base.deadline import Deadline
 
 LOOK_SECONDS = 2.0
+_STALL_SECONDS = 0.25
 _LEAST_SECONDS = 0.02
 
 _PROC = Path("/proc")
@@ -48,15 +50,7 @@ class OwnTime:
     def seconds(self) -> float:
         """How long until now; to be asked every few seconds, since tasks come and go."""
         now, tasks = self._clock(), dict(self._look())
-        ran = waited = 0
-        for name, (task_ran, task_waited) in tasks.items():
-            before_ran, before_waited = self._tasks.get(name, (0, 0))
-            ran += task_ran - before_ran
-            waited += task_waited - before_waited
-        if waited > 0:
-            # Several wait at once: so much of what they could have done, they have not.
-            wanted = min(now - self._at, (ran + waited) / _NANOSECONDS)
-            self._waited += wanted * waited / (ran + waited)
+        self._waited += _stalled(now - self._at, self._tasks, tasks)
         self._at, self._tasks = now, tasks
         return now - self._begin - self._waited
 
@@ -80,9 +74,64 @@ class OwnTime:
                 # Behind the name, in which there can be anything: state, parent, group, session.
                 if (process / "stat").read_text().rsplit(")", 1)[1].split()[3] != self._session:
                     continue
-                for task in (process / "task").iterdir():
-                    ran, waited, _ = (task / "schedstat").read_text().split()
-                    yield task.name, (int(ran), int(waited))
+                yield from _tasks(process / "task")
+
+
+class Stall:
+    """How long a program and this one, which waits for it, could not run for want of a processor.
+
+    Of one process each, whatever it has started; asked often, it looks four times a second.
+    """
+
+    def __init__(
+        self, pid: int, *, proc: Path = _PROC, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._folders = tuple(proc / str(each) / "task" for each in {pid, os.getpid()})
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._at, self._tasks = clock(), dict(self._look())
+        self._seconds = 0.0
+
+    def seconds(self) -> float:
+        """In all, since it was made; what has ended waits no more."""
+        with self._lock:
+            now = self._clock()
+            if now - self._at >= _STALL_SECONDS:
+                tasks = dict(self._look())
+                self._seconds += _stalled(now - self._at, self._tasks, tasks)
+                self._at, self._tasks = now, tasks
+            return self._seconds
+
+    def _look(self) -> Iterator[tuple[str, tuple[int, int]]]:
+        for folder in self._folders:
+            with contextlib.suppress(OSError):
+                yield from _tasks(folder)
+
+
+def _tasks(folder: Path) -> Iterator[tuple[str, tuple[int, int]]]:
+    """Each task of a process: how long it ran, and how long it waited for a processor, in ns."""
+    for task in folder.iterdir():
+        # It may end meanwhile.
+        with contextlib.suppress(OSError, ValueError):
+            ran, waited, _ = (task / "schedstat").read_text().split()
+            yield task.name, (int(ran), int(waited))
+
+
+def _stalled(
+    seconds: float, before: Mapping[str, tuple[int, int]], after: Mapping[str, tuple[int, int]]
+) -> float:
+    """Of so many seconds, those in which tasks could not run: each is taken to begin with nothing.
+
+    Several wait at once: so much of what they could have done, they have not.
+    """
+    ran = waited = 0
+    for name, (task_ran, task_waited) in after.items():
+        before_ran, before_waited = before.get(name, (0, 0))
+        ran += task_ran - before_ran
+        waited += task_waited - before_waited
+    if waited <= 0:
+        return 0.0
+    return min(seconds, (ran + waited) / _NANOSECONDS) * waited / (ran + waited)
 
 
 def communicate(process: subprocess.Popen[AnyStr], seconds: float) -> tuple[AnyStr, AnyStr]:
@@ -120,8 +169,3 @@ class OwnDeadline(Deadline):
     def remaining(self) -> float:
         """Seconds until the next look, never negative; 0 when no time is left."""
         return self._own.left(self.seconds)
-
-    def wait(self, event: threading.Event) -> None:
-        """Wait for `event`; raise DeadlineError if it is not set in time."""
-        while not event.wait(self.remaining):
-            self.check()

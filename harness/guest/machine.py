@@ -15,8 +15,9 @@ from types import TracebackType
 from typing import Self
 
 from harness.base import store
+from harness.base.deadline import standing_still
 from harness.base.errors import DeadlineError, GuestLostError
-from harness.base.owntime import OwnDeadline
+from harness.base.owntime import OwnDeadline, Stall
 from harness.guest import accelerator, login, position, snapshotfile, symbols
 from harness.guest.console import Console
 from harness.guest.detached import Kept, keep
@@ -239,6 +240,8 @@ class Machine:
         spec = self.spec
         self.emulator = Emulator(qemu_spec, spec.folder / "qemu.log")
         stack.callback(self.emulator.close)
+        # What is asked of this guest takes its time from here.
+        stack.enter_context(standing_still(Stall(self.emulator.process.pid).seconds))
         (spec.folder / "qemu.command").write_text(shlex.join(self.emulator.arguments) + "\n")
         self.console = Console(
             self.emulator.console_fd, spec.folder / "console.log", tee=self._on_console

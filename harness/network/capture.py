@@ -51,8 +51,9 @@ class Capture:
         with self._changed:
             while not condition():
                 given_up = interruptible and self._interrupted
-                if given_up or not self._changed.wait(deadline.remaining):
+                if given_up or deadline.expired:
                     return condition()
+                self._changed.wait(deadline.remaining)
         return True
 
     def after(self, count: int, deadline: Deadline) -> list[Frame]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -13,7 +14,7 @@ import pytest
 
 from harness.base import owntime
 from harness.base.errors import DeadlineError
-from harness.base.owntime import OwnDeadline, OwnTime
+from harness.base.owntime import OwnDeadline, OwnTime, Stall
 
 SESSION = 70
 
@@ -160,3 +161,29 @@ def test_proc_is_read_when_that_is_due_however_often_it_is_asked(
     assert looks == [1000.0]
     host.now += 5
     assert own.left(5.0) == 0
+
+
+def test_a_stall_is_of_the_program_and_of_this_one(host: Host) -> None:
+    host.task(70, 70, 5, 50, session=1)
+    host.task(os.getpid(), 9, 1, 10, session=1)
+    host.task(99, 99, 1, 10, session=1)
+    stall = Stall(70, proc=host.proc, clock=lambda: host.now)
+    assert stall.seconds() == 0, "what was before is over"
+    host.task(70, 70, 5.5, 51.5, session=1)
+    host.task(99, 99, 1, 12, session=1)
+    host.now += 2
+    assert stall.seconds() == pytest.approx(1.5)
+    host.task(os.getpid(), 9, 1, 11, session=1)
+    host.now += 0.1
+    assert stall.seconds() == pytest.approx(1.5), "it was looked at just now"
+    host.now += 0.9
+    assert stall.seconds() == pytest.approx(2.5)
+    host.task(70, 71, 0.5, 0, session=1)
+    host.now += 2
+    assert stall.seconds() == pytest.approx(2.5), "it ran, or slept"
+
+
+def test_a_stall_of_what_has_ended(host: Host) -> None:
+    stall = Stall(70, proc=host.proc, clock=lambda: host.now)
+    host.now += 2
+    assert stall.seconds() == 0
