@@ -12,7 +12,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from harness.base import diskroom, owntime, paths, runfolder
+from harness.base import diskroom, occupancy, owntime, paths, runfolder
 from harness.base.errors import InfrastructureError, NoRoomError
 
 LOG_TAIL_LINES = 12
@@ -118,6 +118,7 @@ def log_of(name: str) -> Path:
 
 def new_log(name: str) -> Path:
     """The same, without what was in it."""
+    occupancy.enter()
     log = log_of(name)
     log.unlink(missing_ok=True)
     return log

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import filelock
 
-from harness.base import digests, diskroom, paths, terminal
+from harness.base import digests, diskroom, occupancy, paths, terminal
 from harness.base.errors import InfrastructureError, UnavailableError
 
 # A build of anything here ends long before; whoever holds a lock for longer is stuck.
@@ -138,6 +138,7 @@ def keep(target: Path, make: Callable[[Path], None], what: str) -> Entry:
             damage = _damage(target)
             if not damage:
                 return Entry(target, 0.0, True)
+            occupancy.enter()
             if damage != _ABSENT:
                 terminal.say(f"{what}, as it is kept: {damage}; it is made anew: {target}")
             begin = time.monotonic()

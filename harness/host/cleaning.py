@@ -6,11 +6,12 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import filelock
 
-from harness.base import paths, terminal
+from harness.base import occupancy, paths, terminal
 from harness.base.errors import InfrastructureError, UserError
 from harness.guest import detached
 from harness.host.doctor import size, used
@@ -25,22 +26,36 @@ def clean(*, everything: bool = False) -> None:
     """Remove this checkout's runs, guest images, keys and logs; with `everything`, what is built in
     the cache too. Downloads are never removed, nor anything in the cache folder that is not ours.
 
-    Raises UserError while a guest kept by `test --keep` runs, InfrastructureError while another
-    process builds in the cache, or if something cannot be removed.
+    Raises UserError while a guest kept by `test --keep` runs, or another process works with what
+    would be removed; InfrastructureError while one builds in the cache, or if something cannot be
+    removed.
     """
     if guests := detached.running():
         numbers = " ".join(str(guest.pid) for guest in guests)
         raise UserError(
             f"{len(guests)} kept guests still run from {paths.RUNS}", f"end them: kill {numbers}"
         )
-    doomed = [paths.BUILD, *(_built() if everything else ())]
-    doomed = [path for path in doomed if path.exists()]
-    freed = sum(used(path) if path.is_dir() else 0 for path in doomed)
-    if everything:
-        _refuse_if_in_use()
-    for path in doomed:
-        _remove(path)
+    with ExitStack() as stack:
+        _require_alone(paths.BUILD, paths.BUILD.parent, stack)
+        if everything and paths.cache_dir().is_dir():
+            _require_alone(paths.cache_dir(), paths.cache_dir(), stack)
+        doomed = [paths.BUILD, *(_built() if everything else ())]
+        doomed = [path for path in doomed if path.exists()]
+        freed = sum(used(path) if path.is_dir() else 0 for path in doomed)
+        if everything:
+            _refuse_if_in_use()
+        for path in doomed:
+            _remove(path)
     terminal.say(f"removed {size(freed)} from {paths.BUILD}" + _also(everything))
+
+
+def _require_alone(folder: Path, above: Path, stack: ExitStack) -> None:
+    """Raise UserError if another process works in a folder; else none begins to, until the end."""
+    if others := stack.enter_context(occupancy.left_alone(folder, above)):
+        raise UserError(
+            f"{folder} is in use: {'; '.join(others)}",
+            "wait for the end of that, or end it, then run this again",
+        )
 
 
 def _also(everything: bool) -> str:

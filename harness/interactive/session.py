@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 
-from harness.base import paths, runfolder, streams, terminal
+from harness.base import occupancy, paths, runfolder, streams, terminal
 from harness.base.errors import HarnessError, InfrastructureError, ReaderGoneError, UserError
 from harness.boot import bootable
 from harness.boot.bootable import Bootable
@@ -154,6 +154,7 @@ def _new_folder(kind: str) -> Path:
         except FileExistsError:
             number += 1
         else:
+            occupancy.enter(folder)
             return folder
 
 

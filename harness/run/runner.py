@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.base import paths, runfolder, terminal
+from harness.base import occupancy, paths, runfolder, terminal
 from harness.base.errors import (
     GuestError,
     InfrastructureError,
@@ -144,6 +144,7 @@ def _new_folder(runs: Path) -> Path:
     link.unlink(missing_ok=True)
     link.symlink_to(folder.name)
     link.replace(runs / "latest")
+    occupancy.enter(folder)
     return folder
 
 
