@@ -9,6 +9,7 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
+from harness.base import options
 from harness.base.cli import remainder, reports_errors
 
 # The harness modules are imported inside the tasks: scapy and paramiko take half a second to
@@ -88,13 +89,17 @@ def build_kernel(
     variant: str | None = None,
     matrix: str | None = None,
     kernel: str | None = None,
-    jobs: int = 0,
+    jobs: str | None = None,
 ) -> None:
     """Build kernels, or the module for them, and print where bzImage, System.map, .config are."""
     from harness.boot import bootable
 
     bootable.build_and_print(
-        variant=variant, matrix=matrix, kernels_named=kernel, jobs=jobs, given=source
+        variant=variant,
+        matrix=matrix,
+        kernels_named=kernel,
+        jobs=options.count("--jobs", jobs) or 0,
+        given=source,
     )
 
 
@@ -109,11 +114,11 @@ def modules(_context: Context, kernel: str | None = None) -> None:
 
 @task(iterable=["source"], help={"jobs": _JOBS, "source": _SOURCE})
 @reports_errors
-def build_image(_context: Context, source: list[str], jobs: int = 0) -> None:
+def build_image(_context: Context, source: list[str], jobs: str | None = None) -> None:
     """Build the guest's RAM disk: libc, shell, dropbear, ipchains, the interceptor."""
     from harness.image import image
 
-    image.build_and_print(jobs=jobs, given=source)
+    image.build_and_print(jobs=options.count("--jobs", jobs) or 0, given=source)
 
 
 @task(
@@ -140,7 +145,7 @@ def test(
     matrix: str | None = None,
     kernel: str | None = None,
     k: str = "",
-    jobs: int = 0,
+    jobs: str | None = None,
     keep: bool = False,
     seed: str | None = None,
     repeat: int = 1,
@@ -153,7 +158,7 @@ def test(
         matrix=matrix,
         kernel=kernel,
         expression=k,
-        jobs=jobs,
+        jobs=options.count("--jobs", jobs),
         keep=keep,
         given=source,
         require=require,
@@ -197,7 +202,7 @@ def configurations(
     only: str | None = None,
     boot: int = 0,
     list_: bool = False,
-    jobs: int = 0,
+    jobs: str | None = None,
 ) -> None:
     """Compile and link the reference in all configurations that differ, and boot some."""
     from harness.check import configurationrun
@@ -205,7 +210,9 @@ def configurations(
     if list_:
         configurationrun.show_list()
         return
-    configurationrun.run(only=only, boot=boot, jobs=jobs, given=source)
+    configurationrun.run(
+        only=only, boot=boot, jobs=options.count("--jobs", jobs) or 0, given=source
+    )
 
 
 @task(
@@ -306,8 +313,8 @@ def fuzz(
     _context: Context,
     source: list[str],
     variant: str | None = None,
-    seconds: int = 0,
-    calls: int = 0,
+    seconds: str | None = None,
+    calls: str | None = None,
     seed: str | None = None,
     trace: bool = False,
     as_user: bool = False,
@@ -317,8 +324,8 @@ def fuzz(
 
     fuzz_module.fuzz(
         variant=variant,
-        seconds=seconds,
-        calls=calls,
+        seconds=options.count("--seconds", seconds) or 0,
+        calls=options.count("--calls", calls) or 0,
         seed=seed,
         trace=trace,
         given=source,
@@ -413,13 +420,19 @@ def mutate(
     source: list[str],
     only: str | None = None,
     variant: str | None = None,
-    jobs: int = 1,
+    jobs: str | None = None,
     quick: bool = False,
 ) -> None:
     """Make faults in the divert series, one at a time, and see that a test fails for each."""
     from harness.mutate import mutate as mutate_module
 
-    mutate_module.mutate(only=only, variant=variant, jobs=jobs, quick=quick, given=source)
+    mutate_module.mutate(
+        only=only,
+        variant=variant,
+        jobs=options.count("--jobs", jobs) or 1,
+        quick=quick,
+        given=source,
+    )
 
 
 @task(

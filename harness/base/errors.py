@@ -96,6 +96,12 @@ class GuestLostError(GuestError):
         self.kind = kind
 
 
+class RunInterruptedError(HarnessError):
+    """A run that is looked at again had been ended by its user, as by Ctrl-C."""
+
+    exit_status = EXIT_INTERRUPTED
+
+
 class TestsFailedError(HarnessError):
     """Tests ran and at least one of them failed; or none ran where some should have."""
 

@@ -8,7 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.base.errors import InfrastructureError, UserError
+from harness.base.errors import (
+    EXIT_GUEST,
+    EXIT_TESTS_FAILED,
+    InfrastructureError,
+    UserError,
+)
 from harness.canaries.canary import DEFAULT_RUN, Canary
 from harness.canaries.outcome import Outcome, judge
 from harness.canaries.stage import Ran
@@ -30,13 +35,16 @@ def test_of_an_innocent(number, shell):
 
 @dataclass(frozen=True)
 class Crowd:
-    """The rows whose tests run in one session, and the run."""
+    """The rows whose tests run in one session, and the run.
+
+    That ends with what the worst of them would end with; each is judged by what it would alone.
+    """
 
     rows: tuple[Canary, ...]
     run: Canary
 
     def outcomes(self, ran: Ran, runs: Path) -> list[Outcome]:
-        """Of the run, and of each of its rows: what is said of its test, and the run's status."""
+        """Of the run, and of each of its rows: what is said of its test, and the status for it."""
         words = [row.name for row in self.rows]
         try:
             events = stream.read(runs / "latest" / report.EVENTS)
@@ -47,6 +55,7 @@ class Crowd:
                 *(Outcome(row, status=ran.status, differs=(why,)) for row in self.rows),
             ]
         ended: dict[str, TestFinished] = {}
+        lost: set[str] = set()
         said = dict.fromkeys(words, "")
         names = {_test(row): row.name for row in self.rows}
         for event in events:
@@ -56,15 +65,31 @@ class Crowd:
                     said[name] += f"{event.message}\n"
                 if isinstance(event, TestFinished):
                     ended[name] = event
+                elif ran.status is not None:
+                    lost.add(name)
+
+        def own(name: str) -> int | None:
+            """What the run would have ended with for this row alone."""
+            if name in lost:
+                return EXIT_GUEST
+            if name not in ended or ran.status is None:
+                return ran.status
+            return EXIT_TESTS_FAILED if ended[name].outcome == "failed" else 0
+
         return [
             judge(self.run, ran),
-            *(self._one(row, ended.get(row.name), said[row.name], ran) for row in self.rows),
+            *(
+                self._one(row, ended.get(row.name), said[row.name], own(row.name))
+                for row in self.rows
+            ),
         ]
 
-    def _one(self, row: Canary, ended: TestFinished | None, said: str, ran: Ran) -> Outcome:
+    def _one(
+        self, row: Canary, ended: TestFinished | None, said: str, status: int | None
+    ) -> Outcome:
         word = {"failed": "FAIL: ", "passed": "PASS: "}.get(ended.outcome if ended else "", "")
         seconds = ended.seconds if ended else 0.0
-        return judge(row, Ran(f"{said}\n{word}", ran.status, seconds))
+        return judge(row, Ran(f"{said}\n{word}", status, seconds))
 
 
 def gather(rows: Sequence[Canary]) -> list[Crowd]:
@@ -81,7 +106,7 @@ def gather(rows: Sequence[Canary]) -> list[Crowd]:
             run=tuple(word.replace("{needs}", needs) for word in DEFAULT_RUN),
             test="\n".join([*(row.test for row in own), _INNOCENT.format(number=number)]),
             verdict="FAIL",
-            status=1,
+            status=EXIT_GUEST if EXIT_GUEST in {row.status for row in own} else EXIT_TESTS_FAILED,
             cause=(f"FAIL: {number} passed, {number} failed, 0 skipped",),
             seconds=_SECONDS_EACH * number,
         )

@@ -6,20 +6,19 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 
 from harness.base import paths, terminal
 from harness.base.errors import (
     HarnessError,
     InfrastructureError,
-    TestsFailedError,
     UnavailableError,
     UserError,
 )
 from harness.bench import bench
 from harness.bench import plan as bench_plan
 from harness.canaries import canaries, canary
-from harness.check import configurationrun
+from harness.check import configurationrun, guestruns
+from harness.check.guestruns import guest_samples, guest_tests
 from harness.check.neighbours import other_users
 from harness.check.smokerun import smoke_steps
 from harness.check.steps import Counts, Step, StepResult, run_step, steps
@@ -27,13 +26,10 @@ from harness.debian import packages
 from harness.fresh import fresh
 from harness.interactive import session
 from harness.kernel import toolchain
-from harness.matrix import configurations, kernels, suites, variants
-from harness.matrix.variants import Variant
+from harness.matrix import configurations, suites, variants
 from harness.release import modules
-from harness.report import report
-from harness.report.verdict import Verdict
-from harness.run import runner, worker
-from harness.run.request import Request, default_jobs
+from harness.report import exitstatus
+from harness.run import runner
 
 # Each way of the benchmark is measured once on each kind of wires, with one kind of datagram.
 BENCH_DATAGRAMS, BENCH_SECONDS = "1400,memory-1400", 0.05
@@ -44,9 +40,9 @@ def check(given: Sequence[str] = (), require: Sequence[str] = (), *, fast: bool 
 
     What is `fast` needs no guest, and leaves out the unit tests that take long: it says so.
 
-    Raises TestsFailedError if anything failed, or if what `require` names was not there; else
-    InfrastructureError if something could not be built. UserError for what cannot be required, as
-    nothing can of what is fast.
+    Raises GuestError if a guest was lost; else TestsFailedError if anything failed; else
+    InfrastructureError if something could not be built, or if what `require` names was not there.
+    UserError for what cannot be required, as nothing can of what is fast.
     """
     if fast and (require or given):
         raise UserError("check --fast runs no guest", "leave out --fast, or --require and --source")
@@ -75,10 +71,8 @@ def check(given: Sequence[str] = (), require: Sequence[str] = (), *, fast: bool 
     terminal.show(f"\n{total}")
     if fast:
         terminal.show("without guests, builds and slow unit tests: those are ./inv check's")
-    if total.failed:
-        raise TestsFailedError("")
-    if total.unbuilt:
-        raise InfrastructureError("")
+    if (family := exitstatus.first(result.family for result in results)) is not None:
+        raise family("")
 
 
 def module_builds(_given: Sequence[str], require: Sequence[str]) -> StepResult:
@@ -129,7 +123,7 @@ def benchmark(given: Sequence[str], _require: Sequence[str]) -> StepResult:
     bases = [row for row in variants.select() if row.short == "base"]
     rows = bench_plan.only(bench_plan.measurements(plan, bases), BENCH_DATAGRAMS)
     request = bench.Request(rows, 1, BENCH_SECONDS, tuple(given))
-    counts, output = Counts(skipped=len(rows)), ""
+    counts, output, family = Counts(skipped=len(rows)), "", None
     try:
         done = bench.run(request, plan, session.new_folder("bench"))
         measured = sum(bool(samples) for samples in done.samples.values())
@@ -138,13 +132,13 @@ def benchmark(given: Sequence[str], _require: Sequence[str]) -> StepResult:
         output = "\n".join(f"{name}: NOT BUILT\n{why}" for name, why in done.not_built.items())
     except UnavailableError:
         pass
-    except UserError as error:
-        counts, output = Counts(failed=1), f"the benchmark cannot be run: {error}"
     except InfrastructureError as error:
         counts, output = Counts(unbuilt=1), f"the benchmark cannot be run: {error}"
     except HarnessError as error:
         counts, output = Counts(failed=1), f"the benchmark does not measure: {error}"
-    return StepResult(Step("benchmark", ()), counts, time.monotonic() - begin, output)
+        family = exitstatus.of(error)
+    seconds = time.monotonic() - begin
+    return StepResult(Step("benchmark", ()), counts, seconds, output, error=family)
 
 
 def quick_canaries(given: Sequence[str], _require: Sequence[str]) -> StepResult:
@@ -168,26 +162,6 @@ def quick_canaries(given: Sequence[str], _require: Sequence[str]) -> StepResult:
     return StepResult(Step("canaries", ()), counts, seconds, "\n".join(output))
 
 
-def guest_tests(given: Sequence[str], require: Sequence[str]) -> StepResult:
-    """The guest tests on every variant but those that variants.toml leaves out of `check`.
-
-    Skipped if a kernel cannot be had here, only then.
-    """
-    rows = [row for row in variants.select() if row.checked]
-    return _guests("guest tests", rows, "", given, require)
-
-
-def guest_samples(given: Sequence[str], require: Sequence[str]) -> StepResult:
-    """Some guest tests on those that are left out: the samples that variants.toml names."""
-    rows = [row for row in variants.select() if row.sample]
-    if not rows:
-        return StepResult(Step("guest samples", ()), Counts(), 0.0, "")
-    expression = " or ".join(dict.fromkeys(row.sample for row in rows))
-    result = _guests("guest samples", rows, expression, given, require)
-    # What cannot be had, `guest_tests` tells.
-    return replace(result, note="")
-
-
 def other_configurations(given: Sequence[str], _require: Sequence[str]) -> StepResult:
     """Some of the reference's other configurations, drawn anew each time, compiled and linked; and
     some guest tests on one of them (SPEC.md O4).
@@ -196,7 +170,7 @@ def other_configurations(given: Sequence[str], _require: Sequence[str]) -> StepR
     """
     name, begin = "configurations", time.monotonic()
     rows = configurationrun.draw(secrets.randbelow(10**6))
-    counts, output, boots = Counts(), [], []
+    counts, output, boots, error = Counts(), [], [], None
     try:
         for result in configurationrun.build(rows, given=given):
             if result.built is None:
@@ -209,68 +183,12 @@ def other_configurations(given: Sequence[str], _require: Sequence[str]) -> StepR
         counts += Counts(skipped=len(rows) - counts.passed - counts.unbuilt)
     if boots:
         chosen = [variants.of_configuration(row) for row in boots]
-        tested = _guests(name, chosen, configurations.load().check_sample, given, ())
+        tested = guestruns.run(name, chosen, configurations.load().check_sample, given, ())
         counts += tested.counts
         output += filter(None, [tested.output])
+        error = tested.error
     seconds = time.monotonic() - begin
-    return StepResult(Step(name, ()), counts, seconds, "\n".join(output))
-
-
-def _guests(
-    name: str,
-    chosen: Sequence[Variant],
-    expression: str,
-    given: Sequence[str],
-    require: Sequence[str],
-) -> StepResult:
-    begin = time.monotonic()
-    output = note = ""
-    try:
-        request = Request(
-            variants=tuple(chosen),
-            expression=expression,
-            jobs=default_jobs(),
-            seed=secrets.randbelow(10**6),
-            given=tuple(given),
-            tests=worker.collect(paths.GUEST_TESTS, expression),
-        )
-        result = runner.run(request)
-        terminal.show(report.render(result.events, result.folder))
-        counts = Counts(*result.verdict.counts)
-        if result.verdict.word == "FAIL":
-            # What belongs to no test, as a guest that did not boot, is a failure too.
-            counts = Counts(counts.passed, max(1, counts.failed), counts.skipped)
-        counts += Counts(unbuilt=len(result.verdict.not_built))
-        lacking = _lacking(result.verdict, require, chosen)
-        counts += Counts(failed=len(lacking))
-        if result.verdict.not_run:
-            absent = {row.kernel for row in result.verdict.not_run}
-            rows = [variant for variant in request.variants if variant.kernel in absent]
-            untested = len(request.tests) * len(rows)
-            counts += Counts(skipped=untested)
-        note = _note(result.verdict, lacking)
-    except InfrastructureError as error:
-        counts, output = Counts(unbuilt=1), f"the {name} could not run: {error}"
-    except HarnessError as error:
-        counts, output = Counts(failed=1), f"the {name} could not run: {error}"
-    return StepResult(Step(name, ()), counts, time.monotonic() - begin, output, note)
-
-
-def _lacking(verdict: Verdict, require: Sequence[str], chosen: Sequence[Variant]) -> list[str]:
-    """What of that which is required was not there for the variants `chosen`, in words."""
-    own = {row.kernel for row in chosen}
-    known = kernels.load()
-    return runner.unmet(verdict, [name for name in require if name not in known or name in own])
-
-
-def _note(verdict: Verdict, lacking: Sequence[str]) -> str:
-    notes = []
-    for row in verdict.not_run:
-        what = "The reference, " if row.kernel == kernels.REFERENCE else "The kernel "
-        notes.append(f"{what}{row.kernel}, was NOT RUN: something is missing.\n{row.reason}")
-    for reason, names in verdict.unbuilt.items():
-        notes.append(f"{', '.join(names)}: NOT BUILT\n{reason}")
-    return "\n".join([*notes, *verdict.done_without, *(f"{line}: a failure." for line in lacking)])
+    return StepResult(Step(name, ()), counts, seconds, "\n".join(output), error=error)
 
 
 def _say(result: StepResult) -> None:

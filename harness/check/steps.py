@@ -12,6 +12,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from harness.base import paths
+from harness.base.errors import InfrastructureError, TestsFailedError
+from harness.report import exitstatus
 
 # The slowest step, the unit tests, takes some minutes on two cores that do nothing else.
 STEP_SECONDS = 1800.0
@@ -62,13 +64,26 @@ class Counts:
 
 @dataclass(frozen=True)
 class StepResult:
-    """What came of a step: counts, seconds, its output if it failed, and what the end must say."""
+    """What came of a step: counts, seconds, its output if it failed, and what the end must say.
+
+    `error` is the family of errors that it ended with, where the counts do not tell.
+    """
 
     step: Step
     counts: Counts
     seconds: float
     output: str
     note: str = ""
+    error: exitstatus.Family | None = None
+
+    @property
+    def family(self) -> exitstatus.Family | None:
+        """The family of errors that `check` has to end with for this step; None if all is well."""
+        if self.error is not None:
+            return self.error
+        if self.counts.failed:
+            return TestsFailedError
+        return InfrastructureError if self.counts.unbuilt else None
 
 
 def steps(folder: Path, *, fast: bool = False) -> tuple[Step, ...]:

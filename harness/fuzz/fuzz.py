@@ -200,7 +200,7 @@ def fuzz(
         raise UserError(
             "--as-user: 2.2.12 has no user namespaces", "as in: --variant linux-6.1:base --as-user"
         )
-    if (seconds > 0) == (calls > 0) or min(seconds, calls) < 0:
+    if (seconds > 0) == (calls > 0):
         raise UserError("give either --seconds or --calls", "as in: ./inv fuzz --seconds 60")
     each = USER_ROUND_CALLS if as_user else ROUND_CALLS
     plan = _Plan(_first_seed(seed), seconds, calls or each, trace, as_user)

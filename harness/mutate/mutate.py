@@ -45,8 +45,6 @@ def mutate(
     mutants, left_out = mutate_list.load()
     if only:
         mutants, left_out = mutate_list.select(mutants, only), ()
-    if jobs < 1:
-        raise UserError(f"--jobs {jobs}: it has to be 1 or more")
     # Unless told, wherever the list says: a configuration (docs/configurations.md) too.
     chosen = (
         {row.name for row in variants.select(variant)}

@@ -203,6 +203,16 @@ class EventsLost(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SessionTrouble(Event):
+    """A variant's session did not end as it should: killed, silent, not understood. `message` says
+    what it did, as in `the session ...`; seen by the run, since the session itself cannot tell.
+    """
+
+    variant: str
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class SessionFinished(Event):
     """A variant's session came to its own end, with pytest's exit `status` after `seconds`."""
 
@@ -239,6 +249,7 @@ TYPES: dict[str, type[Event]] = {
         TestFinished,
         NoRoom,
         EventsLost,
+        SessionTrouble,
         SessionFinished,
         RunFinished,
     )

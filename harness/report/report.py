@@ -13,7 +13,7 @@ from harness.base.errors import NoRoomError, UserError
 from harness.record import stream
 from harness.record.events import Event, TestFinished
 from harness.record.repeat import repeat
-from harness.report import junit, statementpage, statementverdicts, untried
+from harness.report import exitstatus, junit, statementpage, statementverdicts, untried
 from harness.report.statementverdicts import Cell
 from harness.report.verdict import VariantSummary, Verdict, judge
 
@@ -180,7 +180,11 @@ def _write(folder: Path, events: Sequence[Event]) -> None:
 
 
 def show(run: str | None = None) -> None:
-    """Print the report of an old run again: of the folder named, or of the latest."""
+    """Print the report of an old run again: of the folder named, or of the latest.
+
+    Raises UserError if it is no run's folder, InfrastructureError if its events cannot be read, and
+    the error that the run ended with (`exitstatus`).
+    """
     folder = Path(run) if run else paths.RUNS / "latest"
     if not (folder / EVENTS).is_file():
         raise UserError(f"{folder} is no run's folder", f"runs are kept in {paths.RUNS}")
@@ -188,3 +192,4 @@ def show(run: str | None = None) -> None:
     events = stream.read(folder / EVENTS)
     write(folder, events)
     terminal.show(render(events, folder))
+    exitstatus.raise_for(judge(events))

@@ -22,6 +22,7 @@ from harness.record.events import (
     RunFinished,
     RunStarted,
     SessionFinished,
+    SessionTrouble,
     SourceMissing,
     TestFinished,
     TestsCollected,
@@ -40,7 +41,9 @@ ORDERLY = (0, 1)
 class VariantSummary:
     """One variant of a run. Seconds are None for what did not take place.
 
-    `reasons` says why the variant did not pass; it passed when there is none.
+    `reasons` says why the variant did not pass; it passed when there is none. `lost` are the guests
+    that crashed, hung or did not boot; `broken` is set if the session did not do all that it had
+    to, and `blamed` if its tests are at fault.
     """
 
     variant: str
@@ -53,6 +56,9 @@ class VariantSummary:
     test_seconds: float | None
     accelerator: str
     reasons: tuple[str, ...]
+    lost: int
+    broken: bool
+    blamed: bool
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,7 @@ class Verdict:
 
     `not_built` has once each what broke, `missing` the upstream sources that were done without,
     each with the statements that were not run for it. `ran` are the kernels of which a test ran.
+    `broken` is set if the run or a session in it did not do all that it had to.
     """
 
     started: RunStarted | None
@@ -73,7 +80,7 @@ class Verdict:
     ran: frozenset[str]
     kept: tuple[GuestKept, ...]
     interrupted: bool
-    booted: bool
+    broken: bool
     seconds: float | None
     reasons: tuple[str, ...]
 
@@ -141,6 +148,8 @@ def judge(events: Sequence[Event]) -> Verdict:
         reasons.append("the run did not start")
     elif rows and not any(row.passed for row in rows):
         reasons.append("no test passed")
+    told = [event.message.partition("\n")[0] for event in _of(events, NoRoom)]
+    cut = [f"line {lost.line} of the events is lost" for lost in _of(events, EventsLost)]
     cells = statementverdicts.of(events)
     if not (expression or interrupted or reasons):
         reasons += _blanks(cells, names)
@@ -148,9 +157,8 @@ def judge(events: Sequence[Event]) -> Verdict:
         reasons.append("interrupted")
     elif finished is None:
         reasons.append("the run did not finish")
-    told = [event.message.partition("\n")[0] for event in _of(events, NoRoom)]
-    reasons += dict.fromkeys(told)
-    reasons += [f"line {lost.line} of the events is lost" for lost in _of(events, EventsLost)]
+    reasons += [*dict.fromkeys(told), *cut]
+    whole = started is not None and finished is not None and not told and not cut
     return Verdict(
         started=started,
         variants=rows,
@@ -162,7 +170,7 @@ def judge(events: Sequence[Event]) -> Verdict:
         ran=frozenset(kernel_of.get(row.variant, "") for row in rows if row.passed + row.failed),
         kept=tuple(_of(events, GuestKept)),
         interrupted=interrupted,
-        booted=_last(events, GuestBooted) is not None,
+        broken=not whole or any(row.broken for row in rows),
         seconds=finished.at - started.at if finished and started else None,
         reasons=tuple(reasons),
     )
@@ -214,21 +222,29 @@ def _summary(variant: str, events: Sequence[Event], narrowed: bool) -> VariantSu
     during = ""
     if started is not None and started.test not in {event.test for event in finished}:
         during = f" in {started.test}"
-    if collected is None:
+    why = f": {session.message}" if session and session.message else ""
+    troubles = [event.message.partition("\n")[0] for event in _of(events, SessionTrouble, variant)]
+    if troubles:
+        # Seen from outside, and so more than the session itself can tell.
+        told = dict.fromkeys(trouble.removesuffix(":") for trouble in troubles)
+        reasons += [f"the session {trouble}{during}{why}" for trouble in told]
+    elif collected is None:
         reasons.append("the session did not start")
     elif session is None:
         reasons.append(f"the session did not finish{during}")
     elif session.status not in ORDERLY:
-        why = f": {session.message}" if session.message else ""
         reasons.append(f"the session ended with status {session.status}{during}{why}")
     if collected is not None:
         missing = Counter(collected.tests) - Counter(event.test for event in finished)
         if missing:
             reasons.append(f"{missing.total()} tests did not run, {next(iter(missing))} the first")
+    broken = bool(reasons)
+    blamed = count["failed"] > 0
     if count["failed"]:
         reasons.append(f"{count['failed']} failed")
     elif session is not None and session.status == 1:
         reasons.append("pytest reports a failure that belongs to no test")
+        blamed = True
     lost = Counter(
         event.message.splitlines()[0] if event.message else "?"
         for event in _of(events, GuestLost, variant)
@@ -251,6 +267,9 @@ def _summary(variant: str, events: Sequence[Event], narrowed: bool) -> VariantSu
         test_seconds=session.seconds if session else None,
         accelerator=boot.accelerator if boot else "",
         reasons=tuple(reasons),
+        lost=lost.total(),
+        broken=broken,
+        blamed=blamed,
     )
 
 

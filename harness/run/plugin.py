@@ -110,6 +110,19 @@ def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str]
     return ["the packets are not those expected", *dissect.compared(seen, expected)]
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """A module or a class that skips itself takes its tests with it, and nobody would miss them."""
+    report = yield
+    if report.skipped:
+        report.outcome = "failed"
+        why = str(report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr)
+        report.longrepr = f"{collector.nodeid} skips itself when it is collected: {why}"
+    return report
+
+
 class _Reporter:
     """The hooks that need the session."""
 

@@ -7,7 +7,15 @@ from pathlib import Path
 
 from harness.base import runfolder, terminal
 from harness.base.errors import NoRoomError
-from harness.record.events import Event, GuestLost, NoRoom, NotBuilt, SessionFinished, TestFinished
+from harness.record.events import (
+    Event,
+    GuestLost,
+    NoRoom,
+    NotBuilt,
+    SessionFinished,
+    SessionTrouble,
+    TestFinished,
+)
 from harness.record.repeat import repeat
 from harness.record.stream import Writer
 from harness.report import report
@@ -57,21 +65,19 @@ class Recorder:
             case NotBuilt():
                 first = event.reason.partition("\n")[0]
                 terminal.say(f"{event.name}: NOT BUILT: {first}")
+            case SessionTrouble():
+                terminal.say(f"{event.variant}: the session {event.message}")
             case SessionFinished():
                 failed = self._progress.failed(event.variant)
                 how = {0: "passed", 1: f"{failed} failed"}.get(event.status, "cut short")
                 terminal.say(f"{event.variant}: {how} in {event.seconds:.1f} s")
 
     def trouble(self, spec: WorkerSpec, what: str) -> None:
-        """A session did not end as it should; the verdict misses its events by itself.
+        """A session did not end as it should.
 
         Raises NoRoomError, once, if that may be because it could not write.
         """
-        terminal.say(f"{spec.variant}: the session {what}")
-        try:
-            runfolder.probe(self._folder)
-        except NoRoomError as error:
-            self._end(error)
+        self.record(SessionTrouble(variant=spec.variant, message=what))
 
     def _end(self, error: NoRoomError) -> None:
         if not any(isinstance(event, NoRoom) for event in self.events):
@@ -88,7 +94,7 @@ class Recorder:
 def _may_be_for_want_of_room(event: Event) -> bool:
     """Whether something else is told of what may be a full disk."""
     match event:
-        case TestFinished(outcome="failed") | GuestLost():
+        case TestFinished(outcome="failed") | GuestLost() | SessionTrouble():
             return True
         case SessionFinished():
             return event.status not in (0, 1)

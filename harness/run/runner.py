@@ -16,11 +16,7 @@ from pathlib import Path
 
 from harness.base import occupancy, paths, runfolder, terminal
 from harness.base.errors import (
-    GuestError,
-    InfrastructureError,
-    MissingSourceError,
     NoRoomError,
-    TestsFailedError,
     UserError,
 )
 from harness.guest import qemu
@@ -33,7 +29,7 @@ from harness.record.events import (
     RunStarted,
     StatementKnown,
 )
-from harness.report import report
+from harness.report import exitstatus, report
 from harness.report.verdict import Verdict, judge
 from harness.run import estimate, plan, preparation, repeats, worker, workerpool
 from harness.run.progress import Progress
@@ -201,13 +197,43 @@ def check_required(require: Sequence[str], chosen: Sequence[Variant]) -> None:
             )
 
 
+def requested(
+    chosen: Sequence[Variant],
+    expression: str = "",
+    *,
+    jobs: int | None = None,
+    keep: bool = False,
+    given: Sequence[str] = (),
+    seed: int | None = None,
+) -> Request:
+    """The request for the tests that `expression` selects, or all, on the variants `chosen`; as
+    many guests at once as are usual here, in a new order, where nobody says.
+
+    Raises UserError for an expression that cannot be, TestsFailedError if the tests cannot be
+    collected.
+    """
+    with terminal.activity("looking at the tests", said=False):
+        tests = worker.collect(paths.GUEST_TESTS, expression)
+    modules = tuple(sorted({test.partition("::")[0] for test in tests}))
+    return Request(
+        variants=tuple(chosen),
+        expression=expression,
+        jobs=default_jobs() if jobs is None else jobs,
+        seed=secrets.randbelow(10**6) if seed is None else seed,
+        keep=keep,
+        given=tuple(given),
+        modules=modules if expression else (),
+        tests=tests,
+    )
+
+
 def test(
     *,
     variant: str | None = None,
     matrix: str | None = None,
     kernel: str | None = None,
     expression: str = "",
-    jobs: int = 0,
+    jobs: int | None = None,
     keep: bool = False,
     given: Sequence[str] = (),
     require: Sequence[str] = (),
@@ -222,59 +248,23 @@ def test(
     """
     selected = variants.select(variant, matrix, kernel)
     check_required(require, selected)
-    if jobs < 0:
-        raise UserError(f"--jobs {jobs}: it has to be 1 or more")
     if times < 1 or (keep and times > 1):
         raise UserError(
             f"--repeat {times}: it has to be 1 or more, and 1 with --keep, which leaves guests"
         )
     if seed is not None and not seed.isdecimal():
         raise UserError(f"--seed {seed}: it has to be a number")
-    with terminal.activity("looking at the tests", said=False):
-        matching = worker.collect(paths.GUEST_TESTS, expression)
-    modules = tuple(sorted({test.partition("::")[0] for test in matching}))
-    request = Request(
-        variants=selected,
-        expression=expression,
-        jobs=jobs or default_jobs(),
-        seed=secrets.randbelow(10**6) if seed is None else int(seed),
+    request = requested(
+        selected,
+        expression,
+        jobs=jobs,
         keep=keep,
-        given=tuple(given),
-        modules=modules if expression else (),
-        tests=matching,
+        given=given,
+        seed=None if seed is None else int(seed),
     )
     if times > 1:
-        raise_for(repeats.test(times, request, run), require)
+        exitstatus.raise_for(repeats.test(times, request, run), require)
         return
     result = run(request)
     terminal.show(report.render(result.events, result.folder))
-    raise_for(result.verdict, require)
-
-
-def raise_for(verdict: Verdict, require: Sequence[str] = ()) -> None:
-    """Raise the error that a verdict amounts to, without words where the report has them.
-
-    What ran and failed comes first, then what could not be built. What cannot be had is an error
-    where it is required, or where nothing else was tested.
-    """
-    if verdict.word == "FAIL":
-        troubled = any(row.reasons for row in verdict.variants) or not verdict.variants
-        raise GuestError("") if troubled and not verdict.booted else TestsFailedError("")
-    if verdict.not_built:
-        raise InfrastructureError("")
-    if not verdict.variants:
-        raise MissingSourceError("")
-    if lacking := unmet(verdict, require):
-        raise MissingSourceError("; ".join(lacking))
-
-
-def unmet(verdict: Verdict, require: Sequence[str]) -> list[str]:
-    """What is required and was not there, in words: kernels that did not run, missing sources."""
-    missing = {row.name for row, _ in verdict.missing}
-    absent = [name for name in require if name in kernels.load() and name not in verdict.ran]
-    lacking = [f"{name} is required (--require), and no test of it ran" for name in absent]
-    return lacking + [
-        f"{name} is required (--require), and missing"
-        for name in require
-        if name in missing and name not in absent
-    ]
+    exitstatus.raise_for(result.verdict, require)

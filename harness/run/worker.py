@@ -15,14 +15,15 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from harness.base import owntime, paths, runfolder
-from harness.base.errors import InfrastructureError, UserError
+from harness.base.errors import InfrastructureError, TestsFailedError, UserError
 from harness.matrix import kernels
 from harness.matrix.kernels import Hardware
 
 PLUGIN = "harness.run.plugin"
 # pytest's own exit statuses.
-NO_TESTS = 5
+COLLECTION_ERROR = 2
 USAGE = 4
+NO_TESTS = 5
 # After SIGINT a session has its guest to stop and its events to write.
 ORDERLY_SECONDS = 15.0
 # A job in the background has SIGINT ignored, and so would its session until its plugin is loaded.
@@ -161,8 +162,9 @@ def command(tests: Path, expression: str, modules: Sequence[str] = ()) -> list[s
 def collect(tests: Path, expression: str = "") -> dict[str, tuple[str, ...]]:
     """The tests that `expression` selects, with what each proves: `S1`, or `S1/case`.
 
-    Raises UserError if it cannot be parsed or selects none; InfrastructureError with pytest's
-    output if the tests cannot be collected.
+    Raises UserError if it cannot be parsed or selects none; TestsFailedError with pytest's output
+    if the tests are such that they cannot be collected; InfrastructureError if pytest does not come
+    to that.
     """
     with tempfile.NamedTemporaryFile(prefix="proofs-", suffix=".json") as proofs:
         argv = [*command(tests, expression), "--collect-only", "--color=no"]
@@ -180,7 +182,8 @@ def collect(tests: Path, expression: str = "") -> dict[str, tuple[str, ...]]:
         if expression and done.returncode == USAGE and "-k" in done.stderr:
             raise UserError(f"pytest does not understand -k {expression!r}", _tail(done.stderr, 3))
         if done.returncode != 0:
-            raise InfrastructureError(
+            broken = done.returncode in (COLLECTION_ERROR, USAGE, NO_TESTS)
+            raise (TestsFailedError if broken else InfrastructureError)(
                 f"the guest tests cannot be collected (pytest's status {done.returncode})",
                 _tail(done.stdout + done.stderr, 30),
             )

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import selectors
+import signal
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -92,7 +93,14 @@ def _finish(worker: Worker, selector: selectors.BaseSelector, on_trouble: OnTrou
     if status not in (0, 1):
         said = worker.log.read_text(errors="replace").strip().splitlines()[-TAIL_LINES:]
         lines = "".join(f"\n  {line}" for line in said)
-        on_trouble(worker.spec, f"ended with status {status}:{lines}\nits output: {worker.log}")
+        on_trouble(worker.spec, f"{_how(status)}:{lines}\nits output: {worker.log}")
+
+
+def _how(status: int) -> str:
+    """How a session ended, of which `status` is subprocess's."""
+    if status >= 0:
+        return f"ended with status {status}"
+    return f"was killed by {signal.Signals(-status).name}"
 
 
 def _hear_out(worker: Worker, on_event: OnEvent, on_trouble: OnTrouble) -> None:

@@ -111,8 +111,9 @@ def test_rows_that_share_a_run_are_judged_by_their_own_tests(play: Play) -> None
         finished("test_other", "passed", ""),
         finished("test_of_an_innocent[0]", "passed", ""),
     ]
-    play.tests = Ran("FAIL: 2 passed, 2 failed, 0 skipped\n", 1, 0.1)
-    outcomes = canaries.run([SHARED, OTHER]).outcomes
+    # What the run ends with is for the guest that was lost; a row beside it has its own.
+    play.tests = Ran("FAIL: 2 passed, 2 failed, 0 skipped\n", 4, 0.1)
+    outcomes = canaries.run([replace(SHARED, status=4), OTHER]).outcomes
     assert [row.canary.name for row in outcomes] == [
         "control base",
         "crowd base",
@@ -120,7 +121,11 @@ def test_rows_that_share_a_run_are_judged_by_their_own_tests(play: Play) -> None
         "other",
     ]
     assert [row.word for row in outcomes] == ["right", "right", "right", "WRONG"]
-    assert outcomes[3].differs == ("verdict PASS, not FAIL", "nothing says: why")
+    assert outcomes[3].differs == (
+        "exit status 0, not 1",
+        "verdict PASS, not FAIL",
+        "nothing says: why",
+    )
 
 
 def test_a_shared_row_whose_test_never_ended_is_wrong(play: Play) -> None:

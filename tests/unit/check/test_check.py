@@ -19,7 +19,7 @@ from harness.base.errors import (
     UserError,
 )
 from harness.bench import bench, measurement, plan
-from harness.check import check, steps
+from harness.check import check, guestruns, steps
 from harness.check.steps import Counts, Step, StepResult
 from harness.debian import packages
 from harness.debian.hostrelease import Release
@@ -113,12 +113,12 @@ def guest_run(monkeypatch: pytest.MonkeyPatch, outcome: tuple[Event, ...] | Harn
 def test_missing_archive_is_a_skip_unless_required(monkeypatch: pytest.MonkeyPatch) -> None:
     guest_run(monkeypatch, NOT_RUN)
     monkeypatch.setattr(worker, "collect", lambda *_: ("a", "b"))
-    result = check.guest_tests([], [])
+    result = guestruns.guest_tests([], [])
     of_the_reference = [row for row in variants.select() if row.kernel == "linux-2.2.12"]
     assert result.counts == Counts(skipped=2 * len(of_the_reference))
     assert "linux-2.2.12, was NOT RUN" in result.note
     assert "put x there" in result.note
-    required = check.guest_tests([], ["linux-2.2.12"])
+    required = guestruns.guest_tests([], ["linux-2.2.12"])
     assert required.counts.failed == 1
     assert "required" in required.note
 
@@ -137,7 +137,7 @@ def test_anything_else_that_keeps_them_from_running_is_no_pass(
     monkeypatch: pytest.MonkeyPatch, error: HarnessError, counts: Counts
 ) -> None:
     guest_run(monkeypatch, error)
-    result = check.guest_tests([], [])
+    result = guestruns.guest_tests([], [])
     assert result.counts == counts
     assert error.message in result.output
 
@@ -150,7 +150,7 @@ def test_what_could_not_be_built_is_counted_and_told_at_the_end(
 ) -> None:
     asked = replace(STARTED, variants=("base", "off"))
     guest_run(monkeypatch, (asked, BROKEN, *GOOD[1:]))
-    result = check.guest_tests([], [])
+    result = guestruns.guest_tests([], [])
     assert result.counts == Counts(passed=1, skipped=1, unbuilt=1)
     assert "off: NOT BUILT\nx.c:1: error" in result.note
     only_guests(monkeypatch)
@@ -174,9 +174,9 @@ def only_guests(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_run_that_did_not_finish_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     guest_run(monkeypatch, GOOD)
-    assert check.guest_tests([], []).counts == Counts(1, 0, 1)
+    assert guestruns.guest_tests([], []).counts == Counts(1, 0, 1)
     guest_run(monkeypatch, GOOD[:-1])
-    assert check.guest_tests([], []).counts == Counts(1, 1, 1)
+    assert guestruns.guest_tests([], []).counts == Counts(1, 1, 1)
 
 
 def test_last_line_counts_everything(

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import pytest
 
 from harness.base import terminal
-from harness.base.errors import UserError
+from harness.base.errors import GuestError, TestsFailedError, UserError
 from harness.record.events import (
     Event,
     GuestBooted,
@@ -189,6 +189,18 @@ def test_old_run_can_be_shown_again(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "PASS" in (tmp_path / report.SUMMARY).read_text()
     with pytest.raises(UserError, match="is no run's folder"):
         report.show(str(tmp_path / "nowhere"))
+
+
+def test_run_that_failed_fails_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lost = GuestLost(variant="base", test="t.py::test_a", message="kernel panic")
+    for events, error in (
+        (stream(GOOD, BAD), TestsFailedError),
+        ([*stream(GOOD), lost], GuestError),
+    ):
+        write_run(tmp_path, events)
+        with pytest.raises(error):
+            report.show(str(tmp_path))
+        assert capsys.readouterr().out.splitlines()[-1].startswith("FAIL: ")
 
 
 def broken_run() -> list[Event]:

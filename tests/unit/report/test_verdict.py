@@ -19,6 +19,7 @@ from harness.record.events import (
     RunFinished,
     RunStarted,
     SessionFinished,
+    SessionTrouble,
     SourceMissing,
     TestFinished,
     TestsCollected,
@@ -140,6 +141,29 @@ def test_test_in_which_the_session_ended_is_named() -> None:
 def test_session_that_was_cut_short(status: int) -> None:
     events = [replace(SESSION, status=status) if e == SESSION else e for e in GOOD]
     assert judge(events).reasons == (f"base: the session ended with status {status}",)
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        ("was killed by SIGKILL:\nits output: there", "the session was killed by SIGKILL in t::b"),
+        (
+            "said nothing for 900 s, and was ended",
+            "the session said nothing for 900 s, and was ended in t::b",
+        ),
+    ],
+)
+def test_what_only_the_run_can_tell_of_a_session(message: str, reason: str) -> None:
+    trouble = SessionTrouble(variant="base", message=message)
+    begun = TestStarted(variant="base", test="t::b")
+    ended = replace(SESSION, status=2)
+    # Whether the session has told of its end by itself, or not.
+    for kinds in ((), (SessionFinished,)):
+        events = [begun if event == GOOD[6] else event for event in without(*kinds)]
+        events = [ended if event == SESSION else event for event in events]
+        verdict = judge([*events[:-1], trouble, RunFinished()])
+        assert verdict.reasons[0] == f"base: {reason}"
+        assert verdict.broken
 
 
 def test_failure_that_belongs_to_no_test() -> None:

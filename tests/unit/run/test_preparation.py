@@ -39,6 +39,7 @@ from harness.record.events import (
     TestsCollected,
     VariantSelected,
 )
+from harness.report import exitstatus
 from harness.report.verdict import Verdict, judge
 from harness.run import preparation, runner
 from harness.run.request import Request
@@ -299,7 +300,7 @@ def test_image_that_does_not_build_takes_its_kernel(monkeypatch: pytest.MonkeyPa
     of_run = verdict(of("off", "base", f"{MODERN}:stock"))
     assert (of_run.passed, of_run.reasons, of_run.word) == (False, (), "NOT BUILT")
     with pytest.raises(InfrastructureError) as caught:
-        runner.raise_for(of_run)
+        exitstatus.raise_for(of_run)
     assert type(caught.value) is InfrastructureError
 
 
@@ -347,10 +348,10 @@ def test_kernel_that_was_not_run_is_a_failure_only_where_it_is_required(
     assert of_run.passed
     assert [row.kernel for row in of_run.not_run] == [NEWER]
     assert {row.variant for row in of_run.variants} == {"base", f"{MODERN}:base"}
-    runner.raise_for(of_run)
-    runner.raise_for(of_run, (kernels.REFERENCE, MODERN, IPCHAINS))
+    exitstatus.raise_for(of_run)
+    exitstatus.raise_for(of_run, (kernels.REFERENCE, MODERN, IPCHAINS))
     with pytest.raises(MissingSourceError):
-        runner.raise_for(of_run, (MODERN, NEWER))
+        exitstatus.raise_for(of_run, (MODERN, NEWER))
 
 
 @pytest.mark.usefixtures("upstream")
@@ -362,7 +363,7 @@ def test_run_in_which_no_kernel_could_be_had_is_no_pass(
     assert not of_run.passed
     assert of_run.reasons == (f"{NEWER}: NOT RUN",)
     with pytest.raises(MissingSourceError):
-        runner.raise_for(of_run)
+        exitstatus.raise_for(of_run)
 
 
 def test_ipchains_that_is_missing_is_a_failure_only_where_it_is_required() -> None:
@@ -373,9 +374,9 @@ def test_ipchains_that_is_missing_is_a_failure_only_where_it_is_required() -> No
     (line,) = of_run.done_without
     assert "our own program is in its place" in line
     assert "--source ipchains-1.3.9=PATH" in line
-    runner.raise_for(of_run, (kernels.REFERENCE,))
+    exitstatus.raise_for(of_run, (kernels.REFERENCE,))
     with pytest.raises(MissingSourceError, match=r"ipchains-1\.3\.9 is required"):
-        runner.raise_for(of_run, (IPCHAINS,))
+        exitstatus.raise_for(of_run, (IPCHAINS,))
 
 
 @pytest.mark.usefixtures("upstream")
@@ -387,7 +388,7 @@ def test_what_is_required_has_to_run() -> None:
     # Nor does one that could be had pass where all of its tests were left out.
     of_run = verdict(of(f"{MODERN}:base"))
     with pytest.raises(MissingSourceError, match="no test of it ran"):
-        runner.raise_for(of_run, (kernels.REFERENCE,))
+        exitstatus.raise_for(of_run, (kernels.REFERENCE,))
 
 
 @pytest.mark.usefixtures("upstream")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import shlex
 from collections.abc import Iterator
@@ -24,7 +25,10 @@ def asked(command: str) -> dict[str, object]:
     """The options of a command line, as invoke reads them for the task `test`."""
     program, *words = shlex.split(command)
     assert program == "./inv"
-    task = ParserContext("test", args=tasks.test.get_arguments())
+    # invoke takes the help out of a task when it reads its arguments.
+    known = copy.copy(tasks.test)
+    known.help = dict(known.help)
+    task = ParserContext("test", args=known.get_arguments())
     (_, found) = Parser(contexts=[task], initial=ParserContext()).parse_argv(words)
     return {name: argument.value for name, argument in found.args.items()}
 
@@ -62,7 +66,7 @@ def test_command_has_all_that_the_tests_depend_on(expression: str) -> None:
     places = ("linux-2.2.12=/x y.tar.gz", "ipchains-1.3.9=/$HOME")
     options = asked(of("base", expression=expression, seed=0, jobs=3, given=places).command)
     assert options["k"] == expression
-    assert (options["seed"], options["jobs"]) == ("0", 3)
+    assert (options["seed"], options["jobs"]) == ("0", "3")
     assert options["source"] == list(places)
 
 
@@ -87,7 +91,6 @@ def test_guests_at_once_are_by_the_processors_that_this_process_may_use(
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        ({"jobs": -1}, "--jobs -1: it has to be 1 or more"),
         ({"seed": ""}, "--seed : it has to be a number"),
         ({"seed": "-1"}, "--seed -1: it has to be a number"),
         ({"seed": "1.5"}, "--seed 1.5: it has to be a number"),

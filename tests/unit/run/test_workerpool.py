@@ -64,7 +64,7 @@ def test_dies(divert_session):
     heard = toysuite.run(specs, toysuite.make(tmp_path, tests))
     assert [e.variant for e in heard.events if isinstance(e, SessionFinished)] == ["defrag"]
     (trouble,) = heard.troubles
-    assert trouble.startswith("base ended with status -9")
+    assert trouble.startswith("base was killed by SIGKILL")
 
 
 def test_session_can_be_interrupted_from_its_first_moment(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_hangs():
     suite = toysuite.make(tmp_path, tests % pid_file)
     begin = time.monotonic()
     heard = toysuite.run([toysuite.spec(tmp_path)], suite, silence=6.0)
-    assert time.monotonic() - begin < 15
+    assert time.monotonic() - begin < 60
     assert heard.troubles[0] == "base said nothing for 6 s, and was ended"
     assert ends(int(pid_file.read_text()))
 
