@@ -11,7 +11,7 @@ import subprocess
 import tty
 from pathlib import Path
 
-from harness.base import command
+from harness.base import command, stops
 from harness.base.errors import DeadlineError, InfrastructureError
 from harness.guest import qemu
 
@@ -69,6 +69,11 @@ class Emulator:
     def status(self) -> int | None:
         """Exit status, negative for a signal's number; None while it runs."""
         return self.process.poll()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it is stopped, by a signal or a debugger."""
+        return stops.stopped(Path(f"/proc/{self.process.pid}/stat"))
 
     def ending(self) -> str:
         """How it ended, in words, with what QEMU itself said; for a process that has ended."""

@@ -18,6 +18,7 @@ from harness.base import store
 from harness.base.deadline import standing_still
 from harness.base.errors import DeadlineError, GuestLostError
 from harness.base.owntime import OwnDeadline, Stall
+from harness.base.stops import Stops
 from harness.guest import accelerator, login, position, snapshotfile, symbols
 from harness.guest.console import Console
 from harness.guest.detached import Kept, keep
@@ -130,9 +131,15 @@ class Machine:
     def _check_runs(self) -> None:
         """Raise GuestLostError if QEMU does not let the guest run: then it is not the guest's hang.
 
-        KVM meets what it cannot execute by stopping the guest (`internal-error` of QMP's RunState),
-        and QEMU tells why on its standard error.
+        It may be stopped itself; deadlines have waited for that. KVM meets what it cannot execute
+        by stopping the guest (`internal-error` of QMP's RunState), and QEMU tells why on its
+        standard error.
         """
+        if self.emulator.stopped:
+            pid = self.emulator.process.pid
+            raise self._diagnosis.error(
+                "QEMU stopped", f"somebody has stopped QEMU, process {pid} (SIGSTOP, a debugger)"
+            )
         state = self.qmp.state()
         if state != RUNNING:
             why = self.emulator.first_message() or "without a word"
@@ -241,7 +248,9 @@ class Machine:
         self.emulator = Emulator(qemu_spec, spec.folder / "qemu.log")
         stack.callback(self.emulator.close)
         # What is asked of this guest takes its time from here.
-        stack.enter_context(standing_still(Stall(self.emulator.process.pid).seconds))
+        pid = self.emulator.process.pid
+        stack.enter_context(standing_still(Stall(pid).seconds))
+        stack.enter_context(standing_still(stack.enter_context(Stops(pid)).seconds))
         (spec.folder / "qemu.command").write_text(shlex.join(self.emulator.arguments) + "\n")
         self.console = Console(
             self.emulator.console_fd, spec.folder / "console.log", tee=self._on_console

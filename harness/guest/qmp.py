@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from qemu.qmp import ExecuteError, QMPClient, QMPError
 
+from harness.base.deadline import Deadline
 from harness.base.errors import GuestLostError, InfrastructureError
 from harness.guest.qemu import SNAPSHOT_FDSET
 
@@ -177,7 +178,7 @@ class Qmp:
 
     def _wait(self, action: Coroutine[Any, Any, T]) -> T:
         try:
-            return self._runner.run(asyncio.wait_for(action, ANSWER_SECONDS))
+            return self._runner.run(_in_time(action))
         except TimeoutError:
             raise GuestLostError(
                 "QEMU stuck", f"QEMU's monitor did not answer within {ANSWER_SECONDS:g} s"
@@ -186,3 +187,15 @@ class Qmp:
             if isinstance(error, ExecuteError):
                 raise
             raise GuestLostError("QEMU ended", f"QEMU's monitor is gone: {error!r}") from error
+
+
+async def _in_time(action: Coroutine[Any, Any, T]) -> T:
+    """What it returns. Raises TimeoutError; a QEMU that is stopped meanwhile has its time after."""
+    deadline = Deadline(ANSWER_SECONDS, "answer")
+    task = asyncio.ensure_future(action)
+    while not task.done():
+        if deadline.expired:
+            task.cancel()
+            raise TimeoutError
+        await asyncio.wait({task}, timeout=deadline.remaining)
+    return await task

@@ -28,7 +28,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     machine.wires = (MagicMock(), MagicMock())
     machine.qmp = MagicMock()
     machine.qmp.state.return_value = "running"
-    machine.emulator = MagicMock()
+    machine.emulator = MagicMock(stopped=False)
     machine.console = MagicMock(closed=False, flooded=False, in_trouble=False)
     machine._diagnosis = MagicMock(overlooked=False)
     machine._diagnosis.error.side_effect = explained
@@ -112,3 +112,14 @@ def test_a_guest_that_qemu_has_stopped_does_not_hang(
     with pytest.raises(GuestLostError, match=r"\(internal-error\): KVM internal error") as error:
         machine.check()
     assert error.value.kind == "QEMU failed"
+
+
+def test_a_qemu_that_is_stopped_is_no_guest_that_hangs(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "_is_alive", lambda: False)
+    machine.emulator.stopped = True  # type: ignore[misc]
+    with pytest.raises(GuestLostError, match="somebody has stopped QEMU") as error:
+        machine.check()
+    assert error.value.kind == "QEMU stopped"
+    assert not machine.qmp.state.called  # type: ignore[attr-defined]
