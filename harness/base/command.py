@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness.base import diskroom, occupancy, owntime, paths, runfolder
-from harness.base.errors import InfrastructureError, NoRoomError
+from harness.base.errors import DeadlineError, InfrastructureError, NoRoomError
 
 LOG_TAIL_LINES = 12
 
@@ -42,9 +42,9 @@ def run(
     `into` is where it writes, if not to `cwd`: the disk that is named if there is no room on it.
 
     Raises diskroom.FullError for that; InfrastructureError if it cannot be started, ends with a
-    status other than 0 (the end of the log is in the message), or is still running after `seconds`,
-    in which what it waited for a processor does not count; its process group is then killed, as it
-    is on Ctrl-C.
+    status other than 0 (the end of the log is in the message); DeadlineError if it is still running
+    after `seconds`, in which what it waited for a processor does not count: its process group is
+    then killed, as it is on Ctrl-C.
     """
     words = [str(word) for word in argv]
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -72,7 +72,7 @@ def run(
         try:
             owntime.communicate(process, seconds)
         except subprocess.TimeoutExpired as error:
-            raise InfrastructureError(
+            raise DeadlineError(
                 f"{what}: {words[0]} was still running after {seconds:g} s, and was ended",
                 f"its output: {log}",
             ) from error

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.base import command, diskroom, terminal
-from harness.base.errors import HarnessError, InfrastructureError
+from harness.base.errors import DeadlineError, HarnessError, InfrastructureError
 from harness.debian import aptfailure
 from harness.debian.aptfailure import Failure
 from harness.debian.aptsources import Entry
@@ -75,7 +75,8 @@ class Apt:
     def run(self, arguments: Sequence[str], *, what: str, cwd: Path | None = None) -> str:
         """Run apt-get, and return what it said.
 
-        Raises AptError if it fails, and diskroom.FullError if that is for want of room.
+        Raises AptError if it fails, diskroom.FullError if that is for want of room, and
+        DeadlineError if it does not end.
         """
         begin = self.log.stat().st_size if self.log.exists() else 0
         argv = ["apt-get", "-q", f"-c={self.root / 'apt.conf'}", *arguments]
@@ -93,10 +94,13 @@ class Apt:
                 )
         except diskroom.FullError:
             raise
+        except DeadlineError as error:
+            # What it says by then are attempts, of which the next might have done.
+            raise DeadlineError(error.message, _slow(self.log)) from error
         except InfrastructureError as error:
             failure = aptfailure.judge(self._said(begin))
             if not failure.line:
-                # It could not be started, or did not end.
+                # It could not be started, or was killed.
                 raise
             raise AptError(failure, self.log) from error
         return self._said(begin)
@@ -199,6 +203,10 @@ class Apt:
                 f'APT::Architectures {{ "{self.architecture}"; }};',
             ]
         return "".join(f"{line}\n" for line in lines)
+
+
+def _slow(log: Path) -> str:
+    return f"see in its output which mirror is slow, then run this again: {log}"
 
 
 def release_fields(path: Path) -> Mapping[str, str]:

@@ -39,6 +39,37 @@ _LOST = Kind(
 # Release file that it could not fetch).
 KINDS = (
     Kind(
+        r"Could not get lock|Unable to (?:lock directory|acquire the dpkg frontend lock)",
+        "another apt-get holds the lock",
+        "wait for its end, then run this again",
+        InfrastructureError,
+    ),
+    Kind(
+        r"Cannot allocate memory|ran out of room",
+        "apt-get has no memory left",
+        "end something else, then run this again",
+        InfrastructureError,
+    ),
+    # Permission denied, read-only, Input/output error, is a directory or not one.
+    Kind(
+        r" - \w+ \((?:1|5|13|20|21|30): ",
+        "apt-get cannot read or write a file of this machine",
+        "see to that file, and to its disk",
+        InfrastructureError,
+    ),
+    Kind(
+        r"Malformed |is not known on line|list of sources could not be read",
+        "APT's lists of archives are not right",
+        "see to the lists in /etc/apt",
+        InfrastructureError,
+    ),
+    Kind(
+        r"method driver .* could not be found",
+        "apt-get has no way to such a place",
+        "install the package apt-transport-..., or name another mirror in /etc/apt",
+        InfrastructureError,
+    ),
+    Kind(
         r"NO_PUBKEY|BADSIG|EXPKEYSIG|KEYEXPIRED|REVKEYSIG|signatures? (?:couldn't|were invalid)"
         r"|signature verification|GPG error|Clearsigned file isn't valid",
         "the archive's signature is not good",
@@ -70,7 +101,8 @@ KINDS = (
     Kind(r"[Cc]ertificate|SSL|TLS", "the mirror's certificate is not accepted", _MIRROR),
     Kind(
         r"timed out|[Tt]imeout|Connection refused|Connection failed|Connection reset"
-        r"|[Cc]ould not connect|Unable to connect|closed the connection",
+        r"|[Cc]ould not connect|Unable to connect|closed the connection|closed connection"
+        r"|https?:\S+\s+Undetermined Error|Error reading from server|Bad header",
         "the mirror, or the way to it, does not answer",
         _NETWORK,
     ),
@@ -83,6 +115,8 @@ KINDS = (
         "use another release of the distribution",
         AbsentError,
     ),
+    # Of lists from which nothing has come, for which apt-get gives no reason here.
+    Kind(r"must put some 'deb-src' URIs", "the release's lists could not be had", _MIRROR),
     Kind(
         r"is not signed",
         "the archive is not signed, and not marked as trusted",
@@ -91,7 +125,8 @@ KINDS = (
     ),
 )
 
-_UNKNOWN = Kind("", "apt-get failed", "see to what it said")
+# What nobody knows is no fault of the network, which others would pass over.
+UNKNOWN = Kind("", "apt-get failed", "see to what it said", InfrastructureError)
 
 _PREFIX = re.compile(r"^(?:[EW]: |Err:\d+ )")
 _FAILED = re.compile(r"^(?:E: |W: |Err:\d+ |  \S)")
@@ -139,7 +174,13 @@ def judge_entry(said: str, entry: Entry) -> Failure:
     # What is fetched by a list of mirrors is not named by that.
     if not about and entry.uri.startswith("mirror"):
         return judge(said)
-    return _judge(about) if about else Failure(_LOST, "")
+    if not about:
+        return Failure(_LOST, "")
+    failure = _judge(about)
+    if failure.kind is UNKNOWN and (of_all := judge(said)).kind is not UNKNOWN:
+        # A reason without a name: of apt-get itself, or of this machine.
+        return of_all
+    return failure
 
 
 def _judge(lines: Sequence[str]) -> Failure:
@@ -149,7 +190,7 @@ def _judge(lines: Sequence[str]) -> Failure:
         if fit:
             return Failure(kind, _short(next((x for x in fit if x[0] in "EW"), fit[0])))
     errors = [line for line in lines if line.startswith("E: ")] or list(lines)
-    return Failure(_UNKNOWN, _short(errors[0]) if errors else "")
+    return Failure(UNKNOWN, _short(errors[0]) if errors else "")
 
 
 def _short(line: str) -> str:

@@ -15,9 +15,10 @@ from pathlib import Path
 
 import filelock
 
-from harness.base import cause, command, fingerprint, paths, store, terminal
-from harness.base.errors import InfrastructureError
-from harness.debian import namespace, packages
+from harness.base import cause, command, diskroom, fingerprint, paths, store, terminal
+from harness.base.errors import DeadlineError, HarnessError, InfrastructureError
+from harness.debian import aptfailure, namespace, packages
+from harness.debian.namespace import Outcome
 
 # Counts up when what this module makes of its inputs changes.
 RECIPE = "2"
@@ -172,16 +173,33 @@ def _make(folder: Path, release: str, wanted: Sequence[str], lists: dict[str, st
     with terminal.activity(f"making a root of {release} ({name})"):
         outcome = namespace.run(namespace.Inside(), words, log=log, seconds=MAKE_SECONDS, env=env)
     if outcome.status != 0:
-        why = cause.first(log.read_text(errors="replace")) or f"status {outcome.status}"
-        if outcome.late:
-            why = f"{name} was still running after {MAKE_SECONDS:g} s"
-        raise InfrastructureError(
-            f"no root of {release} with {', '.join(wanted) or 'nothing more'}: {why}",
-            f"see to the network, or whether the mirror has {release} (log: {log})",
+        raise _unmade(
+            f"no root of {release} with {', '.join(wanted) or 'nothing more'}",
+            name,
+            outcome,
+            log,
+            folder,
         )
     shutil.rmtree(inputs)
     write_record(folder)
     terminal.say(f"made a root of {release} in {time.monotonic() - begin:.0f} s")
+
+
+def _unmade(what: str, program: str, outcome: Outcome, log: Path, folder: Path) -> HarnessError:
+    """Why there is no root: what apt-get has said on the way, if it has."""
+    said = log.read_text(errors="replace")
+    if outcome.late:
+        return DeadlineError(
+            f"{what}: {program} was still running after {MAKE_SECONDS:g} s",
+            f"see in its output which mirror is slow, then run this again: {log}",
+        )
+    if full := diskroom.full(what, said, folder):
+        return full
+    failure = aptfailure.judge(said)
+    if failure.kind is not aptfailure.UNKNOWN:
+        return failure.error(what, log)
+    why = cause.first(said) or f"status {outcome.status}"
+    return InfrastructureError(f"{what}: {why}", f"all of its output: {log}")
 
 
 def with_mmdebstrap(
@@ -244,8 +262,8 @@ def _unpack(tar: Path, root: Path) -> None:
         env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
     )
     if outcome.status != 0:
-        why = cause.first(log.read_text(errors="replace"))
-        raise InfrastructureError(
-            f"a root cannot be unpacked in {root}: {why}",
-            "make room there, or move the cache: DIVERT_CACHE=FOLDER",
-        )
+        said = log.read_text(errors="replace")
+        what = f"a root cannot be unpacked in {root}"
+        if full := diskroom.full(what, said, root):
+            raise full
+        raise InfrastructureError(f"{what}: {cause.first(said)}", f"all of its output: {log}")

@@ -64,6 +64,24 @@ SILENT = "W: Failed to fetch http://deb.example/InRelease  Could not connect to 
 (192.0.2.80), connection timed out\n"
 CERTIFICATE = "W: Failed to fetch https://deb.example/InRelease  Certificate verification failed: \
 The certificate is NOT trusted.\n"
+# A connection that ends in the middle of a package; one that ends before anything.
+SHORT = """\
+Err:1 http://deb.example/debian bookworm/main i386 tool i386 1.0-3
+  Undetermined Error [IP: 192.0.2.80 80]
+E: Failed to fetch http://deb.example/tool.deb  Undetermined Error [IP: 192.0.2.80 80]
+"""
+REMOTE_END = (
+    "E: Failed to fetch http://deb.example/tool.deb  Error reading from server. Remote end \
+closed connection [IP: 192.0.2.80 80]\n"
+)
+NO_RIGHT = "E: Could not open file /c/state/lists/partial/x - open (13: Permission denied)\n"
+BAD_DISK = "E: Write error - write (5: Input/output error)\n"
+NO_METHOD = "E: The method driver /usr/lib/apt/methods/tor could not be found.\n"
+MALFORMED = "E: Malformed entry 1 in list file /c/lists.d/00.list (Suite)\n\
+E: The list of sources could not be read.\n"
+LOCKED = "E: Could not get lock /c/state/lists/lock. It is held by process 77 (apt-get)\n\
+E: Unable to lock directory /c/state/lists/\n"
+NO_MEMORY = "E: Couldn't make mmap of 25165824 bytes - mmap (12: Cannot allocate memory)\n"
 ABSENT = "E: Unable to find a source package for dietlibc\n"
 
 
@@ -83,7 +101,16 @@ ABSENT = "E: Unable to find a source package for dietlibc\n"
         (SILENT, "the mirror, or the way to it, does not answer", UnavailableError),
         (CERTIFICATE, "the mirror's certificate is not accepted", UnavailableError),
         (ABSENT, "the release has no such package", AbsentError),
-        ("E: a fault of tomorrow\n", "apt-get failed", UnavailableError),
+        (SHORT, "the mirror, or the way to it, does not answer", UnavailableError),
+        (REMOTE_END, "the mirror, or the way to it, does not answer", UnavailableError),
+        (NO_RIGHT, "apt-get cannot read or write a file of this machine", InfrastructureError),
+        (BAD_DISK, "apt-get cannot read or write a file of this machine", InfrastructureError),
+        (NO_METHOD, "apt-get has no way to such a place", InfrastructureError),
+        (MALFORMED, "APT's lists of archives are not right", InfrastructureError),
+        (LOCKED, "another apt-get holds the lock", InfrastructureError),
+        (NO_MEMORY, "apt-get has no memory left", InfrastructureError),
+        # What nobody knows is not the network's fault, nor that of a mirror.
+        ("E: a fault of tomorrow\n", "apt-get failed", InfrastructureError),
     ],
 )
 def test_reason(said: str, words: str, family: type[Exception]) -> None:
@@ -113,6 +140,12 @@ def test_reason_of_one_archive_among_several() -> None:
     assert words("http://deb.example/trusted", "bookworm") == "the mirror has not got it"
     # What a list of mirrors fetches is not named by that.
     assert words("mirror+file:/etc/mirrors", "bookworm") != "the mirror has not got it"
+
+
+def test_reason_that_names_no_archive() -> None:
+    said = f"{NO_METHOD}W: Failed to fetch tor://deb.example/debian/dists/bookworm/InRelease  \n"
+    entry = Entry("tor://deb.example/debian", "bookworm", ("main",))
+    assert aptfailure.judge_entry(said, entry).kind.words == "apt-get has no way to such a place"
 
 
 def test_apt_get_that_said_nothing() -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.base import paths, store
-from harness.base.errors import InfrastructureError, UnavailableError
+from harness.base import diskroom, paths, store
+from harness.base.errors import AbsentError, DeadlineError, InfrastructureError, UnavailableError
 from harness.debian import aptsources, bootstrap, namespace, packages
 from harness.debian.namespace import Outcome
 
@@ -190,7 +190,58 @@ def test_without_any_tool_mmdebstrap_is_taken_from_its_package(
     assert bootstrap.tool() == "debootstrap"
 
 
-def test_what_went_wrong_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("said", "late", "family", "words", "hint"),
+    [
+        (
+            "E: Failed to fetch http://x/a.deb  Could not resolve 'x'\n",
+            False,
+            UnavailableError,
+            "no network, or no name service",
+            "see to the network",
+        ),
+        (
+            "E: The repository 'x forky Release' does not have a Release file.\n",
+            False,
+            AbsentError,
+            "the mirror has not got it",
+            "another mirror",
+        ),
+        (
+            "E: Failed to fetch http://x/a.deb  Hash Sum mismatch\n",
+            False,
+            InfrastructureError,
+            "a wrong digest or size",
+            "do not trust it",
+        ),
+        (
+            "dpkg: error: cannot copy: No space left on device\n",
+            False,
+            diskroom.FullError,
+            "no room on the disk",
+            "make room there",
+        ),
+        ("I: running\n", True, DeadlineError, "still running after", "see in its output"),
+        # It has not to do with what apt-get tried first.
+        (
+            "E: Failed to fetch http://x/a.deb  Hash Sum mismatch\n",
+            True,
+            DeadlineError,
+            "still running after",
+            "see in its output",
+        ),
+        ("I: running\nE: a fault\n", False, InfrastructureError, "E: a fault", "its output"),
+    ],
+)
+def test_what_went_wrong_is_named_and_nothing_else(
+    said: str,
+    late: bool,
+    family: type[Exception],
+    words: str,
+    hint: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("DIVERT_CACHE", str(tmp_path))
     monkeypatch.setattr(bootstrap, "tool", lambda: "mmdebstrap")
     monkeypatch.setattr(bootstrap, "_acquire", lambda: "")
@@ -198,9 +249,31 @@ def test_what_went_wrong_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(namespace, "unshare", lambda: ("env",))
 
     def run(*_: object, log: Path, **__: object) -> Outcome:
-        log.write_text("I: running\nE: The repository 'x forky Release' does not have a Release\n")
-        return Outcome(25, 1.0)
+        log.write_text(said)
+        return Outcome(25, 1.0, late)
 
     monkeypatch.setattr(namespace, "run", run)
-    with pytest.raises(InfrastructureError, match=r"no root of bookworm.*E: The repository"):
+    with pytest.raises(InfrastructureError) as caught:
         get()
+    assert type(caught.value) is family
+    assert caught.value.message.startswith("no root of bookworm with nothing more: ")
+    assert words in caught.value.message
+    assert hint in caught.value.hint
+    assert ("network" in caught.value.hint) == (family is UnavailableError)
+
+
+def test_root_that_cannot_be_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = "tar: ./etc: Cannot mkdir: Not a directory\n"
+
+    def run(*_: object, log: Path, **__: object) -> Outcome:
+        log.write_text(said)
+        return Outcome(2, 1.0)
+
+    monkeypatch.setattr(paths, "BUILD", tmp_path / "build")
+    monkeypatch.setattr(namespace, "run", run)
+    with pytest.raises(InfrastructureError, match="Not a directory") as caught:
+        bootstrap._unpack(tmp_path / "root.tar", tmp_path / "root")
+    assert "make room" not in caught.value.hint
+    said = "tar: ./etc/x: Wrote only 512 of 10240 bytes: No space left on device\n"
+    with pytest.raises(diskroom.FullError, match="no room on the disk"):
+        bootstrap._unpack(tmp_path / "root.tar", tmp_path / "root")
