@@ -171,6 +171,12 @@ def _obtain(name: str, architecture: str | None, release: Release, *, elsewhere:
             with _locked(folder):
                 if not folder.is_dir():
                     _bring(name, architecture, release, folder, elsewhere=elsewhere)
+        try:
+            return _read(name, folder)
+        except _DamagedError as error:
+            damaged = error
+        with _locked(folder):
+            _bring_anew(name, architecture, release, folder.resolve(), damaged)
         return _read(name, folder)
 
 
@@ -216,6 +222,32 @@ def _bring(
     raise absent
 
 
+class _DamagedError(InfrastructureError):
+    """A package is not what was downloaded."""
+
+
+def _bring_anew(
+    name: str, architecture: str | None, release: Release, folder: Path, damaged: _DamagedError
+) -> None:
+    """Fetch a damaged package again; `folder` may be another release's.
+
+    Raises `damaged`, with the reason, if it cannot be had now.
+    """
+    terminal.say(f"{damaged.message}: it is fetched anew")
+    here = next(
+        each
+        for each in (release, *release.others)
+        if _folder(name, architecture, each).resolve() == folder
+    )
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".damaged-") as aside:
+        folder.rename(Path(aside) / name)
+        try:
+            _download(name, architecture, here, folder)
+        except InfrastructureError as error:
+            (Path(aside) / name).rename(folder)
+            raise _DamagedError(f"{damaged.message}; {error.message}", error.hint) from error
+
+
 def _read(name: str, folder: Path) -> Package:
     try:
         digest, file = (folder / "SHA256SUMS").read_text().split()
@@ -228,11 +260,8 @@ def _read(name: str, folder: Path) -> Package:
     return Package(name, version, folder / file, digest)
 
 
-def _damaged(name: str, folder: Path) -> InfrastructureError:
-    return InfrastructureError(
-        f"the package {name} in {folder} is not what was downloaded",
-        "remove that folder, and it is fetched anew",
-    )
+def _damaged(name: str, folder: Path) -> _DamagedError:
+    return _DamagedError(f"the package {name} in {folder} is not what was downloaded")
 
 
 def _version(file: str) -> str | None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.base import diskroom, paths
+from harness.base import diskroom, paths, store
 from harness.base.errors import InfrastructureError, UnavailableError
 from harness.debian import aptarchives, hostrelease, packages
 from tests.unit.support.toyarchive import ToyArchive
@@ -305,18 +305,45 @@ def test_host_whose_lists_are_of_others(host: Host) -> None:
         packages.source("toy")
 
 
-@pytest.mark.parametrize("damage", ["changed", "removed", "sums"])
-def test_damaged_download_is_refused(damage: str) -> None:
-    package = packages.source("toy")
+def _spoil(package: packages.Package, damage: str) -> None:
     if damage == "changed":
         package.path.write_bytes(package.path.read_bytes()[:-1])
     elif damage == "removed":
         package.path.unlink()
     else:
         (package.path.parent / "SHA256SUMS").write_text("")
-    with pytest.raises(InfrastructureError, match="is not what was downloaded") as caught:
+
+
+@pytest.mark.parametrize("damage", ["changed", "removed", "sums"])
+def test_damaged_download_is_fetched_anew(
+    damage: str, host: Host, capsys: pytest.CaptureFixture[str]
+) -> None:
+    package = packages.source("toy")
+    whole = package.path.read_bytes()
+    _spoil(package, damage)
+    with store.looking(), pytest.raises(store.AbsentError):
         packages.source("toy")
-    assert "remove that folder" in caught.value.hint
+    assert packages.source("toy") == package
+    assert package.path.read_bytes() == whole
+    assert "is not what was downloaded: it is fetched anew" in capsys.readouterr().err
+    assert host.calls("source") == 2
+    assert not list(package.path.parents[1].glob(".damaged*"))
+
+
+def test_damaged_download_that_cannot_be_had_again_is_refused(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = packages.source("toy")
+    _spoil(package, "changed")
+    (host.record / "said").write_text("E: Could not resolve 'deb.example'\n")
+    monkeypatch.setenv("SPOILED", "source")
+    for _ in range(2):
+        with pytest.raises(InfrastructureError, match="is not what was downloaded") as caught:
+            packages.source("toy")
+        assert not isinstance(caught.value, UnavailableError)
+        assert "no network, or no name service" in caught.value.message
+    monkeypatch.setenv("SPOILED", "nothing")
+    assert packages.source("toy") == package
 
 
 @pytest.mark.parametrize(
