@@ -17,7 +17,7 @@ from pathlib import Path
 from harness.base import paths, terminal
 from harness.base.errors import EXIT_INFRASTRUCTURE, TestsFailedError
 from harness.canaries import canary as table
-from harness.canaries import crowd, faults
+from harness.canaries import crowd, faults, world
 from harness.canaries.canary import Canary
 from harness.canaries.crowd import Crowd
 from harness.canaries.outcome import Outcome, judge
@@ -144,11 +144,13 @@ class _Troupe:
 
     def play_alone(self, row: Canary) -> list[Outcome]:
         """Run one."""
+        if row.world:
+            return self._play(row, lambda ran, build: [world.outcome(row, ran, build)])
         return self._play(row, lambda ran, _: [judge(row, ran)])
 
     def play_crowd(self, each: Crowd) -> list[Outcome]:
         """Run those that share a run; the first outcome is the run's."""
-        return self._play(each.run, each.outcomes)
+        return self._play(each.run, lambda ran, build: each.outcomes(ran, build / "runs"))
 
     def _play(self, row: Canary, judged: Callable[[Ran, Path], list[Outcome]]) -> list[Outcome]:
         stage = self._free.get()
@@ -159,12 +161,12 @@ class _Troupe:
             own = self._folder / re.sub(r"[^\w+.-]", "-", row.name)
             own.mkdir()
             (own / "output.txt").write_text(ran.output)
-            runs = stage.root / "build" / "runs"
-            outcomes = judged(ran, runs)
+            build = stage.root / "build"
+            outcomes = judged(ran, build)
             if row.name == f"control {row.needs}" and (reason := _not_run(ran)):
                 return [Outcome(row, not_run=reason)]
-            if any(outcome.differs for outcome in outcomes) and runs.is_dir():
-                shutil.move(runs, own / "runs")
+            if any(outcome.differs for outcome in outcomes) and (build / "runs").is_dir():
+                shutil.move(build / "runs", own)
         finally:
             self._free.put(stage)
         for outcome in outcomes:
@@ -178,6 +180,8 @@ def _make(row: Canary, stage: Stage) -> None:
     stage.restore()
     if row.test:
         stage.test(row.test)
+    if row.world:
+        world.make(row, stage)
     for name, text in row.append.items():
         stage.append(name, text)
     if row.fault:

@@ -30,6 +30,7 @@ _KEYS: dict[str, type] = {
     "fault": str,
     "test": str,
     "append": dict,
+    "world": str,
     "run": list,
     "seconds": int,
     "verdict": str,
@@ -51,7 +52,8 @@ class Canary:
     `verdict` is the word that the report ends with; empty if there is none to be. `status` is the
     exit status, each of `cause` has to be in what the user reads, and none of `absent`. All of it
     has to take less than `seconds`. If it is `shared`, its one test runs beside those of others,
-    and all of that is asked of what is said of this test.
+    and all of that is asked of what is said of this test. With a `world`, a function of
+    tests/guest/support/worlds.py, the tests run in that, and of those that pass see world.py.
     """
 
     name: str
@@ -65,6 +67,7 @@ class Canary:
     fault: str = ""
     test: str = ""
     append: Mapping[str, str] = field(default_factory=dict)
+    world: str = ""
     quick: bool = False
     shared: bool = False
     seconds: int = _SECONDS

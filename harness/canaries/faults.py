@@ -18,6 +18,7 @@ from harness.canaries.stage import Stage
 
 Fault = Callable[[Stage], None]
 
+_SERIES = "patches/linux-2.2.12/divert"
 _BUILD_SECONDS = 600.0
 
 _HANG = """\
@@ -61,8 +62,23 @@ def half_an_archive(stage: Stage) -> None:
 
 def patch_that_does_not_fit(stage: Stage) -> None:
     """A line of 2.2.12 that a patch of ours has for its context is another one."""
-    patch = "patches/linux-2.2.12/divert/0005-forward.patch"
-    stage.replace(patch, "-\tip_decrease_ttl(iph);", "-\tip_lower_ttl(iph);")
+    stage.replace(
+        f"{_SERIES}/0005-forward.patch", "-\tip_decrease_ttl(iph);", "-\tip_lower_ttl(iph);"
+    )
+
+
+def kernel_that_diverts_nothing(stage: Stage) -> None:
+    """A rule with DIVERT that matches is one without a target."""
+    old = "if (w->state != DIVERT_LIVE || fw->fw_redirpt == w->skb->divert.port)"
+    stage.replace(f"{_SERIES}/overlay/net/ipv4/ip_divert.c", old, "if (1)")
+
+
+def kernel_that_diverts_everything(stage: Stage) -> None:
+    """A rule with DIVERT matches every packet but those of the management network."""
+    line = "\t\t\tif (ip_rule_match(f,rif,ip,"
+    more = '(f->simplebranch == FW_DIVERT && strcmp(rif, "eth0")) || '
+    new = line.replace("ip_rule", f"{more}ip_rule")
+    stage.replace(f"{_SERIES}/0004-firewall.patch", f" {line}", f"-{line}\n+{new}")
 
 
 def long_path(stage: Stage) -> None:

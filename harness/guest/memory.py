@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from harness.base.errors import GuestError
 from harness.guest.shell import Shell
 
 # Objects of a kind that a look at the memory, and its connection, may take or have freed.
@@ -42,6 +43,8 @@ _SHARED = ("kmalloc-", "size-")
 _SOCKETS = re.compile(r"^sockets: used (\d+)", re.MULTILINE)
 # Of these a processor keeps some at hand (NAPI_SKB_CACHE_SIZE of net/core/skbuff.c).
 _BUFFERS_AT_HAND = 64
+# So much is quoted of an answer that is none.
+_QUOTED = 500
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,8 @@ def parse(text: str) -> Use:
     """What the words of `LOOK` say (pure).
 
     Each object of 2.2.12's slab_cache describes memory of a cache that has once been large, and has
-    one of 32 bytes beside it, which is no loss either.
+    one of 32 bytes beside it, which is no loss either. Raises GuestError if they do not say it: of
+    nothing, nothing is lost.
     """
     counts, slack = {}, {}
     for name, number, per_slab in _OBJECTS.findall(text):
@@ -69,6 +73,8 @@ def parse(text: str) -> Use:
         slack[name] = SLACK + 2 * int(per_slab or 0)
         if per_slab and name == BUFFERS:
             slack[name] += _BUFFERS_AT_HAND
+    if BUFFERS not in counts or not _SOCKETS.search(text):
+        raise GuestError("the guest does not say what of its memory is in use", text[:_QUOTED])
     described = counts.pop("slab_cache", 0)
     if described:
         counts["size-32"] -= described

@@ -126,6 +126,7 @@ def test_divert_ports_see_disjoint_sets(
     together = [Copy(0, NEAR.interface, taken[turn]) for turn in range(2) for taken in sets]
     assert {name: copies(calls, name) for name in readers} == dict.fromkeys(readers, together)
     assert chains.counts("output") == [2, 2, 2]
+    traffic.control(chains, "out", flows)
 
 
 @statement("C1/raw", "C3/copy", "C4/copy")

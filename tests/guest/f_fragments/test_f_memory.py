@@ -134,3 +134,4 @@ def test_fragments_with_no_listener_or_one_that_dies_are_freed(
     socket.close()
     guest.barrier()
     assert memory.lost(before, memory.in_use(shell)) == {}
+    assert chains.counts("input")[0] >= 2 * INCOMPLETE, "they have met the rule"

@@ -68,11 +68,15 @@ def test_untagged_with_an_interface_comes_in_there(
     assert row["from"]["ip"] == "192.0.2.200"
     assert chains.counts("input") == ([1, 0] if link is NEAR else [0, 1])
     assert inject.left(near) == inject.left(far) == []
+    for wire in (near, far):
+        packet = built(IP(src=wire.guest_ip, dst=wire.host_ip, id=14) / UDP() / b"leaves")
+        inject(packet, "none")
+        assert inject.left(wire) == [packet], "what is for a wire is seen there"
 
 
 @statement("I3/martian")
 def test_inbound_with_a_source_of_this_host_is_dropped(
-    inject: Injector, calls: Calls, near: Wire
+    inject: Injector, calls: Calls, guest: Machine
 ) -> None:
     calls.ok("socket", "receiver", "inet", "dgram", 17)
     calls.ok("bind", "receiver", "in:0.0.0.0:4000")
@@ -82,7 +86,7 @@ def test_inbound_with_a_source_of_this_host_is_dropped(
     # As the wire's: and what is not this host's gets through behind it.
     packet = IP(src=NEAR.host_ip, dst=NEAR.guest_ip, id=15) / UDP(dport=4000) / b"marker"
     inject(built(packet), f"in:{NEAR.guest_ip}:0")
-    inject.left(near)
+    guest.barrier()
     assert calls.drain("receiver") == [b"marker"]
 
 
@@ -130,6 +134,9 @@ def test_outbound_meets_a_port_where_nobody_listens(
     else:
         assert inject.socket.refused(packet) == "EPERM"
     assert len(inject.left(far)) == {"passes": 1, "dropped": 0}[expected("no-listener")]
+    chains.flush()
+    inject(packet, "none")
+    assert inject.left(far) == [packet], "but for the rule it leaves"
 
 
 @statement("I3/table-inbound", "I3/inbound", "R6/disjoint")

@@ -298,6 +298,8 @@ def test_local_packet_with_dont_fragment_that_grew(
     (told,) = calls.drain("told")
     assert (told[20:22], told[26:28]) == (b"\x03\x04", (1500).to_bytes(2, "big"))
     assert told[28:56] == grown[:28], "it quotes the packet"
+    socket.give_back(taken)
+    assert left(guest, near) == [taken.data], "as it was it leaves"
 
 
 @statement("I2/changed", "I2/table-output")

@@ -222,6 +222,10 @@ def test_ttl_of_0_stays_on_this_host(inject: Injector, guest: Machine, calls: Ca
     inject(built(packet), "none")
     assert wires(guest) == {NEAR.interface: [], FAR.interface: []}
     assert calls.drain("member") == [b"to the group"]
+    inject(multicast(), "none")
+    assert wires(guest) == {NEAR.interface: [], FAR.interface: [multicast()]}, (
+        "with a TTL it leaves"
+    )
 
 
 @statement("I3/table-inbound", "I2/type", "I2/stack")
@@ -240,3 +244,6 @@ def test_multicast_that_comes_in_is_heard_by_a_member(
     assert wires(guest) == {NEAR.interface: [], FAR.interface: []}
     assert calls.drain("member") == [b"to the group"]
     assert socket.rest() == []
+    calls.ok("setsockopt", socket.name, "ip", "multicast_if", f"ip:{FAR.guest_ip}")
+    socket.inject(multicast())
+    assert wires(guest)[FAR.interface] == [multicast()], "what is to leave is seen there"

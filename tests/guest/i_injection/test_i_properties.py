@@ -46,6 +46,8 @@ class Bench:
         self._chains = chains
         self._identifications = itertools.count(0x1000)
         self._lost: GuestError | None = None
+        # How many packets were seen on each wire, and by the receiver.
+        self.seen = [0] * (len(LINKS) + 1)
         for name in ("receiver", "sender"):
             calls.ok("socket", name, "inet", "dgram", 17)
         calls.ok("bind", "receiver", f"in:0.0.0.0:{UDP_PORT}")
@@ -65,6 +67,7 @@ class Bench:
     def _compare(self, example: Example) -> None:
         sent = [(each, self._frames(each)) for each in example.packets]
         without = self._outcome(sent)
+        self.seen = [seen + len(now) for seen, now in zip(self.seen, without, strict=True)]
         words = " && ipchains -A ".join(example.rules)
         self._chains(f"-A {words}")
         try:
@@ -164,3 +167,4 @@ def test_no_difference_for_random_packets_and_rules(
     no_difference()
     taken = [counts.delivered for counts in bench.counts().ports.values()]
     assert sum(taken) >= len(KEPT), "no packet met a rule"
+    assert all(bench.seen), "nothing was ever seen there"

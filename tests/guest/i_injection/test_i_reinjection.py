@@ -39,6 +39,7 @@ def test_not_reinjected_means_gone(
     if place.path == "out":
         assert [flow.error for flow in flows] == ["", "", "EINPROGRESS", ""]
     assert len(listener.finish()) == len(PROTOCOLS)
+    traffic.control(chains, place.path, flows)
 
 
 @statement("I2/bytes", "T1/way", "T4")

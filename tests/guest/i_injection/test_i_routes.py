@@ -108,6 +108,9 @@ def test_lo_in_div_in_by_the_device_of_its_sender(
     socket.give_back(socket.take())
     assert calls.drain("receiver") == [b"around"]
     assert left(guest, far) == socket.rest() == []
+    calls.ok("socket", "free", "inet", "dgram", 17)
+    calls.ok("sendto", "free", "text:leaves", f"in:{FAR.host_ip}:{UDP_PORT}")
+    assert len(left(guest, far)) == 1, "what is bound to nothing is seen there"
 
 
 @statement("I2/table-forward", "I2/changed", "I2/ttl")

@@ -114,6 +114,10 @@ def test_nobody_is_told(
     flows = [traffic.send(place.path, protocol) for protocol in PROTOCOLS]
     assert traffic.arrived(flows) == []
     assert ip_packets(near.captured()) == ip_packets(far.captured()) == []
+    # Without the rule a datagram arrives, and leaves; or who sent it to a closed port is told.
+    traffic.control(chains, place.path, flows)
+    (left,) = ip_packets(near.captured()) + ip_packets(far.captured())
+    assert left[9] == (1 if place.path == "in" else 17)
 
 
 @statement("P1/sender")
@@ -273,5 +277,10 @@ def test_listener_of_another_port_does_not_count(
     flows = [traffic.send(place.path, protocol) for protocol in PROTOCOLS]
     passes = {"passes": len(PROTOCOLS), "dropped": 0}[expected("no-listener")]
     assert len(traffic.arrived(flows)) == passes
-    assert listener.finish() == []
+    chains.append(place.rule(f"DIVERT {PORT + 1}"))
+    chains(f"-D {place.chain} 1")
+    control = traffic.send(place.path, "udp")
+    assert control.body in listener.next().data
+    assert len(listener.finish()) == 1, "nothing but what its own rule took"
     assert calls.drain("unbound") == []
+    traffic.control(chains, place.path)

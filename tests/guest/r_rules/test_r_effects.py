@@ -184,6 +184,14 @@ def test_no_divert_rule_takes_what_is_blocked(
     for data in NOT_BLOCKED.values():
         calls.ok("sendto", "h", hexed(data), f"in:{FAR.host_ip}:0")
     assert socket.rest() == list(NOT_BLOCKED.values())
+    # And so on input, of what always-defragment does not wait for the rest of.
+    whole = NOT_BLOCKED["short-but-whole"]
+    near.send(IP(whole))
+    guest.barrier()
+    assert socket.rest() == [whole]
+    chains.flush()
+    calls.ok("sendto", "h", hexed(whole), f"in:{FAR.host_ip}:0")
+    assert left(guest, far) == [whole], "without a rule it leaves"
 
 
 @statement("R1/fragment")

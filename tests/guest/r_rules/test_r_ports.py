@@ -59,6 +59,7 @@ def test_first_rule_that_matches_says_the_port(
     assert [data[9] for data in general.rest()] == [17]
     assert never.rest() == []
     assert chains.counts(place.chain) == [2, 1, 0]
+    traffic.control(chains, place.path, flows)
 
 
 MANY = 100

@@ -235,6 +235,7 @@ def test_there_is_nothing_out_of_band(guest: Machine, diverted: Calls, near: Wir
     assert diverted.error("recv", "d", LARGEST, "oob|dontwait") == "EOPNOTSUPP"
     assert diverted.error("connect", "d", f"in:{NEAR.host_ip}:9") == "EOPNOTSUPP"
     assert diverted.error("recv", "d", LARGEST, "errqueue|dontwait") == "EAGAIN"
+    assert diverted.drain("d") == [ipv4()], "though there is a packet"
 
 
 @statement("S8/receive")

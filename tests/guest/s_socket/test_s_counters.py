@@ -57,6 +57,11 @@ def test_what_a_socket_filter_refuses_is_not_dropped_for_a_full_queue(
     smallest(calls, "d")
     filler.send(LARGEST, 2)
     assert proc_divert().ports[PORT] == Counters(LARGEST, 1, 1, 0)
+    chains.flush()
+    packet = ipv4(src=NEAR.guest_ip, dst=NEAR.host_ip)
+    calls.ok("send", "filler", hexed(packet))
+    guest.barrier()
+    assert ip_packets(near.captured())[-1] == packet, "without the rule it leaves"
 
 
 @statement("S11/bound")
@@ -122,7 +127,7 @@ def test_counts_what_met_no_listener_at_every_hook(
     chains.append(f"{place.chain} {place.match} -p UDP -j DIVERT {PORT}")
     chains.append(f"{place.chain} {place.match} -p 99 -j DIVERT {PORT + 1}")
     flows = [traffic.send(place.path, protocol) for protocol in ("udp", "other", "other")]
-    traffic.arrived(flows)
+    traffic.guest.barrier()
     now = proc_divert()
     assert now.no_listener == 2
     assert {port: row.delivered for port, row in now.ports.items()} == {PORT: 1, PORT + 2: 0}

@@ -59,6 +59,7 @@ def test_full_queue_drops_and_counts(
     assert traffic.arrived(flows) == []
     assert len(calls.drain("d")) == len(PROTOCOLS)
     assert proc_divert().ports[PORT] == Counters(0, 1 + len(PROTOCOLS), len(PROTOCOLS), 0)
+    traffic.control(chains, place.path, flows)
 
 
 @statement("S9/sender", "S9/counted")
@@ -76,6 +77,10 @@ def test_injecting_into_a_full_queue_is_a_success(
     guest.barrier()
     assert ip_packets(near.captured()) == []
     assert proc_divert().ports[PORT].dropped == 1
+    chains.flush()
+    calls.ok("send", "filler", hexed(packet))
+    guest.barrier()
+    assert ip_packets(near.captured()) == [packet], "without the rule it leaves"
 
 
 @statement("S9/counted", "S9/room-again", "S11/queued", "S11/dropped")
@@ -242,6 +247,7 @@ def test_close_with_packets_queued_at_every_hook(
     assert len(traffic.arrived(later)) == passes
     assert proc_divert().no_listener >= len(later)
     assert traffic.arrived(queued) == [], "what was queued is gone"
+    traffic.control(chains, place.path, queued)
 
 
 @statement("S10/under-way", "P3/comes", "P3/goes")

@@ -55,5 +55,7 @@ class Chains:
 
     def rows(self, chain: str) -> list[list[str]]:
         """The rules of a chain, as words of `ipchains -L -n -v -x`."""
-        text = self(f"-L {shlex.quote(chain)} -n -v -x")
-        return [line.split() for line in text.splitlines()[2:]]
+        lines = self(f"-L {shlex.quote(chain)} -n -v -x").splitlines()
+        # A list without a rule is one all the same.
+        assert lines and lines[0].startswith(f"Chain {chain} "), f"no list of {chain}: {lines}"
+        return [line.split() for line in lines[2:]]

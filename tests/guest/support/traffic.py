@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from scapy.layers.inet import ICMP, IP, TCP, UDP
 
 from harness.guest.machine import Machine
 from harness.network.addresses import LINKS
+from tests.guest.support.chains import Chains
 from tests.guest.support.programs import Calls
 
 NEAR, FAR = LINKS
@@ -149,6 +151,17 @@ class Traffic:
         for flow in flows:
             found += [data for data in seen[flow.path] if is_of(flow, data)]
         return found
+
+    def control(self, chains: Chains, path: str, lost: Sequence[Flow] = ()) -> None:
+        """See that without any rule a packet goes this way, by the looks that found none of `lost`.
+
+        The last that a test does which is to show that something does not appear: else it would
+        pass as well where nothing can.
+        """
+        chains.flush()
+        flow = self.send(path, "udp")
+        found = self.arrived([*lost, flow])
+        assert [flow.body in data for data in found] == [True], "nothing at all is seen on this way"
 
     def _seen(self, path: str) -> list[bytes]:
         if path == "in":

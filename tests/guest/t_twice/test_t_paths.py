@@ -76,6 +76,7 @@ def test_out_div(
     assert flow.body in socket.take().data
     assert left(guest, near) == []
     assert nothing_waits(socket)
+    traffic.control(chains, "out", [flow])
 
 
 @statement("I2/bytes", "T1/way", "T4")
@@ -199,6 +200,9 @@ def test_out_div_in(
     assert left(guest, near) == []
     assert received() == [b"an answer"]
     assert nothing_waits(socket)
+    chains.flush()
+    calls.ok("sendto", "receiver", "text:question", f"in:{NEAR.host_ip}:53")
+    assert len(left(guest, near)) == 1, "without the rule the question leaves"
 
 
 @statement("T1/loopback", "T1/sent", "T4")

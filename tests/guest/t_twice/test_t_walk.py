@@ -107,6 +107,7 @@ def test_changed_packet_meets_a_rule_that_it_did_not_match(
     assert row.get("error", "") == TOLD[place.chain]
     assert traffic.arrived([flow]) == []
     assert socket.rest() == []
+    traffic.control(chains, place.path, [flow])
 
 
 @statement("T3/verdicts")

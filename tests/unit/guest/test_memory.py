@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 
+from harness.base.errors import GuestError
 from harness.guest import memory
 
 
@@ -20,10 +21,16 @@ def test_slack_is_for_the_look_itself() -> None:
 
 
 def test_what_describes_free_memory_is_no_loss() -> None:
-    text = "size-32   {}   441\nslab_cache   {}   126\n"
+    text = "skbuff_head_cache 7 21\nsize-32   {}   441\nslab_cache   {}   126\nsockets: used 5\n"
     before, after = (memory.parse(text.format(*row)) for row in ((92, 33), (176, 117)))
-    assert before.counts == after.counts == {"size-32": 59, "sockets": 0}
+    assert before.counts == after.counts == {"size-32": 59, "sockets": 5} | {memory.BUFFERS: 7}
     assert before.slack["size-32"] == memory.SLACK
+
+
+@pytest.mark.parametrize("text", ["", "sockets: used 5\n", "skbuff_head_cache 7 21\n"])
+def test_who_says_nothing_has_lost_nothing(text: str) -> None:
+    with pytest.raises(GuestError, match="does not say what of its memory is in use"):
+        memory.parse(text)
 
 
 TODAY = """\
