@@ -71,5 +71,5 @@ def test_select() -> None:
         "halt",
     ]
     assert all(row.quick for row in canary.select(ROWS, None, quick=True))
-    with pytest.raises(UserError, match="no canary matches such"):
-        canary.select(ROWS, "panic,such")
+    with pytest.raises(UserError, match="no canary matches unheard-of"):
+        canary.select(ROWS, "panic,unheard-of")
