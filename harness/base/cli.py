@@ -29,7 +29,7 @@ from typing import ParamSpec, TypeVar
 from invoke.exceptions import Exit, ParseError
 from invoke.program import Program
 
-from harness.base import errors, terminal
+from harness.base import background, errors, terminal
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -89,7 +89,9 @@ def reports_errors(function: Callable[P, R]) -> Callable[P, R]:
         name = function.__name__.replace("_", "-")
         try:
             with _tidy_ending():
-                return function(*args, **kwargs)
+                result = function(*args, **kwargs)
+                background.check()
+                return result
         except errors.HarnessError as error:
             # A task that has printed a report has said it all.
             message = terminal.clean(f"{name}: {error}") if error.message else None

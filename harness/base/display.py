@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +13,8 @@ from dataclasses import dataclass, field
 from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.text import Text
+
+from harness.base.background import Background
 
 # Lines that say what goes on, without control characters: all of them where there is room (True),
 # else those of what runs just now. Any thread may ask for them.
@@ -87,7 +90,7 @@ class Display:
             # Then there is no way to end this program that leaves a terminal without one.
             self._console.show_cursor(True)
         self._ended = threading.Event()
-        threading.Thread(target=self._look, args=(self._ended,), daemon=True).start()
+        Background(functools.partial(self._look, self._ended), name="display")
 
     def _end(self) -> None:
         self._ended.set()

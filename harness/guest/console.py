@@ -7,16 +7,16 @@ import contextlib
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import pexpect
-from pexpect import fdpexpect
-
+from harness.base.background import Background
 from harness.base.deadline import Deadline
 from harness.base.errors import DeadlineError
 from harness.guest.crash import Crash, classify
+from harness.guest.linecutter import OVERLAP, LineCutter, Piece
+from harness.guest.ttyreader import Reader
 
 # A boot writes 3 KiB, an oops 1 KiB; an oops inside an oops goes on until the guest is ended.
 LIMIT_BYTES = 1 << 20
@@ -27,11 +27,12 @@ REPORT_LINES = 25
 LONGEST_LINES = 120
 BEFORE_LINES = 5
 
-# How often the watching thread looks whether it is to stop without the guest having ended.
-_STOP_SECONDS = 0.2
-
 # The rest of an oops follows its first line within milliseconds, under TCG on a loaded host too.
 _REPORT_SECONDS = 2.0
+
+# What was written to a terminal can be read when the host's kernel has come to it: at once, but for
+# a host that is very busy.
+_SETTLE_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
@@ -46,13 +47,14 @@ class Line:
 
 
 class Console:
-    """Watches the descriptor `fd` in a thread of its own, until the other side is closed.
+    """Watches the terminal `fd` in a thread of its own, until the other side is closed.
 
     Lines go to the file `log` as they come. Whoever subscribed is called, from that thread, once
     the guest has crashed, or has written more than `limit` bytes since the last `forget()`, or its
     console is closed: `crash`, `flooded` and `closed` say which. What follows a flood is dropped.
-    `failure` is the error that kept it from writing the log, which also counts as closed. Every
-    chunk that is read also goes to `tee`. The guest was launched `age` seconds ago.
+    `failure` is the error that kept it from writing the log, which also counts as closed, as does
+    any other exception (harness.base.background). What is read goes also to `tee`. The guest was
+    launched `age` seconds ago.
     """
 
     def __init__(
@@ -74,14 +76,15 @@ class Console:
         self._written = 0
         self._forgotten = 0
         self._lines: list[Line] = []
+        # Of which line, by its number, the crash was told.
+        self._crashed_at = 0
+        self._cutter = LineCutter()
+        self._reader = Reader(fd)
         self._subscribers: list[Callable[[], None]] = []
         self._changed = threading.Condition()
         self._stopping = threading.Event()
         self._launch = time.monotonic() - age
-        self._spawn = fdpexpect.fdspawn(fd, timeout=_STOP_SECONDS, maxread=4096, use_poll=True)
-        self._spawn.logfile_read = _Tee(self)
-        self._thread = threading.Thread(target=self._watch, name="console", daemon=True)
-        self._thread.start()
+        self._thread = Background(self._watch, name="console", on_failure=self._give_up)
 
     @property
     def in_trouble(self) -> bool:
@@ -135,6 +138,14 @@ class Console:
                 if not self._changed.wait(deadline.remaining):
                     deadline.check()
 
+    def settle(self) -> None:
+        """Wait until all that the guest has written by now has been looked at.
+
+        A line that has no end yet is then looked at as it stands. Returns at once if the console is
+        closed. Raises DeadlineError.
+        """
+        self._reader.settle(Deadline(_SETTLE_SECONDS, "end of what is on the guest's console"))
+
     def report(self) -> list[Line]:
         """What a message about this guest quotes: a crash, once all of it is here, or the end."""
         deadline = Deadline(_REPORT_SECONDS, "end of the kernel's report")
@@ -145,25 +156,26 @@ class Console:
         return self._excerpt()
 
     def _excerpt(self) -> list[Line]:
-        lines = self.lines
-        crash = self.crash
+        with self._changed:
+            lines = self._with_rest()
+            crash, begin = self.crash, self._crashed_at
         if crash is None:
             return lines[-BEFORE_LINES:]
-        begin = next(
-            number
-            for number, line in enumerate(lines)
-            if number >= self._forgotten and line.text == crash.line
-        )
         rest = lines[begin : begin + LONGEST_LINES]
         last = next((n for n, line in enumerate(rest) if crash.is_over_with(line.text)), 0)
         first = max(self._forgotten, begin - BEFORE_LINES)
         return lines[first : begin + max(last + 1, REPORT_LINES)]
 
+    def _with_rest(self) -> list[Line]:
+        """All lines, also that which has no end yet. The lock is held."""
+        rest = self._cutter.rest.text
+        return [*self._lines, Line(self.age, rest)] if rest else list(self._lines)
+
     def _report_is_over(self) -> bool:
         crash = self.crash
         if crash is None or crash.last is None or self.flooded or self.closed:
             return True
-        return any(crash.is_over_with(line.text) for line in self._lines[self._forgotten :])
+        return any(crash.is_over_with(line.text) for line in self._with_rest()[self._forgotten :])
 
     def forget(self) -> None:
         """The guest was brought back to an earlier state: it is in trouble no more."""
@@ -190,49 +202,71 @@ class Console:
     def _watch(self) -> None:
         try:
             with self.log.open("a", encoding="utf-8", errors="replace", buffering=1) as log:
-                for text in self._texts():
-                    self._take(Line(time.monotonic() - self._launch, text), log.write)
+                self._read(lambda text: self._keep(log.write, text))
         except OSError as error:
-            self.failure = error
+            if self.failure is None:
+                if error.filename is None:
+                    raise
+                self.failure = error
         if not self._stopping.is_set():
             self._tell(closed=True)
 
-    def _texts(self) -> Iterator[str]:
-        """Lines without their ends, until the console is closed; the last may lack its end."""
-        spawn = self._spawn
-        patterns = spawn.compile_pattern_list([b"\n", pexpect.TIMEOUT, pexpect.EOF])
-        while not self._stopping.is_set():
-            index = spawn.expect_list(patterns)
-            if index == 1:
-                continue
-            before = spawn.before if isinstance(spawn.before, bytes) else b""
-            # 2.2.12 writes the return behind the line feed (drivers/char/serial.c).
-            text = before.decode("utf-8", errors="replace").strip("\r")
-            if index == 0:
-                yield text
-            else:
-                if text:
-                    yield text
-                return
+    def _give_up(self) -> None:
+        """The thread is broken; whoever waits is to ask why."""
+        self._tell(closed=True)
 
-    def _take(self, line: Line, write: Callable[[str], object]) -> None:
+    def _keep(self, write: Callable[[str], object], text: str) -> None:
+        try:
+            write(text)
+        except OSError as error:
+            self.failure = error
+            raise
+
+    def _read(self, write: Callable[[str], object]) -> None:
+        """Take in what comes, until the console is closed."""
+        for data, pause in self._reader.chunks(self._stopping):
+            self._take(data, write)
+            if pause:
+                self._look_at(self._cutter.rest)
+        if self._cutter.rest.text and not self._stopping.is_set():
+            self._take(b"\n", write)
+
+    def _take(self, data: bytes, write: Callable[[str], object]) -> None:
+        if self.tee is not None and data:
+            self.tee(data)
+        if self.flooded:
+            return
         with self._changed:
-            self._written += len(line.text) + 1
-            if self.flooded:
-                return
+            self._written += len(data)
+            beyond = self._written - self._limit
+        if beyond > 0:
+            data = data[: max(0, len(data) - beyond)]
+        for piece in self._cutter.feed(data):
+            line = Line(self.age, piece.text)
             write(f"{line}\n")
-            self._lines.append(line)
-            flooded = self._written > self._limit
-            if flooded:
-                write(f"(more than {self._limit} bytes: the rest is left out)\n")
-            # What a heading stands over is told by the lines below it.
-            unnamed = self.crash is None or self.crash.heading
-            crash = classify(line.text) if unnamed else None
             # Whoever sees the line is to see what it means, too.
+            self._look_at(piece, line)
+        if beyond > 0:
+            self._look_at(self._cutter.rest)
+            write(f"(more than {self._limit} bytes: the rest is left out)\n")
+            self._tell(flooded=True)
+
+    def _look_at(self, piece: Piece, line: Line | None = None) -> None:
+        """Tell what a line means, and keep it; or what one means that may yet go on."""
+        with self._changed:
+            # What a heading stands over is told by the lines below it.
+            known = self.crash is not None and not self.crash.heading
+            crash = None if known else _meaning(piece)
+            if crash is not None and self.crash is None:
+                self._crashed_at = len(self._lines)
+            elif crash is not None and crash.heading:
+                crash = None
             self.crash = crash or self.crash
+            if line is not None:
+                self._lines.append(line)
             self._changed.notify_all()
-        if crash or flooded:
-            self._tell(flooded=flooded)
+        if crash is not None:
+            self._tell()
 
     def _tell(self, *, flooded: bool = False, closed: bool = False) -> None:
         with self._changed:
@@ -240,20 +274,13 @@ class Console:
             self.closed = self.closed or closed
             self._changed.notify_all()
             subscribers = list(self._subscribers)
+        if closed:
+            self._reader.end()
         for callback in subscribers:
             callback()
 
 
-class _Tee:
-    """What pexpect writes each chunk to as it reads it: whoever looks on at the console."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-
-    def write(self, data: bytes) -> None:
-        tee = self._console.tee
-        if tee is not None:
-            tee(data)
-
-    def flush(self) -> None:
-        """Nothing is held back."""
+def _meaning(piece: Piece) -> Crash | None:
+    """The fault that a piece reports, but for one that is whole only with the next piece."""
+    crash = classify(piece.before + piece.text)
+    return None if crash and piece.cut and len(crash.words) <= OVERLAP else crash

@@ -7,6 +7,7 @@ import functools
 import re
 import tomllib
 from dataclasses import dataclass
+from typing import Any
 
 from harness.base import paths
 
@@ -43,9 +44,19 @@ class Crash:
 
 
 @functools.cache
+def _data() -> dict[str, Any]:
+    return tomllib.loads((paths.HARNESS / "guest" / "crash.toml").read_text())
+
+
+@functools.cache
+def _no_faults() -> tuple[re.Pattern[str], ...]:
+    """What is no fault, though a rule would take it for one."""
+    return tuple(re.compile(pattern) for row in _data()["no-fault"] for pattern in row["patterns"])
+
+
+@functools.cache
 def rules() -> tuple[Rule, ...]:
     """The rules, in the order in which they are tried."""
-    data = tomllib.loads((paths.HARNESS / "guest" / "crash.toml").read_text())
     return tuple(
         Rule(
             name=entry["name"],
@@ -54,20 +65,24 @@ def rules() -> tuple[Rule, ...]:
             guest_goes_on=entry["guest_goes_on"],
             heading=entry.get("heading", False),
         )
-        for entry in data["rule"]
+        for entry in _data()["rule"]
     )
 
 
 def classify(line: str) -> Crash | None:
     """The fault that `line`, without its line end, reports; None for any other line."""
+    # It is taken out, not looked for: a fault may stand behind it in the same line.
+    rest = line
+    for no_fault in _no_faults():
+        rest = no_fault.sub("", rest)
     for rule in rules():
         for pattern in rule.patterns:
-            match = pattern.search(line)
+            match = pattern.search(rest)
             if match:
                 return Crash(
                     name=rule.name,
                     line=line,
-                    words=line[match.start() :],
+                    words=rest[match.start() :],
                     guest_goes_on=rule.guest_goes_on,
                     last=rule.last,
                     heading=rule.heading,

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from harness.base import runfolder
+from harness.base import background, runfolder
 from harness.base.errors import DeadlineError, GuestLostError
 from harness.guest import trace
 from harness.guest.console import Console
@@ -13,6 +13,9 @@ from harness.guest.symbols import Symbols
 
 # QEMU is gone within milliseconds of its console.
 _END_SECONDS = 5.0
+
+# So much of a line of the console is quoted; all of it is in the console's file.
+QUOTED = 400
 
 
 class Diagnosis:
@@ -27,14 +30,15 @@ class Diagnosis:
 
     @property
     def overlooked(self) -> bool:
-        """Whether the guest has crashed, and `check()` has not yet told so."""
+        """Whether the guest has crashed or floods its console, and `check()` has not told so."""
         crash = self._console.crash
-        return crash is not None and crash is not self._told
+        return self._console.flooded or (crash is not None and crash is not self._told)
 
     def check(self) -> None:
         """Raise GuestLostError if the console or QEMU's end says that the guest is lost.
 
-        Raises NoRoomError if the console cannot be kept on disk.
+        Raises NoRoomError if the console cannot be kept on disk, and another InfrastructureError if
+        it is not looked at any more.
         """
         console = self._console
         if console.failure is not None:
@@ -44,17 +48,19 @@ class Diagnosis:
             report = console.report()
             crash = self._told = console.crash
             where = trace.place(line.text for line in report)
-            words = self._symbols.annotate(crash.words)
+            words = self._symbols.annotate(_quoted(crash.words))
             known = not where or where.removeprefix("in ") in words
             raise self.error(crash.name, words if known else f"{words} ({where})")
         if console.flooded:
             raise self.error("console flood", "it wrote without an end, and was ended")
         if console.closed:
+            background.check()
             self._raise_ended()
 
     def error(self, kind: str, what: str) -> GuestLostError:
         """The error for a guest that is lost by `kind`, explained by `what`."""
-        lines = [f"  {self._symbols.annotate(str(line))}" for line in self._console.report()]
+        report = self._console.report()
+        lines = [f"  {self._symbols.annotate(_quoted(str(line)))}" for line in report]
         tail = "\n".join(["from its console:", *lines]) if lines else "its console is empty"
         return GuestLostError(
             kind,
@@ -79,3 +85,11 @@ class Diagnosis:
             raise self.error("reset", "the guest reset or switched itself off")
         kind = "QEMU killed" if status < 0 else "QEMU failed"
         raise self.error(kind, self._emulator.ending())
+
+
+def _quoted(text: str) -> str:
+    """A line as a message has it: what a message, an event and the report have is bounded."""
+    if len(text) <= QUOTED:
+        return text
+    left_out = len(text) - QUOTED
+    return f"{text[: QUOTED // 2]} ... ({left_out} characters) ... {text[-QUOTED // 2 :]}"

@@ -27,7 +27,9 @@ class Guest(Protocol):
 
     def snapshot(self, name: str) -> None: ...
 
-    def restore(self, name: str) -> None: ...
+    def put_back(self, name: str) -> None: ...
+
+    def resume(self) -> None: ...
 
 
 G = TypeVar("G", bound=Guest)
@@ -44,19 +46,35 @@ class Observer(Protocol):
 
 
 class Lender(Generic[G]):
-    """Lends the guest to one test after the other. A GuestError costs the guest, never the rest."""
+    """Lends the guest to one test after the other, each time as it was after its boot.
+
+    A test is over when the guest has been examined, and put back to where it was and stopped: what
+    comes to light by then is this test's own. Whatever goes wrong costs the guest, never the rest.
+    """
 
     def __init__(
-        self, boot: Boot[G], observer: Observer, prepare: Callable[[G], None] = lambda _: None
+        self,
+        boot: Boot[G],
+        observer: Observer,
+        prepare: Callable[[G], None] = lambda _: None,
+        *,
+        keep: bool = False,
     ) -> None:
-        """`prepare` does what is to be the same for all tests, before a guest is first lent."""
+        """`prepare` does what is to be the same for all tests, before a guest is first lent.
+
+        With `keep` a guest stays as a test has left it until the next one is to have it.
+        """
         self._boot = boot
         self._observer = observer
         self._prepare = prepare
+        self._keep = keep
         self._stack = ExitStack()
         self._guest: G | None = None
         self._number = 0
         self._failed_boots = 0
+        self._doubted = False
+        # The test that has left the guest as it is; none: it is stopped, and has been put back.
+        self._left_by = ""
 
     @property
     def hopeless(self) -> bool:
@@ -65,8 +83,12 @@ class Lender(Generic[G]):
 
     @property
     def guest(self) -> G | None:
-        """The running guest, if there is one."""
+        """The guest, if there is one."""
         return self._guest
+
+    def doubt(self) -> None:
+        """Have the next test get another guest: what the harness did to this one is not known."""
+        self._doubted = True
 
     @contextmanager
     def lend(self, test: str) -> Iterator[G]:
@@ -74,18 +96,24 @@ class Lender(Generic[G]):
 
         Raises GuestError if it cannot be had, and if it is found crashed after the test.
         """
-        with self._watched(test):
-            guest = self._pristine()
+        guest = self._pristine(test)
+        self._doubted = False
         try:
             yield guest
         finally:
             with self._watched(test):
                 guest.check()
+                if self._doubted:
+                    self._drop()
+                elif self._keep:
+                    self._left_by = test
+                else:
+                    guest.put_back(SNAPSHOT)
 
     def close(self, test: str = "end of the session") -> None:
         """Examine the guest a last time and stop it. Raises GuestError if it is found crashed."""
         try:
-            if self._guest is not None:
+            if self._guest is not None and self._left_by:
                 with self._watched(test):
                     self._guest.check()
         finally:
@@ -99,17 +127,31 @@ class Lender(Generic[G]):
 
     @contextmanager
     def _watched(self, test: str) -> Iterator[None]:
+        """Drop the guest on any error, and tell of one that is the guest's.
+
+        After another, as Ctrl-C or a wait of the harness in vain, it is not known how the guest is,
+        and it is not to be blamed for that.
+        """
         try:
             yield
-        except GuestError as error:
-            self._observer.lost(test, error)
+        except BaseException as error:
+            if isinstance(error, GuestError):
+                self._observer.lost(test, error)
             self._drop()
             raise
 
-    def _pristine(self) -> G:
-        if self._guest is not None:
-            self._guest.restore(SNAPSHOT)
-            return self._guest
+    def _pristine(self, test: str) -> G:
+        if self._guest is not None and self._left_by:
+            with self._watched(self._left_by):
+                self._guest.put_back(SNAPSHOT)
+            self._left_by = ""
+        with self._watched(test):
+            if self._guest is not None:
+                self._guest.resume()
+                return self._guest
+            return self._booted()
+
+    def _booted(self) -> G:
         self._number += 1
         # Until the boot is complete it counts as failed, whatever ends it.
         self._failed_boots += 1
@@ -123,4 +165,5 @@ class Lender(Generic[G]):
 
     def _drop(self) -> None:
         self._guest = None
+        self._left_by = ""
         self._stack.close()

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from harness.base import store
+from harness.base import background, store
 from harness.base.deadline import standing_still
 from harness.base.errors import DeadlineError, GuestLostError
 from harness.base.owntime import OwnDeadline, Stall
@@ -26,7 +26,7 @@ from harness.guest.diagnosis import Diagnosis
 from harness.guest.emulator import Emulator
 from harness.guest.login import Account
 from harness.guest.qemu import PLAIN, QemuSpec
-from harness.guest.qmp import RUNNING, Qmp
+from harness.guest.qmp import PAUSED, RUNNING, Qmp
 from harness.guest.ssh import Ssh
 from harness.matrix.kernels import Hardware
 from harness.network.addresses import LINKS
@@ -118,18 +118,21 @@ class Machine:
         """Raise GuestLostError if the guest crashed, floods its console, ended, or hangs.
 
         It hangs if it answers neither ARP on one of the wires nor a connection to its SSH server.
+        What it has written on its console by then has been looked at. Raises InfrastructureError if
+        a thread of the harness is broken, so that nothing is known of the guest.
         """
+        background.check()
         self._diagnosis.check()
         alive = self._is_alive()
         # It may have crashed over the question.
-        self._diagnosis.check()
+        self._look_at_console()
         if not alive:
             self._check_runs()
             where = position.find(self.qmp, self.console, self._diagnosis.place)
             raise self._diagnosis.error("hang", f"it answers neither ARP nor SSH; {where}")
 
     def _check_runs(self) -> None:
-        """Raise GuestLostError if QEMU does not let the guest run: then it is not the guest's hang.
+        """Raise GuestLostError if somebody has stopped QEMU, or QEMU the guest: it does not hang.
 
         It may be stopped itself; deadlines have waited for that. KVM meets what it cannot execute
         by stopping the guest (`internal-error` of QMP's RunState), and QEMU tells why on its
@@ -141,6 +144,8 @@ class Machine:
                 "QEMU stopped", f"somebody has stopped QEMU, process {pid} (SIGSTOP, a debugger)"
             )
         state = self.qmp.state()
+        if state == PAUSED:
+            raise self._diagnosis.error("QEMU stopped", "QEMU was told to stop the guest (paused)")
         if state != RUNNING:
             why = self.emulator.first_message() or "without a word"
             raise self._diagnosis.error("QEMU failed", f"it stopped the guest ({state}): {why}")
@@ -160,7 +165,12 @@ class Machine:
         self.qmp.save(name)
 
     def restore(self, name: str) -> None:
-        """Bring the guest back as `snapshot(name)` kept it, be it crashed or hung meanwhile.
+        """Bring the guest back as `snapshot(name)` kept it, and let it go on. As `put_back`."""
+        self.put_back(name)
+        self.resume()
+
+    def put_back(self, name: str) -> None:
+        """Bring the guest back as `snapshot(name)` kept it, be it crashed or hung, and stopped.
 
         Frames that are on their way are dropped, and captures cleared. Raises InfrastructureError
         if there is no such snapshot, GuestLostError if QEMU itself has ended, or if the guest has
@@ -169,13 +179,15 @@ class Machine:
         if self.console.closed or self.console.flooded:
             self._diagnosis.check()
         try:
-            self._restore(name)
+            self._put_back(name)
         except GuestLostError:
             # Why QEMU has ended is on the console, if anywhere.
             self._diagnosis.check()
+            if self.emulator.stopped:
+                self._check_runs()
             raise
 
-    def _restore(self, name: str) -> None:
+    def _put_back(self, name: str) -> None:
         self._log_out()
         for wire in self.wires:
             self.qmp.link(wire.name, up=False)
@@ -184,10 +196,20 @@ class Machine:
             wire.discard()
             self.qmp.link(wire.name, up=True)
             wire.resume()
+        # It is stopped, and says nothing more.
+        self.console.settle()
         if self._diagnosis.overlooked:
             self._diagnosis.check()
         self.console.forget()
+
+    def resume(self) -> None:
+        """Let the guest go on."""
         self.qmp.resume()
+
+    def _look_at_console(self) -> None:
+        """What `Diagnosis.check` raises, of all that the guest has written until now."""
+        self.console.settle()
+        self._diagnosis.check()
 
     def keep(self) -> Kept:
         """Leave the guest running, also after the end of this process, and say how to find it.

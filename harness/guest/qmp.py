@@ -23,6 +23,7 @@ ANSWER_SECONDS = 20.0
 
 # Of QMP's RunState.
 RUNNING = "running"
+PAUSED = "paused"
 
 # The nodes of the snapshot file, and its nominal size: it holds no disk, only memory.
 _FILE_NODE = "snapshot-file"

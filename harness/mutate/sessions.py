@@ -26,6 +26,7 @@ from harness.mutate.result import Memory, Result, Verdict
 from harness.record.events import (
     Event,
     GuestLost,
+    HarnessBroken,
     NoRoom,
     SessionFinished,
     TestFinished,
@@ -201,6 +202,8 @@ class Run:
                 attempt.killer, attempt.message = event.test, event.message
             case NoRoom():
                 raise NoRoomError(*event.message.split("\n", 1))
+            case HarnessBroken():
+                raise InfrastructureError(*event.message.split("\n", 1))
             case SessionFinished():
                 attempt.status = event.status
                 self._ended(attempt, event.variant)

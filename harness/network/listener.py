@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import selectors
 import socket
-import threading
 import time
 from collections.abc import Callable
+
+from harness.base.background import Background
 
 
 class Listener:
@@ -28,8 +29,7 @@ class Listener:
 
     def start(self) -> None:
         """Listen again after `stop()`."""
-        self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
-        self._thread.start()
+        self._thread = Background(self._run, name=self._name)
 
     def stop(self) -> None:
         """Leave what comes from now on to somebody else."""

@@ -195,6 +195,19 @@ class NoRoom(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class HarnessBroken(Event):
+    """A part of the harness itself broke, as `message` says: what it has seen since is not known.
+
+    It was in a session while `test` was running, of which nothing is known, and which ends; or in
+    the run itself.
+    """
+
+    message: str
+    variant: str = ""
+    test: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class EventsLost(Event):
     """A line of the stream is no event: it was cut off, or another version of this wrote it."""
 
@@ -248,6 +261,7 @@ TYPES: dict[str, type[Event]] = {
         TestStarted,
         TestFinished,
         NoRoom,
+        HarnessBroken,
         EventsLost,
         SessionTrouble,
         SessionFinished,

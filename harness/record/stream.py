@@ -18,8 +18,22 @@ from harness.record.events import OUTCOMES, TYPES, Event, EventsLost, TestFinish
 
 
 def to_line(event: Event) -> str:
-    """The event as one line of JSON, with its newline."""
-    return json.dumps({"event": type(event).__name__, **asdict(event)}) + "\n"
+    """The event as one line of JSON, with its newline.
+
+    What cannot be encoded in its texts, as a lone surrogate, is spelled out: `\\udc80`.
+    """
+    return json.dumps(_encodable({"event": type(event).__name__, **asdict(event)})) + "\n"
+
+
+def _encodable(value: Any) -> Any:
+    """The same with texts that every file and terminal takes."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, list | tuple):
+        return [_encodable(each) for each in value]
+    if isinstance(value, dict):
+        return {_encodable(key): _encodable(each) for key, each in value.items()}
+    return value
 
 
 def from_line(line: str) -> Event:

@@ -20,7 +20,8 @@ from harness.report.verdict import Verdict
 Family = type[HarnessError]
 
 # Where several apply, the first. A test that failed beside a guest that crashed may have failed for
-# that; one that failed is known, and what a session that broke off would have found is not.
+# that; one that failed is known, and what a session that broke off would have found is not. Before
+# all but the first goes a part of the harness that broke (`Verdict.untrusted`): nothing is known.
 ORDER: tuple[Family, ...] = (
     RunInterruptedError,
     GuestError,
@@ -36,6 +37,8 @@ def family(verdict: Verdict) -> Family | None:
         return InfrastructureError if verdict.not_built else None
     if verdict.interrupted:
         return RunInterruptedError
+    if verdict.untrusted:
+        return InfrastructureError
     if any(row.lost for row in verdict.variants):
         return GuestError
     # Without a test that failed, that none passed says nothing of why the session broke.

@@ -14,6 +14,7 @@ from harness.record.events import (
     GuestBooted,
     GuestKept,
     GuestLost,
+    HarnessBroken,
     ImageBuilt,
     KernelBuilt,
     NoRoom,
@@ -67,7 +68,8 @@ class Verdict:
 
     `not_built` has once each what broke, `missing` the upstream sources that were done without,
     each with the statements that were not run for it. `ran` are the kernels of which a test ran.
-    `broken` is set if the run or a session in it did not do all that it had to.
+    `broken` is set if the run or a session in it did not do all that it had to, `untrusted` if a
+    part of the harness itself broke, so that nothing is known for certain.
     """
 
     started: RunStarted | None
@@ -81,6 +83,7 @@ class Verdict:
     kept: tuple[GuestKept, ...]
     interrupted: bool
     broken: bool
+    untrusted: bool
     seconds: float | None
     reasons: tuple[str, ...]
 
@@ -148,7 +151,9 @@ def judge(events: Sequence[Event]) -> Verdict:
         reasons.append("the run did not start")
     elif rows and not any(row.passed for row in rows):
         reasons.append("no test passed")
+    harness = _of(events, HarnessBroken)
     told = [event.message.partition("\n")[0] for event in _of(events, NoRoom)]
+    told += [event.message.partition("\n")[0] for event in harness]
     cut = [f"line {lost.line} of the events is lost" for lost in _of(events, EventsLost)]
     cells = statementverdicts.of(events)
     if not (expression or interrupted or reasons):
@@ -171,6 +176,7 @@ def judge(events: Sequence[Event]) -> Verdict:
         kept=tuple(_of(events, GuestKept)),
         interrupted=interrupted,
         broken=not whole or any(row.broken for row in rows),
+        untrusted=bool(harness),
         seconds=finished.at - started.at if finished and started else None,
         reasons=tuple(reasons),
     )

@@ -12,12 +12,14 @@ from typing import Any
 
 import pytest
 
-from harness.base.errors import GuestError
+from harness.base import background
+from harness.base.errors import GuestError, HarnessError
 from harness.guest.lender import Guest, Lender
 from harness.record.events import (
     GuestBooted,
     GuestKept,
     GuestLost,
+    HarnessBroken,
     NoRoom,
     Outcome,
     SessionFinished,
@@ -26,6 +28,9 @@ from harness.record.events import (
 )
 from harness.record.stream import Writer
 from harness.run.worker import WorkerSpec
+
+# What an event has of a message. All of it is in the test's failure.txt.
+LONGEST_MESSAGE = 20_000
 
 
 @dataclass
@@ -52,6 +57,7 @@ class GuestSession:
         self.stop_reason = ""
         self._begin = time.monotonic()
         self._records: dict[str, Record] = {}
+        self._told_broken = False
 
     # What the lender observes.
 
@@ -84,10 +90,13 @@ class GuestSession:
         return self.folder / "tests" / re.sub(r"[^\w.+-]+", "_", test.rpartition("/")[2]).strip("_")
 
     def finish(self, test: str) -> None:
-        """All phases of a test are over, or it came to an end for want of room on the disk."""
+        """All phases of a test are over, or something that is not its own has ended it."""
         record = self._records.pop(test)
         if record.no_room:
             self.events.write(NoRoom(variant=self.spec.variant, test=test, message=record.no_room))
+            return
+        if (broken := background.failure()) is not None:
+            self._broken(broken, test)
             return
         artifacts = self.artifacts(test)
         if record.outcome != "failed":
@@ -99,7 +108,7 @@ class GuestSession:
                 outcome=record.outcome,
                 statements=record.statements,
                 seconds=record.seconds,
-                message="\n".join(record.messages),
+                message=_bounded("\n".join(record.messages)),
                 artifacts=str(artifacts) if artifacts.is_dir() else "",
                 measures=record.measures,
             )
@@ -115,9 +124,11 @@ class GuestSession:
                 if self.spec.keep:
                     self._keep(self.lender)
                 self.lender.close()
-            except GuestError as error:
+            except HarnessError as error:
                 self.stop_reason = self.stop_reason or error.message
                 status = status or 1
+        if not self._told_broken and (broken := background.failure()) is not None:
+            self._broken(broken)
         self.events.write(
             SessionFinished(
                 variant=self.spec.variant,
@@ -128,8 +139,26 @@ class GuestSession:
         )
         self.events.close()
 
+    def _broken(self, error: HarnessError, test: str = "") -> None:
+        """A part of the harness is broken; nothing is known of `test`, if there is one."""
+        self._told_broken = True
+        self.stop_reason = error.message
+        variant = self.spec.variant
+        self.events.write(HarnessBroken(variant=variant, test=test, message=str(error)))
+
     def _keep(self, lender: Lender[Any]) -> None:
         guest = lender.release()
         if guest is not None:
             kept = guest.keep()
             self.events.write(GuestKept(variant=self.spec.variant, login=kept.login))
+
+
+def _bounded(message: str) -> str:
+    """A message of which the begin and the end are kept, if it is too long for an event."""
+    if len(message) <= LONGEST_MESSAGE:
+        return message
+    half = LONGEST_MESSAGE // 2
+    left_out = len(message) - 2 * half
+    return (
+        f"{message[:half]}\n... ({left_out} characters are in failure.txt) ...\n{message[-half:]}"
+    )

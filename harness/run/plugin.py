@@ -16,7 +16,7 @@ from types import FrameType
 
 import pytest
 
-from harness.base import paths, runfolder
+from harness.base import background, paths, runfolder
 from harness.base.errors import GuestError, UserError
 from harness.matrix import statements
 from harness.network import dissect
@@ -47,6 +47,7 @@ def pytest_configure(config: pytest.Config) -> None:
             raise pytest.UsageError(str(error)) from None
         if spec.patches:
             paths.PATCHES = Path(spec.patches)
+        background.watch_others()
         config.pluginmanager.register(_Reporter(config.stash[_SESSION]), "divert-reporter")
         # The runner ends a session by SIGINT, which a job in the background may have inherited as
         # ignored.
@@ -154,6 +155,9 @@ class _Reporter:
         record = self.session.record(item.nodeid)
         if call.excinfo is not None:
             self._stop_without_room(item, call.excinfo.value)
+            self._doubt_guest(call.excinfo.value)
+        if (broken := background.failure()) is not None:
+            item.session.shouldstop = broken.message
         record.seconds += report.duration
         record.measures.update((name, str(value)) for name, value in report.user_properties)
         if report.skipped and _WHY_SKIPPED in item.stash and report.when == "setup":
@@ -181,10 +185,22 @@ class _Reporter:
             self.session.stop_reason = full.message
             item.session.shouldstop = full.message
 
+    def _doubt_guest(self, error: BaseException) -> None:
+        """Of what a test claims, and of what it says of its guest, it is known how that leaves the
+        guest; of another error, as a wait of the harness in vain, it is not.
+        """
+        known = isinstance(error, AssertionError | GuestError | pytest.fail.Exception)
+        if self.session.lender is not None and not (
+            known or isinstance(error, pytest.skip.Exception)
+        ):
+            self.session.lender.doubt()
+
     def _keep_report(self, test: str, report: pytest.TestReport) -> None:
         folder = self.session.artifacts(test)
         folder.mkdir(parents=True, exist_ok=True)
-        with (folder / "failure.txt").open("a", encoding="utf-8") as stream:
+        with (folder / "failure.txt").open(
+            "a", encoding="utf-8", errors="backslashreplace"
+        ) as stream:
             stream.write(f"--- {report.when}\n{report.longreprtext}\n")
             for title, text in report.sections:
                 stream.write(f"--- {title}\n{text}\n")

@@ -10,6 +10,7 @@ from harness.base.errors import NoRoomError
 from harness.record.events import (
     Event,
     GuestLost,
+    HarnessBroken,
     NoRoom,
     NotBuilt,
     SessionFinished,
@@ -62,6 +63,8 @@ class Recorder:
             case GuestLost():
                 first = event.message.partition("\n")[0]
                 terminal.say(f"{event.variant}: guest lost in {event.test}: {first}")
+            case HarnessBroken():
+                terminal.say(f"{event.variant or 'run'}: {event.message}")
             case NotBuilt():
                 first = event.reason.partition("\n")[0]
                 terminal.say(f"{event.name}: NOT BUILT: {first}")

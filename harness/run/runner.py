@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.base import occupancy, paths, runfolder, terminal
+from harness.base import background, occupancy, paths, runfolder, terminal
 from harness.base.errors import (
     NoRoomError,
     UserError,
@@ -25,6 +25,7 @@ from harness.matrix.variants import Variant
 from harness.record import canaryresults
 from harness.record.events import (
     Event,
+    HarnessBroken,
     RunFinished,
     RunStarted,
     StatementKnown,
@@ -81,6 +82,8 @@ def run(request: Request) -> RunResult:
                     on_event=recorder.record,
                     on_trouble=recorder.trouble,
                 )
+            if (broken := background.failure()) is not None:
+                recorder.record(HarnessBroken(message=str(broken)))
         recorder.record(RunFinished())
     events = recorder.events
     return RunResult(folder, tuple(events), judge(events))

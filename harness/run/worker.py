@@ -155,6 +155,8 @@ def command(tests: Path, expression: str, modules: Sequence[str] = ()) -> list[s
     root = os.path.relpath(tests, paths.ROOT)
     named = [f"{root}/{name}" for name in modules] or [root]
     argv = [sys.executable, "-m", "pytest", *named, "-p", PLUGIN, "-p", "no:cacheprovider"]
+    # What ends a thread is kept by harness.base.background; that plugin would make it a warning.
+    argv += ["-p", "no:threadexception"]
     argv += ["-q", "--import-mode=importlib", f"--rootdir={root}", "-c", os.devnull]
     return [*argv, "-k", expression] if expression else argv
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import http.client
 import queue
-import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
@@ -14,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from harness.base import diskroom, terminal
+from harness.base.background import Background
 from harness.base.deadline import Deadline
 from harness.base.errors import HarnessError, InfrastructureError
 
@@ -139,7 +139,7 @@ def _open(url: str, seconds: float, stall_seconds: float) -> Any:
             answers.put(error)
 
     # A thread, since the look-up of a name cannot be given a deadline.
-    threading.Thread(target=ask, daemon=True).start()
+    Background(ask, name=f"download of {url}")
     try:
         answer = answers.get(timeout=seconds)
     except queue.Empty:

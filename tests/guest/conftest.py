@@ -67,7 +67,7 @@ def machines(divert_session: GuestSession, worker_spec: WorkerSpec) -> Lender[Be
             )
         )
 
-    lender = Lender(boot, divert_session, Bench.prepare)
+    lender = Lender(boot, divert_session, Bench.prepare, keep=worker_spec.keep)
     divert_session.lender = lender
     return lender
 

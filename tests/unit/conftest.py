@@ -9,6 +9,8 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
+from harness.base import background
+
 # How long an example takes is the host's, not the code's.
 settings.register_profile("unit", deadline=None)
 settings.load_profile("unit")
@@ -38,3 +40,17 @@ def no_flags_of_the_user() -> Iterator[None]:
         for name in ("CPATH", "C_INCLUDE_PATH", "GCC_EXEC_PREFIX", "LD_LIBRARY_PATH", "MAKEFLAGS"):
             patch.delenv(name, raising=False)
         yield
+
+
+@pytest.fixture
+def broken_threads() -> Iterator[None]:
+    """For a test that breaks a thread of the harness: the next one is not to hear of it."""
+    yield
+    background.forget()
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_broken() -> Iterator[None]:
+    """A thread of the harness that ends by an exception fails the test in which it did."""
+    yield
+    background.check()

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import pty
+import sys
 import threading
 import tty
 from collections.abc import Callable, Iterator
@@ -13,9 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from harness.base import background
 from harness.base.deadline import Deadline
-from harness.base.errors import DeadlineError
+from harness.base.errors import DeadlineError, InfrastructureError
 from harness.guest.console import Console
+from harness.guest.linecutter import LINE_BYTES
 
 CONSOLES = Path(__file__).parent / "consoles"
 
@@ -224,3 +227,110 @@ def test_tee_gets_every_byte(guest: Guest, watch: Watch) -> None:
     guest.say("x\n")
     console.wait_for("login: x", soon())
     assert b"".join(seen).replace(b"\r", b"") == b"login: x\n"
+
+
+def test_flood_without_an_end_of_line(guest: Guest, watch: Watch, tmp_path: Path) -> None:
+    """Bytes are counted, not lines: a message, and the log, are no longer for it."""
+    console = watch(limit=10_000)
+    told = threading.Event()
+    console.subscribe(told.set)
+    writer = threading.Thread(target=guest.say, args=["no end to it, " * 5000], daemon=True)
+    writer.start()
+    assert console.wait_for("READY", soon("flood")) is None
+    writer.join(20)
+    assert console.flooded
+    assert told.is_set()
+    assert max(len(line.text) for line in console.report()) <= LINE_BYTES
+    assert (tmp_path / "console.log").stat().st_size < 25_000
+
+
+def test_what_is_left_of_a_flood_is_drained(guest: Guest, watch: Watch) -> None:
+    console = watch(limit=10_000)
+    guest.say("x" * 3000)
+    console.settle()
+    assert not console.flooded
+    console.forget()
+    guest.say("x" * 9000)
+    console.settle()
+    assert not console.flooded
+    guest.say("x" * 1001)
+    console.settle()
+    assert console.flooded
+
+
+FAULTS = (
+    "WARNING: CPU: 0 PID: 110 at net/ipv4/a.c:50 take+0x3d/0x100 [divert]",
+    "WARNING: possible recursive locking detected",
+    "WARNING: words of a kernel to come",
+    "BUG: sleeping function called from invalid context at mm/slab.h:525",
+    "Unable to handle kernel NULL pointer dereference at virtual address 00000000",
+    "Oops: 0000",
+    "kfree: Bad obj c01ab960",
+    "double lock on socket at c0155b10",
+)
+
+
+@pytest.mark.parametrize("words", FAULTS)
+@pytest.mark.parametrize("before", ["", "divert# ", "no end", "x" * (LINE_BYTES - 7), "7:"])
+def test_fault_is_seen_wherever_in_a_line_it_begins(
+    guest: Guest, watch: Watch, before: str, words: str
+) -> None:
+    """A program in the guest may have left a line without its end; and so may the kernel."""
+    console = watch()
+    guest.say(f"all is well\n{before}{words}")
+    console.settle()
+    assert console.crash is not None
+    assert console.crash.words == words
+    guest.say("\nwhat follows\n")
+    console.settle()
+    assert words in "".join(line.text for line in console.lines)
+
+
+def test_all_that_was_written_before_it_settles_has_been_seen(guest: Guest, watch: Watch) -> None:
+    """However the host's processors are busy: a crash at the very end of a test is the test's."""
+    console = watch(limit=sys.maxsize)
+    for number in range(200):
+        guest.say(f"line {number}\n" * 50)
+        console.settle()
+        assert console.lines[-1].text == f"line {number}"
+        assert len(console.lines) == 50 * (number + 1)
+    assert "fence" not in console.log.read_text()
+
+
+def test_line_that_is_not_gone_on_with_ends_a_wait(guest: Guest, watch: Watch) -> None:
+    console = watch()
+    guest.say("Kernel panic: and it never comes to the end of the line")
+    assert console.wait_for("READY", soon()) is None
+    assert [line.text for line in console.report()] == [
+        "Kernel panic: and it never comes to the end of the line"
+    ]
+
+
+def test_settled_after_its_end(guest: Guest, watch: Watch) -> None:
+    console = watch()
+    guest.say("last words")
+    guest.end()
+    console.settle()
+    console.join(5)
+    console.settle()
+    assert console.closed
+    assert [line.text for line in console.lines] == ["last words"]
+
+
+def test_exception_in_its_thread_is_no_green(
+    guest: Guest, watch: Watch, broken_threads: None
+) -> None:
+    """A console that nobody watches shows no crash, so every wait ends, and says why."""
+
+    def broken(_data: bytes) -> None:
+        raise ZeroDivisionError("of the harness")
+
+    console = watch(tee=broken)
+    told = threading.Event()
+    console.subscribe(told.set)
+    guest.say("all is well\n")
+    assert console.wait_for("READY", soon()) is None
+    assert told.wait(5)
+    assert console.closed
+    with pytest.raises(InfrastructureError, match="ZeroDivisionError: of the harness"):
+        background.check()

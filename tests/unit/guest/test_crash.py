@@ -335,3 +335,11 @@ def test_end_of_a_report() -> None:
 def test_what_ends_the_guest() -> None:
     final = {rule.name for rule in rules() if not rule.guest_goes_on}
     assert final == {"panic", "hang", "interrupt killed", "halted", "scheduled in interrupt"}
+
+
+def test_fault_behind_what_is_no_fault() -> None:
+    crash = classify("Spectre V2 : WARNING: Unprivileged eBPF is enabled")
+    assert crash is None
+    crash = classify("DEBUG: ready BUG: words of a kernel to come")
+    assert crash is not None
+    assert crash.words == "BUG: words of a kernel to come"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from harness.base.errors import GuestError
+from harness.base.errors import DeadlineError, GuestError
 from harness.guest.lender import BOOT_ATTEMPTS, Lender
 
 
@@ -22,6 +22,8 @@ class ToyGuest:
     accelerator: str = "toy"
     log: list[str] = field(default_factory=list)
     crashed: bool = False
+    # What putting it back ends with, once.
+    refuses: BaseException | None = None
 
     def check(self) -> None:
         self.log.append("check")
@@ -31,10 +33,14 @@ class ToyGuest:
     def snapshot(self, name: str) -> None:
         self.log.append(f"snapshot {name}")
 
-    def restore(self, name: str) -> None:
-        if self.crashed:
-            raise GuestError("cannot restore")
-        self.log.append(f"restore {name}")
+    def put_back(self, name: str) -> None:
+        error, self.refuses = self.refuses, None
+        if error is not None:
+            raise error
+        self.log.append(f"put back {name}")
+
+    def resume(self) -> None:
+        self.log.append("resume")
 
 
 @dataclass
@@ -77,8 +83,8 @@ def test_one_boot_serves_all_tests(host: Host, lender: Lender[ToyGuest]) -> None
             guest.log.append(test)
     lender.close()
     assert host.made[0].log == [
-        *("snapshot pristine", "a", "check"),
-        *("restore pristine", "b", "check", "check"),
+        *("snapshot pristine", "a", "check", "put back pristine"),
+        *("resume", "b", "check", "put back pristine"),
     ]
     assert host.stopped == [1]
     assert host.events == ["booted"]
@@ -102,17 +108,59 @@ def test_failed_test_leaves_the_guest(host: Host, lender: Lender[ToyGuest]) -> N
     assert host.events == ["booted"]
 
 
-def test_guest_that_cannot_be_restored_is_replaced(host: Host, lender: Lender[ToyGuest]) -> None:
-    with lender.lend("a") as guest:
-        pass
-    guest.crashed = True
-    with pytest.raises(GuestError, match="cannot restore"), lender.lend("b"):
-        pytest.fail("lent a dead guest")
+def test_what_comes_to_light_when_it_is_put_back_is_this_test_s_own(
+    host: Host, lender: Lender[ToyGuest]
+) -> None:
+    """A flood, or a crash a moment after the test's end: not the next test's."""
+    with pytest.raises(GuestError, match="flood"), lender.lend("a") as guest:
+        guest.refuses = GuestError("console flood")
+    assert host.events == ["booted", "lost in a: console flood"]
+    with lender.lend("b") as guest:
+        assert guest.number == 2
+    assert host.events[2:] == ["booted"]
+
+
+@pytest.mark.parametrize("error", [DeadlineError("no room on wire0"), KeyboardInterrupt()])
+def test_guest_is_dropped_and_not_blamed_for_what_is_not_its_own(
+    host: Host, lender: Lender[ToyGuest], error: BaseException
+) -> None:
+    """Its cables may be unplugged, and its processor stopped: it would be taken for hanging."""
+    with pytest.raises(type(error)), lender.lend("a") as guest:
+        guest.refuses = error
+    lender.close()
+    assert guest.log == ["snapshot pristine", "check"]
+    assert host.events == ["booted"]
+    assert host.stopped == [1]
+
+
+def test_guest_that_the_harness_doubts_is_replaced(host: Host, lender: Lender[ToyGuest]) -> None:
+    with pytest.raises(DeadlineError), lender.lend("a"):
+        lender.doubt()
+        raise DeadlineError("no complete capture of wire0")
+    assert host.stopped == [1]
+    with lender.lend("b") as guest:
+        assert guest.number == 2
     with lender.lend("c") as guest:
         assert guest.number == 2
 
 
-def test_crash_found_at_the_end(host: Host, lender: Lender[ToyGuest]) -> None:
+def test_guest_that_is_to_be_kept_stays_as_the_last_test_left_it(host: Host) -> None:
+    lender = Lender(host.boot, host, keep=True)
+    with lender.lend("a") as guest:
+        pass
+    assert guest.log == ["snapshot pristine", "check"]
+    guest.refuses = GuestError("console flood")
+    with pytest.raises(GuestError, match="flood"), lender.lend("b"):
+        pytest.fail("lent a dead guest")
+    assert host.events == ["booted", "lost in a: console flood"]
+    with lender.lend("c") as guest:
+        assert guest.number == 2
+    assert lender.release() is guest
+    assert guest.log == ["snapshot pristine", "check"]
+
+
+def test_crash_found_at_the_end(host: Host) -> None:
+    lender = Lender(host.boot, host, keep=True)
     with lender.lend("a") as guest:
         pass
     guest.crashed = True

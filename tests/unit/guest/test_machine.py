@@ -9,6 +9,7 @@ from unittest.mock import MagicMock
 import pytest
 
 from harness.base import store
+from harness.base.background import Background
 from harness.base.errors import GuestLostError, InfrastructureError
 from harness.guest import accelerator, position
 from harness.guest.machine import Machine, MachineSpec
@@ -50,8 +51,13 @@ def test_restored(machine: Machine) -> None:
 
 def test_crash_since_the_last_look(machine: Machine) -> None:
     diagnosis = machine._diagnosis
-    diagnosis.overlooked = True  # type: ignore[misc]
-    diagnosis.check.side_effect = LOST  # type: ignore[attr-defined]
+    console = machine.console
+
+    def comes_late() -> None:
+        diagnosis.overlooked = True  # type: ignore[misc]
+        diagnosis.check.side_effect = LOST  # type: ignore[attr-defined]
+
+    console.settle.side_effect = comes_late  # type: ignore[attr-defined]
     with pytest.raises(GuestLostError, match="oops"):
         machine.restore("pristine")
     assert not called(machine, "forget")
@@ -69,9 +75,42 @@ def test_why_qemu_ended_during_a_restore(machine: Machine) -> None:
 
 def test_crash_over_the_question_whether_it_lives(machine: Machine) -> None:
     machine.check()
+    assert machine.console.settle.called  # type: ignore[attr-defined]
     machine._diagnosis.check.side_effect = [None, LOST]  # type: ignore[attr-defined]
     with pytest.raises(GuestLostError, match="oops"):
         machine.check()
+
+
+def test_guest_that_is_put_back_does_not_go_on_by_itself(machine: Machine) -> None:
+    """What is said between two tests would be nobody's."""
+    machine.put_back("pristine")
+    assert called(machine, "forget")
+    assert not called(machine, "resume")
+
+
+def test_broken_thread_of_the_harness_is_no_guest_that_is_well(
+    machine: Machine, broken_threads: None
+) -> None:
+    Background(lambda: 1 / 0, name="wire0").join()
+    with pytest.raises(InfrastructureError, match="its thread wire0: ZeroDivisionError"):
+        machine.check()
+
+
+def test_guest_that_somebody_has_stopped_does_not_hang(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "_is_alive", lambda: False)
+    machine.qmp.state.return_value = "paused"  # type: ignore[attr-defined]
+    with pytest.raises(GuestLostError, match=r"was told to stop the guest") as error:
+        machine.check()
+    assert error.value.kind == "QEMU stopped"
+    # It answers nothing then.
+    machine.emulator.stopped = True  # type: ignore[misc]
+    machine.qmp.state.side_effect = GuestLostError("QEMU stuck", "no answer")  # type: ignore[attr-defined]
+    machine.qmp.load.side_effect = GuestLostError("QEMU stuck", "no answer")  # type: ignore[attr-defined]
+    for asked in (machine.check, lambda: machine.put_back("pristine")):
+        with pytest.raises(GuestLostError, match="SIGSTOP"):
+            asked()
 
 
 def test_hang_says_where(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:

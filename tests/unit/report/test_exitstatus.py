@@ -21,6 +21,7 @@ from harness.record.events import (
     Event,
     EventsLost,
     GuestLost,
+    HarnessBroken,
     NoRoom,
     NotBuilt,
     NotRun,
@@ -32,6 +33,7 @@ from harness.report.exitstatus import Family
 from harness.report.verdict import judge
 from tests.unit.report.test_verdict import GOOD, SESSION, STARTED, finished
 
+BROKEN = HarnessBroken(message="its thread wire0 broke", variant="base")
 LOST = GuestLost(variant="base", test="t::a", message="kernel panic")
 FAILED = finished("t::a", "failed", "it broke")
 TROUBLE = SessionTrouble(variant="base", message="was killed by SIGKILL:\nits output: there")
@@ -55,6 +57,7 @@ SKIPPED = changed(GOOD[5], finished("t::a", "skipped", "not applicable"))
         (changed(GOOD[5], FAILED), TestsFailedError),
         (SKIPPED, TestsFailedError),
         (without(SESSION), InfrastructureError),
+        ([*changed(GOOD[5], FAILED), LOST, BROKEN], InfrastructureError),
         ([*without(SESSION), TROUBLE], InfrastructureError),
         # It had come to its own end, and then did not end as it should.
         ([*GOOD, TROUBLE], InfrastructureError),

@@ -11,6 +11,7 @@ from harness.record.events import (
     Event,
     GuestBooted,
     GuestLost,
+    HarnessBroken,
     ImageBuilt,
     KernelBuilt,
     NotBuilt,
@@ -217,3 +218,13 @@ def test_source_that_is_missing() -> None:
     # Where a kernel was not run for it, that says where to put it.
     verdict = judge([missing, NotRun(kernel="k", reason=f"no a\n{hint}"), *GOOD])
     assert verdict.done_without == ["a 1 is missing, so b is in its place"]
+
+
+def test_harness_that_broke_proves_nothing() -> None:
+    """Of a test, or when all had ended: what nobody watched cannot have passed."""
+    broken = HarnessBroken(message="its thread wire0 broke\ncalls", variant="base", test="t::b")
+    verdict = judge([*GOOD, broken])
+    assert verdict.untrusted
+    assert verdict.reasons == ("its thread wire0 broke",)
+    assert verdict.word == "FAIL"
+    assert not judge(GOOD).untrusted

@@ -8,7 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from harness.record.events import GuestBooted, GuestLost, NoRoom, SessionFinished, TestsCollected
+from harness.record.events import (
+    GuestBooted,
+    GuestLost,
+    HarnessBroken,
+    NoRoom,
+    SessionFinished,
+    TestsCollected,
+)
+from harness.run.guestsession import LONGEST_MESSAGE
 from tests.unit.support import toysuite
 from tests.unit.support.toysuite import Heard
 
@@ -234,3 +242,84 @@ def test_second(kept): assert False
     (session,) = (event for event in heard.events if isinstance(event, SessionFinished))
     assert session.status == 2
     assert session.message in told.message
+
+
+BROKEN_THREAD = """
+import threading
+from harness.base.background import Background
+
+@S1
+def test_breaks(guest):
+    {thread}
+    assert True
+
+@S1
+def test_later(guest): pass
+"""
+
+
+@pytest.mark.parametrize(
+    "thread",
+    [
+        "Background(lambda: 1 / 0, name='wire0').join()",
+        "t = threading.Thread(target=lambda: 1 / 0, name='wire0'); t.start(); t.join()",
+    ],
+)
+def test_broken_thread_of_the_harness_ends_the_session(tmp_path: Path, thread: str) -> None:
+    """Nothing is known of this test, nor would it be of the next; and no guest is blamed."""
+    first = ("test_toy.py::test_breaks",)
+    suite = toysuite.make(tmp_path, BROKEN_THREAD.format(thread=thread))
+    heard = toysuite.run([replace(toysuite.spec(tmp_path), first=first)], suite)
+    assert heard.finished() == {}
+    (told,) = (event for event in heard.events if isinstance(event, HarnessBroken))
+    assert told.test.endswith("test_breaks")
+    assert "its thread wire0: ZeroDivisionError" in told.message
+    (session,) = (event for event in heard.events if isinstance(event, SessionFinished))
+    assert (session.status, session.message in told.message) == (2, True)
+    assert not any(isinstance(event, GuestLost) for event in heard.events)
+
+
+def test_guest_is_not_lent_again_after_an_error_of_the_harness(tmp_path: Path) -> None:
+    tests = """
+from harness.base.errors import DeadlineError
+
+@S1
+def test_a(guest): raise DeadlineError("no complete capture of wire0 within 5 s")
+
+@S1
+def test_b(guest): assert False
+
+@S1
+def test_c(guest): pass
+"""
+    first = tuple(f"test_toy.py::test_{letter}" for letter in "abc")
+    told = replace(toysuite.spec(tmp_path), first=first)
+    heard = toysuite.run([told], toysuite.make(tmp_path, tests))
+    order = [type(event).__name__ for event in heard.events]
+    booted = [number for number, name in enumerate(order) if name == "GuestBooted"]
+    ended = [number for number, name in enumerate(order) if name == "TestFinished"]
+    assert len(booted) == 2
+    assert booted[0] < ended[0] < booted[1] < ended[1]
+    assert "no complete capture" in heard.finished()["test_a"].message
+
+
+def test_message_of_any_text_and_any_length_is_kept_in_bounds(tmp_path: Path) -> None:
+    """A name of a file that is no UTF-8 comes as a lone surrogate, which no file takes."""
+    tests = """
+@S1
+def test_a(): raise AssertionError("begin " + os.fsdecode(b"\\xff") + "x" * 5_000_000 + " end")
+
+@S1
+def test_b(record_property): record_property("name", os.fsdecode(b"\\xff"))
+"""
+    heard = toysuite.run([toysuite.spec(tmp_path)], toysuite.make(tmp_path, tests))
+    tests_ = heard.finished()
+    message = tests_["test_a"].message
+    assert message.startswith("AssertionError: begin \\udcff")
+    assert "end" in message[-200:]
+    assert len(message) < LONGEST_MESSAGE + 200
+    assert "characters are in failure.txt" in message
+    assert tests_["test_b"].measures == {"name": "\\udcff"}
+    assert (Path(tests_["test_a"].artifacts) / "failure.txt").stat().st_size > 5_000_000
+    (session,) = (event for event in heard.events if isinstance(event, SessionFinished))
+    assert session.status == 1

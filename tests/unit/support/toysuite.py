@@ -25,7 +25,9 @@ class Toy:
             raise GuestError("kernel panic: toy", "console: last words")
     def snapshot(self, name):
         pass
-    def restore(self, name):
+    def put_back(self, name):
+        pass
+    def resume(self):
         pass
 
 @contextlib.contextmanager

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""An exception ends no thread of the harness unnoticed, and all threads are made in one place."""
+
+from __future__ import annotations
+
+import ast
+import os
+import threading
+
+import pytest
+
+from harness.base import background, paths
+from harness.base.background import Background, BrokenThreadError
+
+pytestmark = pytest.mark.usefixtures("broken_threads")
+
+
+def test_work_is_done() -> None:
+    done = threading.Event()
+    Background(done.set, name="worker").join(5)
+    assert done.is_set()
+    assert background.failure() is None
+    background.check()
+
+
+@pytest.mark.parametrize("error", [ValueError("no such frame"), SystemExit(0)])
+def test_exception_is_kept_and_raised_where_it_is_asked_for(error: BaseException) -> None:
+    told = threading.Event()
+
+    def work() -> None:
+        raise error
+
+    Background(work, name="wire0", on_failure=told.set).join(5)
+    Background(lambda: 1 / 0, name="later").join(5)
+    assert told.is_set()
+    with pytest.raises(BrokenThreadError) as caught:
+        background.check()
+    assert caught.value.exit_status == 3
+    assert type(error).__name__ in caught.value.message
+    assert "wire0" in caught.value.message
+    assert "test_background.py" in caught.value.hint
+    assert "raise error" in caught.value.hint
+
+
+def test_thread_that_a_library_has_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    background.watch_others()
+    thread = threading.Thread(target=os.kill, args=(os.getpid(), 4096), name="paramiko")
+    thread.start()
+    thread.join(5)
+    with pytest.raises(BrokenThreadError, match="paramiko: OSError"):
+        background.check()
+
+
+def test_threads_are_made_here_alone() -> None:
+    """A pool is none: whoever asks for its results gets their exceptions."""
+    makers = {
+        str(path.relative_to(paths.HARNESS))
+        for path in paths.HARNESS.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if (isinstance(node, ast.Attribute) and node.attr in ("Thread", "Timer"))
+        or (isinstance(node, ast.Name) and node.id in ("Thread", "Timer"))
+    }
+    assert makers == {"base/background.py"}
