@@ -52,6 +52,18 @@ class Background(threading.Thread):
             self._on_failure()
 
 
+class Later:
+    """Does `work` in a thread after so many seconds, unless it is cancelled before."""
+
+    def __init__(self, seconds: float, work: Callable[[], object], *, name: str) -> None:
+        self._cancelled = threading.Event()
+        Background(lambda: self._cancelled.wait(seconds) or work(), name=name)
+
+    def cancel(self) -> None:
+        """Let it not be done, if it has not begun."""
+        self._cancelled.set()
+
+
 def failure() -> BrokenThreadError | None:
     """The first failure of a thread in this process, if there was one."""
     with _lock:

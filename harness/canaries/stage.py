@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.base import digests, paths
+from harness.base.background import Later
 from harness.base.deadline import Deadline
 from harness.canaries import mirror
 
@@ -163,8 +164,7 @@ class Stage:
             late.set()
             self.end()
 
-        timer = threading.Timer(seconds, give_up)
-        timer.start()
+        timer = Later(seconds, give_up, name="deadline of a canary")
         try:
             lines = []
             assert process.stdout is not None

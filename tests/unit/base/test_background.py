@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from harness.base import background, paths
-from harness.base.background import Background, BrokenThreadError
+from harness.base.background import Background, BrokenThreadError, Later
 
 pytestmark = pytest.mark.usefixtures("broken_threads")
 
@@ -40,6 +40,15 @@ def test_exception_is_kept_and_raised_where_it_is_asked_for(error: BaseException
     assert "wire0" in caught.value.message
     assert "test_background.py" in caught.value.hint
     assert "raise error" in caught.value.hint
+
+
+def test_what_is_cancelled_is_not_done() -> None:
+    done, left_out = threading.Event(), threading.Event()
+    later = Later(0.2, left_out.set, name="later")
+    later.cancel()
+    Later(0.3, done.set, name="done")
+    assert done.wait(5)
+    assert not left_out.is_set()
 
 
 def test_thread_that_a_library_has_made(monkeypatch: pytest.MonkeyPatch) -> None:
