@@ -14,6 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from harness.base.background import Background
+
 _LOOK_SECONDS = 0.2
 # Whoever looks this much too late was stopped himself; less is how threads come and go.
 _LATE_SECONDS = 0.5
@@ -34,13 +36,13 @@ class Stops:
         self._clock = clock
         self._lock = threading.Lock()
         self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="stops", daemon=True)
+        self._thread: Background | None = None
         self._at = clock()
         self._seconds = 0.0
         self._this = 0.0
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self._thread = Background(self._watch, name="stops")
         return self
 
     def __exit__(
@@ -50,7 +52,8 @@ class Stops:
         _traceback: TracebackType | None,
     ) -> None:
         self._ending.set()
-        self._thread.join()
+        if self._thread is not None:
+            self._thread.join()
 
     def seconds(self) -> float:
         """In all, since it was made, of each stop at most MOST_SECONDS."""
