@@ -65,11 +65,10 @@ def test_a_fault_that_no_row_makes_is_none() -> None:
 
 
 def test_select() -> None:
-    assert [row.name for row in canary.select(ROWS, "pan*,halt")] == [
-        "panic",
-        "panic-unnoticed",
-        "halt",
-    ]
-    assert all(row.quick for row in canary.select(ROWS, None, quick=True))
-    with pytest.raises(UserError, match="no canary matches unheard-of"):
-        canary.select(ROWS, "panic,unheard-of")
+    names = {"panic": True, "panic-today": False, "halt": True}
+    rows = [Canary(name, "", 1, (), quick=quick) for name, quick in names.items()]
+    assert [row.name for row in canary.select(rows, "h*, today")] == ["panic-today", "halt"]
+    assert [row.name for row in canary.select(rows, "pan")] == ["panic", "panic-today"]
+    assert [row.name for row in canary.select(rows, None, quick=True)] == ["panic", "halt"]
+    with pytest.raises(UserError, match="no canary matches oops"):
+        canary.select(rows, "panic,oops")
