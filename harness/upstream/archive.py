@@ -12,10 +12,12 @@ import os
 import shutil
 import tarfile
 import zlib
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
 from harness.base.errors import InfrastructureError
+from harness.upstream import treenames
 
 CHUNK = 1 << 18
 
@@ -45,31 +47,16 @@ def unpack(archive: Path, folder: Path) -> dict[str, str]:
 
     Raises BadArchiveError; the message says how the archive is bad, and names no file.
     """
-    content: dict[str, str] = {}
-    links: dict[str, str] = {}
     try:
         with _decompressed(archive) as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
-            for member in tar:
-                name = _safe_name(member.name)
-                if member.isreg():
-                    data = tar.extractfile(member)
-                    assert data is not None  # as it is for every regular file
-                    content[name] = _write(data, folder / name)
-                elif member.islnk():
-                    first = _safe_name(member.linkname)
-                    if first not in content:
-                        raise BadArchiveError(f"{name} is a link to {first}, which is not in it")
-                    (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                    shutil.copyfile(folder / first, folder / name)
-                    settle(folder / name)
-                    content[name] = content[first]
-                elif member.issym():
-                    links[name] = member.linkname
-                elif not member.isdir():
-                    raise BadArchiveError(f"{name} is a device or another special file")
+            content = _write_all(tar, folder)
             # tarfile takes damage for the end, and stops; the sum at the end tells.
             while stream.read(CHUNK):
                 pass
+        content = _without_top(folder, content)
+        treenames.check_tree(content)
+    except treenames.BadNameError as error:
+        raise BadArchiveError(str(error)) from error
     except EOFError as error:
         raise BadArchiveError("it is truncated") from error
     except (tarfile.TarError, lzma.LZMAError, zlib.error, OSError) as error:
@@ -78,13 +65,49 @@ def unpack(archive: Path, folder: Path) -> dict[str, str]:
         truncated = "unexpected end" in str(error)
         message = "it is truncated" if truncated else f"it is corrupt: {error}"
         raise BadArchiveError(message) from error
+    return content
+
+
+def _write_all(tar: tarfile.TarFile, folder: Path) -> dict[str, str]:
+    """Write what is in a tar into `folder`; path to SHA-256, or to what a link leads to."""
+    content: dict[str, str] = {}
+    links: dict[str, str] = {}
+    names = treenames.Names()
+    for member in tar:
+        name = _safe_name(member.name)
+        if member.isreg():
+            names.file(name)
+            data = tar.extractfile(member)
+            assert data is not None  # as it is for every regular file
+            content[name] = _write(data, folder / name)
+        elif member.islnk():
+            names.file(name)
+            content[name] = _copy(_safe_name(member.linkname), name, content, folder)
+        elif member.issym():
+            names.link(name)
+            links[name] = member.linkname
+        elif not member.isdir():
+            what = treenames.shown(name)
+            raise BadArchiveError(f"{what} is a device or another special file")
     # Last, so that no file can be written through one.
     for name, target in links.items():
+        treenames.check(target)
         _safe_name(str(PurePosixPath(name).parent / target), follow=True)
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).symlink_to(target)
-        content[name] = f"link:{target}"
-    return _without_top(folder, content)
+        content[name] = f"{treenames.LINK}{target}"
+    return content
+
+
+def _copy(first: str, name: str, content: Mapping[str, str], folder: Path) -> str:
+    """Make `name` a copy of the file `first`, which came before it; its SHA-256."""
+    if first not in content:
+        what = f"{treenames.shown(name)} is a link to {treenames.shown(first)}"
+        raise BadArchiveError(f"{what}, which is not in it")
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(folder / first, folder / name)
+    settle(folder / name)
+    return content[first]
 
 
 def _decompressed(archive: Path) -> IO[bytes]:
@@ -105,9 +128,9 @@ def _safe_name(name: str, *, follow: bool = False) -> str:
     for part in path.parts:
         depth += -1 if part == ".." else 1
         if depth < 0 or (part == ".." and not follow):
-            raise BadArchiveError(f"it has an unsafe path: {name}")
+            raise BadArchiveError(f"it has an unsafe path: {treenames.shown(name)}")
     if path.is_absolute():
-        raise BadArchiveError(f"it has an unsafe path: {name}")
+        raise BadArchiveError(f"it has an unsafe path: {treenames.shown(name)}")
     return path.as_posix()
 
 

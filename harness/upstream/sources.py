@@ -13,7 +13,7 @@ from pathlib import Path
 
 from harness.base import fingerprint, paths, store, terminal
 from harness.base.errors import HarnessError, InfrastructureError, MissingSourceError, UserError
-from harness.upstream import archive, download, manifest, patches
+from harness.upstream import archive, download, manifest, patches, treenames
 from harness.upstream.releases import Source, load, parse_given
 
 # Counts up when what is put into the store from the same archive changes.
@@ -140,6 +140,10 @@ def _obtain(source: Source, origin: Path) -> Verified:
     check = functools.partial(_judge, source, origin, expected)
     if origin.is_dir():
         content = manifest.of_tree(origin, source.leave_out, expected)
+        try:
+            treenames.check_tree(content)
+        except treenames.BadNameError as error:
+            raise RefusedError(f"{origin}: {error}", _replace_hint(source, origin)) from error
         check(content, origin)
         key = fingerprint.of_bytes(RECIPE, "tree", manifest.dump(content))
         fill = functools.partial(_copy_tree, origin, content)

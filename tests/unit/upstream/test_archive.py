@@ -49,15 +49,55 @@ def test_unsafe_is_refused(tmp_path: Path, member: tarfile.TarInfo) -> None:
     assert not (tmp_path / "a" / "outside").exists()
 
 
-def test_a_link_cannot_be_written_through(tmp_path: Path) -> None:
-    path = _tar(
-        tmp_path / "bad.tar.gz",
-        _member("top/other"),
-        _member("top/dir", tarfile.SYMTYPE, "sub"),
-        _member("top/dir/file"),
-    )
-    with pytest.raises((archive.BadArchiveError, OSError)):
-        archive.unpack(path, tmp_path / "out")
+FILE, LINK = tarfile.REGTYPE, tarfile.SYMTYPE
+
+
+@pytest.mark.parametrize(
+    ("members", "words"),
+    [
+        # Each of these links stays inside by its own words; one after the other leads out.
+        (
+            [("top/in/up", LINK, ".."), ("top/out", LINK, "in/up/../..")],
+            "out is a link that leads out of it",
+        ),
+        (
+            [("top/a", LINK, "b"), ("top/b", LINK, "in/c"), ("top/in/c", LINK, "../../..")],
+            "unsafe path",
+        ),
+        ([("top/a", LINK, "b"), ("top/b", LINK, "a")], "a is a link that leads to itself"),
+        ([("top/other", FILE, ""), ("top/dir", LINK, "sub"), ("top/dir/file", FILE, "")], "dir"),
+        ([("top/f", FILE, ""), ("top/f/g", FILE, "")], "top/f is a file, and has files in it"),
+        ([("top/f/g", FILE, ""), ("top/f", FILE, "")], "top/f is a file, and has files in it"),
+        ([("top/l", LINK, "x"), ("top/l", FILE, "")], "top/l is in it twice"),
+        ([("top/f", FILE, ""), ("top/f", LINK, "x")], "top/f is in it twice"),
+        ([("top/" + "n" * 300, FILE, "")], "a name is too long: top/nnn"),
+        ([("top/" + "/".join(["n" * 200] * 30), FILE, "")], "a name is too long: top/nnn"),
+        ([("top/na\udcffme", FILE, "")], r"a name is not UTF-8: top/na\xffme"),
+        ([("top/link", LINK, "na\udcffme")], r"a name is not UTF-8: na\xffme"),
+        ([("top/new\nline", FILE, "")], r"a name has a control character: top/new\nline"),
+    ],
+)
+def test_names_that_cannot_be(
+    members: list[tuple[str, bytes, str]], words: str, tmp_path: Path
+) -> None:
+    """The archive is to be blamed, not the disk; and nothing is written outside, or through."""
+    rows = [_member(*row) for row in (("top/file", FILE, ""), *members)]
+    path = tmp_path / "bad.tar.gz"
+    with tarfile.open(path, "w:gz", format=tarfile.GNU_FORMAT, errors="surrogateescape") as tar:
+        for row in rows:
+            row.size = 4 if row.isreg() else 0
+            tar.addfile(row, io.BytesIO(b"data") if row.isreg() else None)
+    with pytest.raises(archive.BadArchiveError) as caught:
+        archive.unpack(path, tmp_path / "a" / "b")
+    assert words in caught.value.message
+    assert len(caught.value.message) < 160
+    assert {each.name for each in tmp_path.iterdir()} <= {"bad.tar.gz", "a"}
+
+
+def test_a_file_that_is_in_it_twice_is_the_last(tmp_path: Path) -> None:
+    """As tar itself has it."""
+    path = _tar(tmp_path / "two.tar.gz", _member("top/f"), _member("top/f"), _member("top/g"))
+    assert sorted(archive.unpack(path, tmp_path / "out")) == ["f", "g"]
 
 
 def test_links_inside(tmp_path: Path) -> None:

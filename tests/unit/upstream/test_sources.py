@@ -191,6 +191,27 @@ def test_bad_given(release: Release, given: str, says: str) -> None:
         sources.obtain(NAME, [given])
 
 
+@pytest.mark.parametrize(
+    ("name", "target", "words"),
+    [
+        ("na\udcffme", "", "a name is not UTF-8"),
+        ("out", "../..", "out is a link that leads out of it"),
+        ("out", "/etc/passwd", "out is a link that leads out of it"),
+    ],
+)
+def test_a_given_tree_of_bad_names(release: Release, name: str, target: str, words: str) -> None:
+    tree = release.downloads / "tree"
+    for path, text in FILES.items():
+        (tree / path).parent.mkdir(parents=True, exist_ok=True)
+        (tree / path).write_text(text)
+    if target:
+        (tree / name).symlink_to(target)
+    else:
+        (tree / name).touch()
+    with pytest.raises(UserError, match=words):
+        sources.obtain(NAME, [f"{NAME}={tree}"])
+
+
 def test_unknown_source(release: Release) -> None:
     with pytest.raises(UserError, match=f"known: {NAME}"):
         sources.obtain("zebra")
