@@ -29,7 +29,7 @@ from typing import ParamSpec, TypeVar
 from invoke.exceptions import Exit, ParseError
 from invoke.program import Program
 
-from harness.base import background, errors, terminal
+from harness.base import background, errors, oserrors, terminal
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -97,6 +97,10 @@ def reports_errors(function: Callable[P, R]) -> Callable[P, R]:
             message = terminal.clean(f"{name}: {error}") if error.message else None
             raise Exit(message, error.exit_status) from None
         except OSError as error:
+            if error.errno in oserrors.OF_NAMES:
+                path = oserrors.shown(error.filename if isinstance(error.filename, str) else "")
+                message = terminal.clean(f"{name}: {path}: {error.strerror}")
+                raise Exit(f"{message}\ntake a shorter path", errors.EXIT_USER) from None
             # Of a full disk Python does not always know which file it was.
             known = isinstance(error.filename, str) or error.errno in _FULL
             if error.errno not in _REFUSALS or not known:

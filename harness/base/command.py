@@ -9,6 +9,7 @@ import shlex
 import shutil
 import signal
 import subprocess
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -131,6 +132,9 @@ def clean() -> dict[str, str]:
     C_INCLUDE_PATH, LD_LIBRARY_PATH, TAR_OPTIONS, ...) is not for these; and words are English.
     """
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    if "TMPDIR" in kept:
+        # That of Python: another, if this is no folder to be written to.
+        kept["TMPDIR"] = tempfile.gettempdir()
     return {**kept, "LC_ALL": "C", "TZ": "UTC"}
 
 

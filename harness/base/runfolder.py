@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from harness.base import diskroom, paths
+from harness.base import diskroom, oserrors, paths
 from harness.base.errors import NoRoomError
 
 # What a disk says that takes no more.
@@ -18,17 +18,24 @@ FULL = frozenset({*diskroom.ERRNOS, errno.EROFS})
 _PROBE = bytes(1 << 16)
 
 
-def advice(where: Path) -> str:
+def advice(where: Path, error: OSError) -> str:
     """What to do where this cannot be written."""
     if where.absolute().is_relative_to(paths.ROOT):
-        return "make room there, or move the checkout"
-    return "make room there, or move the cache: DIVERT_CACHE=FOLDER"
+        other, move = "use a checkout that you can write to", "move the checkout"
+    else:
+        move = "move the cache: DIVERT_CACHE=FOLDER"
+        other = move
+    if error.errno in diskroom.ERRNOS:
+        return f"make room there, or {move}"
+    return oserrors.way_out(error, where, other)
 
 
 def unwritable(target: Path, error: OSError) -> NoRoomError:
     """What an OSError means that came of writing `target`."""
     where = Path(str(error.filename or target))
-    return NoRoomError(f"cannot write {where}: {error.strerror or error}", advice(where))
+    return NoRoomError(
+        f"cannot write {oserrors.shown(where)}: {error.strerror or error}", advice(where, error)
+    )
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import filelock
 
-from harness.base import digests, diskroom, occupancy, paths, terminal
+from harness.base import digests, diskroom, occupancy, oserrors, paths, terminal
 from harness.base.errors import InfrastructureError, UnavailableError
 
 # A build of anything here ends long before; whoever holds a lock for longer is stuck.
@@ -286,4 +286,7 @@ def unwritten(error: OSError, target: Path | None = None) -> InfrastructureError
         hint = "runs, keys and logs are kept in the checkout: use one that you can write to"
     else:
         hint = "use a folder that you can write to: DIVERT_CACHE=FOLDER moves the cache"
-    return InfrastructureError(f"cannot write {where}: {error.strerror or error}", hint)
+    return InfrastructureError(
+        f"cannot write {oserrors.shown(where)}: {error.strerror or error}",
+        oserrors.way_out(error, where, hint),
+    )

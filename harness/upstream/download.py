@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from harness.base import diskroom, terminal
+from harness.base import diskroom, oserrors, terminal
 from harness.base.background import Background
 from harness.base.deadline import Deadline
 from harness.base.errors import HarnessError, InfrastructureError
@@ -115,8 +115,8 @@ def _unwritable(path: Path, error: OSError) -> InfrastructureError:
     if error.errno in diskroom.ERRNOS:
         return diskroom.FullError(f"cannot write {path}", path)
     return InfrastructureError(
-        f"cannot write {path}: {error.strerror or error}",
-        "make room there, or move the folder: DIVERT_DOWNLOADS=FOLDER",
+        f"cannot write {oserrors.shown(path)}: {error.strerror or error}",
+        oserrors.way_out(error, path, "move the folder: DIVERT_DOWNLOADS=FOLDER"),
     )
 
 

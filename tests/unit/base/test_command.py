@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import time
 from pathlib import Path
 
@@ -38,6 +39,7 @@ def test_what_is_exported_for_other_builds_is_not_for_ours(
         monkeypatch.setenv(name, "theirs")
     monkeypatch.setenv("LC_ALL", "de_DE")
     monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
     log = tmp_path / "log"
     command.run(["env"], what="trial", log=log, seconds=10, env={"OURS": "1"})
     assert sorted(log.read_text().splitlines()[1:]) == sorted(
@@ -88,3 +90,17 @@ def _alive(pid: int) -> bool:
     except OSError:
         return False
     return state not in ("Z", "X")
+
+
+def test_folder_for_temporary_files_that_is_none_is_not_passed_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """patch, gcc and sort would blame what they work on."""
+    (tmp_path / "file").touch()
+    for place in (tmp_path / "file", tmp_path / "absent"):
+        monkeypatch.setenv("TMPDIR", str(place))
+        monkeypatch.setattr(tempfile, "tempdir", None)
+        assert Path(command.clean()["TMPDIR"]).is_dir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    assert command.clean()["TMPDIR"] == str(tmp_path)

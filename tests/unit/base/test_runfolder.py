@@ -50,7 +50,7 @@ def test_error_of_a_run_says_where_and_what_to_do() -> None:
         raise FULL
     assert caught.value.message == f"cannot write {paths.RUNS}: No space left on device"
     assert caught.value.hint == "make room there, or move the checkout"
-    assert "DIVERT_CACHE" in runfolder.advice(Path("/elsewhere"))
+    assert "DIVERT_CACHE" in runfolder.advice(Path("/elsewhere"), FULL)
 
 
 def test_probe(tmp_path: Path) -> None:
