@@ -134,6 +134,7 @@ def build_image(_context: Context, source: list[str], jobs: str | None = None) -
         "require": _REQUIRE,
         "seed": "the order of the tests, as an earlier run printed it (default: a new one)",
         "repeat": "how often to do all of it, to see what fails now and then (default: once)",
+        "coverage": "tell which lines and branches of the code under test they ran",
     },
 )
 @reports_errors
@@ -149,11 +150,13 @@ def test(
     keep: bool = False,
     seed: str | None = None,
     repeat: int = 1,
+    coverage: bool = False,
 ) -> None:
     """Build what is needed, run the guest tests on each variant, and give the verdict."""
     from harness.run import runner
 
-    runner.test(
+    request = runner.asked(
+        require,
         variant=variant,
         matrix=matrix,
         kernel=kernel,
@@ -161,10 +164,14 @@ def test(
         jobs=options.count("--jobs", jobs),
         keep=keep,
         given=source,
-        require=require,
         seed=seed,
-        times=repeat,
     )
+    if coverage:
+        from harness.coverage import coverage as coverage_module
+
+        coverage_module.test(request, require)
+    else:
+        runner.test(request, require, times=repeat)
 
 
 @task(positional=["name"], help={"name": "a chapter (S) or a statement (S1): show only this"})

@@ -161,7 +161,8 @@ def run(
     terminal.show(table)
     terminal.show(f"{len(chosen) - len(failed)} of {len(chosen)} configurations compile and link")
     if boots:
-        runner.test(variant=",".join(row.name for row in boots), given=given)
+        names = ",".join(row.name for row in boots)
+        runner.test(runner.asked(variant=names, given=given))
     if failed:
         raise InfrastructureError("\n".join(failed))
 

@@ -46,7 +46,7 @@ class MachineSpec:
 
     `private_key` and `host_key` are those of the image; `system_map` names the addresses in an
     oops; `append` goes to the end of the kernel's command line. `accelerator` is tcg or kvm, or ""
-    for what `accelerator.choose` finds.
+    for what `accelerator.choose` finds. `traced` and `trace_file` are QemuSpec's, for TCG alone.
     """
 
     variant: str
@@ -59,6 +59,8 @@ class MachineSpec:
     system_map: Path | None = None
     append: str = ""
     accelerator: str = ""
+    traced: str = ""
+    trace_file: Path | None = None
 
 
 class Machine:
@@ -247,6 +249,8 @@ class Machine:
             snapshot_fd=memory,
             wire_fds=tuple(far.fileno() for _, far in cables),
             append=spec.append,
+            traced=spec.traced,
+            trace_file=spec.trace_file,
         )
         launch = time.monotonic()
         self._start(stack, qemu_spec)

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.guest import blocks
 from harness.matrix import kernels
 from harness.matrix.kernels import Hardware
 from harness.network import addresses
@@ -25,6 +26,9 @@ TRANSLATION_MIB = 64
 class QemuSpec:
     """One QEMU. Its console is its standard input and output; the rest are open descriptors.
 
+    `traced` are the addresses whose blocks are logged to `trace_file` from the start on, as
+    -dfilter has them (harness.guest.blocks).
+
     `qmp_fd` and `shell_fd` are ends of stream socket pairs, `wire_fds` of datagram socket pairs
     (one datagram is one Ethernet frame), `snapshot_fd` an empty file. What has no descriptor is
     left out of the machine, as the accelerator's probe does.
@@ -40,6 +44,8 @@ class QemuSpec:
     wire_fds: tuple[int, ...] = ()
     append: str = ""
     hardware: Hardware = PLAIN
+    traced: str = ""
+    trace_file: Path | None = None
 
     @property
     def descriptors(self) -> tuple[int, ...]:
@@ -68,6 +74,7 @@ def arguments(spec: QemuSpec) -> list[str]:
         *_wires(spec.hardware.card, spec.wire_fds),
         *_monitor(spec.qmp_fd),
         *_snapshots(spec.snapshot_fd),
+        *_trace(spec),
     ]
 
 
@@ -126,6 +133,12 @@ def _monitor(fd: int | None) -> list[str]:
     if fd is None:
         return []
     return ["-chardev", f"socket,id=qmp,fd={fd}", "-mon", "chardev=qmp,mode=control"]
+
+
+def _trace(spec: QemuSpec) -> list[str]:
+    if not spec.traced:
+        return []
+    return ["-dfilter", spec.traced, "-d", blocks.WORDS, "-D", str(spec.trace_file)]
 
 
 def _snapshots(fd: int | None) -> list[str]:

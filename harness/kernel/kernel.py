@@ -30,13 +30,13 @@ DEP_SECONDS = 300.0
 # Half a minute on two idle cores; a machine that does much else takes many times that.
 BUILD_SECONDS = 900.0
 
-_VMLINUX = "vmlinux"
+VMLINUX = "vmlinux"
 # Kept of a build, beside net/ipv4's objects: name there, name in the tree.
 _KEPT = {
     "bzImage": "arch/i386/boot/bzImage",
     "System.map": "System.map",
     "config": ".config",
-    _VMLINUX: _VMLINUX,
+    VMLINUX: VMLINUX,
 }
 _OBJECTS = "net/ipv4"
 
@@ -98,7 +98,7 @@ def build_apart(variant: Variant, folder: Path, *, given: Sequence[str] = ()) ->
     """The same from nothing, in `folder` instead of the cache; its vmlinux. Raises the same."""
     _, recipe = _recipe(variant, 0, given, None)
     recipe.make(folder)
-    return folder / _VMLINUX
+    return folder / VMLINUX
 
 
 def _recipe(

@@ -14,7 +14,7 @@ import pytest
 
 from harness.base import background
 from harness.base.errors import GuestError, HarnessError
-from harness.guest.lender import Guest, Lender
+from harness.guest.lender import Lender
 from harness.record.events import (
     GuestBooted,
     GuestKept,
@@ -27,6 +27,7 @@ from harness.record.events import (
     TestStarted,
 )
 from harness.record.stream import Writer
+from harness.run.tracing import Tracing
 from harness.run.worker import WorkerSpec
 
 # What an event has of a message. All of it is in the test's failure.txt.
@@ -54,6 +55,7 @@ class GuestSession:
         self.folder = Path(spec.folder)
         self.events = Writer(Path(spec.events))
         self.lender: Lender[Any] | None = None
+        self.tracing = Tracing(self.folder) if spec.traced else None
         self.stop_reason = ""
         self._begin = time.monotonic()
         self._records: dict[str, Record] = {}
@@ -61,8 +63,10 @@ class GuestSession:
 
     # What the lender observes.
 
-    def booted(self, guest: Guest) -> None:
+    def booted(self, guest: Any) -> None:
         """A guest is there."""
+        if self.tracing is not None:
+            self.tracing.booted(guest)
         self.events.write(
             GuestBooted(
                 variant=self.spec.variant,
@@ -129,6 +133,8 @@ class GuestSession:
                 status = status or 1
         if not self._told_broken and (broken := background.failure()) is not None:
             self._broken(broken)
+        if self.tracing is not None:
+            self.tracing.close()
         self.events.write(
             SessionFinished(
                 variant=self.spec.variant,

@@ -121,4 +121,5 @@ def _spec(built: Bootable, request: Request, folder: Path, found: Upstream) -> W
         modules=request.modules,
         kernel=variant.kernel,
         processors=variant.processors,
+        traced=request.traced.get(variant.name, ""),
     )

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from harness.matrix.variants import Variant
 
@@ -27,7 +27,8 @@ class Request:
     """What a run is to do. `jobs` guests run at once; `seed` shuffles the tests.
 
     `modules` are the files that hold what `expression` selects; none: all are read for it.
-    `tests` are those that it selects, with what each proves, if that is known already.
+    `tests` are those that it selects, with what each proves, if that is known already. `traced`
+    has for variants the addresses whose blocks are to be told.
     """
 
     variants: tuple[Variant, ...]
@@ -38,11 +39,16 @@ class Request:
     given: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
     tests: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    traced: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def long(self) -> bool:
         """Whether each guest serves so many tests that a slower boot pays."""
         return not 0 < len(self.tests) < _LONG
+
+    def traced_as(self, addresses: Mapping[str, str]) -> Request:
+        """The same request, with these addresses traced on each variant."""
+        return replace(self, traced=addresses)
 
     @property
     def command(self) -> str:

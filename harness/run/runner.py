@@ -230,7 +230,8 @@ def requested(
     )
 
 
-def test(
+def asked(
+    require: Sequence[str] = (),
     *,
     variant: str | None = None,
     matrix: str | None = None,
@@ -239,25 +240,14 @@ def test(
     jobs: int | None = None,
     keep: bool = False,
     given: Sequence[str] = (),
-    require: Sequence[str] = (),
     seed: str | None = None,
-    times: int = 1,
-) -> None:
-    """Run the guest tests that a command line asks for, and print the report; so many `times`.
-
-    Raises UserError if the command line asks for what is not there, TestsFailedError if the verdict
-    is not a pass, GuestError if no guest booted at all, InfrastructureError if something could not
-    be built, MissingSourceError if nothing could run or what is required did not.
-    """
+) -> Request:
+    """What a command line asks for. Raises UserError if that is not there, and as `requested`."""
     selected = variants.select(variant, matrix, kernel)
     check_required(require, selected)
-    if times < 1 or (keep and times > 1):
-        raise UserError(
-            f"--repeat {times}: it has to be 1 or more, and 1 with --keep, which leaves guests"
-        )
     if seed is not None and not seed.isdecimal():
         raise UserError(f"--seed {seed}: it has to be a number")
-    request = requested(
+    return requested(
         selected,
         expression,
         jobs=jobs,
@@ -265,6 +255,19 @@ def test(
         given=given,
         seed=None if seed is None else int(seed),
     )
+
+
+def test(request: Request, require: Sequence[str] = (), *, times: int = 1) -> None:
+    """Run the guest tests that were asked for, so many `times`, and print the report.
+
+    Raises UserError for less than one time, TestsFailedError if the verdict is not a pass,
+    GuestError if no guest booted at all, InfrastructureError if something could not be built,
+    MissingSourceError if nothing could run or what is required did not.
+    """
+    if times < 1 or (request.keep and times > 1):
+        raise UserError(
+            f"--repeat {times}: it has to be 1 or more, and 1 with --keep, which leaves guests"
+        )
     if times > 1:
         exitstatus.raise_for(repeats.test(times, request, run), require)
         return

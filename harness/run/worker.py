@@ -42,7 +42,8 @@ class WorkerSpec:
     tests named in `first` run first, in that order, and the others after them only if `rest`;
     `stop` ends it at the first that fails; `patches` is looked in instead of the checkout's folder
     of that name. `modules` are the files of tests that it reads; none: all that there are.
-    `processors` are those of the guest.
+    `processors` are those of the guest. `traced`: the addresses whose blocks are told, test by test
+    (harness.run.tracing); none if empty.
     """
 
     variant: str
@@ -64,6 +65,7 @@ class WorkerSpec:
     modules: tuple[str, ...] = ()
     kernel: str = kernels.REFERENCE
     processors: int = 1
+    traced: str = ""
     lacks: Mapping[str, str] = field(default_factory=dict)
 
     @property

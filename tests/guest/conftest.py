@@ -64,9 +64,13 @@ def machines(divert_session: GuestSession, worker_spec: WorkerSpec) -> Lender[Be
                 folder=Path(worker_spec.folder) / f"guest-{number}",
                 system_map=Path(worker_spec.bzimage).parent / "System.map",
                 hardware=worker_spec.hardware,
+                accelerator="tcg" if worker_spec.traced else "",
+                traced=worker_spec.traced,
+                trace_file=tracing.boot_file if tracing else None,
             )
         )
 
+    tracing = divert_session.tracing
     lender = Lender(boot, divert_session, Bench.prepare, keep=worker_spec.keep)
     divert_session.lender = lender
     return lender
@@ -74,10 +78,15 @@ def machines(divert_session: GuestSession, worker_spec: WorkerSpec) -> Lender[Be
 
 @pytest.fixture
 def guest(
-    request: pytest.FixtureRequest, machines: Lender[Bench], artifacts: Path
+    request: pytest.FixtureRequest,
+    divert_session: GuestSession,
+    machines: Lender[Bench],
+    artifacts: Path,
 ) -> Iterator[Bench]:
     """A guest as it was after its boot. It is examined afterwards; both wires are recorded."""
     with machines.lend(request.node.nodeid) as machine, ExitStack() as stack:
+        if divert_session.tracing is not None:
+            stack.enter_context(divert_session.tracing.test(machine, request.node.nodeid))
         mark = machine.console.mark()
         for wire in machine.wires:
             stack.enter_context(wire.record(artifacts / f"{wire.name}.pcap"))

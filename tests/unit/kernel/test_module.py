@@ -182,9 +182,11 @@ def test_module_is_built_for_these_headers_and_stripped(headers: Headers) -> Non
     assert built.seconds > 0
     (line,) = asked(headers)
     assert f"W=1 CC={compiler.name()} KDIR={headers.path}" in line
-    # In a copy: nothing is left in module/, nor in the cache but the module.
+    # In a copy: nothing is left in module/, nor in the cache but two files.
     assert not line.startswith(str(module.SOURCE))
-    assert [path.name for path in built.path.parent.iterdir()] == ["divert.ko"]
+    files = sorted(path.name for path in built.path.parent.iterdir())
+    assert files == ["divert.ko", "divert.ko.debug"]
+    assert built.with_lines.name == files[1]
     assert sorted(path.name for path in module.SOURCE.iterdir()) == [
         *("Kbuild", "Makefile", "include", "main.c")
     ]
@@ -193,6 +195,8 @@ def test_module_is_built_for_these_headers_and_stripped(headers: Headers) -> Non
     assert "divert_is_here" in done.stdout
     assert "only_told" in done.stdout
     assert ".debug" not in done.stdout
+    dump[-1] = str(built.with_lines)
+    assert ".debug_line" in subprocess.run(dump, capture_output=True, text=True, check=True).stdout
 
 
 def test_module_is_built_once(headers: Headers) -> None:

@@ -110,22 +110,16 @@ def test_request_that_cannot_be_is_refused_before_anything_runs(
 
     monkeypatch.setattr(runner, "run", run)
     with pytest.raises(UserError) as caught:
-        runner.test(**options)  # type: ignore[arg-type]
+        runner.test(runner.asked(**options))  # type: ignore[arg-type]
     assert caught.value.message == complaint
 
 
 def test_request_of_a_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[Request] = []
-
-    def run(asked_for: Request) -> runner.RunResult:
-        seen.append(asked_for)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(runner, "run", run)
     monkeypatch.setattr(worker, "collect", lambda *_: {})
-    for seed in ("7", None, None):
-        with pytest.raises(KeyboardInterrupt):
-            runner.test(variant="base", kernel=kernels.REFERENCE, seed=seed, given=["x=y"])
+    seen = [
+        runner.asked(variant="base", kernel=kernels.REFERENCE, seed=seed, given=["x=y"])
+        for seed in ("7", None, None)
+    ]
     assert seen[0] == of("base", jobs=request.default_jobs(), seed=7, given=("x=y",))
     # Each run has an order of its own, which its command line brings back.
     assert seen[1].seed != seen[2].seed

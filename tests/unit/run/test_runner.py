@@ -211,7 +211,7 @@ def test_expression_that_matches_nothing_is_the_users_mistake(
         ("one and", "pytest does not understand -k 'one and'"),
     ):
         with pytest.raises(UserError, match=complaint):
-            runner.test(variant="base", expression=expression)
+            runner.asked(variant="base", expression=expression)
     assert not paths.RUNS.exists(), "it is said before anything is built"
 
 
@@ -230,7 +230,7 @@ def test_unmarked_test_fails_the_whole_run(
 ) -> None:
     suite(f"{PASSING}\ndef test_bare(): pass\n")
     with pytest.raises(TestsFailedError, match="cannot be collected"):
-        runner.test(variant="base", expression="one")
+        runner.test(runner.asked(variant="base", expression="one"))
     assert "base: the session ended with status 4" in runner.run(request("base")).verdict.reasons
     assert "test_bare is not marked with a statement" in capsys.readouterr().err
 
@@ -245,7 +245,7 @@ def test_unmarked_test_fails_the_whole_run(
 )
 def test_mistakes_of_the_user(options: dict[str, object], complaint: str) -> None:
     with pytest.raises(UserError, match=complaint):
-        runner.test(**options)  # type: ignore[arg-type]
+        runner.test(runner.asked(**options))  # type: ignore[arg-type]
 
 
 def test_command_that_does_the_same_again() -> None:

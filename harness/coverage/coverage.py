@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A run of the guest tests that tells which lines and branches of the code under test they ran."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from harness.base import paths, terminal
+from harness.boot import bootable
+from harness.coverage import debug, measure, page, result
+from harness.coverage.debug import Code
+from harness.coverage.measure import Measure
+from harness.coverage.result import File
+from harness.matrix import kernels
+from harness.report import exitstatus, report
+from harness.run import runner, tracing
+from harness.run.request import Request
+
+FOLDER = "coverage"
+# So many of the lines that no test ran are shown; the page has all.
+_SHOWN = 40
+
+
+def test(request: Request, require: Sequence[str] = ()) -> None:
+    """Run the guest tests that were asked for, traced, and show what of the code they ran.
+
+    The page is `coverage/index.html` in the run's folder, all figures `coverage/coverage.json`.
+    Raises what `runner.test` raises, after that; InfrastructureError if the code is not had with
+    its lines.
+    """
+    codes = {
+        variant.name: debug.of(bootable.build(variant, request.given), request.given)
+        for variant in request.variants
+    }
+    traced = {name: code.ranges for name, code in codes.items()}
+    outcome = runner.run(request.traced_as(traced))
+    terminal.show(report.render(outcome.events, outcome.folder))
+    found = _files(request, codes, outcome.folder)
+    folder = outcome.folder / FOLDER
+    folder.mkdir()
+    (folder / "index.html").write_text(page.render(found, f"{request.command} --coverage"))
+    (folder / "coverage.json").write_text(json.dumps(_data(found), indent=1) + "\n")
+    terminal.show(_table(found))
+    _say_unexplained(found)
+    terminal.say(f"coverage: {folder / 'index.html'}")
+    exitstatus.raise_for(outcome.verdict, require)
+
+
+def _files(request: Request, codes: Mapping[str, Code], run: Path) -> dict[str, Sequence[File]]:
+    known = result.reasons()
+    found: dict[str, Sequence[File]] = {}
+    for kernel in kernels.load():
+        chosen = [row for row in request.variants if row.kernel == kernel]
+        if not chosen:
+            continue
+        adds = Measure()
+        texts: dict[str, str] = {}
+        ours: dict[str, frozenset[int]] = {}
+        for variant in chosen:
+            code = codes[variant.name]
+            rows = measure.read(run / variant.name / tracing.FILE)
+            # A module is one program for all variants of its kernel.
+            build = variant.name if kernels.named(kernel).sources else kernel
+            adds.add(build, variant.name, code.program, rows)
+            texts |= code.texts
+            ours |= code.ours
+        found[kernel] = result.files(adds.coverage, texts, ours, known)
+    return found
+
+
+def _data(found: Mapping[str, Sequence[File]]) -> dict[str, object]:
+    return {
+        kernel: {
+            file.name: {
+                "lines": file.lines,
+                "branches": file.branches,
+                "not run": [row.number for row in file.unexplained],
+                "tests": {row.number: row.tests for row in file.code if row.tests},
+            }
+            for file in files
+            if file.code
+        }
+        for kernel, files in found.items()
+    }
+
+
+def _table(found: Mapping[str, Sequence[File]]) -> terminal.Grid:
+    table = terminal.Grid(
+        "kernel", "file", "lines", "branches", "not run", right=("lines", "branches", "not run")
+    )
+    for kernel, files in found.items():
+        for file in files:
+            if file.code:
+                shares = (page.share(file.lines), page.share(file.branches))
+                table.row(kernel, file.name, *shares, str(len(file.unexplained)))
+        left = sum(len(file.unexplained) for file in files)
+        shares = (
+            page.share(_total(file.lines for file in files)),
+            page.share(_total(file.branches for file in files)),
+        )
+        table.row(kernel, "all", *shares, str(left))
+    return table
+
+
+def _total(parts: Iterable[tuple[int, int]]) -> tuple[int, int]:
+    rows = list(parts)
+    return sum(done for done, _ in rows), sum(whole for _, whole in rows)
+
+
+def _say_unexplained(found: Mapping[str, Sequence[File]]) -> None:
+    rows = [
+        f"{kernel}: {file.name}:{row.number}: {row.text.strip()}"
+        for kernel, files in found.items()
+        for file in files
+        for row in file.unexplained
+    ]
+    if rows:
+        more = [f"and {len(rows) - _SHOWN} more"] if len(rows) > _SHOWN else []
+        where = result.REASONS.relative_to(paths.ROOT)
+        terminal.say("\n".join(["no test ran, and no reason is given:", *rows[:_SHOWN], *more]))
+        terminal.say(f"a test, or a row of {where}, each")

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The page of a coverage run: each file's source beside the tests that ran each line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import jinja2
+
+from harness.base import paths
+from harness.coverage.result import File
+
+_TEMPLATE = "coverage.html.j2"
+# The rest is in coverage.json.
+TESTS_SHOWN = 3
+
+
+def render(kernels: Mapping[str, Sequence[File]], command: str) -> str:
+    """HTML; `kernels` has the files of each kernel, `command` what makes the run again."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(paths.HARNESS / "coverage"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    template = environment.get_template(_TEMPLATE)
+    return template.render(kernels=kernels, command=command, shown=TESTS_SHOWN, share=share)
+
+
+def share(part: tuple[int, int]) -> str:
+    """A share in words: `97.5 %`; nothing of nothing is all of it."""
+    done, whole = part
+    return f"{100 * done / whole:.1f} %" if whole else "-"

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Which blocks of the code under test each test of a session has run, a line of JSON a test.
+
+The file is `blocks.jsonl` in the session's folder: {"test", "blocks", "steps", "sections"}.
+Addresses are the guest's; `sections` says where the module's are, and is empty for what is the
+kernel's own.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from harness.guest import blocks
+from harness.guest.machine import Machine
+
+FILE = "blocks.jsonl"
+# The blocks of the guest's boot, up to what every test begins with.
+BOOT = "(boot)"
+
+# Freed when the module has been loaded; another module may be there later.
+_OF_BOOT = ".init.text"
+_SECTIONS = "/sys/module/divert/sections"
+_LOOK = f"""\
+cd {_SECTIONS} 2>/dev/null || exit 0
+for each in .*text*; do echo $each $(cat $each); done"""
+
+
+class Tracing:
+    """The blocks of one session; of no use without QEMU's log, which is on from its start."""
+
+    def __init__(self, folder: Path) -> None:
+        """`folder` is the session's."""
+        self._file = folder / FILE
+        # QEMU's monitor takes some characters apart that the run's own path may have.
+        self._scratch = Path(tempfile.mkdtemp(prefix="divert-blocks-", dir="/tmp"))
+        self._sections: dict[str, int] = {}
+
+    @property
+    def boot_file(self) -> Path:
+        """Where QEMU logs the boot of a guest."""
+        return self._scratch / "boot"
+
+    def booted(self, guest: Machine) -> None:
+        """A guest is there, and nothing has been tested on it."""
+        blocks.end(guest.qmp)
+        words = guest.ssh.check(_LOOK).split()
+        self._sections = {
+            name: int(address, 16) for name, address in zip(words[::2], words[1::2], strict=True)
+        }
+        self._write(BOOT, blocks.read(self.boot_file), self._sections)
+        self._sections.pop(_OF_BOOT, None)
+
+    @contextmanager
+    def test(self, guest: Machine, name: str) -> Iterator[None]:
+        """While a test runs on `guest`."""
+        file = self._scratch / "test"
+        blocks.begin(guest.qmp, file)
+        try:
+            yield
+        finally:
+            blocks.end(guest.qmp)
+            self._write(name, blocks.read(file), self._sections)
+
+    def close(self) -> None:
+        """The session is over."""
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def _write(self, name: str, ran: blocks.Ran, sections: Mapping[str, int]) -> None:
+        steps = sorted(ran.steps)
+        row = {"test": name, "steps": steps, "sections": sections}
+        with self._file.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(row, separators=(",", ":")) + "\n")
