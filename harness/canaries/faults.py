@@ -96,6 +96,12 @@ def image_that_is_gone(stage: Stage) -> None:
     _image(stage).unlink()
 
 
+def image_that_is_damaged_late(stage: Stage) -> None:
+    """A bit of the guest's RAM disk flips after the run has found it whole, before the boot."""
+    image = _image(stage)
+    stage.when("^built before: ", lambda _: _flip(image))
+
+
 def kernel_with_a_flipped_bit(stage: Stage) -> None:
     """One bit of the kernel, as it is kept, is another."""
     _flip(_kernel(stage))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Generic, Protocol, TypeVar
 
-from harness.base.errors import GuestError
+from harness.base.errors import GuestError, InfrastructureError
 
 SNAPSHOT = "pristine"
 # A kernel that does not boot twice running will not boot for the next hundred tests either.
@@ -43,6 +43,8 @@ class Observer(Protocol):
     def booted(self, guest: Guest) -> None: ...
 
     def lost(self, test: str, error: GuestError) -> None: ...
+
+    def unbootable(self, error: InfrastructureError) -> None: ...
 
 
 class Lender(Generic[G]):
@@ -94,7 +96,8 @@ class Lender(Generic[G]):
     def lend(self, test: str) -> Iterator[G]:
         """The guest, as it was after its boot; afterwards it is examined, however the test ended.
 
-        Raises GuestError if it cannot be had, and if it is found crashed after the test.
+        Raises GuestError if it cannot be had, and if it is found crashed after the test;
+        InfrastructureError if this host cannot boot one.
         """
         guest = self._pristine(test)
         self._doubted = False
@@ -155,7 +158,11 @@ class Lender(Generic[G]):
         self._number += 1
         # Until the boot is complete it counts as failed, whatever ends it.
         self._failed_boots += 1
-        guest = self._stack.enter_context(self._boot(self._number))
+        try:
+            guest = self._stack.enter_context(self._boot(self._number))
+        except InfrastructureError as error:
+            self._observer.unbootable(error)
+            raise
         self._prepare(guest)
         guest.snapshot(SNAPSHOT)
         self._failed_boots = 0

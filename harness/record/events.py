@@ -196,7 +196,8 @@ class NoRoom(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class HarnessBroken(Event):
-    """A part of the harness itself broke, as `message` says: what it has seen since is not known.
+    """A part of the harness itself broke, or of what it has from this host, as `message` says: what
+    it has seen since is not known.
 
     It was in a session while `test` was running, of which nothing is known, and which ends; or in
     the run itself.

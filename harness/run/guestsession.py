@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from harness.base import background
-from harness.base.errors import GuestError, HarnessError
+from harness.base.errors import GuestError, HarnessError, InfrastructureError
 from harness.guest.lender import Lender
 from harness.record.events import (
     GuestBooted,
@@ -60,6 +60,7 @@ class GuestSession:
         self._begin = time.monotonic()
         self._records: dict[str, Record] = {}
         self._told_broken = False
+        self._unbootable: InfrastructureError | None = None
 
     # What the lender observes.
 
@@ -78,6 +79,15 @@ class GuestSession:
     def lost(self, test: str, error: GuestError) -> None:
         """A guest is no more."""
         self.events.write(GuestLost(variant=self.spec.variant, test=test, message=error.message))
+
+    def unbootable(self, error: InfrastructureError) -> None:
+        """This host cannot boot a guest; it is not the guest's fault, nor the test's."""
+        self._unbootable = error
+
+    @property
+    def broken(self) -> InfrastructureError | None:
+        """Why nothing is known of the test that runs, nor would be of others, if it is so."""
+        return background.failure() or self._unbootable
 
     # What pytest tells.
 
@@ -99,7 +109,7 @@ class GuestSession:
         if record.no_room:
             self.events.write(NoRoom(variant=self.spec.variant, test=test, message=record.no_room))
             return
-        if (broken := background.failure()) is not None:
+        if (broken := self.broken) is not None:
             self._broken(broken, test)
             return
         artifacts = self.artifacts(test)
@@ -131,7 +141,7 @@ class GuestSession:
             except HarnessError as error:
                 self.stop_reason = self.stop_reason or error.message
                 status = status or 1
-        if not self._told_broken and (broken := background.failure()) is not None:
+        if not self._told_broken and (broken := self.broken) is not None:
             self._broken(broken)
         if self.tracing is not None:
             self.tracing.close()

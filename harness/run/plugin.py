@@ -156,7 +156,7 @@ class _Reporter:
         if call.excinfo is not None:
             self._stop_without_room(item, call.excinfo.value)
             self._doubt_guest(call.excinfo.value)
-        if (broken := background.failure()) is not None:
+        if (broken := self.session.broken) is not None:
             item.session.shouldstop = broken.message
         record.seconds += report.duration
         record.measures.update((name, str(value)) for name, value in report.user_properties)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from harness.base.errors import DeadlineError, GuestError
+from harness.base.errors import DeadlineError, GuestError, InfrastructureError
 from harness.guest.lender import BOOT_ATTEMPTS, Lender
 
 
@@ -65,6 +65,9 @@ class Host:
 
     def lost(self, test: str, error: GuestError) -> None:
         self.events.append(f"lost in {test}: {error.message}")
+
+    def unbootable(self, error: InfrastructureError) -> None:
+        self.events.append(f"unbootable: {error.message}")
 
 
 @pytest.fixture
@@ -186,3 +189,19 @@ def test_kept_guest_is_not_stopped(host: Host, lender: Lender[ToyGuest]) -> None
     assert lender.release() is host.made[0]
     lender.close()
     assert host.stopped == []
+
+
+def test_host_that_cannot_boot_one_is_told_of(
+    host: Host, lender: Lender[ToyGuest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is no guest that is lost."""
+
+    @contextmanager
+    def boot(_number: int) -> Iterator[ToyGuest]:
+        raise InfrastructureError("initrd.gz is not what was stored")
+        yield
+
+    monkeypatch.setattr(lender, "_boot", boot)
+    with pytest.raises(InfrastructureError), lender.lend("a"):
+        pass
+    assert host.events == ["unbootable: initrd.gz is not what was stored"]
