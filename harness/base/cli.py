@@ -19,6 +19,7 @@ if __name__ == "__main__":
 import contextlib
 import errno
 import functools
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -40,6 +41,8 @@ _REFUSALS = (errno.EROFS, errno.EACCES, errno.EPERM, *_FULL)
 
 # What a terminal, a user or a job of CI ends a program with.
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_ERROR = 2
+_PATIENCE = b"ending already: guests are stopped, and what is known is written (at once: SIGQUIT)\n"
 
 
 class _Parser(Program):
@@ -125,17 +128,34 @@ class _Ended(KeyboardInterrupt):
         self.status = errors.EXIT_SIGNAL + number
 
 
-def _raise(number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt if number == signal.SIGINT else _Ended(number)
+def _raise_once() -> Callable[[int, FrameType | None], None]:
+    """A handler that raises a KeyboardInterrupt for the first signal alone.
+
+    What tidies up then, and writes the report, has a deadline for each of its waits. A second
+    signal, of somebody who is impatient or of whoever sends two, would end that half-way.
+    """
+    came: list[int] = []
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        came.append(number)
+        if len(came) == 1:
+            raise KeyboardInterrupt if number == signal.SIGINT else _Ended(number)
+        if len(came) == 2:
+            # Whatever was being printed when the signal came is not to be waited for.
+            with contextlib.suppress(OSError):
+                os.write(_ERROR, _PATIENCE)
+
+    return handle
 
 
 @contextmanager
 def _tidy_ending() -> Iterator[None]:
-    """While this lasts, each signal of _ENDING that is not ignored raises a KeyboardInterrupt."""
+    """While this lasts, the first signal of _ENDING, if not ignored, raises a KeyboardInterrupt."""
     before = {number: signal.getsignal(number) for number in _ENDING}
     caught = [number for number in _ENDING if before[number] is not signal.SIG_IGN]
+    handle = _raise_once()
     for number in caught:
-        signal.signal(number, _raise)
+        signal.signal(number, handle)
     try:
         yield
     finally:

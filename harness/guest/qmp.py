@@ -188,6 +188,10 @@ class Qmp:
             if isinstance(error, ExecuteError):
                 raise
             raise GuestLostError("QEMU ended", f"QEMU's monitor is gone: {error!r}") from error
+        except KeyboardInterrupt:
+            # Nobody will ask for the answer; asyncio would complain of that with a traceback.
+            self._runner.get_loop().set_exception_handler(lambda *_: None)
+            raise
 
 
 async def _in_time(action: Coroutine[Any, Any, T]) -> T:

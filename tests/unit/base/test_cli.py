@@ -215,6 +215,31 @@ def test_what_ends_a_job_ends_a_task_as_ctrl_c_does(number: signal.Signals) -> N
     assert signal.getsignal(number) == before
 
 
+def test_second_signal_does_not_end_what_the_first_has_begun(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Else an impatient user has no report; and the status is that of the first."""
+    from invoke.exceptions import Exit
+
+    written = []
+
+    @cli.reports_errors
+    def test() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            signal.sigtimedwait([], 10)
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGINT):
+                os.kill(os.getpid(), number)
+            written.append("report")
+
+    with pytest.raises(Exit) as caught:
+        test()
+    assert written == ["report"]
+    assert caught.value.code == 128 + signal.SIGTERM
+    assert capfd.readouterr().err.count("ending already") == 1
+
+
 def test_ignored_signal_stays_ignored() -> None:
     @cli.reports_errors
     def test() -> None:
