@@ -147,6 +147,12 @@ def test_golden_consoles(console: str, expected: list[str]) -> None:
         ("invalid compressed format (err=1)", "RAM disk damaged"),
         ("RAMDISK: image too big! (8192/4096 blocks)", "RAM disk damaged"),
         ("eth1: transmit timed out, switching to MII media.", "card stuck"),
+        ("kmalloc: Size (131100) too large", "out of memory"),
+        ("schedule_timeout: wrong timeout value ffffffff from c0155b10", "kernel bug"),
+        ("dst cache overflow", "memory corrupted"),
+        ("recvmsg bug: copied 3F51 seq 3F52", "kernel bug"),
+        ("sk_free: optmem leakage (12 bytes) detected.", "memory corrupted"),
+        ("protocol 0800 is buggy, dev eth1", "kernel bug"),
     ],
 )
 def test_faults(line: str, name: str) -> None:
