@@ -113,8 +113,8 @@ def test_what_has_no_descriptor_is_left_out() -> None:
 
 
 def test_append_goes_to_the_end() -> None:
-    words = arguments(QemuSpec(Path("k"), "tcg", 64, append=" root=0200  debug "))
-    assert options(words, "-append")[0].endswith("panic=1 root=0200 debug")
+    words = arguments(QemuSpec(Path("k"), "tcg", 64, append=" root=0200  quiet "))
+    assert options(words, "-append")[0].endswith("panic=1 debug root=0200 quiet")
 
 
 def test_nothing_of_the_host_s_configuration_is_read() -> None:
