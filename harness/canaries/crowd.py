@@ -22,7 +22,7 @@ from harness.record.events import GuestLost, TestFinished
 from harness.report import report
 
 # More than a test with a fault takes, its hang and the boot of the next guest included.
-_SECONDS_EACH = 30
+_SECONDS_EACH = 120
 _TEST = re.compile(r"^def (test_\w+)", re.MULTILINE)
 # In the order of the seed they come behind and between the faults.
 _INNOCENT = """

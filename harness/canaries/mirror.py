@@ -51,6 +51,9 @@ def take_built(real: Path, copy: Path) -> None:
         if (real / name).is_dir():
             ignored = shutil.ignore_patterns("*lock", "*.partial")
             shutil.copytree(real / name, copy / name, ignore=ignored)
+    # Keys are a folder, and images are each one, with digests beside it.
+    if digests.beside(real / "keys").is_file():
+        shutil.copy2(digests.beside(real / "keys"), copy)
 
 
 def take_compiled(real: Path, copy: Path) -> None:

@@ -104,9 +104,13 @@ class Stage:
             raise AssertionError(f"{name} has {text.count(old)} times {old!r}: mend faults.py")
         self.write(name, text.replace(old, new))
 
-    def test(self, text: str) -> None:
-        """Guest tests, each to be marked with a statement, such as @S1."""
+    def test(self, text: str, *, alone: bool = False) -> None:
+        """Guest tests, each to be marked with a statement, such as @S1; `alone`: of the others none
+        is even read, which takes longer than to run one.
+        """
         self.write(TEST, f"{_HEADER}\n{text}")
+        if alone:
+            self.append("tests/guest/conftest.py", 'collect_ignore_glob = ["*_*/*"]')
 
     def program(self, name: str, script: str) -> None:
         """A program of the shell's that is found before that of the host; $REAL is the host's."""

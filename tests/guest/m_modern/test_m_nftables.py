@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from scapy.layers.inet import IP, UDP
+from scapy.layers.inet import ICMP, IP, UDP
 
 from harness.guest.machine import Machine
 from harness.guest.shell import Shell
@@ -124,6 +124,9 @@ def test_what_nftables_drops_is_dropped(
     assert socket.rest() == []
     assert nft.counts(f"{hook}-{when}") == [1]
     assert calls.drain("receiver") == left(guest, far) == []
+    other = IP(src=NEAR.host_ip, dst=FAR.host_ip, ttl=9) / ICMP()
+    near.send(other)
+    assert len(left(guest, far)) == 1, "what no rule is for is seen there"
 
 
 @statement("M3/once", "F1/local")

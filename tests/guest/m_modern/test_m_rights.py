@@ -60,12 +60,14 @@ def changed(taken: Taken, **fields: Any) -> bytes:
 @statement("M12/received")
 @pytest.mark.parametrize("to", [NEAR.guest_ip, FAR.host_ip], ids=["here", "on"])
 def test_nothing_is_injected_as_received(
-    to: str, poor: DivertSocket, guest: Machine, calls: Calls, far: Wire
+    to: str, poor: DivertSocket, guest: Machine, calls: Calls, near: Wire, far: Wire
 ) -> None:
     for address in (INBOUND, f"in:{FAR.guest_ip}:0", "in:127.0.0.1:0", f"in:{NEAR.host_ip}:0"):
         assert poor.refused(datagram(src="8.8.8.8", dst=to), address) == "EPERM"
     assert left(guest, far) == []
     assert calls.drain("receiver") == []
+    near.send(IP(datagram(src=NEAR.host_ip, dst=FAR.host_ip)))
+    assert len(left(guest, far)) == 1, "what comes by the wire is seen there"
 
 
 @statement("M12/outbound")

@@ -63,6 +63,12 @@ def test_copy_to_this_host_of_what_was_injected(
     assert member.drain("member") == [b"copied"]
     assert inject.socket.rest() == []
     assert chains.counts("input") == chains.counts("output") == [1]
+    member.ok("socket", "another", "inet", "dgram", 17)
+    member.ok("setsockopt", "another", "socket", "broadcast", "int:1")
+    member.ok("setsockopt", "another", "ip", "multicast_if", f"ip:{FAR.guest_ip}")
+    member.ok("sendto", "another", "text:taken", f"in:{destination}:{UDP_PORT}")
+    (taken,) = inject.socket.rest()
+    assert taken.endswith(b"taken"), "what another socket sends is taken"
 
 
 @statement("T1/copies", "T2", "T4")

@@ -55,6 +55,7 @@ def test_port_takes_a_packet_once_on_its_whole_way(
 def test_injected_untagged_is_not_taken_by_its_own_port(
     guest: Machine,
     calls: Calls,
+    near: Wire,
     far: Wire,
     chains: Chains,
     proc_divert: Callable[[], ProcDivert],
@@ -70,6 +71,9 @@ def test_injected_untagged_is_not_taken_by_its_own_port(
     assert ip_packets(far.captured()) == [expected]
     assert calls.drain("d") == []
     assert proc_divert().ports[PORT].delivered == 0
+    near.send(IP(packet))
+    guest.barrier()
+    assert calls.drain("d") == [packet], "come by the wire it is taken"
 
 
 @statement("T1/last", "T2", "T4")

@@ -36,6 +36,7 @@ class Play:
         self.ran: list[tuple[str, ...]] = []
         root = folder / "real"
         (root / "tests/guest").mkdir(parents=True)
+        (root / "tests/guest/conftest.py").write_text("")
         monkeypatch.setattr(paths, "ROOT", root)
         monkeypatch.setattr(paths, "BUILD", folder / "build")
         monkeypatch.setenv("DIVERT_CACHE", str(folder / "cache"))

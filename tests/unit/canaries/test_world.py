@@ -65,6 +65,6 @@ def test_each_world_has_a_row_and_a_list_of_tests_that_there_are() -> None:
     for tests in listed.values():
         for test, reason in tests.items():
             file, _, name = test.partition("::")
-            text = (paths.GUEST_TESTS / file).read_text()
-            assert f"def {name.partition('[')[0]}(" in text, test
+            text, function = (paths.GUEST_TESTS / file).read_text(), name.partition("[")[0]
+            assert function == "*" or f"def {function}(" in text, test
             assert len(reason) > 20, test
