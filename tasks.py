@@ -183,6 +183,15 @@ def statements(_context: Context, name: str | None = None) -> None:
     statementtests.show(name)
 
 
+@task(help={"write": "make it what there is: then its diff shows what has come and gone"})
+@reports_errors
+def inventory(_context: Context, write: bool = False) -> None:
+    """Say how many tests run on each variant, and whether one has come or gone."""
+    from harness.run import inventory as inventory_module
+
+    inventory_module.show(write=write)
+
+
 @task(help={"run": "the folder of a run (default: the latest)"})
 @reports_errors
 def report(_context: Context, run: str | None = None) -> None:

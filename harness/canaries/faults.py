@@ -50,6 +50,15 @@ def no_root(stage: Stage) -> None:
     stage.replace("harness/matrix/kernels.toml", "root=/dev/ram0 rw", "root=/dev/hda1 rw")
 
 
+def modern_stack_is_forgotten(stage: Stage) -> None:
+    """Of the kernels of today nothing says that they have the network stack of today."""
+    stage.replace(
+        "harness/matrix/kernels.toml",
+        '"reference-headers", "modern-stack", ',
+        '"reference-headers", ',
+    )
+
+
 def half_an_archive(stage: Stage) -> None:
     """In the folder of downloads, of the kernel's archive only the first half is there."""
     downloads = stage.cache / "half"

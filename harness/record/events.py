@@ -121,6 +121,17 @@ class VariantSelected(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class TestsOwed(Event):
+    """The tests that have to run on a variant, and not to be skipped: of those that were asked for,
+    what the inventory says (harness/run/inventory.py).
+    """
+
+    __test__ = False  # not a test class, whatever its name begins with
+    variant: str
+    tests: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class TestsCollected(Event):
     """The tests that a variant's session is going to run, in this order."""
 
@@ -255,6 +266,7 @@ TYPES: dict[str, type[Event]] = {
         StatementKnown,
         CanariesEnded,
         VariantSelected,
+        TestsOwed,
         TestsCollected,
         GuestBooted,
         GuestLost,

@@ -27,6 +27,7 @@ from harness.record.events import (
     SourceMissing,
     TestFinished,
     TestsCollected,
+    TestsOwed,
     TestStarted,
     VariantSelected,
 )
@@ -245,7 +246,9 @@ def _summary(variant: str, events: Sequence[Event], narrowed: bool) -> VariantSu
         if missing:
             reasons.append(f"{missing.total()} tests did not run, {next(iter(missing))} the first")
     broken = bool(reasons)
-    blamed = count["failed"] > 0
+    vanished = _vanished(variant, events, finished, collected)
+    reasons += vanished
+    blamed = count["failed"] > 0 or bool(vanished)
     if count["failed"]:
         reasons.append(f"{count['failed']} failed")
     elif session is not None and session.status == 1:
@@ -277,6 +280,29 @@ def _summary(variant: str, events: Sequence[Event], narrowed: bool) -> VariantSu
         broken=broken,
         blamed=blamed,
     )
+
+
+def _vanished(
+    variant: str,
+    events: Sequence[Event],
+    finished: Sequence[TestFinished],
+    collected: TestsCollected | None,
+) -> list[str]:
+    """What the inventory has for a variant, and its session has not, or has skipped."""
+    owed = _last(events, TestsOwed, variant)
+    if owed is None or collected is None:
+        return []
+    there = set(collected.tests)
+    skipped = {event.test for event in finished if event.outcome == "skipped"}
+    told = {
+        "not among those of the session": [test for test in owed.tests if test not in there],
+        "skipped, and have to run here": [test for test in owed.tests if test in skipped],
+    }
+    return [
+        f"{len(tests)} tests of the inventory are {what}, {tests[0]} the first: see ./inv inventory"
+        for what, tests in told.items()
+        if tests
+    ]
 
 
 def _of(events: Iterable[Event], kind: type[E], variant: str | None = None) -> list[E]:

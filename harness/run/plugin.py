@@ -32,7 +32,9 @@ _SESSION = pytest.StashKey["GuestSession"]()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--divert-worker", type=Path, help="the runner's worker.json")
-    parser.addoption("--divert-proofs", type=Path, help="where to write which test proves what")
+    parser.addoption(
+        "--divert-proofs", type=Path, help="where to write what each test proves and needs"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -100,7 +102,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Tell what is left when -k has taken its choice."""
     if (proofs := session.config.getoption("--divert-proofs")) is not None:
-        proofs.write_text(json.dumps({item.nodeid: proves(item) for item in session.items}))
+        found = {item.nodeid: (proves(item), needs(item)) for item in session.items}
+        proofs.write_text(json.dumps(found))
 
 
 def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:

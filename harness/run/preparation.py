@@ -20,6 +20,7 @@ from harness.record.events import (
     NotBuilt,
     NotRun,
     SourceMissing,
+    TestsOwed,
     VariantSelected,
 )
 from harness.run.request import Request
@@ -47,6 +48,9 @@ def prepare(request: Request, folder: Path, on_event: OnEvent) -> list[WorkerSpe
                 variant=variant.name, kernel=variant.kernel, has=found.has(variant), lacks=lacks
             )
         )
+        own = request.owed.get(variant.name, {})
+        owed = tuple(test for test, needs in own.items() if lacks.keys().isdisjoint(needs))
+        on_event(TestsOwed(variant=variant.name, tests=owed))
     for name, source in releases.load().items():
         if name in missed:
             on_event(

@@ -28,7 +28,8 @@ class Request:
 
     `modules` are the files that hold what `expression` selects; none: all are read for it.
     `tests` are those that it selects, with what each proves, if that is known already. `traced`
-    has for variants the addresses whose blocks are to be told.
+    has for variants the addresses whose blocks are to be told. `owed` are those of the tests that
+    have to run, by the variant, with what each needs of it.
     """
 
     variants: tuple[Variant, ...]
@@ -40,6 +41,7 @@ class Request:
     modules: tuple[str, ...] = ()
     tests: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     traced: Mapping[str, str] = field(default_factory=dict)
+    owed: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
 
     @property
     def long(self) -> bool:

@@ -32,7 +32,16 @@ from harness.record.events import (
 )
 from harness.report import exitstatus, report
 from harness.report.verdict import Verdict, judge
-from harness.run import estimate, plan, preparation, repeats, worker, workerpool
+from harness.run import (
+    estimate,
+    inventory,
+    inventoryfiles,
+    plan,
+    preparation,
+    repeats,
+    worker,
+    workerpool,
+)
 from harness.run.progress import Progress
 from harness.run.recorder import Recorder
 from harness.run.request import Request, default_jobs
@@ -213,10 +222,15 @@ def requested(
     many guests at once as are usual here, in a new order, where nobody says.
 
     Raises UserError for an expression that cannot be, TestsFailedError if the tests cannot be
-    collected.
+    collected, or if all are to run and one of the inventory is missing.
     """
     with terminal.activity("looking at the tests", said=False):
-        tests = worker.collect(paths.GUEST_TESTS, expression)
+        tests = worker.survey(paths.GUEST_TESTS, expression)
+        if expression:
+            # Who asks for some does not ask for all.
+            stored = inventoryfiles.read(paths.GUEST_TESTS)
+        else:
+            stored = inventory.require(paths.GUEST_TESTS, tests, chosen)
     modules = tuple(sorted({test.partition("::")[0] for test in tests}))
     return Request(
         variants=tuple(chosen),
@@ -226,7 +240,8 @@ def requested(
         keep=keep,
         given=tuple(given),
         modules=modules if expression else (),
-        tests=tests,
+        tests={name: test.proves for name, test in tests.items()},
+        owed={row.name: inventory.owed(stored, tests, row.name) for row in chosen},
     )
 
 

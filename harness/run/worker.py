@@ -163,8 +163,22 @@ def command(tests: Path, expression: str, modules: Sequence[str] = ()) -> list[s
     return [*argv, "-k", expression] if expression else argv
 
 
+@dataclass(frozen=True)
+class Test:
+    """What a test `proves`, `S1` or `S1/case`, and what it `needs` of a kernel besides."""
+
+    __test__ = False  # not a test class, whatever its name begins with
+    proves: tuple[str, ...]
+    needs: tuple[str, ...] = ()
+
+
 def collect(tests: Path, expression: str = "") -> dict[str, tuple[str, ...]]:
-    """The tests that `expression` selects, with what each proves: `S1`, or `S1/case`.
+    """The tests that `expression` selects, with what each proves. Raises as `survey` does."""
+    return {name: test.proves for name, test in survey(tests, expression).items()}
+
+
+def survey(tests: Path, expression: str = "") -> dict[str, Test]:
+    """The tests that `expression` selects.
 
     Raises UserError if it cannot be parsed or selects none; TestsFailedError with pytest's output
     if the tests are such that they cannot be collected; InfrastructureError if pytest does not come
@@ -191,7 +205,10 @@ def collect(tests: Path, expression: str = "") -> dict[str, tuple[str, ...]]:
                 f"the guest tests cannot be collected (pytest's status {done.returncode})",
                 _tail(done.stdout + done.stderr, 30),
             )
-        return {test: tuple(names) for test, names in json.load(proofs).items()}
+        return {
+            name: Test(tuple(proved), tuple(needed))
+            for name, (proved, needed) in json.load(proofs).items()
+        }
 
 
 def _collected(argv: Sequence[str]) -> subprocess.CompletedProcess[str]:

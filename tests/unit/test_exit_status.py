@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from harness.base import paths
+from harness.run.worker import Test
 from tests.unit.support import toyinv, toysuite
 
 pytestmark = pytest.mark.slow
@@ -39,6 +40,13 @@ def test_waits(guest):
     time.sleep(100)
 """
 KILLED = "@S1\ndef test_killed(guest):\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+TWO = "@S1\ndef test_two(guest): pass\n"
+# Where it is to run, a test is not there.
+VANISHES = """
+def pytest_collection_modifyitems(config, items):
+    if config.getoption("--divert-worker"):
+        items[:] = [item for item in items if item.name != "test_two"]
+"""
 NO_BOOT = toysuite.CONFTEST.replace("BROKEN = False", "BROKEN = True")
 TEST = ("test", "--variant", "base", "--jobs", "1")
 
@@ -55,6 +63,8 @@ class Row:
     other: str = ""
     faults: tuple[str, ...] = ()
     conftest: str = toysuite.CONFTEST
+    # What the suite's inventory has.
+    owed: tuple[str, ...] = ()
     # A signal that the process gets when a test has begun.
     number: int = 0
     # Whether `report` is to end with the same.
@@ -78,6 +88,18 @@ ROWS = {
     ),
     "a module that is not there": Row(
         1, "test_other.py skips itself when it is collected: Skipped: could not import", other=WANTS
+    ),
+    "a test of the inventory is gone": Row(
+        1, "test_toy.py::test_gone is not there: 1 (divert)", owed=("test_passes", "test_gone")
+    ),
+    "one that is gone is not asked for": Row(
+        0, "PASS: 1 passed", (*TEST, "-k", "passes"), owed=("test_passes", "test_gone")
+    ),
+    "a session has not all of them": Row(
+        1,
+        "1 tests of the inventory are not among those of the session, test_toy.py::test_two the ",
+        suite=PASSES + TWO,
+        conftest=toysuite.CONFTEST + VANISHES,
     ),
     "an unknown variant": Row(2, "there is no variant nonsense", ("test", "--variant", "nonsense")),
     "no guests at once": Row(2, "--jobs 0: it has to be 1 or more", (*TEST[:3], "--jobs", "0")),
@@ -147,6 +169,8 @@ def run(folder: Path, row: Row) -> tuple[int, str]:
 def test_row(name: str, tmp_path: Path) -> None:
     row = ROWS[name]
     suite = toysuite.make(tmp_path, row.suite, row.conftest)
+    tests = {f"test_toy.py::{name}": Test(("S1/opens",)) for name in row.owed}
+    toysuite.owe(suite, tests)
     if row.other:
         (suite / "test_other.py").write_text(toysuite.HEADER + row.other)
     (tmp_path / toyinv.FAULTS).write_text(json.dumps(row.faults))

@@ -31,8 +31,10 @@ from harness.matrix import suites, variants
 from harness.matrix.kernels import Kernel
 from harness.record.events import Event, NotBuilt, NotRun, RunFinished, RunStarted
 from harness.report.verdict import judge
-from harness.run import runner, worker
+from harness.run import inventory, runner, worker
+from harness.run.inventoryfiles import Inventory
 from harness.run.request import Request
+from harness.run.worker import Test
 from tests.unit.report.test_verdict import GOOD
 
 pytestmark = pytest.mark.slow
@@ -112,7 +114,9 @@ def guest_run(monkeypatch: pytest.MonkeyPatch, outcome: tuple[Event, ...] | Harn
 
 def test_missing_archive_is_a_skip_unless_required(monkeypatch: pytest.MonkeyPatch) -> None:
     guest_run(monkeypatch, NOT_RUN)
-    monkeypatch.setattr(worker, "collect", lambda *_: ("a", "b"))
+    tests = {name: Test(("S1/opens",)) for name in ("a", "b")}
+    monkeypatch.setattr(worker, "survey", lambda *_: tests)
+    monkeypatch.setattr(inventory, "require", lambda *_, **__: Inventory({}, {}))
     result = guestruns.guest_tests([], [])
     of_the_reference = [row for row in variants.select() if row.kernel == "linux-2.2.12"]
     assert result.counts == Counts(skipped=2 * len(of_the_reference))

@@ -23,9 +23,11 @@ from harness.matrix import configurations
 from harness.matrix.configurations import PREFIX
 from harness.matrix.variants import Variant
 from harness.report import verdict
-from harness.run import runner, worker
+from harness.run import inventory, runner, worker
+from harness.run.inventoryfiles import Inventory
 from harness.run.request import Request
 from harness.run.runner import RunResult
+from harness.run.worker import Test
 
 
 class Toy:
@@ -165,7 +167,8 @@ def test_those_that_boot_are_tested(toy: Toy, monkeypatch: pytest.MonkeyPatch) -
         return RunResult(toy.here, (), verdict.judge([]))
 
     monkeypatch.setattr(runner, "run", run)
-    monkeypatch.setattr(worker, "collect", lambda *_: {"test": ()})
+    monkeypatch.setattr(worker, "survey", lambda *_: {"test": Test(("S1/opens",))})
+    monkeypatch.setattr(inventory, "require", lambda *_, **__: Inventory({}, {}))
     # No events: the run did not come to its end.
     with pytest.raises(InfrastructureError):
         configurationrun.run(only="no-proc,02,03,05", boot=2)

@@ -24,6 +24,7 @@ from harness.record.events import (
     SourceMissing,
     TestFinished,
     TestsCollected,
+    TestsOwed,
     TestStarted,
 )
 from harness.report.verdict import judge
@@ -165,6 +166,28 @@ def test_what_only_the_run_can_tell_of_a_session(message: str, reason: str) -> N
         verdict = judge([*events[:-1], trouble, RunFinished()])
         assert verdict.reasons[0] == f"base: {reason}"
         assert verdict.broken
+
+
+def test_test_of_the_inventory_that_the_session_has_not() -> None:
+    owed = TestsOwed(variant="base", tests=("t::a", "t::gone", "t::gone_too"))
+    verdict = judge([owed, *GOOD])
+    assert verdict.reasons == (
+        "base: 2 tests of the inventory are not among those of the session, t::gone the first: "
+        "see ./inv inventory",
+    )
+    assert verdict.variants[0].blamed
+    assert not verdict.broken
+    # Of another variant that is nothing.
+    assert judge([replace(owed, variant="off"), *GOOD]).passed
+
+
+def test_test_that_has_to_run_and_was_skipped() -> None:
+    owed = TestsOwed(variant="base", tests=("t::a", "t::b"))
+    assert judge([owed, *GOOD]).reasons == (
+        "base: 1 tests of the inventory are skipped, and have to run here, t::b the first: "
+        "see ./inv inventory",
+    )
+    assert judge([replace(owed, tests=("t::a",)), *GOOD]).passed
 
 
 def test_failure_that_belongs_to_no_test() -> None:

@@ -37,6 +37,7 @@ from harness.record.events import (
     SourceMissing,
     TestFinished,
     TestsCollected,
+    TestsOwed,
     VariantSelected,
 )
 from harness.report import exitstatus
@@ -131,7 +132,7 @@ def test_session_for_each_variant(builds: Builds) -> None:
     assert Path(base.initrd).is_file()
     assert Path(base.private_key).is_file()
     assert [type(event) for event in events] == [
-        *(VariantSelected, VariantSelected),
+        *(VariantSelected, TestsOwed, VariantSelected, TestsOwed),
         *(ImageBuilt, KernelBuilt),
         *(ImageBuilt, KernelBuilt),
     ]

@@ -17,7 +17,8 @@ from harness.base.errors import UserError
 from harness.debian import packages
 from harness.debian.hostrelease import Release
 from harness.matrix import kernels, variants
-from harness.run import request, runner, worker
+from harness.run import inventory, request, runner, worker
+from harness.run.inventoryfiles import Inventory
 from harness.run.request import Request
 
 
@@ -115,12 +116,15 @@ def test_request_that_cannot_be_is_refused_before_anything_runs(
 
 
 def test_request_of_a_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker, "collect", lambda *_: {})
+    monkeypatch.setattr(worker, "survey", lambda *_: {})
+    monkeypatch.setattr(inventory, "require", lambda *_, **__: Inventory({}, {}))
     seen = [
         runner.asked(variant="base", kernel=kernels.REFERENCE, seed=seed, given=["x=y"])
         for seed in ("7", None, None)
     ]
-    assert seen[0] == of("base", jobs=request.default_jobs(), seed=7, given=("x=y",))
+    assert seen[0] == of(
+        "base", jobs=request.default_jobs(), seed=7, given=("x=y",), owed={"base": {}}
+    )
     # Each run has an order of its own, which its command line brings back.
     assert seen[1].seed != seen[2].seed
     assert asked(seen[1].command)["seed"] == str(seen[1].seed)

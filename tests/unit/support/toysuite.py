@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
+from harness.matrix import variants
 from harness.record.events import Event, TestFinished
-from harness.run import workerpool
-from harness.run.worker import WorkerSpec
+from harness.run import inventory, inventoryfiles, workerpool
+from harness.run.inventoryfiles import Inventory
+from harness.run.worker import Test, WorkerSpec
 
 # A guest that crashes when a test says so, and a fixture that lends it as the real one is lent.
 CONFTEST = """
@@ -56,7 +59,15 @@ def make(folder: Path, tests: str, conftest: str = CONFTEST) -> Path:
     suite.mkdir()
     (suite / "conftest.py").write_text(conftest)
     (suite / "test_toy.py").write_text(HEADER + tests)
+    owe(suite, {})
     return suite
+
+
+def owe(suite: Path, tests: Mapping[str, Test]) -> None:
+    """Make these the tests of the suite's inventory."""
+    wanted = ("divert", "no divert", *inventory.needs(tests).values())
+    applies = inventory.where(wanted, variants.load().values())
+    inventoryfiles.write(suite, Inventory(inventory.count(tests), applies))
 
 
 def spec(folder: Path, variant: str = "base", has: tuple[str, ...] = ("divert",)) -> WorkerSpec:
