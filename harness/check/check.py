@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 from harness.base import paths, terminal
 from harness.base.errors import (
@@ -18,7 +19,7 @@ from harness.bench import bench
 from harness.bench import plan as bench_plan
 from harness.canaries import canaries, canary
 from harness.check import configurationrun, guestruns
-from harness.check.guestruns import guest_samples, guest_tests
+from harness.check.guestruns import TESTS, guest_samples, guest_tests
 from harness.check.neighbours import other_users
 from harness.check.smokerun import smoke_steps
 from harness.check.steps import Counts, Step, StepResult, run_step, steps
@@ -29,25 +30,34 @@ from harness.kernel import toolchain
 from harness.matrix import configurations, suites, variants
 from harness.release import modules
 from harness.report import exitstatus
-from harness.run import runner
+from harness.run.request import required
 
 # Each way of the benchmark is measured once on each kind of wires, with one kind of datagram.
 BENCH_DATAGRAMS, BENCH_SECONDS = "1400,memory-1400", 0.05
 
 
-def check(given: Sequence[str] = (), require: Sequence[str] = (), *, fast: bool = False) -> None:
+def check(
+    given: Sequence[str] = (),
+    require: Sequence[str] = (),
+    *,
+    fast: bool = False,
+    guests: bool = True,
+) -> None:
     """Run everything, and print a summary whose last line counts it.
 
-    What is `fast` needs no guest, and leaves out the unit tests that take long: it says so.
+    What is `fast` needs no guest, and leaves out the unit tests that take long: it says so. Without
+    `guests` all is left out that needs one, and that is said.
 
     Raises GuestError if a guest was lost; else TestsFailedError if anything failed; else
-    InfrastructureError if something could not be built, or if what `require` names was not there.
-    UserError for what cannot be required, as nothing can of what is fast.
+    InfrastructureError if something could not be built, if what `require` names was not there, or
+    if no guest test ran that was to. UserError for what cannot be required, as nothing can without
+    guests.
     """
-    if fast and (require or given):
-        raise UserError("check --fast runs no guest", "leave out --fast, or --require and --source")
+    if (fast or not guests) and require:
+        which = "--fast" if fast else "--without-guests"
+        raise UserError(f"check {which} runs no guest", f"leave out {which}, or --require")
     tested = [row for row in variants.select() if row.checked or row.sample]
-    runner.check_required(require, tested)
+    require = required(require, tested)
     folder = paths.BUILD / "check"
     folder.mkdir(parents=True, exist_ok=True)
     results = []
@@ -56,11 +66,16 @@ def check(given: Sequence[str] = (), require: Sequence[str] = (), *, fast: bool 
             result = run_step(step)
         _say(result)
         results.append(result)
-    rests = (
-        *(fresh_room, module_builds, benchmark, other_users, smoke_steps),
-        *(other_configurations, quick_canaries, guest_samples, guest_tests),
-    )
-    for rest in () if fast else rests:
+    rests: tuple[Callable[[Sequence[str], Sequence[str]], StepResult], ...] = ()
+    if not fast and guests:
+        rests = (
+            *(fresh_room, module_builds, benchmark, other_users, smoke_steps),
+            *(other_configurations, quick_canaries, guest_samples, guest_tests),
+        )
+    elif not fast:
+        without = (other_configurations, quick_canaries)
+        rests = (module_builds, *(partial(rest, guests=False) for rest in without))
+    for rest in rests:
         results.append(rest(given, require))
         _say(results[-1])
     total = sum((result.counts for result in results), Counts())
@@ -71,8 +86,20 @@ def check(given: Sequence[str] = (), require: Sequence[str] = (), *, fast: bool 
     terminal.show(f"\n{total}")
     if fast:
         terminal.show("without guests, builds and slow unit tests: those are ./inv check's")
-    if (family := exitstatus.first(result.family for result in results)) is not None:
+    elif not guests:
+        terminal.show("without guests, as was asked for: none of the guest tests was run")
+    family = exitstatus.first(result.family for result in results)
+    if guests and not fast and family in (None, InfrastructureError) and not _guests_ran(results):
+        raise InfrastructureError(
+            "NOT RUN: of the guest tests none ran, so no kernel was tested",
+            "what is missing is said above; if that is meant: ./inv check --without-guests",
+        )
+    if family is not None:
         raise family("")
+
+
+def _guests_ran(results: Iterable[StepResult]) -> bool:
+    return any(result.counts.passed for result in results if result.step.name == TESTS)
 
 
 def module_builds(_given: Sequence[str], require: Sequence[str]) -> StepResult:
@@ -83,7 +110,7 @@ def module_builds(_given: Sequence[str], require: Sequence[str]) -> StepResult:
     tried is told of, and no failure.
     """
     begin = time.monotonic()
-    counts, output, notes = Counts(), [], []
+    counts, output, notes, lacking = Counts(), [], [], False
     codename = packages.host_release().codename
     for built in modules.build(modules.of_host(modules.every(), codename)):
         name, error = built.kernel.name, built.error
@@ -91,6 +118,7 @@ def module_builds(_given: Sequence[str], require: Sequence[str]) -> StepResult:
             counts += Counts(passed=1)
         elif isinstance(error, UnavailableError):
             required = name in require
+            lacking = lacking or required
             counts += Counts(failed=int(required), skipped=int(not required))
             notes.append(f"The module for {name} was NOT BUILT.\n{error}")
         else:
@@ -101,7 +129,10 @@ def module_builds(_given: Sequence[str], require: Sequence[str]) -> StepResult:
         known = suites.load().suites
         notes += modules.remarks(each for each in known if toolchain.base(each) == codename)
     seconds = time.monotonic() - begin
-    return StepResult(Step("module", ()), counts, seconds, "\n".join(output), "\n".join(notes))
+    # What is required and cannot be had is not the tests' fault.
+    family = InfrastructureError if lacking and not output else None
+    told = ("\n".join(output), "\n".join(notes))
+    return StepResult(Step("module", ()), counts, seconds, *told, error=family)
 
 
 def fresh_room(_given: Sequence[str], _require: Sequence[str]) -> StepResult:
@@ -141,15 +172,19 @@ def benchmark(given: Sequence[str], _require: Sequence[str]) -> StepResult:
     return StepResult(Step("benchmark", ()), counts, seconds, output, error=family)
 
 
-def quick_canaries(given: Sequence[str], _require: Sequence[str]) -> StepResult:
-    """Faults that are really made, and whether they end as they must: see docs/canaries.md.
+def quick_canaries(
+    given: Sequence[str], _require: Sequence[str], *, guests: bool = True
+) -> StepResult:
+    """Faults that are really made, and whether they end as they must: see docs/canaries.md. Without
+    `guests` only those that need none.
 
     Skipped if the guest cannot be had that they are made in, which `guest_tests` tells.
     """
     begin = time.monotonic()
     counts, output = Counts(), []
     try:
-        results = canaries.run(canary.select(canary.load(), None, quick=True), given)
+        rows = canary.select(canary.load(), None, quick=True)
+        results = canaries.run([row for row in rows if guests or not row.guest], given)
         canaries.remember(results)
         for outcome in results.outcomes:
             wrong = bool(outcome.differs)
@@ -162,9 +197,11 @@ def quick_canaries(given: Sequence[str], _require: Sequence[str]) -> StepResult:
     return StepResult(Step("canaries", ()), counts, seconds, "\n".join(output))
 
 
-def other_configurations(given: Sequence[str], _require: Sequence[str]) -> StepResult:
-    """Some of the reference's other configurations, drawn anew each time, compiled and linked; and
-    some guest tests on one of them (SPEC.md O4).
+def other_configurations(
+    given: Sequence[str], _require: Sequence[str], *, guests: bool = True
+) -> StepResult:
+    """Some of the reference's other configurations, drawn anew each time, compiled and linked; and,
+    with `guests`, some guest tests on one of them (SPEC.md O4).
 
     Skipped if the source cannot be had, which `guest_tests` tells.
     """
@@ -181,7 +218,7 @@ def other_configurations(given: Sequence[str], _require: Sequence[str]) -> StepR
                 boots += [result.row] if result.row == rows[0] else []
     except UnavailableError:
         counts += Counts(skipped=len(rows) - counts.passed - counts.unbuilt)
-    if boots:
+    if boots and guests:
         chosen = [variants.of_configuration(row) for row in boots]
         tested = guestruns.run(name, chosen, configurations.load().check_sample, given, ())
         counts += tested.counts

@@ -20,6 +20,7 @@ from harness.matrix import configurations, variants
 from harness.matrix.configurations import Configuration
 from harness.matrix.variants import Variant
 from harness.run import runner
+from harness.run.request import asked
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,7 @@ def run(
     terminal.show(f"{len(chosen) - len(failed)} of {len(chosen)} configurations compile and link")
     if boots:
         names = ",".join(row.name for row in boots)
-        runner.test(runner.asked(variant=names, given=given))
+        runner.test(asked(variant=names, given=given))
     if failed:
         raise InfrastructureError("\n".join(failed))
 

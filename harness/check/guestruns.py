@@ -15,6 +15,9 @@ from harness.matrix.variants import Variant
 from harness.report import exitstatus, report
 from harness.report.verdict import Verdict
 from harness.run import runner
+from harness.run.request import requested
+
+TESTS = "guest tests"
 
 
 def guest_tests(given: Sequence[str], require: Sequence[str]) -> StepResult:
@@ -23,7 +26,7 @@ def guest_tests(given: Sequence[str], require: Sequence[str]) -> StepResult:
     Skipped if a kernel cannot be had here, only then.
     """
     rows = [row for row in variants.select() if row.checked]
-    return run("guest tests", rows, "", given, require)
+    return run(TESTS, rows, "", given, require)
 
 
 def guest_samples(given: Sequence[str], require: Sequence[str]) -> StepResult:
@@ -50,7 +53,7 @@ def run(
     """
     begin = time.monotonic()
     try:
-        request = runner.requested(chosen, expression, given=given)
+        request = requested(chosen, expression, given=given)
         result = runner.run(request)
     except HarnessError as error:
         family = exitstatus.of(error)

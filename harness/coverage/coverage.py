@@ -23,7 +23,7 @@ FOLDER = "coverage"
 _SHOWN = 40
 
 
-def test(request: Request, require: Sequence[str] = ()) -> None:
+def test(request: Request) -> None:
     """Run the guest tests that were asked for, traced, and show what of the code they ran.
 
     The page is `coverage/index.html` in the run's folder, all figures `coverage/coverage.json`.
@@ -45,7 +45,7 @@ def test(request: Request, require: Sequence[str] = ()) -> None:
     terminal.show(_table(found))
     _say_unexplained(found)
     terminal.say(f"coverage: {folder / 'index.html'}")
-    exitstatus.raise_for(outcome.verdict, require)
+    exitstatus.raise_for(outcome.verdict, request.require)
 
 
 def _files(request: Request, codes: Mapping[str, Code], run: Path) -> dict[str, Sequence[File]]:

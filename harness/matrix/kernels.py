@@ -190,9 +190,15 @@ def usual(codename: str) -> list[Kernel]:
     for each.
     """
     known = [row for row in load().values() if not row.optional]
-    # A host may have no code name, as the reference has no release: that makes it no one's own.
-    own = [row for row in known if row.release and codename in {row.release, *row.hosts}]
+    own = of_host(codename)
     return [row for row in known if not row.release or row in own or not own]
+
+
+def of_host(codename: str) -> list[Kernel]:
+    """The distribution's kernel for a host of this release; none if there is none for it."""
+    known = [row for row in load().values() if not row.optional]
+    # A host may have no code name, as the reference has no release: that makes it no one's own.
+    return [row for row in known if row.release and codename in {row.release, *row.hosts}]
 
 
 def named(name: str) -> Kernel:

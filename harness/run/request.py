@@ -4,14 +4,24 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from harness.base import paths, terminal
+from harness.base.errors import UserError
+from harness.debian import packages
+from harness.matrix import kernels, variants
 from harness.matrix.variants import Variant
+from harness.run import inventory, inventoryfiles, worker
+from harness.upstream import releases
 
 # A session waits a third of its time, for its guest or for its tests.
 _SESSIONS_PER_PROCESSOR = 2
+
+# As --require's value: whatever kernel is the host's own, as continuous integration has it.
+HOST_KERNEL = "host-kernel"
 
 # From so many tests on, what each restore of the guest costs matters more than its boot.
 _LONG = 60
@@ -29,7 +39,8 @@ class Request:
     `modules` are the files that hold what `expression` selects; none: all are read for it.
     `tests` are those that it selects, with what each proves, if that is known already. `traced`
     has for variants the addresses whose blocks are to be told. `owed` are those of the tests that
-    have to run, by the variant, with what each needs of it.
+    have to run, by the variant, with what each needs of it; `require` are the kernels and upstream
+    sources without which the run is a failure.
     """
 
     variants: tuple[Variant, ...]
@@ -42,6 +53,7 @@ class Request:
     tests: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     traced: Mapping[str, str] = field(default_factory=dict)
     owed: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
+    require: tuple[str, ...] = ()
 
     @property
     def long(self) -> bool:
@@ -59,3 +71,100 @@ class Request:
         words += ["-k", self.expression] if self.expression else []
         words += [word for row in self.given for word in ("--source", row)]
         return shlex.join([*words, "--seed", str(self.seed), "--jobs", str(self.jobs)])
+
+
+def required(require: Sequence[str], chosen: Sequence[Variant]) -> tuple[str, ...]:
+    """What a command line requires, by names of kernels and upstream sources; HOST_KERNEL stands
+    for the distribution's kernel of this host's release.
+
+    Raises UserError for what is neither, and for a kernel of which no variant is `chosen`: what is
+    required has to run.
+    """
+    if HOST_KERNEL in require:
+        host = packages.host_release()
+        own = [row.name for row in kernels.of_host(host.codename)]
+        if not own:
+            raise UserError(
+                f"--require {HOST_KERNEL}: there is no kernel for this host, which is {host.name}",
+                f"known: {', '.join(kernels.load())}",
+            )
+        require = [*(name for name in require if name != HOST_KERNEL), *own]
+    known = [*kernels.load(), *releases.load()]
+    if wrong := [name for name in require if name not in known]:
+        raise UserError(
+            f"--require {wrong[0]}: there is no such kernel",
+            f"known: {', '.join(dict.fromkeys([*known, HOST_KERNEL]))}",
+        )
+    for name in require:
+        if name in kernels.load() and name not in {row.kernel for row in chosen}:
+            raise UserError(
+                f"--require {name}: none of its variants is among those to be tested",
+                f"those are: {', '.join(row.name for row in chosen)}",
+            )
+    return tuple(require)
+
+
+def requested(
+    chosen: Sequence[Variant],
+    expression: str = "",
+    *,
+    jobs: int | None = None,
+    keep: bool = False,
+    given: Sequence[str] = (),
+    seed: int | None = None,
+) -> Request:
+    """The request for the tests that `expression` selects, or all, on the variants `chosen`; as
+    many guests at once as are usual here, in a new order, where nobody says.
+
+    Raises UserError for an expression that cannot be, TestsFailedError if the tests cannot be
+    collected, or if all are to run and one of the inventory is missing.
+    """
+    with terminal.activity("looking at the tests", said=False):
+        tests = worker.survey(paths.GUEST_TESTS, expression)
+        if expression:
+            # Who asks for some does not ask for all.
+            stored = inventoryfiles.read(paths.GUEST_TESTS)
+        else:
+            stored = inventory.require(paths.GUEST_TESTS, tests, chosen)
+    modules = tuple(sorted({test.partition("::")[0] for test in tests}))
+    return Request(
+        variants=tuple(chosen),
+        expression=expression,
+        jobs=default_jobs() if jobs is None else jobs,
+        seed=secrets.randbelow(10**6) if seed is None else seed,
+        keep=keep,
+        given=tuple(given),
+        modules=modules if expression else (),
+        tests={name: test.proves for name, test in tests.items()},
+        owed={row.name: inventory.owed(stored, tests, row.name) for row in chosen},
+    )
+
+
+def asked(
+    require: Sequence[str] = (),
+    *,
+    variant: str | None = None,
+    matrix: str | None = None,
+    kernel: str | None = None,
+    expression: str = "",
+    jobs: int | None = None,
+    keep: bool = False,
+    given: Sequence[str] = (),
+    seed: str | None = None,
+) -> Request:
+    """What a command line asks for. Raises UserError if that is not there, and as `required` and
+    `requested`.
+    """
+    selected = variants.select(variant, matrix, kernel)
+    names = required(require, selected)
+    if seed is not None and not seed.isdecimal():
+        raise UserError(f"--seed {seed}: it has to be a number")
+    request = requested(
+        selected,
+        expression,
+        jobs=jobs,
+        keep=keep,
+        given=given,
+        seed=None if seed is None else int(seed),
+    )
+    return replace(request, require=names)

@@ -5,11 +5,10 @@ from __future__ import annotations
 
 import os
 import platform
-import secrets
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +19,7 @@ from harness.base.errors import (
     UserError,
 )
 from harness.guest import qemu
-from harness.matrix import kernels, statements, variants
-from harness.matrix.variants import Variant
+from harness.matrix import statements
 from harness.record import canaryresults
 from harness.record.events import (
     Event,
@@ -34,18 +32,14 @@ from harness.report import exitstatus, report
 from harness.report.verdict import Verdict, judge
 from harness.run import (
     estimate,
-    inventory,
-    inventoryfiles,
     plan,
     preparation,
     repeats,
-    worker,
     workerpool,
 )
 from harness.run.progress import Progress
 from harness.run.recorder import Recorder
-from harness.run.request import Request, default_jobs
-from harness.upstream import releases
+from harness.run.request import Request
 
 
 @dataclass(frozen=True)
@@ -191,101 +185,18 @@ def _qemu_version() -> str:
     return _first(done.stdout)
 
 
-def check_required(require: Sequence[str], chosen: Sequence[Variant]) -> None:
-    """Raise UserError for what is neither an upstream source nor a kernel, and for a kernel of
-    which no variant is `chosen`: what is required has to run.
-    """
-    known = [*kernels.load(), *releases.load()]
-    if wrong := [name for name in require if name not in known]:
-        raise UserError(
-            f"--require {wrong[0]}: there is no such kernel",
-            f"known: {', '.join(dict.fromkeys(known))}",
-        )
-    for name in require:
-        if name in kernels.load() and name not in {row.kernel for row in chosen}:
-            raise UserError(
-                f"--require {name}: none of its variants is among those to be tested",
-                f"those are: {', '.join(row.name for row in chosen)}",
-            )
-
-
-def requested(
-    chosen: Sequence[Variant],
-    expression: str = "",
-    *,
-    jobs: int | None = None,
-    keep: bool = False,
-    given: Sequence[str] = (),
-    seed: int | None = None,
-) -> Request:
-    """The request for the tests that `expression` selects, or all, on the variants `chosen`; as
-    many guests at once as are usual here, in a new order, where nobody says.
-
-    Raises UserError for an expression that cannot be, TestsFailedError if the tests cannot be
-    collected, or if all are to run and one of the inventory is missing.
-    """
-    with terminal.activity("looking at the tests", said=False):
-        tests = worker.survey(paths.GUEST_TESTS, expression)
-        if expression:
-            # Who asks for some does not ask for all.
-            stored = inventoryfiles.read(paths.GUEST_TESTS)
-        else:
-            stored = inventory.require(paths.GUEST_TESTS, tests, chosen)
-    modules = tuple(sorted({test.partition("::")[0] for test in tests}))
-    return Request(
-        variants=tuple(chosen),
-        expression=expression,
-        jobs=default_jobs() if jobs is None else jobs,
-        seed=secrets.randbelow(10**6) if seed is None else seed,
-        keep=keep,
-        given=tuple(given),
-        modules=modules if expression else (),
-        tests={name: test.proves for name, test in tests.items()},
-        owed={row.name: inventory.owed(stored, tests, row.name) for row in chosen},
-    )
-
-
-def asked(
-    require: Sequence[str] = (),
-    *,
-    variant: str | None = None,
-    matrix: str | None = None,
-    kernel: str | None = None,
-    expression: str = "",
-    jobs: int | None = None,
-    keep: bool = False,
-    given: Sequence[str] = (),
-    seed: str | None = None,
-) -> Request:
-    """What a command line asks for. Raises UserError if that is not there, and as `requested`."""
-    selected = variants.select(variant, matrix, kernel)
-    check_required(require, selected)
-    if seed is not None and not seed.isdecimal():
-        raise UserError(f"--seed {seed}: it has to be a number")
-    return requested(
-        selected,
-        expression,
-        jobs=jobs,
-        keep=keep,
-        given=given,
-        seed=None if seed is None else int(seed),
-    )
-
-
-def test(request: Request, require: Sequence[str] = (), *, times: int = 1) -> None:
+def test(request: Request, *, times: int = 1) -> None:
     """Run the guest tests that were asked for, so many `times`, and print the report.
 
-    Raises UserError for less than one time, TestsFailedError if the verdict is not a pass,
-    GuestError if no guest booted at all, InfrastructureError if something could not be built,
-    MissingSourceError if nothing could run or what is required did not.
+    Raises UserError for less than one time, and what the verdict amounts to (`exitstatus`).
     """
     if times < 1 or (request.keep and times > 1):
         raise UserError(
             f"--repeat {times}: it has to be 1 or more, and 1 with --keep, which leaves guests"
         )
     if times > 1:
-        exitstatus.raise_for(repeats.test(times, request, run), require)
+        exitstatus.raise_for(repeats.test(times, request, run), request.require)
         return
     result = run(request)
     terminal.show(report.render(result.events, result.folder))
-    exitstatus.raise_for(result.verdict, require)
+    exitstatus.raise_for(result.verdict, request.require)

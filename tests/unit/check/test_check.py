@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from harness.base import paths
 from harness.base.errors import (
     GuestError,
     HarnessError,
@@ -29,11 +31,11 @@ from harness.kernel import debiankernel, module
 from harness.kernel.debiankernel import Headers
 from harness.matrix import suites, variants
 from harness.matrix.kernels import Kernel
-from harness.record.events import Event, NotBuilt, NotRun, RunFinished, RunStarted
+from harness.record.events import Event, GuestLost, NotBuilt, NotRun, RunFinished, RunStarted
 from harness.report.verdict import judge
 from harness.run import inventory, runner, worker
 from harness.run.inventoryfiles import Inventory
-from harness.run.request import Request
+from harness.run.request import HOST_KERNEL, Request
 from harness.run.worker import Test
 from tests.unit.report.test_verdict import GOOD
 
@@ -109,14 +111,14 @@ def guest_run(monkeypatch: pytest.MonkeyPatch, outcome: tuple[Event, ...] | Harn
             raise outcome
         return runner.RunResult(Path("/runs/1"), outcome, judge(outcome))
 
+    tests = {name: Test(("S1/opens",)) for name in ("a", "b")}
+    monkeypatch.setattr(worker, "survey", lambda *_: tests)
+    monkeypatch.setattr(inventory, "require", lambda *_, **__: Inventory({}, {}))
     monkeypatch.setattr(runner, "run", run)
 
 
 def test_missing_archive_is_a_skip_unless_required(monkeypatch: pytest.MonkeyPatch) -> None:
     guest_run(monkeypatch, NOT_RUN)
-    tests = {name: Test(("S1/opens",)) for name in ("a", "b")}
-    monkeypatch.setattr(worker, "survey", lambda *_: tests)
-    monkeypatch.setattr(inventory, "require", lambda *_, **__: Inventory({}, {}))
     result = guestruns.guest_tests([], [])
     of_the_reference = [row for row in variants.select() if row.kernel == "linux-2.2.12"]
     assert result.counts == Counts(skipped=2 * len(of_the_reference))
@@ -196,6 +198,82 @@ def test_last_line_counts_everything(
     with pytest.raises(TestsFailedError):
         check.check()
     assert capsys.readouterr().out.splitlines()[-1] == "1 passed, 1 failed, 1 skipped"
+
+
+def test_check_in_which_no_guest_test_ran_is_not_run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As without a network: nothing has failed, and nothing was tested."""
+    guest_run(monkeypatch, NOT_RUN)
+    only_guests(monkeypatch)
+    with pytest.raises(InfrastructureError, match="NOT RUN: of the guest tests none ran") as caught:
+        check.check()
+    assert "--without-guests" in caught.value.hint
+    said = capsys.readouterr()
+    assert "guest tests: NOT RUN" in said.err
+    assert "put x there" in said.out
+    # What failed comes first.
+    monkeypatch.setattr(
+        check, "steps", lambda _, **_how: (Step("one", python("raise SystemExit(1)")),)
+    )
+    with pytest.raises(TestsFailedError):
+        check.check()
+
+
+def test_check_that_is_to_run_no_guest(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = {}
+
+    def step(name: str) -> Callable[..., StepResult]:
+        def take(*_: object, **how: bool) -> StepResult:
+            asked[name] = how
+            return StepResult(MODULE, Counts(passed=1), 0.0, "")
+
+        return take
+
+    for name in (*STEPS, "guest_tests"):
+        monkeypatch.setattr(check, name, step(name))
+    monkeypatch.setattr(check, "steps", lambda _, **_how: (Step("one", python("")),))
+    check.check(guests=False)
+    assert asked == {
+        "module_builds": {},
+        "other_configurations": {"guests": False},
+        "quick_canaries": {"guests": False},
+    }
+    *_, counted, said = capsys.readouterr().out.splitlines()
+    assert (counted, said) == (
+        "4 passed, 0 failed, 0 skipped",
+        "without guests, as was asked for: none of the guest tests was run",
+    )
+    with pytest.raises(UserError, match="--without-guests runs no guest"):
+        check.check(require=["linux-2.2.12"], guests=False)
+
+
+def test_what_is_required_and_not_there_is_not_the_tests_fault(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    guest_run(monkeypatch, NOT_RUN)
+    only_guests(monkeypatch)
+    with pytest.raises(InfrastructureError):
+        check.check(require=["linux-2.2.12"])
+
+
+def test_module_that_is_required_and_cannot_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    module_built(monkeypatch, {"linux-6.12": UnavailableError("no network")})
+    assert check.module_builds([], ["linux-6.12"]).family is InfrastructureError
+
+
+def test_guest_that_was_lost_is_what_check_ends_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    guest_run(monkeypatch, (*GOOD, GuestLost(variant="base", test="t::a", message="panic")))
+    only_guests(monkeypatch)
+    with pytest.raises(GuestError):
+        check.check()
+
+
+def test_continuous_integration_requires_the_kernel_of_its_host() -> None:
+    words = (paths.ROOT / ".ci" / "run").read_text().splitlines()[-1].split()
+    assert words == ["exec", "./inv", "setup", "check", "--require", HOST_KERNEL, "</dev/null"]
 
 
 def test_fast_runs_no_guest_and_says_so(

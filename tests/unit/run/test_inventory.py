@@ -13,8 +13,9 @@ from harness.base import paths
 from harness.base.errors import TestsFailedError
 from harness.matrix import variants
 from harness.matrix.variants import Variant
-from harness.run import inventory, inventoryfiles, runner, worker
+from harness.run import inventory, inventoryfiles, worker
 from harness.run.inventoryfiles import Inventory
+from harness.run.request import requested
 from harness.run.worker import Test
 from tests.unit.support import toysuite
 
@@ -174,15 +175,15 @@ def _suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.slow
 def test_run_of_all_asks_for_all_and_one_of_some_does_not(suite: Path) -> None:
-    request = runner.requested([BASE, STOCK])
+    request = requested([BASE, STOCK])
     assert {name: list(own) for name, own in request.owed.items()} == {
         "base": ["test_toy.py::test_one", "test_toy.py::test_two"],
         "stock": [],
     }
     toysuite.owe(suite, {"test_toy.py::test_one": S1, "test_toy.py::test_gone": S1})
-    assert list(runner.requested([BASE], "one").owed["base"]) == ["test_toy.py::test_one"]
+    assert list(requested([BASE], "one").owed["base"]) == ["test_toy.py::test_one"]
     with pytest.raises(TestsFailedError) as caught:
-        runner.requested([BASE])
+        requested([BASE])
     assert "test_toy.py::test_gone is not there: 1 (divert)" in caught.value.message
     assert "./inv inventory --write" in caught.value.hint
 

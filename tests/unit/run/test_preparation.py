@@ -19,6 +19,8 @@ from harness.base.errors import (
     UnavailableError,
     UserError,
 )
+from harness.debian import packages
+from harness.debian.hostrelease import Release
 from harness.image import image
 from harness.kernel import debiankernel, kernel, module
 from harness.kernel.debiankernel import Distributed
@@ -42,8 +44,8 @@ from harness.record.events import (
 )
 from harness.report import exitstatus
 from harness.report.verdict import Verdict, judge
-from harness.run import preparation, runner
-from harness.run.request import Request
+from harness.run import preparation
+from harness.run.request import Request, required
 from harness.run.worker import WorkerSpec
 from tests.unit.support.toybuilds import Builds, archives
 
@@ -380,12 +382,25 @@ def test_ipchains_that_is_missing_is_a_failure_only_where_it_is_required() -> No
         exitstatus.raise_for(of_run, (IPCHAINS,))
 
 
+def test_kernel_of_this_host_can_be_required(monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = of(f"{MODERN}:base", f"{NEWER}:base").variants
+    for codename, own in (("bookworm", MODERN), ("trixie", NEWER), ("sid", NEWER)):
+        release = Release("debian", "", codename)
+        monkeypatch.setattr(packages, "host_release", lambda release=release: release)
+        assert required(("host-kernel", IPCHAINS), chosen) == (IPCHAINS, own)
+    with pytest.raises(UserError, match=r"linux-6\.12: none of its variants is among"):
+        required(("host-kernel",), of(f"{MODERN}:base").variants)
+    monkeypatch.setattr(packages, "host_release", lambda: Release("ubuntu", "", "noble"))
+    with pytest.raises(UserError, match="there is no kernel for this host"):
+        required(("host-kernel",), chosen)
+
+
 @pytest.mark.usefixtures("upstream")
 def test_what_is_required_has_to_run() -> None:
     chosen = of(f"{MODERN}:base").variants
-    runner.check_required((MODERN, IPCHAINS), chosen)
+    assert required((MODERN, IPCHAINS), chosen) == (MODERN, IPCHAINS)
     with pytest.raises(UserError, match=r"--require linux-2\.2\.12: none of its variants"):
-        runner.check_required((kernels.REFERENCE,), chosen)
+        required((kernels.REFERENCE,), chosen)
     # Nor does one that could be had pass where all of its tests were left out.
     of_run = verdict(of(f"{MODERN}:base"))
     with pytest.raises(MissingSourceError, match="no test of it ran"):

@@ -111,7 +111,7 @@ def test_request_that_cannot_be_is_refused_before_anything_runs(
 
     monkeypatch.setattr(runner, "run", run)
     with pytest.raises(UserError) as caught:
-        runner.test(runner.asked(**options))  # type: ignore[arg-type]
+        runner.test(request.asked(**options))  # type: ignore[arg-type]
     assert caught.value.message == complaint
 
 
@@ -119,7 +119,7 @@ def test_request_of_a_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "survey", lambda *_: {})
     monkeypatch.setattr(inventory, "require", lambda *_, **__: Inventory({}, {}))
     seen = [
-        runner.asked(variant="base", kernel=kernels.REFERENCE, seed=seed, given=["x=y"])
+        request.asked(variant="base", kernel=kernels.REFERENCE, seed=seed, given=["x=y"])
         for seed in ("7", None, None)
     ]
     assert seen[0] == of(

@@ -35,7 +35,7 @@ from harness.report import exitstatus, junit, report
 from harness.report.verdict import judge
 from harness.run import runner, worker
 from harness.run.recorder import Recorder
-from harness.run.request import Request
+from harness.run.request import Request, asked
 from harness.upstream import sources
 from harness.upstream.releases import Source
 from tests.unit.support import toysuite
@@ -211,7 +211,7 @@ def test_expression_that_matches_nothing_is_the_users_mistake(
         ("one and", "pytest does not understand -k 'one and'"),
     ):
         with pytest.raises(UserError, match=complaint):
-            runner.asked(variant="base", expression=expression)
+            asked(variant="base", expression=expression)
     assert not paths.RUNS.exists(), "it is said before anything is built"
 
 
@@ -230,7 +230,7 @@ def test_unmarked_test_fails_the_whole_run(
 ) -> None:
     suite(f"{PASSING}\ndef test_bare(): pass\n")
     with pytest.raises(TestsFailedError, match="cannot be collected"):
-        runner.test(runner.asked(variant="base", expression="one"))
+        runner.test(asked(variant="base", expression="one"))
     assert "base: the session ended with status 4" in runner.run(request("base")).verdict.reasons
     assert "test_bare is not marked with a statement" in capsys.readouterr().err
 
@@ -245,7 +245,7 @@ def test_unmarked_test_fails_the_whole_run(
 )
 def test_mistakes_of_the_user(options: dict[str, object], complaint: str) -> None:
     with pytest.raises(UserError, match=complaint):
-        runner.test(runner.asked(**options))  # type: ignore[arg-type]
+        runner.test(asked(**options))  # type: ignore[arg-type]
 
 
 def test_command_that_does_the_same_again() -> None:
