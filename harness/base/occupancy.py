@@ -14,6 +14,7 @@ import os
 import shlex
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -34,6 +35,7 @@ _LOOK_SECONDS = 0.02
 
 # The files of this process, by the folder that it works in; each is open.
 _mine: dict[Path, Path] = {}
+_entering = threading.Lock()
 
 
 def enter(run: Path | None = None) -> None:
@@ -44,7 +46,7 @@ def enter(run: Path | None = None) -> None:
     there for two minutes.
     """
     for folder, above in ((paths.BUILD, paths.BUILD.parent), (paths.cache_dir(),) * 2):
-        with contextlib.suppress(OSError):
+        with _entering, contextlib.suppress(OSError):
             if folder not in _mine and above.is_dir():
                 _enter(folder, above)
             if run is not None and folder in _mine:
@@ -94,6 +96,8 @@ def _enter(folder: Path, above: Path) -> None:
         (folder / FOLDER).mkdir(parents=True, exist_ok=True)
         # Open, and so locked, until the process ends.
         descriptor, name = tempfile.mkstemp(dir=folder / FOLDER)
+        # Whoever may clean here has to see whether the lock is held, also of root's.
+        os.fchmod(descriptor, 0o644)
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.write(descriptor, f"{_command(sys.argv)} (process {os.getpid()})".encode())
         _mine[folder] = Path(name)
@@ -122,6 +126,9 @@ def _gate(above: Path) -> Iterator[None]:
             except BlockingIOError:
                 deadline.check()
                 time.sleep(_LOOK_SECONDS)
+            except OSError:
+                # A file system that locks no folders: what is left is that all look before.
+                break
         yield
     finally:
         os.close(descriptor)
@@ -135,12 +142,15 @@ def _notes(folder: Path) -> list[Path]:
 def _read(path: Path) -> str:
     """What a process has written of itself; nothing, if it is no more."""
     try:
-        with path.open("r+", errors="replace") as stream:
+        with path.open(errors="replace") as stream:
             try:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 return stream.read() or "another process"
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(PermissionError):
+                path.unlink(missing_ok=True)
     except FileNotFoundError:
-        pass
+        return ""
+    except OSError as error:
+        return f"a process that cannot be asked ({path}: {error.strerror})"
     return ""

@@ -10,21 +10,20 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import re
 import shutil
 import tempfile
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-from harness.base import command, fingerprint, paths, store, terminal
+from harness.base import command, paths, store, terminal
 from harness.base.errors import AbsentError, InfrastructureError, UnavailableError
-from harness.debian import aptarchives, hostrelease
+from harness.debian import aptarchives, hostrelease, packagefolder
 from harness.debian.apt import Apt, AptError
 from harness.debian.aptarchives import Archives
 from harness.debian.aptfailure import Failure
 from harness.debian.hostrelease import Release
+from harness.debian.packagefolder import Package
 
 APT_FOLDER = Path("/etc/apt")
 
@@ -34,38 +33,6 @@ _one_at_a_time = threading.RLock()
 
 # Folders of packages of which it was said that they are another release's.
 _told: set[Path] = set()
-
-_TARBALL = re.compile(r"(?P<name>[^_]+)_(?P<version>.+?)\.(?:orig\.)?tar\.(?:gz|bz2|xz|zst)")
-_DEB = re.compile(r"(?P<name>[^_]+)_(?P<version>.+?)_[^_]+\.deb")
-
-# What Debian adds to the version of a source that it has packed anew, without files that it must
-# not or need not have: +dfsg, ~ds1, +dfsg.2.
-_REPACKED = re.compile(r"[+~.-](?:dfsg|ds|repack)[.\d]*$")
-
-
-@dataclass(frozen=True)
-class Package:
-    """A downloaded package: its one file, its version, and the file's SHA-256.
-
-    The version is the upstream one for a source package, the whole one for a binary package.
-    """
-
-    name: str
-    version: str
-    path: Path
-    digest: str
-
-    @property
-    def upstream(self) -> str:
-        """Upstream's own version of a source package, which Debian may have packed anew."""
-        return upstream_version(self.version)
-
-
-def upstream_version(version: str) -> str:
-    """A source package's version without Debian's words for a source that it packed anew."""
-    while match := _REPACKED.search(version):
-        version = version[: match.start()]
-    return version
 
 
 def source(name: str) -> Package:
@@ -101,7 +68,7 @@ def listed(name: str, architecture: str, codename: str = "") -> str:
             said = apt.run(["download", "--print-uris", name], what=what)
         except AptError as error:
             raise error.error(what) from error
-    versions = [version for word in said.split() if (version := _version(word))]
+    versions = [version for word in said.split() if (version := packagefolder.version_in(word))]
     if not versions:
         raise InfrastructureError(f"apt-get names no file of {name} of {release.name}: {said}")
     return versions[0]
@@ -172,12 +139,12 @@ def _obtain(name: str, architecture: str | None, release: Release, *, elsewhere:
                 if not folder.is_dir():
                     _bring(name, architecture, release, folder, elsewhere=elsewhere)
         try:
-            return _read(name, folder)
-        except _DamagedError as error:
+            return packagefolder.read(name, folder)
+        except packagefolder.DamagedError as error:
             damaged = error
         with _locked(folder):
             _bring_anew(name, architecture, release, folder.resolve(), damaged)
-        return _read(name, folder)
+        return packagefolder.read(name, folder)
 
 
 def _folder(name: str, architecture: str | None, release: Release) -> Path:
@@ -222,12 +189,12 @@ def _bring(
     raise absent
 
 
-class _DamagedError(InfrastructureError):
-    """A package is not what was downloaded."""
-
-
 def _bring_anew(
-    name: str, architecture: str | None, release: Release, folder: Path, damaged: _DamagedError
+    name: str,
+    architecture: str | None,
+    release: Release,
+    folder: Path,
+    damaged: packagefolder.DamagedError,
 ) -> None:
     """Fetch a damaged package again; `folder` may be another release's.
 
@@ -245,29 +212,9 @@ def _bring_anew(
             _download(name, architecture, here, folder)
         except InfrastructureError as error:
             (Path(aside) / name).rename(folder)
-            raise _DamagedError(f"{damaged.message}; {error.message}", error.hint) from error
-
-
-def _read(name: str, folder: Path) -> Package:
-    try:
-        digest, file = (folder / "SHA256SUMS").read_text().split()
-        version = _version(file)
-        found = fingerprint.of_file(folder / file)
-    except (OSError, ValueError) as error:
-        raise _damaged(name, folder) from error
-    if found != digest or version is None:
-        raise _damaged(name, folder)
-    return Package(name, version, folder / file, digest)
-
-
-def _damaged(name: str, folder: Path) -> _DamagedError:
-    return _DamagedError(f"the package {name} in {folder} is not what was downloaded")
-
-
-def _version(file: str) -> str | None:
-    match = _DEB.fullmatch(file) or _TARBALL.fullmatch(file)
-    # In a file's name the colon after an epoch is escaped.
-    return match["version"].replace("%3a", ":") if match else None
+            raise packagefolder.DamagedError(
+                f"{damaged.message}; {error.message}", error.hint
+            ) from error
 
 
 def _download(name: str, architecture: str | None, release: Release, folder: Path) -> None:
@@ -283,7 +230,7 @@ def _download(name: str, architecture: str | None, release: Release, folder: Pat
             apt.run([*verb, name], what=what, cwd=partial)
         except AptError as error:
             raise error.error(what) from error
-        files = [path for path in partial.iterdir() if _version(path.name)]
+        files = [path for path in partial.iterdir() if packagefolder.version_in(path.name)]
         if len(files) != 1:
             raise InfrastructureError(
                 f"apt-get brought {len(files)} files for the package {name}, not one",
@@ -293,8 +240,7 @@ def _download(name: str, architecture: str | None, release: Release, folder: Pat
             # apt-get links to what is on a disk of this machine, which may be a DVD.
             shutil.copyfile(files[0].resolve(), partial / "copy")
             (partial / "copy").replace(files[0])
-        digest = fingerprint.of_file(files[0])
-        (partial / "SHA256SUMS").write_text(f"{digest}  {files[0].name}\n")
+        packagefolder.write(files[0])
         partial.rename(folder)
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from harness.base import command, fingerprint, store
 from harness.base.errors import InfrastructureError, UnavailableError
-from harness.debian import packages
+from harness.debian import packagefolder, packages
 from harness.matrix.kernels import Kernel
 
 # Counts up when what this module makes of its inputs changes.
@@ -206,7 +206,7 @@ def compiler_in(depends: str) -> int:
     return int(match["version"]) if match else 0
 
 
-def package(kernel: Kernel, name: str) -> packages.Package:
+def package(kernel: Kernel, name: str) -> packagefolder.Package:
     """The package of this name, of the release that this host takes `kernel` from."""
     suite = kernel.suite(packages.host_release().codename)
     return packages.binary(name, ARCHITECTURE, suite)
@@ -224,7 +224,7 @@ def _release(kernel: Kernel) -> str:
     return release
 
 
-def _field(of: packages.Package, name: str) -> str:
+def _field(of: packagefolder.Package, name: str) -> str:
     try:
         done = subprocess.run(
             ["dpkg-deb", "-f", str(of.path), name],

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from harness.base import command, compiler, complaints, fingerprint, paths, store, terminal
 from harness.base.errors import InfrastructureError
-from harness.debian import packages
+from harness.debian import packagefolder, packages
 from harness.upstream import patches, sources
 
 DATA = paths.IMAGES / "image.toml"
@@ -171,9 +171,9 @@ class _Origin:
     title: str
     fingerprint: str
     series: tuple[patches.Series, ...] = ()
-    package: packages.Package | None = None
+    package: packagefolder.Package | None = None
     tree: Path | None = None
-    binary: packages.Package | None = None
+    binary: packagefolder.Package | None = None
 
     def unpack(self, folder: Path, log: Path) -> None:
         if self.package:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from harness.base import command, compiler, complaints, fingerprint, store, terminal
 from harness.base.errors import InfrastructureError
-from harness.debian import packages
+from harness.debian import packagefolder, packages
 from harness.kernel import debiankernel, parts
 from harness.kernel.debiankernel import Distributed, Headers
 from harness.matrix import kernelconfig
@@ -77,8 +77,8 @@ class _Recipe:
     """All that the build needs; `make` is what the store calls."""
 
     kernel: Kernel
-    source: packages.Package
-    tools: tuple[packages.Package, ...]
+    source: packagefolder.Package
+    tools: tuple[packagefolder.Package, ...]
     options: tuple[kernelconfig.Option, ...]
 
     @property

@@ -3,7 +3,11 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
+import os
 import shutil
+import stat
 import subprocess
 import sys
 import threading
@@ -77,6 +81,43 @@ def test_until_the_process_ends_however(how: str, build: Path) -> None:
         process.communicate("go on\n", timeout=30)
         assert who(build, build.parent) == []
     assert list((build / occupancy.FOLDER).iterdir()) == []
+
+
+def test_who_is_root_can_be_asked_by_others(build: Path) -> None:
+    """Else what a killed command of root's has left would be in the way for good."""
+    with another("occupancy.enter()", build):
+        (note,) = (build / occupancy.FOLDER).iterdir()
+        assert note.stat().st_mode & 0o777 == 0o644
+
+
+def test_threads_of_a_process_are_one(build: Path) -> None:
+    threads = [threading.Thread(target=occupancy.enter) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert len(list((build / occupancy.FOLDER).iterdir())) == 1
+
+
+def test_note_that_cannot_be_read_is_somebody(build: Path) -> None:
+    (build / occupancy.FOLDER / "a-folder").mkdir(parents=True)
+    assert "cannot be asked" in who(build, build.parent)[0]
+
+
+def test_file_system_that_locks_no_folder(build: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    build.mkdir()
+    flock = fcntl.flock
+
+    def refuse(file: int, how: int) -> None:
+        descriptor = file if isinstance(file, int) else file.fileno()
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.ENOLCK, "No locks available")
+        flock(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    occupancy.enter()
+    with another("occupancy.enter()", build):
+        assert len(who(build, build.parent)) == 1
 
 
 def test_oneself_is_nobody_else(build: Path) -> None:

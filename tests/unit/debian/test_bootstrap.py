@@ -11,7 +11,7 @@ import pytest
 
 from harness.base import diskroom, paths, store
 from harness.base.errors import AbsentError, DeadlineError, InfrastructureError, UnavailableError
-from harness.debian import aptsources, bootstrap, namespace, packages
+from harness.debian import aptsources, bootstrap, namespace, packagefolder, packages
 from harness.debian.namespace import Outcome
 
 LISTS = {"debian.sources": "Types: deb\nURIs: http://m/debian\nSuites: bookworm\n"}
@@ -171,13 +171,13 @@ def test_without_any_tool_mmdebstrap_is_taken_from_its_package(
     there = {"perl"}
     monkeypatch.setattr("shutil.which", lambda name: name if name in there else None)
     monkeypatch.setattr(bootstrap, "_succeeds", lambda _: True)
-    package = packages.Package("mmdebstrap", "1", Path("/m.deb"), "0" * 64)
+    package = packagefolder.Package("mmdebstrap", "1", Path("/m.deb"), "0" * 64)
     monkeypatch.setattr(packages, "binary", lambda *_: package)
     monkeypatch.setattr(packages, "unpack", lambda *_: None)
     assert Path(bootstrap.tool()).name == "mmdebstrap"
     assert Path(bootstrap.tool()).is_relative_to(tmp_path)
 
-    def none(*_: object) -> packages.Package:
+    def none(*_: object) -> packagefolder.Package:
         raise UnavailableError("no network")
 
     monkeypatch.setattr(packages, "binary", none)

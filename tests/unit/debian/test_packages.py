@@ -15,7 +15,7 @@ import pytest
 
 from harness.base import diskroom, paths, store
 from harness.base.errors import InfrastructureError, UnavailableError
-from harness.debian import aptarchives, hostrelease, packages
+from harness.debian import aptarchives, hostrelease, packagefolder, packages
 from tests.unit.support.toyarchive import ToyArchive
 
 APT_GET = """\
@@ -89,7 +89,7 @@ def _host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
     host.next_process()
 
 
-def _content(package: packages.Package, folder: Path) -> str:
+def _content(package: packagefolder.Package, folder: Path) -> str:
     packages.unpack(package, folder, folder.with_suffix(".log"))
     (file,) = (path for path in folder.rglob("*") if path.is_file())
     return file.read_text()
@@ -305,7 +305,7 @@ def test_host_whose_lists_are_of_others(host: Host) -> None:
         packages.source("toy")
 
 
-def _spoil(package: packages.Package, damage: str) -> None:
+def _spoil(package: packagefolder.Package, damage: str) -> None:
     if damage == "changed":
         package.path.write_bytes(package.path.read_bytes()[:-1])
     elif damage == "removed":
@@ -360,4 +360,4 @@ def test_damaged_download_that_cannot_be_had_again_is_refused(
     ],
 )
 def test_repacked_source_is_upstreams(version: str, upstream: str) -> None:
-    assert packages.upstream_version(version) == upstream
+    assert packagefolder.upstream_version(version) == upstream

@@ -15,7 +15,7 @@ from harness.base.errors import InfrastructureError, UnavailableError
 from harness.boot import initramfs
 from harness.debian import packages
 from harness.debian.hostrelease import Release
-from harness.debian.packages import Package
+from harness.debian.packagefolder import Package
 from harness.kernel import debiankernel
 from harness.matrix import kernels
 

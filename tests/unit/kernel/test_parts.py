@@ -10,7 +10,7 @@ import pytest
 
 from harness.base import compiler, paths
 from harness.base.errors import InfrastructureError
-from harness.debian import packages
+from harness.debian import packagefolder
 from harness.kernel import parts
 from harness.upstream import patches
 
@@ -56,7 +56,7 @@ def test_patches_are_there_for_every_libc_that_was_tried() -> None:
 
 
 def test_repacked_libc_gets_upstreams_patches() -> None:
-    (series,) = patches.load_for("dietlibc", packages.upstream_version("0.34~cvs20160606+ds"))
+    (series,) = patches.load_for("dietlibc", packagefolder.upstream_version("0.34~cvs20160606+ds"))
     assert series.patches
 
 

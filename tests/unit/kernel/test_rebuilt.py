@@ -13,7 +13,7 @@ import pytest
 from harness.base import compiler, paths
 from harness.base.errors import InfrastructureError
 from harness.debian import packages
-from harness.debian.packages import Package
+from harness.debian.packagefolder import Package
 from harness.kernel import debiankernel, rebuilt
 from harness.matrix import kernelconfig, kernels
 
