@@ -59,6 +59,17 @@ def start(shell: Shell, qmp: Qmp) -> AgentAddress:
     return AgentAddress(int(match[1]), token)
 
 
+def answers(address: AgentAddress, seconds: float) -> bool:
+    """Whether the guest starts a shell and lets it end, within `seconds`."""
+    shell = Agent(address)
+    try:
+        return shell.run(":", seconds=seconds).status == 0
+    except GuestError:
+        return False
+    finally:
+        shell.close()
+
+
 class AgentChannel:
     """One script and its streams, over a connection of its own; a `Channel` of process.py."""
 

@@ -119,19 +119,24 @@ class Machine:
     def check(self) -> None:
         """Raise GuestLostError if the guest crashed, floods its console, ended, or hangs.
 
-        It hangs if it answers neither ARP on one of the wires nor a connection to its SSH server.
+        It hangs if it answers neither ARP on one of the wires nor a connection to its SSH server,
+        and also if it answers ARP, for which interrupts will do, but runs no program.
         What it has written on its console by then has been looked at. Raises InfrastructureError if
         a thread of the harness is broken, so that nothing is known of the guest.
         """
         background.check()
         self._diagnosis.check()
-        alive = self._is_alive()
+        hangs = self._hangs()
         # It may have crashed over the question.
         self._look_at_console()
-        if not alive:
+        if hangs:
             self._check_runs()
             where = position.find(self.qmp, self.console, self._diagnosis.place)
-            raise self._diagnosis.error("hang", f"it answers neither ARP nor SSH; {where}")
+            raise self._diagnosis.error("hang", f"{hangs}; {where}")
+
+    def runs_programs(self) -> bool:
+        """Whether the guest runs a program that is asked for: that which serves a login, here."""
+        return login.answers(self.account.port, _ALIVE_SECONDS)
 
     def _check_runs(self) -> None:
         """Raise GuestLostError if somebody has stopped QEMU, or QEMU the guest: it does not hang.
@@ -347,11 +352,13 @@ class Machine:
         if ssh is not None:
             ssh.close()
 
-    def _is_alive(self) -> bool:
-        # A test may have closed a wire, or dropbear; a guest without all three is of no use.
+    def _hangs(self) -> str:
+        """In what the guest hangs; "" if it is well."""
         if any(wire.probe(_ALIVE_SECONDS) for wire in self.wires):
-            return True
-        return login.answers(self.account.port, _ALIVE_SECONDS)
+            return "" if self.runs_programs() else "it answers ARP, and runs no program"
+        # A test may have closed both wires, or dropbear; a guest without all three is of no use.
+        answers = login.answers(self.account.port, _ALIVE_SECONDS)
+        return "" if answers else "it answers neither ARP nor SSH"
 
 
 def _pair(stack: ExitStack, kind: socket.SocketKind) -> tuple[socket.socket, socket.socket]:

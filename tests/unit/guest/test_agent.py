@@ -15,6 +15,7 @@ import pytest
 
 from harness.base import compiler
 from harness.base.errors import GuestError, GuestLostError
+from harness.guest import agent as agent_module
 from harness.guest.agent import Agent, AgentAddress, AgentChannel
 
 PROGRAMS = Path(__file__).parents[2] / "programs"
@@ -193,3 +194,11 @@ def test_no_token_no_agent(program: Path) -> None:
 
 def test_the_token_is_in_no_message() -> None:
     assert TOKEN not in repr(AgentAddress(1, TOKEN))
+
+
+def test_whether_it_answers(address: AgentAddress) -> None:
+    assert agent_module.answers(address, 5)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        assert not agent_module.answers(AgentAddress(port, TOKEN), 0.2)
+    assert not agent_module.answers(AgentAddress(port, TOKEN), 0.2)

@@ -11,7 +11,7 @@ import pytest
 from harness.base import store
 from harness.base.background import Background
 from harness.base.errors import GuestLostError, InfrastructureError
-from harness.guest import accelerator, position
+from harness.guest import accelerator, login, position
 from harness.guest.machine import Machine, MachineSpec
 
 LOST = GuestLostError("oops", "oops, guest of variant base")
@@ -33,7 +33,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     machine.console = MagicMock(closed=False, flooded=False, in_trouble=False)
     machine._diagnosis = MagicMock(overlooked=False)
     machine._diagnosis.error.side_effect = explained
-    monkeypatch.setattr(machine, "_is_alive", lambda: True)
+    monkeypatch.setattr(machine, "_hangs", lambda: "")
     monkeypatch.setattr(position, "find", lambda *_: "in take+0x1/0x2 [divert]")
     return machine
 
@@ -99,7 +99,7 @@ def test_broken_thread_of_the_harness_is_no_guest_that_is_well(
 def test_guest_that_somebody_has_stopped_does_not_hang(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(machine, "_is_alive", lambda: False)
+    monkeypatch.setattr(machine, "_hangs", lambda: "it answers neither ARP nor SSH")
     machine.qmp.state.return_value = "paused"  # type: ignore[attr-defined]
     with pytest.raises(GuestLostError, match=r"was told to stop the guest") as error:
         machine.check()
@@ -114,7 +114,7 @@ def test_guest_that_somebody_has_stopped_does_not_hang(
 
 
 def test_hang_says_where(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "_is_alive", lambda: False)
+    monkeypatch.setattr(machine, "_hangs", lambda: "it answers neither ARP nor SSH")
     with pytest.raises(GuestLostError, match=r"nor SSH; in take\+0x1/0x2 \[divert\]") as error:
         machine.check()
     assert error.value.kind == "hang"
@@ -145,7 +145,7 @@ def test_a_guest_that_qemu_has_stopped_does_not_hang(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As KVM stops one at an instruction that it cannot execute."""
-    monkeypatch.setattr(machine, "_is_alive", lambda: False)
+    monkeypatch.setattr(machine, "_hangs", lambda: "it answers neither ARP nor SSH")
     machine.qmp.state.return_value = "internal-error"  # type: ignore[attr-defined]
     machine.emulator.first_message.return_value = "KVM internal error. Suberror: 1"  # type: ignore[attr-defined]
     with pytest.raises(GuestLostError, match=r"\(internal-error\): KVM internal error") as error:
@@ -156,9 +156,34 @@ def test_a_guest_that_qemu_has_stopped_does_not_hang(
 def test_a_qemu_that_is_stopped_is_no_guest_that_hangs(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(machine, "_is_alive", lambda: False)
+    monkeypatch.setattr(machine, "_hangs", lambda: "it answers neither ARP nor SSH")
     machine.emulator.stopped = True  # type: ignore[misc]
     with pytest.raises(GuestLostError, match="somebody has stopped QEMU") as error:
         machine.check()
     assert error.value.kind == "QEMU stopped"
     assert not machine.qmp.state.called  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("wires", "programs", "hangs"),
+    [
+        (True, True, ""),
+        # A test may have closed both.
+        (False, True, ""),
+        (True, False, "it answers ARP, and runs no program"),
+        (False, False, "it answers neither ARP nor SSH"),
+    ],
+)
+def test_what_hangs(
+    wires: bool, programs: bool, hangs: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kernel in a circle answers ARP from an interrupt, and is not well."""
+    here = Path()
+    machine = Machine(MachineSpec("base", here, here, here, here, here))
+    machine.wires = (MagicMock(), MagicMock())
+    for wire in machine.wires:
+        wire.probe.return_value = wires
+    monkeypatch.setattr(machine, "runs_programs", lambda: programs)
+    machine.account = MagicMock()
+    monkeypatch.setattr(login, "answers", lambda *_: programs)
+    assert machine._hangs() == hangs
