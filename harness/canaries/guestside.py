@@ -25,19 +25,20 @@ def address(guest: Machine, symbol: str) -> int:
 
 def run_in_kernel(guest: Machine, shell: Shell, code: bytes) -> None:
     """Have 2.2.12 run machine code (i386) in a system call, through /dev/mem; wait for its end."""
-    _put(guest, shell, code)
+    change(guest, shell, _FUNCTION, code)
     shell.check(_CALL)
 
 
 def start_in_kernel(guest: Machine, shell: Shell, code: bytes) -> None:
     """As `run_in_kernel`, but wait only for its begin."""
-    _put(guest, shell, code)
+    change(guest, shell, _FUNCTION, code)
     shell.start(_CALL)
 
 
-def _put(guest: Machine, shell: Shell, code: bytes) -> None:
+def change(guest: Machine, shell: Shell, function: str, code: bytes) -> None:
+    """Have a function of 2.2.12 begin with other machine code (i386), through /dev/mem."""
     escaped = "".join(f"\\{byte:03o}" for byte in code)
-    at = address(guest, _FUNCTION) - _PAGE_OFFSET
+    at = address(guest, function) - _PAGE_OFFSET
     shell.check(f"printf '{escaped}' | dd of=/dev/mem bs=1 seek={at} 2>/dev/null")
 
 
@@ -52,6 +53,8 @@ def call(guest: Machine, function: str, argument: str) -> bytes:
 HANG = b"\xfa\xeb\xfe"
 # sti; jmp to itself: interrupts come through, and what is done in them, such as answers to ARP.
 LOOP = b"\xfb\xeb\xfe"
+# ret
+NOTHING = b"\xc3"
 # ud2
 INVALID = b"\x0f\x0b"
 # push 0; push 0; lidt (%esp); int3: a trap without a table of traps is a triple fault.

@@ -120,7 +120,7 @@ class Machine:
         """Raise GuestLostError if the guest crashed, floods its console, ended, or hangs.
 
         It hangs if it answers neither ARP on one of the wires nor a connection to its SSH server,
-        and also if it answers ARP, for which interrupts will do, but runs no program.
+        and also if it answers ARP, for which interrupts will do, but no program comes to its end.
         What it has written on its console by then has been looked at. Raises InfrastructureError if
         a thread of the harness is broken, so that nothing is known of the guest.
         """
@@ -355,7 +355,7 @@ class Machine:
     def _hangs(self) -> str:
         """In what the guest hangs; "" if it is well."""
         if any(wire.probe(_ALIVE_SECONDS) for wire in self.wires):
-            return "" if self.runs_programs() else "it answers ARP, and runs no program"
+            return "" if self.runs_programs() else "it answers ARP, and ends no program"
         # A test may have closed both wires, or dropbear; a guest without all three is of no use.
         answers = login.answers(self.account.port, _ALIVE_SECONDS)
         return "" if answers else "it answers neither ARP nor SSH"

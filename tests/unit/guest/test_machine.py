@@ -170,7 +170,7 @@ def test_a_qemu_that_is_stopped_is_no_guest_that_hangs(
         (True, True, ""),
         # A test may have closed both.
         (False, True, ""),
-        (True, False, "it answers ARP, and runs no program"),
+        (True, False, "it answers ARP, and ends no program"),
         (False, False, "it answers neither ARP nor SSH"),
     ],
 )
