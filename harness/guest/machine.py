@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Self
 
 from harness.base import background, store
-from harness.base.deadline import standing_still
+from harness.base.deadline import Deadline, standing_still
 from harness.base.errors import DeadlineError, GuestLostError
 from harness.base.owntime import OwnDeadline, Stall
 from harness.base.stops import Stops
@@ -37,6 +37,8 @@ BOOT_SECONDS = 40.0
 
 # A guest that answers at all does so within milliseconds.
 _ALIVE_SECONDS = 1.5
+_SHELL_SECONDS = 3.0
+_SHELL_MARK = "divert-guest-"
 _CONSOLE_END_SECONDS = 5.0
 
 
@@ -90,6 +92,7 @@ class Machine:
         self._on_console = on_console
         self._stack = ExitStack()
         self._ssh: Ssh | None = None
+        self._asked = 0
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
@@ -135,8 +138,23 @@ class Machine:
             raise self._diagnosis.error("hang", f"{hangs}; {where}")
 
     def runs_programs(self) -> bool:
-        """Whether the guest runs a program that is asked for: that which serves a login, here."""
-        return login.answers(self.account.port, _ALIVE_SECONDS)
+        """Whether the guest runs a program that is asked for: that which serves a login, here.
+
+        Where rules let nobody in, the shell on its console is asked.
+        """
+        return login.answers(self.account.port, _ALIVE_SECONDS) or self.shell_answers()
+
+    def shell_answers(self) -> bool:
+        """Whether the shell on the console wakes from a short sleep, and says so."""
+        self._asked += 1
+        # What is typed is echoed, and must not be the answer.
+        line = f"sleep 0.01; echo {_SHELL_MARK}$((40+2))-{self._asked}\n"
+        os.write(self.emulator.console_fd, line.encode())
+        deadline = Deadline(_SHELL_SECONDS, "answer of the shell on the console")
+        try:
+            return bool(self.console.wait_for(f"{_SHELL_MARK}42-{self._asked}\\b", deadline))
+        except DeadlineError:
+            return False
 
     def _check_runs(self) -> None:
         """Raise GuestLostError if somebody has stopped QEMU, or QEMU the guest: it does not hang.

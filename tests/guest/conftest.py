@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from harness.base.deadline import Deadline
 from harness.guest import agent
 from harness.guest.agent import Agent, AgentAddress
 from harness.guest.lender import Lender
@@ -41,11 +40,10 @@ class Bench(Machine):
     _prepared = False
 
     def runs_programs(self) -> bool:
-        """By the agent, which costs less than a login; a test may have ended it."""
-        deadline = Deadline(_ANSWER_SECONDS, "answer of the agent")
+        """By the agent, which costs less than a login; a test may have ended it, or block it."""
         if self._prepared and agent.answers(self.agent, _ANSWER_SECONDS):
             return True
-        return not deadline.expired and super().runs_programs()
+        return self.shell_answers()
 
     def prepare(self) -> None:
         """Make it so, before the snapshot from which each test begins.
