@@ -56,6 +56,7 @@ def test_any_path_and_folder_and_link(where: str, tmp_path: Path) -> None:
         "PYTHONHOME": "/nowhere",
         "PYTHONPATH": "/nowhere",
         "PYTHONINSPECT": "1",
+        "PYTEST_ADDOPTS": "-k one",
     }
     for program, cwd in (
         (None, None),
