@@ -80,11 +80,21 @@ def kernel_that_diverts_nothing(stage: Stage) -> None:
 
 
 def kernel_that_diverts_everything(stage: Stage) -> None:
-    """A rule with DIVERT matches every packet but those of the management network."""
-    line = "\t\t\tif (ip_rule_match(f,rif,ip,"
-    more = '(f->simplebranch == FW_DIVERT && strcmp(rif, "eth0")) || '
-    new = line.replace("ip_rule", f"{more}ip_rule")
-    stage.replace(f"{_SERIES}/0004-firewall.patch", f" {line}", f"-{line}\n+{new}")
+    """Where a divert socket is bound, it gets each packet that ends the chains, whatever the rules
+    say; but for the management network's, and what was given back there.
+    """
+    old = "\tif (verdict != FW_DIVERT || !skb)\n\t\treturn verdict;\n"
+    new = """\
+	if (verdict != FW_DIVERT && skb && w->state == DIVERT_LIVE && strcmp(rif, "eth0")) {
+		int i;
+
+		for (i = 0; i < DIVERT_HTABLE_SIZE && !w->sk; i++)
+			w->sk = divert_htable[i];
+		if (w->sk)
+			verdict = FW_DIVERT;
+	}
+"""
+    stage.replace(f"{_SERIES}/overlay/net/ipv4/ip_divert.c", old, new + old)
 
 
 def long_path(stage: Stage) -> None:

@@ -30,6 +30,10 @@ from harness.canaries.guestside import *
 S1 = pytest.mark.statement("S1/opens")
 """
 
+# A job in the background has signals ignored, and would pass that on. The shell between, since env
+# takes a path with = in it for a variable.
+_FOREGROUND = ("env", "--default-signal=INT,TERM,HUP", "sh", "-c", 'exec "$0" "$@"')
+
 # What is done when a line of output matches.
 Action = Callable[[subprocess.Popen[bytes]], None]
 
@@ -153,7 +157,7 @@ class Stage:
         if self._ended:
             raise KeyboardInterrupt
         process = subprocess.Popen(
-            [str(self.root / "inv"), *words],
+            [*_FOREGROUND, str(self.root / "inv"), *words],
             cwd=self.root,
             env=self._env(),
             stdin=subprocess.DEVNULL,
