@@ -81,11 +81,11 @@ def kernel_that_diverts_nothing(stage: Stage) -> None:
 
 def kernel_that_diverts_everything(stage: Stage) -> None:
     """Where a divert socket is bound, it gets each packet that ends the chains, whatever the rules
-    say; but for the management network's, and what was given back there.
+    say, and what was given back there again; but for the management network's.
     """
     old = "\tif (verdict != FW_DIVERT || !skb)\n\t\treturn verdict;\n"
     new = """\
-	if (verdict != FW_DIVERT && skb && w->state == DIVERT_LIVE && strcmp(rif, "eth0")) {
+	if (verdict != FW_DIVERT && skb && strcmp(rif, "eth0")) {
 		int i;
 
 		for (i = 0; i < DIVERT_HTABLE_SIZE && !w->sk; i++)
