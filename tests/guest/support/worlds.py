@@ -66,7 +66,7 @@ def nothing_is_diverted() -> None:
     Relied on by who makes such a rule.
     """
     for name in ("run", "start"):
-        _watch(Agent, name, lambda _, command: "DIVERT" in command or "--firewall" in command)
+        _watch(Agent, name, lambda _, command: "-j DIVERT" in command or "--firewall" in command)
 
 
 def everything_is_diverted() -> None:
