@@ -17,6 +17,6 @@ def test_number_is_the_same_wherever_it_is_told() -> None:
     number = int(defined[1])
     assert number & (number - 1) == 0, "an id's place is its lower bits"
     assert f" {number} packets" in (DIVERT / "0001-options.patch").read_text().replace("\n+ ", "")
-    test = (paths.ROOT / "tests/guest/i_injection/test_i_pending.py").read_text()
+    test = (paths.ROOT / "tests/guest/i_injection/test_i_bounds.py").read_text()
     assert f"\nPENDING = {number:_}\n" in test
     assert f"{number:,}" in (paths.ROOT / "docs/kernel.md").read_text()

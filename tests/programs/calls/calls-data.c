@@ -3,6 +3,7 @@
 #include "calls.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -213,14 +214,15 @@ static void do_hold(const struct call *call, struct reply *reply)
 	answer(reply, count);
 }
 
-/* Sends all that is held through a socket: how many went, and as value how many were stale. */
+/* Sends what is held through a socket: how many went, and as value how many were stale. */
 static void do_release(const struct call *call, struct reply *reply)
 {
+	long left = call->count > 2 ? number_of(call->words[2], 1, 1000000) : LONG_MAX;
 	long count = 0, stale = 0;
 	struct held *held;
 	int error = 0;
 
-	while ((held = first_held) != NULL) {
+	for (; left > 0 && (held = first_held) != NULL; left--) {
 		first_held = held->next;
 		if (sendto(call->slot->fd, held->bytes, held->length, 0, (void *)held->from.bytes,
 			   held->from.length) >= 0)
@@ -231,7 +233,8 @@ static void do_release(const struct call *call, struct reply *reply)
 			error = errno;
 		free(held);
 	}
-	end_of_held = &first_held;
+	if (!first_held)
+		end_of_held = &first_held;
 	errno = error;
 	answer(reply, error ? -1 : count);
 	reply->has_value = 1;
@@ -302,8 +305,9 @@ const struct command data_commands[] = {
 	{ "recvmsg", "SOCKET SIZE [FLAGS]", OLD_SLOT, 3, 4, do_recvmsg },
 	{ "hold", "SOCKET COUNT (reads so many packets, or all that there are, and holds them)",
 	  OLD_SLOT, 3, 3, do_hold },
-	{ "release", "SOCKET (sends back all that are held; value: how many are stale)", OLD_SLOT,
-	  2, 2, do_release },
+	{ "release",
+	  "SOCKET [COUNT] (sends back so many that are held, or all; value: how many are stale)",
+	  OLD_SLOT, 2, 3, do_release },
 	{ "pump", "SOCKET COUNT (writes COUNT bytes; value is their hash)", OLD_SLOT, 3, 3,
 	  do_pump },
 	{ "drain", "SOCKET (reads to the end; value is the hash)", OLD_SLOT, 2, 2, do_drain },
