@@ -14,6 +14,7 @@ from tests.guest.support.programs import Calls
 
 # Flags of a message.
 REQUEST, ACK, DUMP, CREATE, EXCL, APPEND = 1, 4, 0x300, 0x400, 0x200, 0x800
+REPLACE = 0x100
 _ERROR, _DONE = 2, 3
 _NESTED = 0x8000
 ROUTE, NETFILTER = 0, 12
@@ -92,9 +93,10 @@ def message(kind: int, flags: int, body: bytes) -> bytes:
 class Links:
     """The interfaces of a network namespace."""
 
-    _NEW, _DELETE = 16, 17
+    _NEW, _DELETE, _NEW_QUEUE = 16, 17, 36
     _ADDRESS, _NAME, _LINK, _MASTER, _INFO, _OF_PROCESS = 1, 3, 5, 10, 18, 19
     _KIND, _DATA, _PEER, _VLAN_ID = 1, 2, 1, 1
+    _ROOT = 0xFFFFFFFF
 
     def __init__(self, calls: Calls) -> None:
         self._netlink = Netlink(calls, ROUTE)
@@ -130,6 +132,13 @@ class Links:
         self._new(name, "vrf", attribute(1, table))
         for slave in slaves:
             self._change(slave, attribute(self._MASTER, self.index(name)))
+
+    def queue(self, name: str, kind: str) -> None:
+        """Let what leaves by an interface wait in a queue of this kind (a qdisc), as tc(8) does."""
+        body = struct.pack("=BxHiIII", 0, 0, self.index(name), 0, self._ROOT, 0)
+        self._netlink.ask(
+            message(self._NEW_QUEUE, ACK | CREATE | REPLACE, body + attribute(self._KIND, kind))
+        )
 
     def give(self, name: str, process: int) -> None:
         """Let an interface go to the network namespace of a process: down, without addresses."""

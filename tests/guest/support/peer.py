@@ -76,8 +76,8 @@ def connection_from(calls: Calls, near: Wire, port: int) -> None:
     peer.expect("A")
 
 
-def connection_to(calls: Calls, near: Wire, port: int) -> None:
-    """The guest connects to us, sends, and is reset."""
+def connected_to(calls: Calls, near: Wire, port: int) -> Peer:
+    """The guest's `client` is connected to us."""
     calls.ok("socket", "client", "inet", "stream", 0)
     calls.ok("bind", "client", f"in:{NEAR.guest_ip}:{port}")
     calls.ok("mode", "client", "nonblock")
@@ -87,6 +87,12 @@ def connection_to(calls: Calls, near: Wire, port: int) -> None:
     peer.send("SA", MSS)
     peer.expect("A")
     assert calls("poll", "client", "out", 2000)["result"] == 1
+    return peer
+
+
+def connection_to(calls: Calls, near: Wire, port: int) -> None:
+    """The guest connects to us, sends, and is reset."""
+    peer = connected_to(calls, near, port)
     calls.ok("send", "client", "text:to-you")
     peer.expect("PA")
     peer.send("RA")
