@@ -13,7 +13,7 @@ from harness.guest.machine import Machine
 from harness.guest.shell import Shell
 from tests.guest.support.chains import Chains
 from tests.guest.support.programs import Calls, ProcDivert
-from tests.guest.support.traffic import TCP_PORT
+from tests.guest.support.traffic import TCP_PORT, UDP_PORT
 
 statement = pytest.mark.statement
 
@@ -22,6 +22,8 @@ STREAMS = 3
 BYTES = 1_000_000
 OPENED = 50
 SECONDS = 120
+# So often has each to happen that can happen to a packet that is read while that changes.
+EACH = 200
 # Rules that come and go before the one that takes the packets, as packets pass; none matches.
 CHANGES = """\
 while test ! -e /tmp/enough; do
@@ -102,3 +104,22 @@ def test_streams_while_rules_and_ports_come_and_go(
         program.signal("TERM")
         said = json.loads(program.wait().stdout.splitlines()[-1])
         assert said["packets"] == counts[port].delivered
+
+
+@statement("M7/keep", "M8/dropped")
+@pytest.mark.parametrize("how", ["", "--drop "], ids=["switched", "dropped"])
+def test_keeping_is_turned_on_and_off_while_another_reads(
+    how: str, shell: Shell, chains: Chains, proc_divert: Callable[[], ProcDivert]
+) -> None:
+    """Each packet goes on once, or is dropped once, and nothing is charged for it at the end."""
+    program = shell.start(f"keep-switch {how}{OUT} {UDP_PORT} {EACH}", ready='"ready"')
+    rule = f"output -i lo -p UDP -d 127.0.0.1 {UDP_PORT}"
+    chains.append(f"{rule} -j DIVERT {OUT}", rule)
+    program.send(b"begin\n")
+    said = json.loads(program.expect(r'^\{"event":.*\n', SECONDS)[0])
+    assert said["event"] == "end", said
+    went = said["returned"] + said["went"]
+    assert said["read"] == said["sent"] == went + said["dropped"]
+    assert said["arrived"] == went
+    assert said["memory"] == 0
+    assert chains.counts("output") == [said["sent"], went]
