@@ -209,6 +209,22 @@ def test_budget_is_the_owner_s(
     assert control("fw_check", check) == ""
 
 
+@statement("M12/budget")
+def test_copy_counts_as_many_rules(
+    guest: Machine, chains: Chains, shell: Shell, near: Wire, far: Wire
+) -> None:
+    """64, and one more for each 64 bytes that are copied; beside its own rule and those behind."""
+    header = IP(src=NEAR.host_ip, dst=FAR.host_ip, id=1, ttl=9)
+    sent = built(header / UDP(sport=3000, dport=UDP_PORT) / bytes(200))
+    chains.append("forward -p UDP -o 130", "forward -p UDP")
+    cost = 2 + 64 + 130 // 64
+    for budget, passes in ((cost - 1, False), (cost, True)):
+        shell.check(f"echo {budget} >{BUDGET}")
+        near.send(IP(sent))
+        assert left(guest, far) == [hop(sent)] * passes, budget
+    assert over_budget(shell) == 1
+
+
 @pytest.mark.parametrize(
     "what",
     [

@@ -163,3 +163,24 @@ def test_kernel_without_divert_refuses_the_target(calls: Calls, chains: Chains) 
         assert control("fw_replace", numbered(1, change)) == "ENOENT"
         assert control("fw_delete", change) == "ENOENT"
     assert listed(chains) == ["DENY"]
+
+
+@statement("R5/others")
+@pytest.mark.parametrize(
+    "words", ["input -p TCP -j REDIRECT 80", "forward -j MASQ", "input -j QUEUE"]
+)
+def test_kernel_of_today_refuses_what_is_not_of_these_chains(
+    words: str, calls: Calls, chains: Chains
+) -> None:
+    """Whatever the port is, and by whichever call."""
+    control = firewall(calls)
+    assert control("fw_append", DENY) == ""
+    for port in (0, PORT):
+        change = rule("forward", words.split("-j ")[1].split(maxsplit=1)[0], port)
+        assert control("fw_append", change) == "ENOENT"
+        assert control("fw_insert", numbered(1, change)) == "ENOENT"
+        assert control("fw_replace", numbered(1, change)) == "ENOENT"
+        assert control("fw_delete", change) == "ENOENT"
+    result = chains.run(f"-A {words}")
+    assert (result.status, "No target by that name" in result.stderr) == (1, True)
+    assert listed(chains) == ["DENY"]
