@@ -12,6 +12,7 @@ from harness.base.errors import UserError
 from harness.debian import packages
 from harness.debian.hostrelease import Release
 from harness.matrix import kernels, variants
+from tests.guest.support import journeyrow
 
 MATRIX = ["base", "passthrough", "defrag", "passthrough+defrag"]
 
@@ -129,3 +130,13 @@ def test_machine_of_a_variant() -> None:
     one = known["linux-6.1:base"].hardware
     assert one == kernels.named("linux-6.1").hardware
     assert one.processors == 1
+
+
+def test_each_word_of_a_sample_is_of_some_test() -> None:
+    """A file of tests, or a row of the journeys: what was renamed would be left out in silence."""
+    files = {path.stem for path in paths.GUEST_TESTS.rglob("test_*.py")}
+    rows = {row.name for row in journeyrow.table()}
+    samples = {row.sample for row in variants.load().values() if row.sample}
+    words = {word for sample in samples for word in sample.split(" or ")}
+    assert words - files - rows == set()
+    assert words & rows, "journeys, where datagrams are put together"
