@@ -66,3 +66,18 @@ def test_no_guard_or_a_weaker_one_is_refused_to_a_test_of_it(limit: int | None) 
     check_guard(("T1/way", GUARDED_STATEMENT), GUARD)
     with pytest.raises(ValueError, match="guard"):
         check_guard(("T1/way", GUARDED_STATEMENT), limit)
+
+
+# What would keep a kernel's messages from the console, where a crash is looked for.
+_SILENCING = re.compile(r"dmesg -n|kernel/printk\b|\bklogctl\b|loglevel")
+
+
+def test_no_test_silences_the_console() -> None:
+    """2.2.12 tells of its faults nowhere else. (The fuzz does: rules that log would flood it.)"""
+    silencing = [
+        f"{file}: {text}"
+        for file, tree in _trees()
+        for text in _texts(tree)
+        if _SILENCING.search(text)
+    ]
+    assert silencing == []

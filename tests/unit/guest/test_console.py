@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import pty
 import sys
@@ -17,6 +19,7 @@ import pytest
 from harness.base import background
 from harness.base.deadline import Deadline
 from harness.base.errors import DeadlineError, InfrastructureError
+from harness.guest import ttyreader
 from harness.guest.console import Console
 from harness.guest.linecutter import LINE_BYTES
 
@@ -295,6 +298,23 @@ def test_all_that_was_written_before_it_settles_has_been_seen(guest: Guest, watc
         assert console.lines[-1].text == f"line {number}"
         assert len(console.lines) == 50 * (number + 1)
     assert "fence" not in console.log.read_text()
+
+
+def test_settles_where_the_host_opens_terminals_by_name_only(
+    guest: Guest, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = fcntl.ioctl
+
+    def refuse(fd: int, request: int, argument: object) -> object:
+        if request == ttyreader._TIOCGPTPEER:
+            raise OSError(errno.ENOTTY, "no such request")
+        return asked(fd, request, argument)  # type: ignore[call-overload]
+
+    console = watch()
+    monkeypatch.setattr(fcntl, "ioctl", refuse)
+    guest.say("one\n")
+    console.settle()
+    assert [line.text for line in console.lines] == ["one"]
 
 
 def test_line_that_is_not_gone_on_with_ends_a_wait(guest: Guest, watch: Watch) -> None:
