@@ -205,14 +205,17 @@ class Process:
         """Send it the signal `name`, as INT or KILL, by the guest's kill."""
         self._send_signal(self.pid, name)
 
-    def wait(self, seconds: float = 10) -> Result:
-        """Wait for its end. Raises GuestError if it still runs after `seconds`."""
+    def wait(self, seconds: float = 10, *, of: float = 0.0) -> Result:
+        """Wait for its end. Raises GuestError if it still runs after `seconds`.
+
+        These may be what is left `of` more, which are then those that the message has.
+        """
         deadline = Deadline(seconds, "end")
         while not self._has_ended():
             if not self._wait_for_more(deadline):
                 self._channel.close()
                 raise GuestError(
-                    f"in the guest, `{self.command}` still ran after {_rounded(seconds)} s",
+                    f"in the guest, `{self.command}` still ran after {_rounded(of or seconds)} s",
                     self._quote(),
                 )
         self._read()

@@ -60,12 +60,12 @@ class Shell(abc.ABC):
             # Nothing is sent, not even that it is at an end: a command that ends at once crosses
             # with that, and dropbear hangs up on a message for a channel that it has closed.
             return self._process(f"exec </dev/null\n{script}", command, seconds).wait(
-                deadline.remaining
+                deadline.remaining, of=seconds
             )
         process = self._process(script, command, seconds)
         process.send(stdin)
         process.end_input()
-        return process.wait(deadline.remaining)
+        return process.wait(deadline.remaining, of=seconds)
 
     def check(self, command: str, *, seconds: float = 10, stdin: bytes = b"") -> str:
         """The standard output of `command`, of which anything but exit status 0 is a GuestError."""
