@@ -30,6 +30,7 @@ from harness.base.errors import (
 from harness.boot import bootable, initramfs
 from harness.guest import leaks, memory
 from harness.guest.console import Console
+from harness.guest.crash import classify
 from harness.guest.machine import Machine
 from harness.guest.shell import Shell
 from harness.interactive import session
@@ -136,6 +137,7 @@ def _run(shell: Shell, a_round: Round, trace: bool) -> Outcome:
     outcome = _judged(a_round, rows)
     if outcome is None:
         raise GuestError(f"the program fuzz {result.how}")
+    _look_into_log(shell, a_round, outcome.calls)
     deadline = Deadline(_SETTLE_SECONDS, "memory given back")
     while more := memory.lost(before, _use(shell, a_round, _LOOK_AGAIN)):
         if deadline.expired:
@@ -156,6 +158,19 @@ def _run(shell: Shell, a_round: Round, trace: bool) -> Outcome:
 def _use(shell: Shell, a_round: Round, look: str) -> memory.Use:
     use = memory.parse(shell.check(look))
     return memory.own(use) if a_round.leaks else use
+
+
+def _look_into_log(shell: Shell, a_round: Round, calls: int) -> None:
+    """Raise TestsFailedError for a fault that the kernel's log has, as far as that goes back.
+
+    2.2.12 tells of some no louder than of what the rules log, which the console is not told here.
+    """
+    for line in shell.check("dmesg").splitlines():
+        if (crash := classify(line)) is not None:
+            raise TestsFailedError(
+                f"fuzz seed {a_round.seed}, {calls} calls: the kernel's log has: {crash.words}",
+                f"again: {a_round.again(calls)}",
+            )
 
 
 def _judged(a_round: Round, rows: Sequence[Mapping[str, Any]]) -> Outcome | None:
