@@ -165,6 +165,7 @@ def _tidy_ending() -> Iterator[None]:
 
 def main() -> None:
     """Entry point of `./inv`."""
+    background.watch_others()
     program = _Parser(version=version("invoke"), name="invoke", binary="inv")
     ended = SystemExit(0)
     with contextlib.suppress(errors.HarnessError):

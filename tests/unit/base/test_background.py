@@ -8,8 +8,9 @@ import os
 import threading
 
 import pytest
+from invoke.exceptions import Exit
 
-from harness.base import background, paths
+from harness.base import background, cli, paths
 from harness.base.background import Background, BrokenThreadError, Later
 
 pytestmark = pytest.mark.usefixtures("broken_threads")
@@ -71,3 +72,17 @@ def test_threads_are_made_here_alone() -> None:
         or (isinstance(node, ast.Name) and node.id in ("Thread", "Timer"))
     }
     assert makers == {"base/background.py"}
+
+
+def test_task_with_a_broken_thread_does_not_end_well(capfd: pytest.CaptureFixture[str]) -> None:
+    """Whatever it has found: the thread was to see something of it."""
+
+    @cli.reports_errors
+    def test() -> None:
+        Background(lambda: 1 / 0, name="wire0").join(5)
+
+    with pytest.raises(Exit) as caught:
+        test()
+    assert caught.value.code == 3
+    assert "its thread wire0: ZeroDivisionError" in str(caught.value.message)
+    assert capfd.readouterr().err == ""
