@@ -85,7 +85,7 @@ def kernel_that_diverts_everything(stage: Stage) -> None:
     """
     old = "\tif (verdict != FW_DIVERT || !skb)\n\t\treturn verdict;\n"
     new = """\
-	if (verdict != FW_DIVERT && skb && strcmp(rif, "eth0")) {
+	if ((verdict != FW_DIVERT || !w->sk) && skb && strcmp(rif, "eth0")) {
 		int i;
 
 		for (i = 0; i < DIVERT_HTABLE_SIZE && !w->sk; i++)
