@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import platform
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from harness.base import paths
 from tests.unit.support.toyhost import Toy, python
 
 # All that host.toml names, on a host that has nothing; the compiler's version is APT's.
@@ -65,16 +67,35 @@ def test_any_path_and_folder_and_link(where: str, tmp_path: Path) -> None:
     ):
         lines = toy.run("test", "-k", "a b", program=program, cwd=cwd).stdout.splitlines()
         root = str(toy.checkout)
-        assert lines[:8] == [
+        assert lines[:9] == [
             f"{root}/.venv/bin/python",
-            *("-m", "harness.base.cli", "--search-root", root, "test", "-k", "a b"),
+            *("-P", "-m", "harness.base.cli", "--search-root", root, "test", "-k", "a b"),
         ]
-        assert sorted(lines[8:]) == [
+        assert sorted(lines[9:]) == [
             f"PYTHONPATH={root}",
             f"PYTHONPYCACHEPREFIX={root}/build/pycache",
         ]
     assert len(toy.calls) == 1
     assert not (tmp_path / ".venv").exists()
+
+
+def test_called_in_another_checkout_it_is_itself(tmp_path: Path) -> None:
+    """Python looks for modules first where it is called, and another checkout has the same."""
+    for room in ("", "base"):
+        (tmp_path / "harness" / room).mkdir(exist_ok=True)
+        (tmp_path / "harness" / room / "__init__.py").touch()
+    (tmp_path / "harness" / "base" / "cli.py").write_text("raise SystemExit('another one')\n")
+    done = subprocess.run(
+        [paths.ROOT / "inv", "--list"],
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Available tasks" in done.stdout
 
 
 def test_a_colon_in_the_path_is_refused(tmp_path: Path) -> None:
@@ -138,7 +159,7 @@ def test_root_gets_all_of_it_at_once(toy: Toy, words: tuple[str, ...]) -> None:
     assert pip.startswith("pip ")
     assert f"running: {INSTALL} apt" not in done.stderr
     assert f"running: {INSTALL} bc" in done.stderr
-    assert done.stdout.splitlines()[5:-2] == list(words)
+    assert done.stdout.splitlines()[6:-2] == list(words)
 
 
 @pytest.mark.parametrize("words", [("test",), ("setup", "--check-only"), ("run", "--", "setup")])

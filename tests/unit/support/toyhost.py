@@ -66,7 +66,7 @@ case "$*" in
 '-m venv --clear '*)
     [ -e "$TOY/packages/VENV" ] || exit 1
     mkdir -p "$4/bin" && cp "$0" "$4/bin/python" ;;
-'-m harness.base.cli '*) printf '%s\\n' "$0" "$@"; env | grep ^PYT ;;
+'-P -m harness.base.cli '*) printf '%s\\n' "$0" "$@"; env | grep ^PYT ;;
 esac
 """
 
