@@ -9,12 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
-from harness.base import paths
+from harness.base import paths, templates
 
 FILE = "bench.svg"
-_TEMPLATE = "bench.svg.j2"
+_TEMPLATE = paths.HARNESS / "bench" / "bench.svg.j2"
 
 # What the columns show, and in which units; see bench_result.FIGURES.
 COLUMNS = {
@@ -84,14 +82,7 @@ def write(folder: Path, data: Mapping[str, Any]) -> Path:
 def render(data: Mapping[str, Any]) -> str:
     """The chart as SVG (pure)."""
     drawn = panels(data["measurements"])
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(paths.HARNESS / "bench"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template(_TEMPLATE).render(
+    return templates.load(_TEMPLATE).render(
         panels=drawn,
         columns=[(_left(n), text) for n, text in enumerate(COLUMNS.values())],
         length=_COLUMN,

@@ -5,26 +5,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import jinja2
-
-from harness.base import paths
+from harness.base import paths, templates
 from harness.coverage.result import File
 
-_TEMPLATE = "coverage.html.j2"
+_TEMPLATE = paths.HARNESS / "coverage" / "coverage.html.j2"
 # The rest is in coverage.json.
 TESTS_SHOWN = 3
 
 
 def render(kernels: Mapping[str, Sequence[File]], command: str) -> str:
     """HTML; `kernels` has the files of each kernel, `command` what makes the run again."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(paths.HARNESS / "coverage"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    template = environment.get_template(_TEMPLATE)
+    template = templates.load(_TEMPLATE)
     return template.render(kernels=kernels, command=command, shown=TESTS_SHOWN, share=share)
 
 

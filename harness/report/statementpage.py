@@ -10,9 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
-from harness.base import paths
+from harness.base import paths, templates
 from harness.network import dissect
 from harness.record.events import CanariesEnded, Event, TestFinished
 from harness.record.repeat import repeat
@@ -22,7 +20,7 @@ from harness.report.verdict import Verdict
 
 FOLDER = "report"
 PAGE = "statements.html"
-_TEMPLATE = "statements.html.j2"
+_TEMPLATE = paths.HARNESS / "report" / "statements.html.j2"
 # A capture may have thousands of frames; the pcap has them all.
 _FRAMES_SHOWN = 60
 _CHAPTERS = {
@@ -94,13 +92,6 @@ def _test(test: TestFinished) -> dict[str, Any]:
 
 
 def _page(folder: Path, events: Sequence[Event], cells: Sequence[Cell], verdict: Verdict) -> str:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(paths.HARNESS / "report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     columns = list(dict.fromkeys((cell.kernel, cell.variant) for cell in cells))
     by_place = {(cell.statement, cell.kernel, cell.variant): cell for cell in cells}
     rows = [
@@ -111,7 +102,7 @@ def _page(folder: Path, events: Sequence[Event], cells: Sequence[Cell], verdict:
         (letter, title, [row for row in rows if row[0].name[0] == letter])
         for letter, title in _CHAPTERS.items()
     ]
-    return environment.get_template(_TEMPLATE).render(
+    return templates.load(_TEMPLATE).render(
         folder=folder.name,
         verdict=verdict,
         started=verdict.started,
