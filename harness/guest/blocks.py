@@ -10,12 +10,13 @@ elsewhere, or before.
 from __future__ import annotations
 
 import contextlib
-import re
-from collections.abc import Iterable
+import os
+import selectors
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.base.background import Background
 from harness.base.errors import GuestError
 
 if TYPE_CHECKING:
@@ -24,7 +25,10 @@ if TYPE_CHECKING:
 # Words of `log`, and of -d.
 WORDS = "exec,nochain"
 
-_BLOCK = re.compile(rb"^Trace (\d+): \S+ \[[0-9a-f]+/([0-9a-f]+)/")
+# So many are looked at of one log: a test that sends a million packets runs the same ones.
+MOST_LINES = 1_000_000
+
+_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -35,39 +39,75 @@ class Ran:
     steps: frozenset[tuple[int, int]] = frozenset()
 
 
-def parse(lines: Iterable[bytes]) -> Ran:
-    """What QEMU has logged (pure)."""
-    blocks: set[int] = set()
-    steps: set[tuple[bytes, bytes]] = set()
-    last: dict[bytes, bytes] = {}
-    for line in lines:
-        if match := _BLOCK.match(line):
-            processor, at = match.groups()
-            steps.add((last.get(processor, at), at))
-            last[processor] = at
-    steps_of = frozenset((int(one, 16), int(other, 16)) for one, other in steps)
-    blocks = {at for step in steps_of for at in step}
-    return Ran(frozenset(blocks), steps_of)
+class Parser:
+    """Takes QEMU's lines as they come, and keeps what is new in them."""
+
+    def __init__(self, most: int = MOST_LINES) -> None:
+        self._left = most
+        self._partial = b""
+        self._last: dict[bytes, bytes] = {}
+        self._steps: set[tuple[bytes, bytes]] = set()
+
+    def feed(self, data: bytes) -> None:
+        """What QEMU has logged next."""
+        if self._left <= 0:
+            return
+        *lines, self._partial = (self._partial + data).split(b"\n")
+        self._left -= len(lines)
+        last, steps = self._last, self._steps
+        for line in lines:
+            # Trace PROCESSOR: HOST-ADDRESS [CS-BASE/ADDRESS/FLAGS/CFLAGS] SYMBOL
+            if line.startswith(b"Trace ") and len(parts := line.split(b"/", 2)) == 3:
+                processor, at = parts[0].partition(b":")[0], parts[1]
+                steps.add((last.get(processor, at), at))
+                last[processor] = at
+
+    @property
+    def ran(self) -> Ran:
+        """All of it so far."""
+        steps = frozenset((int(one, 16), int(other, 16)) for one, other in self._steps)
+        return Ran(frozenset(at for step in steps for at in step), steps)
 
 
-def read(file: Path) -> Ran:
-    """The same of a file, which is gone afterwards; nothing if there is none."""
-    try:
-        with file.open("rb") as stream:
-            return parse(stream)
-    except FileNotFoundError:
-        return Ran()
-    finally:
-        file.unlink(missing_ok=True)
+class Log:
+    """A pipe with a name, into which QEMU logs, and which is read meanwhile: nothing is stored.
 
-
-def begin(monitor: Monitor, file: Path) -> None:
-    """Log to `file` from now on. It may have no character in its path that QEMU's monitor knows.
-
-    Raises GuestError if QEMU is gone.
+    `path` may have no character that QEMU's monitor takes for a word's end.
     """
-    file.unlink(missing_ok=True)
-    monitor.monitor(f"logfile {file}")
+
+    def __init__(self, path: Path) -> None:
+        os.mkfifo(path, 0o600)
+        self.path = path
+        # For writing too: there is no end of it while QEMU has not opened it, or has closed it.
+        self._pipe = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+        self._over, self._end = os.pipe()
+        self._parser = Parser()
+        self._thread = Background(self._read, name="blocks")
+
+    def close(self) -> Ran:
+        """What has come until now, when QEMU has been told to log no more."""
+        os.close(self._end)
+        self._thread.join()
+        for descriptor in (self._pipe, self._over):
+            os.close(descriptor)
+        self.path.unlink()
+        return self._parser.ran
+
+    def _read(self) -> None:
+        with selectors.DefaultSelector() as selector:
+            for descriptor in (self._pipe, self._over):
+                selector.register(descriptor, selectors.EVENT_READ)
+            while True:
+                ready = {key.fd for key, _ in selector.select()}
+                if self._pipe in ready:
+                    self._parser.feed(os.read(self._pipe, _CHUNK))
+                elif self._over in ready:
+                    return
+
+
+def begin(monitor: Monitor, log: Log) -> None:
+    """Have QEMU write to `log` from now on. Raises GuestError if it is gone."""
+    monitor.monitor(f"logfile {log.path}")
     monitor.monitor(f"log {WORDS}")
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Which blocks of the code under test each test of a session has run, a line of JSON a test.
 
-The file is `blocks.jsonl` in the session's folder: {"test", "blocks", "steps", "sections"}.
+The file is `blocks.jsonl` in the session's folder: {"test", "steps", "sections"}.
 Addresses are the guest's; `sections` says where the module's are, and is empty for what is the
 kernel's own.
 """
@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from harness.guest import blocks
+from harness.guest.blocks import Log
 from harness.guest.machine import Machine
 
 FILE = "blocks.jsonl"
@@ -39,11 +40,17 @@ class Tracing:
         # QEMU's monitor takes some characters apart that the run's own path may have.
         self._scratch = Path(tempfile.mkdtemp(prefix="divert-blocks-", dir="/tmp"))
         self._sections: dict[str, int] = {}
+        self._boot: Log | None = None
 
-    @property
     def boot_file(self) -> Path:
-        """Where QEMU logs the boot of a guest."""
-        return self._scratch / "boot"
+        """Where QEMU is to log the boot of the next guest."""
+        self._end_boot()
+        self._boot = Log(self._scratch / "boot")
+        return self._boot.path
+
+    def _end_boot(self) -> blocks.Ran:
+        log, self._boot = self._boot, None
+        return log.close() if log is not None else blocks.Ran()
 
     def booted(self, guest: Machine) -> None:
         """A guest is there, and nothing has been tested on it."""
@@ -52,22 +59,23 @@ class Tracing:
         self._sections = {
             name: int(address, 16) for name, address in zip(words[::2], words[1::2], strict=True)
         }
-        self._write(BOOT, blocks.read(self.boot_file), self._sections)
+        self._write(BOOT, self._end_boot(), self._sections)
         self._sections.pop(_OF_BOOT, None)
 
     @contextmanager
     def test(self, guest: Machine, name: str) -> Iterator[None]:
         """While a test runs on `guest`."""
-        file = self._scratch / "test"
-        blocks.begin(guest.qmp, file)
+        log = Log(self._scratch / "test")
         try:
+            blocks.begin(guest.qmp, log)
             yield
         finally:
             blocks.end(guest.qmp)
-            self._write(name, blocks.read(file), self._sections)
+            self._write(name, log.close(), self._sections)
 
     def close(self) -> None:
         """The session is over."""
+        self._end_boot()
         shutil.rmtree(self._scratch, ignore_errors=True)
 
     def _write(self, name: str, ran: blocks.Ran, sections: Mapping[str, int]) -> None:

@@ -77,7 +77,7 @@ def machines(divert_session: GuestSession, worker_spec: WorkerSpec) -> Lender[Be
                 hardware=worker_spec.hardware,
                 accelerator="tcg" if worker_spec.traced else "",
                 traced=worker_spec.traced,
-                trace_file=tracing.boot_file if tracing else None,
+                trace_file=tracing.boot_file() if tracing else None,
             )
         )
 

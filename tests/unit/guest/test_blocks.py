@@ -23,23 +23,25 @@ Trace 0: 0x7ff30438ecc0 [00000000/c0154286/00
 
 
 def test_blocks_and_steps() -> None:
-    ran = blocks.parse(LOG.splitlines(keepends=True))
+    parser = blocks.Parser()
+    for number in range(0, len(LOG), 7):
+        parser.feed(LOG[number : number + 7])
     first, second = 0xC0154260, 0xC0154286
     module = 0xFFFFFFFFC0266000
-    assert ran.blocks == {first, second, module, module + 0x10}
-    assert ran.steps >= {(first, second), (module, module + 0x10)}
-    assert (second, module) not in ran.steps
+    assert parser.ran.blocks == {first, second, module, module + 0x10}
+    assert parser.ran.steps >= {(first, second), (module, module + 0x10)}
+    assert (second, module) not in parser.ran.steps
 
 
-def test_a_file_is_read_once(tmp_path: Path) -> None:
-    file = tmp_path / "log"
-    file.write_bytes(LOG)
-    assert len(blocks.read(file).blocks) == 4
-    assert blocks.read(file) == blocks.Ran()
+def test_not_more_than_so_many_lines_are_looked_at() -> None:
+    parser = blocks.Parser(most=1)
+    parser.feed(LOG[: LOG.index(b"\n") + 1])
+    parser.feed(LOG)
+    assert parser.ran.blocks == {0xC0154260}
 
 
 class Qemu:
-    """A monitor that notes what it is told, and is gone in the end."""
+    """A monitor that logs LOG, and is gone in the end."""
 
     def __init__(self) -> None:
         self.told: list[str] = []
@@ -48,12 +50,21 @@ class Qemu:
         if self.told[-1:] == ["log none"]:
             raise GuestLostError("QEMU ended", "gone")
         self.told.append(line)
+        if line.startswith("logfile "):
+            with Path(line.partition(" ")[2]).open("wb") as stream:
+                stream.write(LOG * 100)
         return ""
 
 
-def test_logs_between_begin_and_end(tmp_path: Path) -> None:
-    qemu = Qemu()
-    blocks.begin(cast("Monitor", qemu), tmp_path / "log")
+def test_what_is_logged_between_begin_and_end_is_read(tmp_path: Path) -> None:
+    qemu, log = Qemu(), blocks.Log(tmp_path / "log")
+    blocks.begin(cast("Monitor", qemu), log)
     blocks.end(cast("Monitor", qemu))
+    assert len(log.close().blocks) == 4
     assert qemu.told == [f"logfile {tmp_path}/log", "log exec,nochain", "log none"]
+    assert not (tmp_path / "log").exists()
     blocks.end(cast("Monitor", qemu))
+
+
+def test_a_log_to_which_nobody_writes_is_empty(tmp_path: Path) -> None:
+    assert blocks.Log(tmp_path / "log").close() == blocks.Ran()
