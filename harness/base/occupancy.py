@@ -22,7 +22,7 @@ from pathlib import Path
 
 import filelock
 
-from harness.base import paths
+from harness.base import holder, paths
 from harness.base.deadline import Deadline
 from harness.base.errors import UserError
 
@@ -72,23 +72,15 @@ def once(path: Path, what: str) -> Iterator[None]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     guard = filelock.FileLock(path)
-    holder = path.with_suffix(".holder")
     try:
         guard.acquire(timeout=0)
     except filelock.Timeout:
-        who = ""
-        with contextlib.suppress(OSError):
-            who = holder.read_text()
         raise UserError(
-            f"{what} runs in this checkout already: {who or 'another process'}",
+            f"{what} runs in this checkout already: {holder.of(path)}",
             "wait for its end, or use another checkout",
         ) from None
-    try:
-        holder.write_text(f"process {os.getpid()}")
+    with holder.holding(guard, path):
         yield
-    finally:
-        holder.unlink(missing_ok=True)
-        guard.release()
 
 
 def _enter(folder: Path, above: Path) -> None:

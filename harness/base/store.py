@@ -15,7 +15,7 @@ from pathlib import Path
 
 import filelock
 
-from harness.base import digests, diskroom, occupancy, oserrors, paths, terminal
+from harness.base import digests, diskroom, holder, occupancy, oserrors, paths, terminal
 from harness.base.errors import InfrastructureError, UnavailableError
 
 # A build of anything here ends long before; whoever holds a lock for longer is stuck.
@@ -238,34 +238,22 @@ def lock(path: Path, what: str, *, download: bool = False) -> Iterator[None]:
     """
     if _looks:
         raise AbsentError(what, download=download)
-    holder = path.with_suffix(".holder")
     guard = filelock.FileLock(path)
     try:
         guard.acquire(timeout=0)
     except filelock.Timeout:
-        waiting = f"waiting for {_read_holder(holder)}, which is building {what}"
+        waiting = f"waiting for {holder.of(path)}, which is building {what}"
         try:
             with terminal.activity(waiting):
                 guard.acquire(timeout=LOCK_SECONDS, cancel_check=_given_up.is_set)
         except filelock.Timeout:
             raise InfrastructureError(
-                f"{what} is still being built by {_read_holder(holder)} "
+                f"{what} is still being built by {holder.of(path)} "
                 f"after {LOCK_SECONDS / 60:g} minutes",
                 "end that process, then run this again",
             ) from None
-    try:
-        holder.write_text(f"process {os.getpid()}")
+    with holder.holding(guard, path):
         yield
-    finally:
-        holder.unlink(missing_ok=True)
-        guard.release()
-
-
-def _read_holder(holder: Path) -> str:
-    try:
-        return holder.read_text() or "another process"
-    except OSError:
-        return "another process"
 
 
 @contextmanager

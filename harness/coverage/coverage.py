@@ -11,7 +11,7 @@ from harness.base import paths, terminal
 from harness.boot import bootable
 from harness.coverage import debug, measure, page, result
 from harness.coverage.debug import Code
-from harness.coverage.measure import Measure
+from harness.coverage.measure import Coverage
 from harness.coverage.result import File
 from harness.matrix import kernels
 from harness.report import exitstatus, report
@@ -55,7 +55,7 @@ def _files(request: Request, codes: Mapping[str, Code], run: Path) -> dict[str, 
         chosen = [row for row in request.variants if row.kernel == kernel]
         if not chosen:
             continue
-        adds = Measure()
+        coverage = Coverage()
         texts: dict[str, str] = {}
         ours: dict[str, frozenset[int]] = {}
         for variant in chosen:
@@ -63,10 +63,10 @@ def _files(request: Request, codes: Mapping[str, Code], run: Path) -> dict[str, 
             rows = measure.read(run / variant.name / tracing.FILE)
             # A module is one program for all variants of its kernel.
             build = variant.name if kernels.named(kernel).sources else kernel
-            adds.add(build, variant.name, code.program, rows)
+            coverage.add(build, variant.name, code.program, rows)
             texts |= code.texts
             ours |= code.ours
-        found[kernel] = result.files(adds.coverage, texts, ours, known)
+        found[kernel] = result.files(coverage, texts, ours, known)
     return found
 
 

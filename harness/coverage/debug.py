@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import shutil
 import tempfile
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -20,6 +21,7 @@ from harness.boot.bootable import Bootable
 from harness.coverage import program
 from harness.coverage.program import Program
 from harness.kernel import debiankernel, kernel, module
+from harness.matrix import kernels
 from harness.upstream import patches, sources
 
 # Counts up when what this module makes of its inputs changes.
@@ -59,17 +61,19 @@ def of(built: Bootable, given: Sequence[str]) -> Code:
     variant = built.variant
     if not variant.diverts:
         raise UserError(f"--coverage: {variant.name} has no divert sockets", "as in: base")
-    return _of_reference(built, given) if built.kernel.sources else _of_module(built)
+    return _of_reference(built, given) if built.kernel.sources else _of_module(variant.kernel)
 
 
-def _of_module(built: Bootable) -> Code:
+@functools.cache
+def _of_module(name: str) -> Code:
+    """All variants of a kernel have the same module."""
     texts = {
         f"module/{path.relative_to(module.SOURCE)}": path.read_text()
         for path in module.sources()
         if path.suffix in (".c", ".h")
     }
-    made = module.build(debiankernel.headers(built.kernel))
-    code = _only(program.load(made.with_lines), "/work/", "module/", texts)
+    made = module.build(debiankernel.headers(kernels.named(name)))
+    code = _only(program.load(made.with_lines), module.WORK, "module/", texts)
     ours = {name: frozenset(range(1, text.count("\n") + 2)) for name, text in texts.items()}
     return Code(code, texts, ours, MODULES)
 
@@ -96,7 +100,7 @@ def _of_reference(built: Bootable, given: Sequence[str]) -> Code:
     folder = store.obtain("lines", key, make, f"kernel {variant.name} with lines").path
     _require_same(built.bzimage.with_name(kernel.VMLINUX), folder / kernel.VMLINUX)
     texts = {name: (folder / "sources" / name).read_text("latin-1") for name in names}
-    code = _only(program.load(folder / kernel.VMLINUX), "/tree/", "", texts)
+    code = _only(program.load(folder / kernel.VMLINUX), kernel.TREE, "", texts)
     ours = {name: _ours(source.tree / name, text) for name, text in texts.items()}
     return Code(code, texts, ours, ranges(code))
 
@@ -123,13 +127,13 @@ def _ours(before: Path, text: str) -> frozenset[int]:
     )
 
 
-def _only(whole: Program, marker: str, prefix: str, names: Collection[str]) -> Program:
-    """The program with only the lines of these files; `marker` ends the path of their folder."""
+def _only(whole: Program, folder: str, prefix: str, names: Collection[str]) -> Program:
+    """The program with only the lines of these files, which were compiled in a folder so named."""
     found = {}
     for address, each in whole.instructions.items():
         line = None
         if each.line is not None:
-            name = prefix + each.line[0].rpartition(marker)[2]
+            name = prefix + each.line[0].rpartition(f"/{folder}/")[2]
             line = (name, each.line[1]) if name in names else None
         found[address] = dataclasses.replace(each, line=line)
     return Program(found)

@@ -34,13 +34,6 @@ class Coverage:
         rows = self.branches.get(line, {}).values()
         return sum(map(len, rows)), 2 * len(rows)
 
-
-class Measure:
-    """Adds up what the sessions of one kernel have told."""
-
-    def __init__(self) -> None:
-        self.coverage = Coverage()
-
     def add(
         self, build: str, variant: str, program: Program, rows: Iterable[Mapping[str, Any]]
     ) -> None:
@@ -48,12 +41,11 @@ class Measure:
 
         `build` names the program: a branch is one of it.
         """
-        found = self.coverage
         for line, instructions in program.lines.items():
-            found.lines.add(line)
+            self.lines.add(line)
             for each in instructions:
                 if each.targets is not None:
-                    found.branches[line].setdefault((build, each.address), set())
+                    self.branches[line].setdefault((build, each.address), set())
         for row in rows:
             self._add_test(build, f"{variant}:{row['test']}", program, row)
 
@@ -63,14 +55,14 @@ class Measure:
         for instructions in blocks.values():
             for each in instructions:
                 if each.line is not None and not each.padding:
-                    self.coverage.tests[each.line].add(test)
+                    self.tests[each.line].add(test)
         for one, other in row["steps"]:
             last = blocks[one][-1] if blocks.get(one) else None
             if last is None or last.targets is None or last.line is None:
                 continue
             then = where.of(other)
             if then in last.targets:
-                ways = self.coverage.branches[last.line][build, last.address]
+                ways = self.branches[last.line][build, last.address]
                 ways.add(last.targets.index(then))
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import os
 import selectors
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,12 +30,8 @@ MOST_LINES = 1_000_000
 _CHUNK = 1 << 20
 
 
-@dataclass(frozen=True)
-class Ran:
-    """Where blocks began, and pairs of those that began one after the other on one processor."""
-
-    blocks: frozenset[int] = frozenset()
-    steps: frozenset[tuple[int, int]] = frozenset()
+# Where two blocks began of which one ran after the other on one processor; the first, after itself.
+Steps = frozenset[tuple[int, int]]
 
 
 class Parser:
@@ -63,10 +58,9 @@ class Parser:
                 last[processor] = at
 
     @property
-    def ran(self) -> Ran:
+    def steps(self) -> Steps:
         """All of it so far."""
-        steps = frozenset((int(one, 16), int(other, 16)) for one, other in self._steps)
-        return Ran(frozenset(at for step in steps for at in step), steps)
+        return frozenset((int(one, 16), int(other, 16)) for one, other in self._steps)
 
 
 class Log:
@@ -84,14 +78,14 @@ class Log:
         self._parser = Parser()
         self._thread = Background(self._read, name="blocks")
 
-    def close(self) -> Ran:
+    def close(self) -> Steps:
         """What has come until now, when QEMU has been told to log no more."""
         os.close(self._end)
         self._thread.join()
         for descriptor in (self._pipe, self._over):
             os.close(descriptor)
         self.path.unlink()
-        return self._parser.ran
+        return self._parser.steps
 
     def _read(self) -> None:
         with selectors.DefaultSelector() as selector:

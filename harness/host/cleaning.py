@@ -11,7 +11,7 @@ from pathlib import Path
 
 import filelock
 
-from harness.base import occupancy, paths, terminal
+from harness.base import holder, occupancy, paths, terminal
 from harness.base.errors import InfrastructureError, UserError
 from harness.guest import detached
 from harness.host.doctor import size, used
@@ -87,10 +87,9 @@ def _refuse_if_in_use() -> None:
             try:
                 guard.acquire(timeout=0)
             except filelock.Timeout:
-                holder = path.with_suffix(".holder")
-                who = holder.read_text() if holder.exists() else "another process"
                 raise InfrastructureError(
-                    f"{who} is building in {kind}", "wait for it or end it, then run this again"
+                    f"{holder.of(path)} is building in {kind}",
+                    "wait for it or end it, then run this again",
                 ) from None
             guard.release()
 

@@ -31,6 +31,8 @@ DEP_SECONDS = 300.0
 BUILD_SECONDS = 900.0
 
 VMLINUX = "vmlinux"
+# The folder in which it is compiled.
+TREE = "tree"
 # Kept of a build, beside net/ipv4's objects: name there, name in the tree.
 _KEPT = {
     "bzImage": "arch/i386/boot/bzImage",
@@ -138,7 +140,7 @@ class _Recipe:
         log = command.new_log(f"kernel-{self.variant.name}")
         terminal.say(f"kernel {self.variant.name}: building")
         what = f"kernel {self.variant.name}"
-        tree = folder / "tree"
+        tree = folder / TREE
         if self.trees:
             tree = self.trees.of(self.source, self.series, self.options)
         fresh = not tree.exists()

@@ -17,6 +17,8 @@ RECIPE = "2"
 
 SOURCE = paths.ROOT / "module"
 MODULE = "divert.ko"
+# The folder in which it is compiled: the lines of `with_lines` are of files below one of this name.
+WORK = "work"
 WITH_LINES = "divert.ko.debug"
 
 # Half a minute on two idle cores.
@@ -39,7 +41,7 @@ class Module:
 
     @property
     def with_lines(self) -> Path:
-        """The same with DWARF's lines; its sources were in a folder `work`."""
+        """The same with DWARF's lines; its sources were in a folder WORK."""
         return self.path.with_name(WITH_LINES)
 
 
@@ -65,7 +67,7 @@ def build(headers: Headers, *, jobs: int = 0) -> Module:
     def make(folder: Path) -> None:
         terminal.say(f"module for {headers.release}: building")
         log = command.new_log(f"module-{headers.release}")
-        work = folder / "work"
+        work = folder / WORK
         for path in files:
             target = work / path.relative_to(SOURCE)
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from harness.guest import blocks
-from harness.guest.blocks import Log
+from harness.guest.blocks import Log, Steps
 from harness.guest.machine import Machine
 
 FILE = "blocks.jsonl"
@@ -48,9 +48,9 @@ class Tracing:
         self._boot = Log(self._scratch / "boot")
         return self._boot.path
 
-    def _end_boot(self) -> blocks.Ran:
+    def _end_boot(self) -> Steps:
         log, self._boot = self._boot, None
-        return log.close() if log is not None else blocks.Ran()
+        return log.close() if log is not None else frozenset()
 
     def booted(self, guest: Machine) -> None:
         """A guest is there, and nothing has been tested on it."""
@@ -78,8 +78,7 @@ class Tracing:
         self._end_boot()
         shutil.rmtree(self._scratch, ignore_errors=True)
 
-    def _write(self, name: str, ran: blocks.Ran, sections: Mapping[str, int]) -> None:
-        steps = sorted(ran.steps)
-        row = {"test": name, "steps": steps, "sections": sections}
+    def _write(self, name: str, steps: Steps, sections: Mapping[str, int]) -> None:
+        row = {"test": name, "steps": sorted(steps), "sections": sections}
         with self._file.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(row, separators=(",", ":")) + "\n")

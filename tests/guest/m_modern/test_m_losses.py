@@ -20,7 +20,7 @@ from tests.guest.support.datagrams import cut
 from tests.guest.support.divert import DivertSocket, built, left
 from tests.guest.support.netlink import Links
 from tests.guest.support.nfqueue import Queue
-from tests.guest.support.nft import MASQUERADE, Nft, destination, protocol, queue
+from tests.guest.support.nft import Nft, destination, masquerade, protocol, queue
 from tests.guest.support.programs import Calls
 from tests.guest.support.stack import NAT, NFTABLES, Namespace, load
 from tests.guest.support.traffic import FAR, NEAR, NUMBERS, UDP_PORT, checksum, hop
@@ -127,9 +127,7 @@ def test_unconfirmed_connections_are_a_quarter_unless_told(
 ) -> None:
     """Of connection tracking's table, as it is when the first packet is read."""
     load(shell, *NAT)
-    nft = Nft(calls)
-    nft.chain("source", "postrouting", 100, "nat")
-    nft.rule("source", destination(FAR.host_ip), MASQUERADE)
+    masquerade(Nft(calls))
     shell.check("echo 400 >/proc/sys/net/netfilter/nf_conntrack_max")
     socket = divert(PORT)
     chains.append(f"forward -p UDP -j DIVERT {PORT}")

@@ -12,7 +12,7 @@ from harness.network.wire import Wire
 from tests.guest.conftest import Divert
 from tests.guest.support.chains import Chains
 from tests.guest.support.divert import built, left
-from tests.guest.support.nft import MASQUERADE, Nft, destination, dnat, protocol
+from tests.guest.support.nft import Nft, destination, dnat, masquerade, protocol
 from tests.guest.support.programs import Calls
 from tests.guest.support.sockets import transport_is_right
 from tests.guest.support.stack import NAT, load
@@ -21,8 +21,8 @@ from tests.guest.support.traffic import FAR, NEAR, UDP_PORT, header_is_right, ho
 statement = pytest.mark.statement
 
 PORT = 1234
-# Source NAT is at 100, destination NAT at -100.
-SOURCE, DESTINATION = 100, -100
+# linux/netfilter_ipv4.h: NF_IP_PRI_NAT_DST.
+DESTINATION = -100
 CHAINS = ("input", "forward", "output")
 
 
@@ -31,12 +31,6 @@ def nft(shell: Shell, calls: Calls) -> Nft:
     """nftables with connection tracking, which begins with the first rule of NAT."""
     load(shell, *NAT)
     return Nft(calls)
-
-
-def masquerade(nft: Nft) -> None:
-    """What goes to wire 1's host gets the address of the interface."""
-    nft.chain("source", "postrouting", SOURCE, "nat")
-    nft.rule("source", destination(FAR.host_ip), MASQUERADE)
 
 
 def datagram(src: str, dst: str, sport: int = 3000, dport: int = UDP_PORT, **more: int) -> bytes:

@@ -18,7 +18,7 @@ from tests.guest.support.chains import Chains
 from tests.guest.support.divert import DivertSocket, built, left
 from tests.guest.support.kept import Keeper
 from tests.guest.support.netlink import Links
-from tests.guest.support.nft import MASQUERADE, Nft, destination
+from tests.guest.support.nft import Nft, masquerade
 from tests.guest.support.programs import Calls
 from tests.guest.support.sockets import MEMINFO, MEMINFO_BYTES
 from tests.guest.support.stack import HERE, NAT, THERE, VETH, Namespace, load, pair, unload
@@ -153,8 +153,7 @@ def test_connection_tracking_goes_while_its_packets_are_pending(
 ) -> None:
     load(shell, *NAT)
     nft = Nft(calls)
-    nft.chain("source", "postrouting", 100, "nat")
-    nft.rule("source", destination(FAR.host_ip), MASQUERADE)
+    masquerade(nft)
     chains.append(f"{chain} -d {FAR.host_ip} -p UDP -j DIVERT {PORT}")
     near.send_all([IP(datagram(number)) for number in (1, 2, 3)])
     guest.barrier()
@@ -181,9 +180,7 @@ def test_unconfirmed_connections_are_bounded(
 ) -> None:
     """What is beyond is stale, and never leaves untranslated."""
     load(shell, *NAT)
-    nft = Nft(calls)
-    nft.chain("source", "postrouting", 100, "nat")
-    nft.rule("source", destination(FAR.host_ip), MASQUERADE)
+    masquerade(Nft(calls))
     shell.check("echo 3 >/proc/sys/net/ipv4/divert/unconfirmed")
     socket = divert(PORT)
     chains.append(f"forward -p UDP -j DIVERT {PORT}")
@@ -209,9 +206,7 @@ def test_many_connections_begin_while_a_program_holds_them(
 ) -> None:
     """6,000 first packets, of which each is translated that is not stale."""
     load(shell, *NAT)
-    nft = Nft(calls)
-    nft.chain("source", "postrouting", 100, "nat")
-    nft.rule("source", destination(FAR.host_ip), MASQUERADE)
+    masquerade(Nft(calls))
     shell.check("echo 65536 >/proc/sys/net/netfilter/nf_conntrack_max")
     shell.check("echo 4000000 >/proc/sys/net/core/rmem_max")
     socket = divert(PORT)

@@ -23,6 +23,7 @@ from tests.guest.support.netlink import (
     nested,
 )
 from tests.guest.support.programs import Calls
+from tests.guest.support.traffic import FAR
 
 # Hooks, by the names of nft(8).
 HOOKS = {"prerouting": 0, "input": 1, "forward": 2, "output": 3, "postrouting": 4}
@@ -121,6 +122,8 @@ COUNTER = _expression("counter")
 DROP = _expression("immediate", _number(1, _VERDICT), nested(2, nested(2, _number(1, 0))))
 NOTRACK = _expression("notrack")
 MASQUERADE = _expression("masq")
+# linux/netfilter_ipv4.h: NF_IP_PRI_NAT_SRC.
+SOURCE_NAT = 100
 
 
 def queue(number: int) -> bytes:
@@ -176,3 +179,9 @@ class Nft:
         self._netlink.ask(
             message(_BEGIN, 0, edge), message(kind, flags | ACK, body), message(_END, 0, edge)
         )
+
+
+def masquerade(nft: Nft) -> None:
+    """What goes to wire 1's host gets the address of the interface."""
+    nft.chain("source", "postrouting", SOURCE_NAT, "nat")
+    nft.rule("source", destination(FAR.host_ip), MASQUERADE)

@@ -10,7 +10,7 @@ import pytest
 
 from harness.base.errors import UserError
 from harness.coverage import measure, page, result
-from harness.coverage.measure import Measure
+from harness.coverage.measure import Coverage
 from harness.coverage.program import Instruction, Program
 from harness.coverage.result import File, Reason
 
@@ -43,9 +43,9 @@ def row(test: str, *steps: tuple[int, int]) -> dict[str, object]:
 
 
 def files(*rows: dict[str, object], known: tuple[Reason, ...] = ()) -> File:
-    found = Measure()
+    found = Coverage()
     found.add("base", "base", PROGRAM, rows)
-    (file,) = result.files(found.coverage, {NAME: TEXT}, OURS, known)
+    (file,) = result.files(found, {NAME: TEXT}, OURS, known)
     return file
 
 
@@ -77,10 +77,10 @@ def test_addresses_of_a_linked_program_are_its_own() -> None:
 
 
 def test_each_build_has_branches_of_its_own() -> None:
-    found = Measure()
+    found = Coverage()
     for build, step in (("base", (0, 4)), ("defrag", (0, 2))):
         found.add(build, build, PROGRAM, [row("one", step)])
-    (file,) = result.files(found.coverage, {NAME: TEXT}, OURS)
+    (file,) = result.files(found, {NAME: TEXT}, OURS)
     assert file.branches == (2, 4)
 
 
