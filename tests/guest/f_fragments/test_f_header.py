@@ -15,7 +15,7 @@ from harness.network.wire import Wire
 from tests.guest.conftest import Divert
 from tests.guest.support.chains import Chains
 from tests.guest.support.datagrams import PATTERN, body, glue, open_receiver, pattern, udp
-from tests.guest.support.divert import left
+from tests.guest.support.divert import Injector, built, left
 from tests.guest.support.programs import Calls
 from tests.guest.support.traffic import FAR, NEAR, PLACES, header_is_right
 
@@ -150,6 +150,34 @@ def test_forwarded_datagram_keeps_its_options(
         assert header_is_right(each)
         assert (each[0], each[1], each[8], each[9]) == (0x49, tos, 8, 17)
     assert b"".join(each[36:] for each in (first, *rest))[8:] == body(3000)
+
+
+# What a program may write as options, and what its later fragments then have: those that are copied, and
+# all from where they are no options any more.
+WRITTEN = {
+    "one-of-two": ("940400000707080102030400", "940400000101010101010100"),
+    "no-operation-first": ("010707080102030494040000", "010101010101010194040000"),
+    "of-no-length": ("940400000700000094040000", "940400000700000094040000"),
+    "longer-than-the-header": ("07070801020304010109ff09", "01010101010101010109ff09"),
+    "cut-off": ("070708010203040101010107", "010101010101010101010107"),
+    "behind-the-end": ("000707080102030494040000", "000707080102030494040000"),
+}
+
+
+@statement("F4/options", "F5/outbound")
+@pytest.mark.parametrize("words", WRITTEN)
+def test_injected_datagram_is_cut_with_its_options(
+    words: str, inject: Injector, near: Wire
+) -> None:
+    given, later = (bytes.fromhex(each) for each in WRITTEN[words])
+    header = IP(src=NEAR.guest_ip, dst=NEAR.host_ip, id=7, options=IPOption(given))
+    inject(built(header / UDP(sport=9, dport=9) / body(3000)), "in:0.0.0.0:0")
+    first, *rest = inject.left(near)
+    assert len(rest) == 2
+    assert first[20:32] == given
+    assert [each[20:32] for each in rest] == [later, later]
+    assert all(header_is_right(each) for each in (first, *rest))
+    assert b"".join(each[32:] for each in (first, *rest))[8:] == body(3000)
 
 
 @statement("F4/header", "F4/local-udp")

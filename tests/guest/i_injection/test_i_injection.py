@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 from scapy.layers.inet import IP, TCP, UDP
+from scapy.layers.l2 import Ether
 
 from harness.guest.machine import Machine
 from harness.guest.shell import Shell
 from harness.network.wire import Wire
 from tests.guest.conftest import Divert
 from tests.guest.support.chains import Chains
+from tests.guest.support.datagrams import statistics
 from tests.guest.support.divert import Injector, built, left
 from tests.guest.support.programs import Calls
 from tests.guest.support.traffic import FAR, NEAR, PLACES, hop
@@ -194,6 +196,42 @@ def test_injected_inbound_is_as_received(
     by_wire = other.take()
     inject(built(packet), f"in:{NEAR.guest_ip}:0")
     assert other.take() == by_wire
+
+
+@statement("I3/inbound", "I3/table-inbound")
+@pytest.mark.parametrize(
+    ("destination", "address", "counted"),
+    [
+        (NEAR.guest_ip, NEAR.guest_mac, 1),
+        ("192.0.2.255", "ff:ff:ff:ff:ff:ff", 0),
+        ("255.255.255.255", "ff:ff:ff:ff:ff:ff", 0),
+        pytest.param("224.0.0.1", "01:00:5e:00:00:01", 0, marks=needs("multicast")),
+    ],
+)
+def test_tcp_counts_what_is_injected_inbound_as_it_does_the_wires(
+    guest: Machine,
+    inject: Injector,
+    near: Wire,
+    shell: Shell,
+    destination: str,
+    address: str,
+    counted: int,
+) -> None:
+    """Which is how one sees that it was told the class of the destination: TCP drops what came to more
+    than this host before it looks at the checksum.
+    """
+    segment = TCP(sport=9, dport=9, flags="A", chksum=1)
+    packet = IP(src=NEAR.host_ip, dst=destination, id=33, ttl=7) / segment
+
+    def errors() -> int:
+        guest.barrier()
+        return statistics(shell, "Tcp")["InErrs"]
+
+    before = errors()
+    near.send(bytes(Ether(src=near.host_mac, dst=address, type=0x0800) / packet))
+    by_wire = errors()
+    inject(built(packet), f"in:{NEAR.guest_ip}:0")
+    assert (by_wire - before, errors() - by_wire) == (counted, counted)
 
 
 @statement("I3/martian-wire")

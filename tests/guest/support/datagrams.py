@@ -103,9 +103,10 @@ def open_receiver(shell: Shell, calls: Calls) -> None:
     calls.ok("bind", "receiver", f"in:0.0.0.0:{RECEIVER_PORT}")
 
 
-def statistics(shell: Shell) -> dict[str, int]:
-    """The counters of IP in /proc/net/snmp, by name."""
-    names, numbers = re.findall(r"^Ip: (.*)$", shell.check("cat /proc/net/snmp"), re.MULTILINE)
+def statistics(shell: Shell, protocol: str = "Ip") -> dict[str, int]:
+    """The counters of a protocol (Ip, Tcp, ...) in /proc/net/snmp, by name."""
+    text = shell.check("cat /proc/net/snmp")
+    names, numbers = re.findall(rf"^{protocol}: (.*)$", text, re.MULTILINE)
     return dict(zip(names.split(), map(int, numbers.split()), strict=True))
 
 
