@@ -152,8 +152,8 @@ def test_forwarded_datagram_keeps_its_options(
     assert b"".join(each[36:] for each in (first, *rest))[8:] == body(3000)
 
 
-# What a program may write as options, and what its later fragments then have: those that are copied, and
-# all from where they are no options any more.
+# What a program may write as options, and what its later fragments then have: those that are
+# copied, and all from where they are no options any more.
 WRITTEN = {
     "one-of-two": ("940400000707080102030400", "940400000101010101010100"),
     "no-operation-first": ("010707080102030494040000", "010101010101010194040000"),

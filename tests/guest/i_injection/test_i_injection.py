@@ -217,8 +217,8 @@ def test_tcp_counts_what_is_injected_inbound_as_it_does_the_wires(
     address: str,
     counted: int,
 ) -> None:
-    """Which is how one sees that it was told the class of the destination: TCP drops what came to more
-    than this host before it looks at the checksum.
+    """Which is how one sees that it was told the class of the destination: TCP drops what came to
+    more than this host before it looks at the checksum.
     """
     segment = TCP(sport=9, dport=9, flags="A", chksum=1)
     packet = IP(src=NEAR.host_ip, dst=destination, id=33, ttl=7) / segment
