@@ -9,6 +9,7 @@ from harness.guest import trace
 from harness.guest.console import Console
 from harness.guest.crash import Crash
 from harness.guest.emulator import Emulator
+from harness.guest.qmp import PAUSED, RUNNING, Qmp
 from harness.guest.symbols import Symbols
 
 # QEMU is gone within milliseconds of its console.
@@ -56,6 +57,25 @@ class Diagnosis:
         if console.closed:
             background.check()
             self._raise_ended()
+
+    def check_running(self, qmp: Qmp) -> None:
+        """Raise GuestLostError if somebody has stopped QEMU, or QEMU the guest: it does not hang.
+
+        It may be stopped itself; deadlines have waited for that. KVM meets what it cannot execute
+        by stopping the guest (`internal-error` of QMP's RunState), and QEMU tells why on its
+        standard error.
+        """
+        if self._emulator.stopped:
+            pid = self._emulator.process.pid
+            raise self.error(
+                "QEMU stopped", f"somebody has stopped QEMU, process {pid} (SIGSTOP, a debugger)"
+            )
+        state = qmp.state()
+        if state == PAUSED:
+            raise self.error("QEMU stopped", "QEMU was told to stop the guest (paused)")
+        if state != RUNNING:
+            why = self._emulator.first_message() or "without a word"
+            raise self.error("QEMU failed", f"it stopped the guest ({state}): {why}")
 
     def error(self, kind: str, what: str) -> GuestLostError:
         """The error for a guest that is lost by `kind`, explained by `what`."""

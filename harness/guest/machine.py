@@ -15,18 +15,19 @@ from types import TracebackType
 from typing import Self
 
 from harness.base import background, store
-from harness.base.deadline import Deadline, standing_still
+from harness.base.deadline import standing_still
 from harness.base.errors import DeadlineError, GuestLostError
 from harness.base.owntime import OwnDeadline, Stall
 from harness.base.stops import Stops
 from harness.guest import accelerator, login, position, snapshotfile, symbols
 from harness.guest.console import Console
+from harness.guest.consoleshell import ConsoleShell
 from harness.guest.detached import Kept, keep
 from harness.guest.diagnosis import Diagnosis
 from harness.guest.emulator import Emulator
 from harness.guest.login import Account
 from harness.guest.qemu import PLAIN, QemuSpec
-from harness.guest.qmp import PAUSED, RUNNING, Qmp
+from harness.guest.qmp import Qmp
 from harness.guest.ssh import Ssh
 from harness.matrix.kernels import Hardware
 from harness.network.addresses import LINKS
@@ -37,8 +38,6 @@ BOOT_SECONDS = 40.0
 
 # A guest that answers at all does so within milliseconds.
 _ALIVE_SECONDS = 1.5
-_SHELL_SECONDS = 3.0
-_SHELL_MARK = "divert-guest-"
 _CONSOLE_END_SECONDS = 5.0
 
 
@@ -68,14 +67,15 @@ class MachineSpec:
 class Machine:
     """A guest, from its launch to a logged-in SSH session, as a context manager.
 
-    Attributes: `console`, `wires`, `qmp`, `emulator`, `boot_seconds` (launch to logged in),
-    `accelerator` (tcg or kvm) and `accelerator_reason`, `account` (how to log in). Entering raises
-    InfrastructureError if QEMU cannot be started, or what it would boot is damaged; GuestLostError
-    if the guest does not come up. QEMU ends with the context, and by the kernel's doing if this
-    process dies.
+    Attributes: `console`, `shell` (on it), `wires`, `qmp`, `emulator`, `boot_seconds` (launch to
+    logged in), `accelerator` (tcg or kvm) and `accelerator_reason`, `account` (how to log in).
+    Entering raises InfrastructureError if QEMU cannot be started, or what it would boot is damaged;
+    GuestLostError if the guest does not come up. QEMU ends with the context, and by the kernel's
+    doing if this process dies.
     """
 
     console: Console
+    shell: ConsoleShell
     wires: tuple[Wire, Wire]
     qmp: Qmp
     emulator: Emulator
@@ -92,7 +92,6 @@ class Machine:
         self._on_console = on_console
         self._stack = ExitStack()
         self._ssh: Ssh | None = None
-        self._asked = 0
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
@@ -133,7 +132,7 @@ class Machine:
         # It may have crashed over the question.
         self._look_at_console()
         if hangs:
-            self._check_runs()
+            self._diagnosis.check_running(self.qmp)
             where = position.find(self.qmp, self.console, self._diagnosis.place)
             raise self._diagnosis.error("hang", f"{hangs}; {where}")
 
@@ -142,38 +141,7 @@ class Machine:
 
         Where rules let nobody in, the shell on its console is asked.
         """
-        return login.answers(self.account.port, _ALIVE_SECONDS) or self.shell_answers()
-
-    def shell_answers(self) -> bool:
-        """Whether the shell on the console wakes from a short sleep, and says so."""
-        self._asked += 1
-        # What is typed is echoed, and must not be the answer.
-        line = f"sleep 0.01; echo {_SHELL_MARK}$((40+2))-{self._asked}\n"
-        os.write(self.emulator.console_fd, line.encode())
-        deadline = Deadline(_SHELL_SECONDS, "answer of the shell on the console")
-        try:
-            return bool(self.console.wait_for(f"{_SHELL_MARK}42-{self._asked}\\b", deadline))
-        except DeadlineError:
-            return False
-
-    def _check_runs(self) -> None:
-        """Raise GuestLostError if somebody has stopped QEMU, or QEMU the guest: it does not hang.
-
-        It may be stopped itself; deadlines have waited for that. KVM meets what it cannot execute
-        by stopping the guest (`internal-error` of QMP's RunState), and QEMU tells why on its
-        standard error.
-        """
-        if self.emulator.stopped:
-            pid = self.emulator.process.pid
-            raise self._diagnosis.error(
-                "QEMU stopped", f"somebody has stopped QEMU, process {pid} (SIGSTOP, a debugger)"
-            )
-        state = self.qmp.state()
-        if state == PAUSED:
-            raise self._diagnosis.error("QEMU stopped", "QEMU was told to stop the guest (paused)")
-        if state != RUNNING:
-            why = self.emulator.first_message() or "without a word"
-            raise self._diagnosis.error("QEMU failed", f"it stopped the guest ({state}): {why}")
+        return login.answers(self.account.port, _ALIVE_SECONDS) or self.shell.answers()
 
     def barrier(self) -> None:
         """Wait until the guest has dealt with all that was sent to it, and its answer is captured.
@@ -209,7 +177,7 @@ class Machine:
             # Why QEMU has ended is on the console, if anywhere.
             self._diagnosis.check()
             if self.emulator.stopped:
-                self._check_runs()
+                self._diagnosis.check_running(self.qmp)
             raise
 
     def _put_back(self, name: str) -> None:
@@ -304,6 +272,7 @@ class Machine:
         self.console = Console(
             self.emulator.console_fd, spec.folder / "console.log", tee=self._on_console
         )
+        self.shell = ConsoleShell(self.console, self.emulator.console_fd)
         # In reverse: QEMU is killed, the last of its console is read, the terminal is closed.
         stack.callback(self.console.join, _CONSOLE_END_SECONDS)
         stack.callback(self.emulator.kill)
@@ -328,7 +297,7 @@ class Machine:
         try:
             line = self.console.wait_for(accelerator.READY_MARK, deadline)
         except DeadlineError as error:
-            self._check_runs()
+            self._diagnosis.check_running(self.qmp)
             raise self._diagnosis.error("no boot", str(error)) from error
         if line is None:
             self._diagnosis.check()

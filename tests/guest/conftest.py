@@ -43,7 +43,7 @@ class Bench(Machine):
         """By the agent, which costs less than a login; a test may have ended it, or block it."""
         if self._prepared and agent.answers(self.agent, _ANSWER_SECONDS):
             return True
-        return self.shell_answers()
+        return self.shell.answers()
 
     def prepare(self) -> None:
         """Make it so, before the snapshot from which each test begins.
