@@ -17,7 +17,7 @@ import filelock
 
 from harness.base import cause, command, diskroom, fingerprint, paths, store, terminal
 from harness.base.errors import DeadlineError, HarnessError, InfrastructureError
-from harness.debian import aptfailure, namespace, packages
+from harness.debian import aptfailure, aptlists, namespace, packages
 from harness.debian.namespace import Outcome
 
 # Counts up when what this module makes of its inputs changes.
@@ -76,10 +76,10 @@ def lay_out(release: str, wanted: Sequence[str], root: Path) -> None:
 
     Raises InfrastructureError if it cannot be made, or there is no room for it.
     """
-    lists = packages.host_lists(packages.host_release().other(release), ARCHITECTURE)
+    lists = aptlists.host_lists(packages.host_release().other(release), ARCHITECTURE)
     if not lists:
         raise InfrastructureError(
-            f"{packages.APT_FOLDER} names no archive of Debian to make a root of {release} from",
+            f"{aptlists.APT_FOLDER} names no archive of Debian to make a root of {release} from",
             "run this on a Debian host",
         )
     print_ = fingerprint.of_bytes(RECIPE, release, *sorted(wanted), *lists, *lists.values())

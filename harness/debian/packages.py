@@ -8,7 +8,6 @@ download is kept, and not asked for again.
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import shutil
 import tempfile
@@ -18,14 +17,10 @@ from pathlib import Path
 
 from harness.base import command, paths, store, terminal
 from harness.base.errors import AbsentError, InfrastructureError, UnavailableError
-from harness.debian import aptarchives, hostrelease, packagefolder
-from harness.debian.apt import Apt, AptError
-from harness.debian.aptarchives import Archives
-from harness.debian.aptfailure import Failure
+from harness.debian import aptlists, hostrelease, packagefolder
+from harness.debian.apt import AptError
 from harness.debian.hostrelease import Release
 from harness.debian.packagefolder import Package
-
-APT_FOLDER = Path("/etc/apt")
 
 # Threads of this process queue here, without a word; other processes at the lock file. One that
 # takes from another release what its own cannot give holds both releases' lock files.
@@ -63,7 +58,7 @@ def listed(name: str, architecture: str, codename: str = "") -> str:
     release = host_release().other(codename)
     folder = _folder(name, architecture, release)
     with store.disk_errors(folder), _locked(folder):
-        apt, what = _prepared(store.root(), architecture, release), f"looking for {name}"
+        apt, what = aptlists.prepared(store.root(), architecture, release), f"looking for {name}"
         try:
             said = apt.run(["download", "--print-uris", name], what=what)
         except AptError as error:
@@ -111,18 +106,6 @@ def untar(archive: Path, folder: Path, log: Path, seconds: float = 120) -> None:
 def host_release() -> Release:
     """The release that this host is, or is made of."""
     return hostrelease.host()
-
-
-def host_lists(release: Release, architecture: str | None) -> dict[str, str]:
-    """APT lists of a release, made of the host's own: file name -> text.
-
-    Raises what `source` raises where the host names no archive that has it.
-    """
-    entries = _archives().of(release)
-    return {
-        f"{number:02}.{entry.ending}": entry.text(architecture)
-        for number, entry in enumerate(entries)
-    }
 
 
 def _obtain(name: str, architecture: str | None, release: Release, *, elsewhere: bool) -> Package:
@@ -220,7 +203,7 @@ def _bring_anew(
 def _download(name: str, architecture: str | None, release: Release, folder: Path) -> None:
     """Fetch into a folder beside `folder`, which takes its name when it is whole."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    apt = _prepared(store.root(), architecture, release)
+    apt = aptlists.prepared(store.root(), architecture, release)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".partial-") as work:
         partial = Path(work) / name
         partial.mkdir()
@@ -242,32 +225,6 @@ def _download(name: str, architecture: str | None, release: Release, folder: Pat
             (partial / "copy").replace(files[0])
         packagefolder.write(files[0])
         partial.rename(folder)
-
-
-def _archives() -> Archives:
-    host = host_release()
-    root = store.root() / "apt" / f"{host.name}-archives"
-    with store.disk_errors(root):
-        root.parent.mkdir(parents=True, exist_ok=True)
-        with store.lock(root.with_name(f"{root.name}.lock"), "the list of archives", download=True):
-            return aptarchives.find(APT_FOLDER, host, root)
-
-
-@functools.cache
-def _prepared(cache: Path, architecture: str | None, release: Release) -> Apt:
-    """apt-get in a folder of `cache`, its package lists as new as the archive had them when this
-    process first asked.
-    """
-    entries = _archives().of(release)
-    apt = Apt(cache / "apt" / f"{release.name}-{architecture or 'source'}", architecture)
-    apt.prepare(entries)
-    what = f"fetching the lists of {release.name}"
-    fetched = apt.update(entries, what)
-    failures = {entry: row for entry, row in fetched.items() if isinstance(row, Failure)}
-    if len(failures) == len(entries):
-        raise aptarchives.unusable(failures, what, apt.log)
-    aptarchives.left_out(failures)
-    return apt
 
 
 def _tell(folder: Path, line: str) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from harness.base import diskroom, paths, store
 from harness.base.errors import AbsentError, DeadlineError, InfrastructureError, UnavailableError
-from harness.debian import aptsources, bootstrap, namespace, packagefolder, packages
+from harness.debian import aptlists, aptsources, bootstrap, namespace, packagefolder, packages
 from harness.debian.namespace import Outcome
 
 LISTS = {"debian.sources": "Types: deb\nURIs: http://m/debian\nSuites: bookworm\n"}
@@ -42,7 +42,7 @@ class Roots:
 @pytest.fixture
 def roots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Roots:
     monkeypatch.setenv("DIVERT_CACHE", str(tmp_path))
-    monkeypatch.setattr(packages, "host_lists", lambda *_: dict(LISTS))
+    monkeypatch.setattr(aptlists, "host_lists", lambda *_: dict(LISTS))
     monkeypatch.setattr(namespace, "unshare", lambda: ("env",))
     return Roots(monkeypatch)
 
@@ -68,7 +68,7 @@ def test_other_lists_of_the_host_make_another(
     roots: Roots, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     get()
-    monkeypatch.setattr(packages, "host_lists", lambda *_: {"x.list": "deb http://n sid main"})
+    monkeypatch.setattr(aptlists, "host_lists", lambda *_: {"x.list": "deb http://n sid main"})
     get()
     assert roots.unpacked == ["root 1", "root 2"]
 
@@ -134,7 +134,7 @@ def test_damaged_one_is_not_used_for_want_of_another(roots: Roots) -> None:
 
 
 def test_host_without_an_archive_of_debian(roots: Roots, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packages, "host_lists", lambda *_: {})
+    monkeypatch.setattr(aptlists, "host_lists", lambda *_: {})
     with pytest.raises(InfrastructureError, match="names no archive"):
         get()
 
@@ -245,7 +245,7 @@ def test_what_went_wrong_is_named_and_nothing_else(
     monkeypatch.setenv("DIVERT_CACHE", str(tmp_path))
     monkeypatch.setattr(bootstrap, "tool", lambda: "mmdebstrap")
     monkeypatch.setattr(bootstrap, "_acquire", lambda: "")
-    monkeypatch.setattr(packages, "host_lists", lambda *_: dict(LISTS))
+    monkeypatch.setattr(aptlists, "host_lists", lambda *_: dict(LISTS))
     monkeypatch.setattr(namespace, "unshare", lambda: ("env",))
 
     def run(*_: object, log: Path, **__: object) -> Outcome:

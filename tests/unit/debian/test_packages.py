@@ -15,7 +15,7 @@ import pytest
 
 from harness.base import diskroom, paths, store
 from harness.base.errors import InfrastructureError, UnavailableError
-from harness.debian import aptarchives, hostrelease, packagefolder, packages
+from harness.debian import aptarchives, aptlists, hostrelease, packagefolder, packages
 from tests.unit.support.toyarchive import ToyArchive
 
 APT_GET = """\
@@ -63,7 +63,7 @@ class Host:
         return sum(word in line.split()[2:] and "--print-uris" not in line for line in lines)
 
     def next_process(self) -> None:
-        packages._prepared.cache_clear()
+        aptlists.prepared.cache_clear()
         aptarchives.find.cache_clear()
         aptarchives._warn.cache_clear()
         packages._told.clear()
@@ -82,7 +82,7 @@ def _host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
     monkeypatch.setenv("DIVERT_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("DIVERT_DOWNLOADS", raising=False)
     monkeypatch.setattr(hostrelease, "OS_RELEASE", tmp_path / "os-release")
-    monkeypatch.setattr(packages, "APT_FOLDER", host.apt)
+    monkeypatch.setattr(aptlists, "APT_FOLDER", host.apt)
     monkeypatch.setattr(paths, "BUILD", tmp_path / "build")
     host.next_process()
     yield host
