@@ -82,5 +82,5 @@ def _run(
     known = [(mutant, run.results.get(mutant.name)) for mutant in mutants]
     if any(result is not None and result.is_fault(mutant) for mutant, result in known):
         raise TestsFailedError("")
-    if run.unbuilt:
-        raise InfrastructureError("\n".join(run.unbuilt.values()))
+    if run.not_run:
+        raise InfrastructureError("\n".join(run.not_run.values()))

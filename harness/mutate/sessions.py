@@ -37,8 +37,6 @@ from harness.run.worker import WorkerSpec
 
 # Below build/: a folder a run, and what is kept from run to run.
 FOLDER = "mutations"
-# A mutant may well hang; no test waits for so long.
-SILENCE_SECONDS = 90.0
 
 
 @dataclasses.dataclass
@@ -72,8 +70,9 @@ class Run:
         self, folder: Path, memory: Memory, *, jobs: int, quick: bool, given: tuple[str, ...]
     ) -> None:
         self.results: dict[str, Result] = {}
-        # Variants that do not build without a mutant, and why.
-        self.unbuilt: dict[str, str] = {}
+        # Why some mutants have no result: a variant that does not build without one, by its name;
+        # a session that did not come to its end, by the mutant's.
+        self.not_run: dict[str, str] = {}
         self._folder = folder
         self._memory = memory
         self._jobs = jobs
@@ -109,7 +108,6 @@ class Run:
                 jobs=self._jobs,
                 on_event=self._hear,
                 on_trouble=self._trouble,
-                silence=SILENCE_SECONDS,
             )
         self._confirm()
 
@@ -133,7 +131,7 @@ class Run:
                 raise
             except InfrastructureError as error:
                 # Without the mutant it does not build either: that says nothing of the mutant.
-                self.unbuilt.setdefault(attempt.variant, str(error))
+                self.not_run.setdefault(attempt.variant, str(error))
                 terminal.say(f"{attempt.mutant.name}: not run, {attempt.variant} does not build")
                 continue
             self._sessions[spec.variant] = attempt
@@ -209,22 +207,21 @@ class Run:
                 self._ended(attempt, event.variant)
 
     def _trouble(self, spec: WorkerSpec, what: str) -> None:
-        """A session died or hung: so did what it tested, and that is seen."""
-        attempt = self._sessions.get(spec.variant)
-        if attempt is None:
-            terminal.say(f"the session of {spec.variant} {what}")
-            return
-        attempt.killer = attempt.killer or attempt.running
-        attempt.message = attempt.message or what
-        if not attempt.killer:
-            raise InfrastructureError(f"the session of {spec.variant} {what}")
-        self._ended(attempt, spec.variant)
+        """A session died or said nothing more, which no test has seen: that is no verdict.
+
+        A guest that a mutant has hung is seen by the test that was running.
+        """
+        what = f"the session of {spec.variant} {what}"
+        terminal.say(what)
+        attempt = self._sessions.pop(spec.variant, None)
+        if attempt is not None:
+            self._tidy(spec.variant)
+            self.not_run[attempt.mutant.name] = f"{attempt.mutant.name}: not run, {what}"
 
     def _ended(self, attempt: _Attempt, session: str) -> None:
         del self._sessions[session]
         attempt.seconds += time.monotonic() - attempt.began
-        for name in ("kernel", "patches"):
-            shutil.rmtree(self._folder / session / name, ignore_errors=True)
+        self._tidy(session)
         if attempt.killer:
             self._conclude(attempt, Verdict.KILLED)
         elif not self._quick and (attempt.status != 0 or not attempt.passed):
@@ -232,6 +229,10 @@ class Run:
             raise InfrastructureError(f"no test ran on {session}", f"pytest's output: {log}")
         else:
             self._unseen(attempt)
+
+    def _tidy(self, session: str) -> None:
+        for name in ("kernel", "patches"):
+            shutil.rmtree(self._folder / session / name, ignore_errors=True)
 
     def _unseen(self, attempt: _Attempt) -> None:
         """No test of its session has failed, or there was none to run."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from harness.mutate.edit import Edit
 from harness.mutate.mutants import Mutant
 from harness.mutate.result import Memory, Result, Verdict
 from harness.mutate.sessions import Run
+from harness.run import workerpool
 from tests.unit.support import toysuite
 
 pytestmark = pytest.mark.slow
@@ -43,6 +45,8 @@ def test_two(guest, divert_session):
         guest.crashed = True
     if has(divert_session, "die"):
         os.kill(os.getpid(), signal.SIGKILL)
+    if has(divert_session, "sleep"):
+        signal.pause()
 
 @pytest.mark.statement("S4/in-use")
 def test_flaky(guest, divert_session):
@@ -93,14 +97,14 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[s
         memory = Memory(tmp_path / "known.json")
         done = Run(folder, memory, jobs=2, quick=quick, given=())
         done.all([mutant(*row) for row in mutants], chosen)
-        unbuilt.update(done.unbuilt)
+        not_run.update(done.not_run)
         return done.results
 
     return do
 
 
-# Of the last test: variants that did not build without a mutant.
-unbuilt: dict[str, str] = {}
+# Of the last test: why mutants have no result.
+not_run: dict[str, str] = {}
 
 
 def mutant(name: str, new: str, breaks: str = "S1") -> Mutant:
@@ -114,7 +118,6 @@ def test_verdicts(run: Callable[..., dict[str, Result]]) -> None:
         ("seen", "fault one"),
         ("unseen", "fault three"),
         ("crashing", "crash"),
-        ("dying", "die"),
         ("unbuilt", "nonsense"),
         ("flaky", "fault three"),
         ("same", "same"),
@@ -123,14 +126,13 @@ def test_verdicts(run: Callable[..., dict[str, Result]]) -> None:
         "seen": Verdict.KILLED,
         "unseen": Verdict.SURVIVED,
         "crashing": Verdict.KILLED,
-        "dying": Verdict.KILLED,
         "unbuilt": Verdict.UNBUILT,
         "flaky": Verdict.VOID,
         "same": Verdict.SURVIVED,
     }
     killers = {name: (row.test.rpartition("::")[2], row.variant) for name, row in results.items()}
     assert killers["seen"] == ("test_one", "base")
-    assert killers["crashing"] == killers["dying"] == ("test_two", "base")
+    assert killers["crashing"] == ("test_two", "base")
     assert killers["unseen"] == ("", "")
     assert "kernel panic: toy" in results["crashing"].message
     assert results["seen"].confirmed
@@ -160,10 +162,28 @@ def test_quick_leaves_it_at_the_statements_that_it_breaks(
 def test_variant_that_does_not_build_without_a_mutant_takes_no_other(
     run: Callable[..., dict[str, Result]],
 ) -> None:
-    unbuilt.clear()
+    not_run.clear()
     results = run(("seen", "fault one"), ("on-off", "fault one"), chosen=("base", "off"))
     assert {name: row.verdict for name, row in results.items()} == {"seen": Verdict.KILLED}
-    assert unbuilt == {"off": "x.c:1: error"}
+    assert not_run == {"off": "x.c:1: error"}
+
+
+def test_session_that_dies_kills_no_mutant(run: Callable[..., dict[str, Result]]) -> None:
+    """No test has seen it; and the other mutants are tried."""
+    not_run.clear()
+    results = run(("dying", "die"), ("seen", "fault one"), chosen=("base",))
+    assert {name: row.verdict for name, row in results.items()} == {"seen": Verdict.KILLED}
+    assert "SIGKILL" in not_run["dying"]
+
+
+def test_session_that_says_nothing_kills_no_mutant(
+    run: Callable[..., dict[str, Result]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A test of another host's kernels takes minutes on a busy one."""
+    monkeypatch.setattr(workerpool, "run", functools.partial(workerpool.run, silence=2.0))
+    not_run.clear()
+    assert run(("silent", "sleep"), chosen=("base",)) == {}
+    assert "said nothing for 2 s" in not_run["silent"]
 
 
 def test_variants_are_narrowed(run: Callable[..., dict[str, Result]]) -> None:
