@@ -203,12 +203,20 @@ def survey(tests: Path, expression: str = "") -> dict[str, Test]:
             broken = done.returncode in (COLLECTION_ERROR, USAGE, NO_TESTS)
             raise (TestsFailedError if broken else InfrastructureError)(
                 f"the guest tests cannot be collected (pytest's status {done.returncode})",
-                _tail(done.stdout + done.stderr, 30),
+                _why(done.stdout, done.stderr),
             )
         return {
             name: Test(tuple(proved), tuple(needed))
             for name, (proved, needed) in json.load(proofs).items()
         }
+
+
+def _why(stdout: str, stderr: str) -> str:
+    """What pytest says of its errors, of all that it says: it lists the tests that it has, too."""
+    if stderr.strip():
+        return _tail(stderr, 30)
+    _, _, errors = stdout.partition("= ERRORS =")
+    return _tail(errors.partition("\n")[2] or stdout, 30)
 
 
 def _collected(argv: Sequence[str]) -> subprocess.CompletedProcess[str]:

@@ -25,7 +25,7 @@ def _cases() -> Iterator[Any]:
             yield pytest.param(row, place, id=name, marks=mark)
 
 
-@pytest.mark.parametrize(("row", "place"), _cases())
+@pytest.mark.parametrize(("row", "place"), list(_cases()))
 def test_journey(
     row: Row,
     place: str,
