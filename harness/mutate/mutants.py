@@ -1,30 +1,38 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The mutants: every hunk taken away, and what harness/mutate/mutants lists besides."""
+"""The mutants: every hunk taken away, what harness/mutate/mutants lists, and what is made from the
+syntax of the series' own files and of the module's."""
 
 from __future__ import annotations
 
 import fnmatch
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from harness.base import fingerprint, paths
 from harness.base.errors import UserError
-from harness.kernel import kernel
+from harness.kernel import kernel, module
 from harness.matrix import statements
 from harness.mutate import edit as edits
+from harness.mutate import syntax
 from harness.mutate.edit import Edit, Place
+from harness.mutate.syntax import Fault
 from harness.upstream import patches
 from harness.upstream.patches import Series
 
 FOLDER = paths.HARNESS / "mutate" / "mutants"
 HUNKS = "hunks.toml"
+SYNTAX = "syntax.toml"
 IPCHAINS = "ipchains-1.3.9"
+# The source of the module's, and the folder of it.
+MODULE = "module"
 # What is tried until something kills, in this order; most faults show in the first.
 VARIANTS = ("base", "passthrough+defrag")
+MODULE_VARIANTS = ("linux-6.1:base",)
 
 _STATEMENT = re.compile(rf"\b[{statements.CHAPTERS}]\d+\b")
 
@@ -33,7 +41,7 @@ _STATEMENT = re.compile(rf"\b[{statements.CHAPTERS}]\d+\b")
 class Mutant:
     """One fault. `breaks` are statements that it should break: their tests are tried first, and
     before them those with one of `tests` in their names. `survives` explains why no test can see
-    it; empty if one has to.
+    it; empty if one has to. `fault` is what one made from the syntax is.
     """
 
     name: str
@@ -43,6 +51,12 @@ class Mutant:
     variants: tuple[str, ...] = VARIANTS
     tests: tuple[str, ...] = ()
     survives: str = ""
+    fault: Fault | None = None
+
+    @property
+    def kind(self) -> str:
+        """By which operator it was made; of one that is listed, or a hunk, that."""
+        return self.fault.operator if self.fault else "listed"
 
     @property
     def fingerprint(self) -> str:
@@ -79,18 +93,19 @@ def _series() -> dict[str, tuple[Series, ...]]:
 
 
 def load(folder: Path = FOLDER) -> tuple[tuple[Mutant, ...], tuple[LeftOut, ...]]:
-    """All mutants, those of hunks first, and the hunks that are left out.
+    """All mutants, those of hunks first, those of the syntax last; and the hunks that are left out.
 
     Raises UserError, which names the mutant, if one cannot be made of the series as it is.
     """
     series = _series()
     mutants, left_out = _of_hunks(_rows(folder / HUNKS, "hunk"), series)
     for path in sorted(folder.glob("*.toml")):
-        if path.name != HUNKS:
+        if path.name not in (HUNKS, SYNTAX):
             mutants += [_listed(row, series) for row in _rows(path, "mutant")]
-    names = [mutant.name for mutant in mutants]
-    for name in names:
-        if names.count(name) > 1:
+    mutants += _of_syntax(_rows(folder / SYNTAX, "fault"), series)
+    names = Counter(mutant.name for mutant in mutants)
+    for name, count in names.items():
+        if count > 1:
             raise UserError(f"two mutants have the name {name}", f"see {folder}")
     return tuple(mutants), tuple(left_out)
 
@@ -101,6 +116,9 @@ def select(mutants: Sequence[Mutant], patterns: str) -> tuple[Mutant, ...]:
 
     Raises UserError if there is none for one of them.
     """
+    if named := tuple(mutant for mutant in mutants if mutant.name == patterns):
+        # A name that was made from the syntax may have commas itself.
+        return named
     words = [word.strip() for word in patterns.split(",")]
     for word in words:
         if not any(_matches(mutant, word) for mutant in mutants):
@@ -114,6 +132,8 @@ def _matches(mutant: Mutant, pattern: str) -> bool:
 
 
 def _rows(path: Path, kind: str) -> list[dict[str, Any]]:
+    if not path.is_file():
+        return []
     with path.open("rb") as stream:
         data = tomllib.load(stream)
     rows: list[dict[str, Any]] = data.get(kind, [])
@@ -138,6 +158,53 @@ def _mutant(name: str, source: str, edit: Edit, row: Mapping[str, Any]) -> Mutan
         variants=tuple(row.get("variants", VARIANTS)),
         tests=tuple(row.get("tests", ())),
         survives=row.get("survives", ""),
+    )
+
+
+def _faults(series: Mapping[str, Sequence[Series]]) -> Iterator[tuple[str, str, Fault]]:
+    """What is made from the syntax: the source and the part of it (Edit.part), with each fault."""
+    for source, parts in series.items():
+        for row in parts:
+            for name, content in sorted(row.overlay.items()):
+                if name.endswith((".c", ".h")):
+                    for fault in syntax.faults(name, content):
+                        yield source, edits.part(row), fault
+    for path in module.sources():
+        if path.suffix in (".c", ".h"):
+            name = f"{MODULE}/{path.relative_to(module.SOURCE).as_posix()}"
+            for fault in syntax.faults(name, path.read_bytes()):
+                yield MODULE, MODULE, fault
+
+
+def _of_syntax(
+    rows: Sequence[Mapping[str, Any]], series: Mapping[str, Sequence[Series]]
+) -> list[Mutant]:
+    used = [False] * len(rows)
+    made = []
+    for source, part, fault in _faults(series):
+        said: dict[str, Any] = {}
+        for number, row in enumerate(rows):
+            if _is_so(row, fault):
+                used[number] = True
+                # Those further down say it more closely.
+                said |= row
+        edit = Edit(part, fault.file, fault.first, fault.old, fault.new)
+        of_all = MODULE_VARIANTS if source == MODULE else VARIANTS
+        row = {"variants": of_all, **said}
+        made.append(replace(_mutant(fault.name, source, edit, row), fault=fault))
+    for row, was_used in zip(rows, used, strict=True):
+        if not was_used:
+            raise UserError(f"{SYNTAX} has a row for no fault: {dict(row)}")
+    return made
+
+
+def _is_so(row: Mapping[str, Any], fault: Fault) -> bool:
+    return (
+        fnmatch.fnmatchcase(fault.file, row.get("file", "*"))
+        and row.get("function", fault.function) == fault.function
+        and row.get("operator", fault.operator) == fault.operator
+        and row.get("text", fault.text) == fault.text
+        and row.get("number", fault.number) == fault.number
     )
 
 

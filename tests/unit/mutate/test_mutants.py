@@ -29,7 +29,7 @@ def test_every_hunk_is_a_mutant_or_left_out(
     mutants, left_out = loaded
     parts = [*patches.load_parts(kernel.SOURCE, ("divert",)), *patches.load_all(IPCHAINS)]
     hunks = [place for part in parts for place in mutate_edit.hunks(part)]
-    of_hunks = [mutant for mutant in mutants if ":" in mutant.name]
+    of_hunks = [mutant for mutant in mutants if ":" in mutant.name and mutant.fault is None]
     assert len(of_hunks) + len(left_out) == len(hunks)
     assert all(row.reason for row in left_out)
 
@@ -38,7 +38,7 @@ def test_words_are_known(loaded: tuple[tuple[Mutant, ...], tuple[LeftOut, ...]])
     known = statements.load().keys()
     kernels = variants.load().keys() | configurations.rows().keys()
     for mutant in loaded[0]:
-        assert mutant.breaks, mutant.name
+        assert mutant.breaks or mutant.fault, mutant.name
         assert set(mutant.breaks) <= known, mutant.name
         assert mutant.variants, mutant.name
         assert set(mutant.variants) <= kernels, mutant.name
@@ -51,7 +51,9 @@ def test_every_mutant_applies(
         edit = mutant.edit
         assert edit.old != edit.new, mutant.name
         overlaid = paths.PATCHES / edit.part / patches.OVERLAY / edit.file
-        if overlaid.is_file():
+        if edit.part == mutate_list.MODULE:
+            edit.apply((paths.ROOT / edit.file).read_text(encoding=ENCODING))
+        elif overlaid.is_file():
             edit.apply(overlaid.read_text(encoding=ENCODING))
         else:
             path = tmp_path / f"{number}.patch"
@@ -109,6 +111,45 @@ def test_row_says_more_of_a_hunk(tmp_path: Path) -> None:
     assert (mutant.breaks, mutant.variants, mutant.survives) == (("I7",), ("defrag",), "why")
     # Without a row, the patch's head says which statements it serves.
     assert "I2" in found["0005:net/ipv4/ip_forward.c:2"].breaks
+
+
+SAID = """
+[[fault]]
+file = "module/*"
+operator = "lock"
+survives = "nobody comes between"
+[[fault]]
+file = "module/socket/sock.c"
+function = "divert_bind"
+operator = "drop"
+text = "divert_listener(net, port)"
+survives = "why"
+tests = ["test_bind"]
+variants = ["linux-6.12:base"]
+"""
+
+
+def test_rows_of_what_is_made_from_the_syntax(tmp_path: Path) -> None:
+    listed(tmp_path)
+    (tmp_path / mutate_list.SYNTAX).write_text(SAID)
+    found = {m.name: m for m in mutate_list.load(tmp_path)[0]}
+    one = found["module/socket/sock.c:divert_bind:drop:divert_listener(net, port)"]
+    assert (one.variants, one.tests, one.survives) == (("linux-6.12:base",), ("test_bind",), "why")
+    assert one.kind == "drop"
+    locks = [m for m in found.values() if m.kind == "lock"]
+    assert {bool(m.survives) for m in locks if m.source == mutate_list.MODULE} == {True}
+    assert {m.survives for m in locks if m.source == kernel.SOURCE} == {""}
+    # A name may have commas itself.
+    assert mutate_list.select(tuple(found.values()), one.name) == (one,)
+    assert one in mutate_list.select(tuple(found.values()), "module/socket/*")
+
+
+def test_row_is_of_a_fault_that_is_there(tmp_path: Path) -> None:
+    listed(tmp_path)
+    row = '[[fault]]\nfile = "module/socket/sock.c"\ntext = "no such text"\nsurvives = "why"\n'
+    (tmp_path / mutate_list.SYNTAX).write_text(row)
+    with pytest.raises(UserError, match="a row for no fault"):
+        mutate_list.load(tmp_path)
 
 
 def test_selected_by_name_file_or_statement(
