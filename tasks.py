@@ -436,8 +436,14 @@ def clean(_context: Context, everything: bool = False) -> None:
     help={
         "only": "mutants by name, a part of it, file or statement; with * and ?, comma-separated",
         "variant": "only on these kernel variants, comma-separated",
+        "kernel": "only on variants of these kernels, comma-separated",
+        "listed": "only hunks and what the tables list, none made from the syntax",
+        "sample": "only so many of them, drawn by the seed",
+        "seed": "what the sample depends on (default: a new one, which is printed)",
+        "coverage": "coverage.json of a run of the tests (default: the newest whole one that fits)",
         "jobs": "how many mutants to test at once (default: 1)",
-        "quick": "only the tests of the statements that a mutant breaks, on one variant",
+        "quick": "only some tests of each: those of its statements, or some that run its lines",
+        "record": "write down which tests killed which of the module's, for check",
         "source": _SOURCE,
     },
 )
@@ -447,17 +453,26 @@ def mutate(
     source: list[str],
     only: str | None = None,
     variant: str | None = None,
+    kernel: str | None = None,
+    listed: bool = False,
+    sample: str | None = None,
+    seed: str | None = None,
+    coverage: str | None = None,
     jobs: str | None = None,
     quick: bool = False,
+    record: bool = False,
 ) -> None:
-    """Make faults in the divert series, one at a time, and see that a test fails for each."""
+    """Make faults in the divert series and the module, one at a time, and see that a test fails."""
     from harness.mutate import mutate as mutate_module
 
     mutate_module.mutate(
-        only=only,
-        variant=variant,
+        mutate_module.Choice(
+            only, variant, kernel, listed, options.count("--sample", sample) or 0, seed
+        ),
         jobs=options.count("--jobs", jobs) or 1,
         quick=quick,
+        coverage=coverage,
+        write=record,
         given=source,
     )
 

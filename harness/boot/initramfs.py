@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -25,6 +26,7 @@ LIST = "etc/modules"
 
 # Names of modules that other kernels have, and this one has built in: they need not be loaded.
 BUILT_IN = "lib/modules/built-in"
+_MODULES = "lib/modules"
 
 
 def loading(*modules: str) -> str:
@@ -76,6 +78,12 @@ def build(
     )
 
 
+def with_module(packed: Image, module: Path, folder: Path) -> Image:
+    """The same initramfs, in `folder`, with another file in the place of the module."""
+    entry = cpio.Entry(f"{_MODULES}/{module.name}", stat.S_IFREG | 0o644, module.read_bytes())
+    return image.add(packed, cpio.archive([entry]), folder)
+
+
 def names(modules: Sequence[str]) -> tuple[str, ...]:
     """The names of modules that kernels.toml has with their folders, in the same order (pure)."""
     return tuple(path.rpartition("/")[2] for path in modules)
@@ -91,9 +99,9 @@ def _assemble(
     with tempfile.TemporaryDirectory(dir=folder) as work:
         root = Path(work) / "root"
         rootfs.lay_out(root, built, secrets)
-        (root / "lib/modules").mkdir(parents=True)
+        (root / _MODULES).mkdir(parents=True)
         for file in files:
-            shutil.copyfile(file, root / "lib/modules" / file.name)
+            shutil.copyfile(file, root / _MODULES / file.name)
         for name, lines in lists.items():
             (root / name).write_text("".join(f"{line}\n" for line in lines))
         rootfs.settle(root)

@@ -27,13 +27,17 @@ from harness.debian import packages
 from harness.fresh import fresh
 from harness.interactive import session
 from harness.kernel import toolchain
-from harness.matrix import configurations, suites, variants
+from harness.matrix import configurations, kernels, suites, variants
+from harness.mutate import mutate
 from harness.release import modules
 from harness.report import exitstatus
 from harness.run.request import required
 
 # Each way of the benchmark is measured once on each kind of wires, with one kind of datagram.
 BENCH_DATAGRAMS, BENCH_SECONDS = "1400,memory-1400", 0.05
+
+# Each takes a build, a boot and a test.
+MUTANTS = 2
 
 
 def check(
@@ -70,7 +74,8 @@ def check(
     if not fast and guests:
         rests = (
             *(fresh_room, module_builds, benchmark, other_users, smoke_steps),
-            *(other_configurations, quick_canaries, guest_samples, guest_tests),
+            *(other_configurations, quick_canaries, sampled_mutants),
+            *(guest_samples, guest_tests),
         )
     elif not fast:
         without = (other_configurations, quick_canaries)
@@ -226,6 +231,35 @@ def other_configurations(
         error = tested.error
     seconds = time.monotonic() - begin
     return StepResult(Step(name, ()), counts, seconds, "\n".join(output), error=error)
+
+
+def sampled_mutants(given: Sequence[str], _require: Sequence[str]) -> StepResult:
+    """Some faults in the module that a test has killed once, drawn anew each time: see
+    docs/mutation.md.
+
+    Skipped if the kernel cannot be had here, which `guest_tests` tells.
+    """
+    begin = time.monotonic()
+    counts, output, note, family = Counts(skipped=MUTANTS), "", "", None
+    seed = secrets.randbelow(10**6)
+    try:
+        # Of a host that has no kernel of its own there is nothing to make a fault in.
+        for row in kernels.of_host(packages.host_release().codename)[:1]:
+            found = mutate.sample(MUTANTS, seed, row.name, given)
+            failed, drawn = len(found.faults), len(found.drawn)
+            counts = Counts(passed=drawn - failed, failed=failed)
+            output = "\n".join(found.faults)
+            output += "\nall tests on one: ./inv mutate --only NAME" if failed else ""
+            note = f"mutants: {drawn} drawn by the seed {seed}"
+    except UnavailableError:
+        pass
+    except InfrastructureError as error:
+        counts, output = Counts(unbuilt=1), f"the mutants cannot be built: {error}"
+    except HarnessError as error:
+        counts, output = Counts(failed=1), f"the mutants cannot be tried: {error}"
+        family = exitstatus.of(error)
+    seconds = time.monotonic() - begin
+    return StepResult(Step("mutants", ()), counts, seconds, output, note, error=family)
 
 
 def _say(result: StepResult) -> None:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -14,11 +13,13 @@ from harness.coverage.debug import Code
 from harness.coverage.measure import Coverage
 from harness.coverage.result import File
 from harness.matrix import kernels
+from harness.record import linecoverage
+from harness.record.events import Event, TestFinished
+from harness.record.linecoverage import FILE, FOLDER, LineCoverage, Source
 from harness.report import exitstatus, report
 from harness.run import runner, tracing
 from harness.run.request import Request
 
-FOLDER = "coverage"
 # So many of the lines that no test ran are shown; the page has all.
 _SHOWN = 40
 
@@ -41,7 +42,9 @@ def test(request: Request) -> None:
     folder = outcome.folder / FOLDER
     folder.mkdir()
     (folder / "index.html").write_text(page.render(found, f"{request.command} --coverage"))
-    (folder / "coverage.json").write_text(json.dumps(_data(found), indent=1) + "\n")
+    tests = _tests(outcome.events)
+    whole = not request.expression and bool(tests)
+    LineCoverage(tests, _sources(found, codes, tests), whole).write(folder / FILE)
     terminal.show(_table(found))
     _say_unexplained(found)
     terminal.say(f"coverage: {folder / 'index.html'}")
@@ -70,15 +73,43 @@ def _files(request: Request, codes: Mapping[str, Code], run: Path) -> dict[str, 
     return found
 
 
-def _data(found: Mapping[str, Sequence[File]]) -> dict[str, object]:
+def _tests(events: Iterable[Event]) -> tuple[linecoverage.Test, ...]:
+    """The tests, those too that did not apply, and for each variant what its guests' boots are told
+    as.
+    """
+    ran = [
+        linecoverage.Test(event.variant, event.test, round(event.seconds, 3))
+        for event in events
+        if isinstance(event, TestFinished)
+    ]
+    boots = [
+        linecoverage.Test(variant, linecoverage.BOOT, 0.0)
+        for variant in dict.fromkeys(test.variant for test in ran)
+    ]
+    return (*boots, *ran)
+
+
+def _sources(
+    found: Mapping[str, Sequence[File]],
+    codes: Mapping[str, Code],
+    tests: Sequence[linecoverage.Test],
+) -> dict[str, dict[str, Source]]:
+    places = {f"{test.variant}:{test.name}": number for number, test in enumerate(tests)}
+    digests = {name: row for code in codes.values() for name, row in code.digests.items()}
     return {
         kernel: {
-            file.name: {
-                "lines": file.lines,
-                "branches": file.branches,
-                "not run": [row.number for row in file.unexplained],
-                "tests": {row.number: row.tests for row in file.code if row.tests},
-            }
+            file.name: Source(
+                digests[file.name],
+                frozenset(row.number for row in file.code),
+                {
+                    row.number: tuple(places[test] for test in row.tests if test in places)
+                    for row in file.code
+                    if row.tests
+                },
+                file.lines,
+                file.branches,
+                tuple(row.number for row in file.unexplained),
+            )
             for file in files
             if file.code
         }

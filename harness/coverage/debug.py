@@ -22,6 +22,7 @@ from harness.coverage import program
 from harness.coverage.program import Program
 from harness.kernel import debiankernel, kernel, module
 from harness.matrix import kernels
+from harness.record import linecoverage
 from harness.upstream import patches, sources
 
 # Counts up when what this module makes of its inputs changes.
@@ -42,14 +43,16 @@ class Code:
     """What is measured of a variant.
 
     `texts` has the files that count as they were compiled, by the names that the lines of `program`
-    have; `ours` the lines of them that we wrote; `ranges` what is to be traced, as -dfilter has it.
-    Addresses of a module are told by section.
+    have; `digests` what each is known by (harness.record.linecoverage); `ours` the lines of them
+    that we wrote; `ranges` what is to be traced, as -dfilter has it. Addresses of a module are told
+    by section.
     """
 
     program: Program
     texts: Mapping[str, str]
     ours: Mapping[str, frozenset[int]]
     ranges: str
+    digests: Mapping[str, str]
 
 
 def of(built: Bootable, given: Sequence[str]) -> Code:
@@ -67,15 +70,16 @@ def of(built: Bootable, given: Sequence[str]) -> Code:
 @functools.cache
 def _of_module(name: str) -> Code:
     """All variants of a kernel have the same module."""
-    texts = {
-        f"module/{path.relative_to(module.SOURCE)}": path.read_text()
+    contents = {
+        f"module/{path.relative_to(module.SOURCE)}": path.read_bytes()
         for path in module.sources()
         if path.suffix in (".c", ".h")
     }
+    texts = {name: content.decode() for name, content in contents.items()}
     made = module.build(debiankernel.headers(kernels.named(name)))
     code = _only(program.load(made.with_lines), module.WORK, "module/", texts)
     ours = {name: frozenset(range(1, text.count("\n") + 2)) for name, text in texts.items()}
-    return Code(code, texts, ours, MODULES)
+    return Code(code, texts, ours, MODULES, _digests(contents))
 
 
 def _of_reference(built: Bootable, given: Sequence[str]) -> Code:
@@ -99,10 +103,15 @@ def _of_reference(built: Bootable, given: Sequence[str]) -> Code:
     key = fingerprint.of_bytes(RECIPE, fingerprint.of_file(built.bzimage), *variant.make)
     folder = store.obtain("lines", key, make, f"kernel {variant.name} with lines").path
     _require_same(built.bzimage.with_name(kernel.VMLINUX), folder / kernel.VMLINUX)
-    texts = {name: (folder / "sources" / name).read_text("latin-1") for name in names}
+    contents = {name: (folder / "sources" / name).read_bytes() for name in names}
+    texts = {name: content.decode("latin-1") for name, content in contents.items()}
     code = _only(program.load(folder / kernel.VMLINUX), kernel.TREE, "", texts)
     ours = {name: _ours(source.tree / name, text) for name, text in texts.items()}
-    return Code(code, texts, ours, ranges(code))
+    return Code(code, texts, ours, ranges(code), _digests(contents))
+
+
+def _digests(contents: Mapping[str, bytes]) -> dict[str, str]:
+    return {name: linecoverage.digest(content) for name, content in contents.items()}
 
 
 def _touched(series: Iterable[patches.Series]) -> list[str]:

@@ -10,7 +10,7 @@ import tempfile
 import time
 import tomllib
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +111,18 @@ def pack(content: bytes, folder: Path) -> None:
     # The guest's private host key is in it.
     with open(folder / INITRD, "xb", opener=_privately) as stream:
         stream.write(gzip.compress(content, compresslevel=6, mtime=0))
+
+
+def add(image: Image, content: bytes, folder: Path) -> Image:
+    """An image in `folder` that is another one, an initramfs, and a second archive behind it: the
+    kernel unpacks both, and of files with one name the later one holds.
+
+    It is kept nowhere.
+    """
+    with open(folder / INITRD, "xb", opener=_privately) as stream:
+        stream.write(image.initrd.read_bytes())
+        stream.write(gzip.compress(content, compresslevel=1, mtime=0))
+    return replace(image, initrd=folder / INITRD, cached=False)
 
 
 def _privately(path: str, flags: int) -> int:

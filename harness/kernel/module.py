@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,24 +69,11 @@ def build(headers: Headers, *, jobs: int = 0) -> Module:
         terminal.say(f"module for {headers.release}: building")
         log = command.new_log(f"module-{headers.release}")
         work = folder / WORK
-        for path in files:
-            target = work / path.relative_to(SOURCE)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, target)
-        words = ["W=1", f"-j{jobs or parts.processors()}"]
-        try:
-            tools.make(headers, work, words, log=log, seconds=BUILD_SECONDS)
-        except diskroom.FullError:
-            raise
-        except InfrastructureError as error:
-            if not _complaints(log):
-                # make is not there, or did not end: that is all that there is to say.
-                raise
-            raise _unbuilt(headers.release, log) from error
+        lay_out(work)
+        compile_in(work, headers, log, jobs=jobs)
         if any("warning:" in line for line in _complaints(log)):
             raise _unbuilt(headers.release, log)
-        strip = ["objcopy", "--strip-debug", str(work / MODULE), str(folder / MODULE)]
-        command.run(strip, what="the module", log=log, seconds=_STRIP_SECONDS)
+        strip(work / MODULE, folder / MODULE, log)
         shutil.move(work / MODULE, folder / WITH_LINES)
         shutil.rmtree(work)
 
@@ -93,6 +81,40 @@ def build(headers: Headers, *, jobs: int = 0) -> Module:
     if not entry.cached:
         terminal.say(f"module for {headers.release}: built in {entry.seconds:.1f} s")
     return Module(entry.path / MODULE, print_, entry.seconds, entry.cached)
+
+
+def lay_out(work: Path) -> None:
+    """Copy the sources to a folder."""
+    for path in sources():
+        target = work / path.relative_to(SOURCE)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
+
+
+def compile_in(
+    work: Path, headers: Headers, log: Path, words: Sequence[str] = ("W=1",), *, jobs: int = 0
+) -> None:
+    """Compile the sources in a folder, of which what has not changed is not compiled again.
+
+    `words` are for make besides. Raises InfrastructureError with the first errors if that fails;
+    warnings are in the log.
+    """
+    words = [*words, f"-j{jobs or parts.processors()}"]
+    try:
+        toolchain.of(headers).make(headers, work, words, log=log, seconds=BUILD_SECONDS)
+    except diskroom.FullError:
+        raise
+    except InfrastructureError as error:
+        if not _complaints(log):
+            # make is not there, or did not end: that is all that there is to say.
+            raise
+        raise _unbuilt(headers.release, log) from error
+
+
+def strip(made: Path, target: Path, log: Path) -> None:
+    """Copy a module without what only a debugger wants."""
+    argv = ["objcopy", "--strip-debug", str(made), str(target)]
+    command.run(argv, what="the module", log=log, seconds=_STRIP_SECONDS)
 
 
 def _complaints(log: Path) -> list[str]:

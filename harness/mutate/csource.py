@@ -25,14 +25,18 @@ _WORDS = re.compile(
 _LOOP = re.compile(rb"\b(?:\w*for_each\w*|skb_queue_walk|skb_list_walk_safe)(?=\()")
 # A type as an argument, which a macro takes; a name is one, too, and an expression besides.
 _TYPE = re.compile(rb"(?<=[(,])(\s*)(struct|union|enum|unsigned)(?=\s+\w+\s*\**\s*[,)])")
+_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Place:
-    """A function with a body, or a table that is initialized at the top: its name and its tree."""
+    """A function with a body, or a table that is initialized at the top: its name and its tree;
+    what is said of it, in comments before it and in it.
+    """
 
     name: str
     body: Node
+    comments: str = ""
 
 
 def masked(text: bytes) -> bytes:
@@ -77,7 +81,15 @@ class Source:
             within = inner.child_by_field_name("declarator")
             inner = within or next(iter(inner.named_children), None)
         if inner is not None and body is not None:
-            yield Place(self.of(inner), body)
+            yield Place(self.of(inner), body, self._comments(node, body))
+
+    def _comments(self, node: Node, body: Node) -> str:
+        found = []
+        before = node.prev_named_sibling
+        while before is not None and before.type == "comment":
+            found.append(self.of(before))
+            before = before.prev_named_sibling
+        return "\n".join([*reversed(found), *_COMMENT.findall(self.of(body))])
 
 
 def _value(node: Node) -> Node | None:

@@ -181,7 +181,11 @@ def _of_syntax(
 ) -> list[Mutant]:
     used = [False] * len(rows)
     made = []
-    for source, part, fault in _faults(series):
+    every = list(_faults(series))
+    of_file: dict[str, dict[str, None]] = {}
+    for _, _, fault in every:
+        of_file.setdefault(fault.file, {}).update(dict.fromkeys(_named(fault.comments)))
+    for source, part, fault in every:
         said: dict[str, Any] = {}
         for number, row in enumerate(rows):
             if _is_so(row, fault):
@@ -190,12 +194,19 @@ def _of_syntax(
                 said |= row
         edit = Edit(part, fault.file, fault.first, fault.old, fault.new)
         of_all = MODULE_VARIANTS if source == MODULE else VARIANTS
-        row = {"variants": of_all, **said}
+        # What is said of the function names what it serves, or else what is said in the file.
+        breaks = _named(fault.comments) or tuple(of_file[fault.file])
+        row = {"variants": of_all, "breaks": breaks, **said}
         made.append(replace(_mutant(fault.name, source, edit, row), fault=fault))
     for row, was_used in zip(rows, used, strict=True):
         if not was_used:
             raise UserError(f"{SYNTAX} has a row for no fault: {dict(row)}")
     return made
+
+
+def _named(text: str) -> tuple[str, ...]:
+    """The statements that a text names, in order, each once."""
+    return tuple(dict.fromkeys(_STATEMENT.findall(text)))
 
 
 def _is_so(row: Mapping[str, Any], fault: Fault) -> bool:
@@ -225,7 +236,7 @@ def _of_hunks(
         if "left_out" in row:
             left_out.append(LeftOut(name, row["left_out"]))
             continue
-        said = {"breaks": dict.fromkeys(_STATEMENT.findall(place.patch.head)), **row}
+        said = {"breaks": _named(place.patch.head), **row}
         mutants.append(_mutant(name, source, edits.removal(place), said))
     for row, was_used in zip(rows, used, strict=True):
         if not was_used:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from harness.base import fingerprint, paths
 from harness.base.errors import InfrastructureError
-from harness.kernel import kernel
-from harness.mutate.mutants import Mutant
+from harness.kernel import kernel, module
+from harness.mutate.mutants import IPCHAINS, MODULE, Mutant
 
 # What decides, beside the mutant and the series, whether it is seen.
 _INPUTS = (
@@ -33,6 +33,10 @@ class Verdict(Enum):
     # Not seen by the tests of the statements that it breaks; the others were not asked.
     UNSEEN = "not seen"
     UNBUILT = "does not build"
+    # No test runs its lines.
+    UNCOVERED = "not covered"
+    # The compiler makes the same of it as without it.
+    SAME = "same code"
     # The test that failed fails without the mutant too, so it says nothing.
     VOID = "VOID"
 
@@ -55,8 +59,11 @@ class Result:
 
     def is_fault(self, mutant: Mutant) -> bool:
         """Whether somebody has to do something: write a test, or mend the list."""
-        if self.verdict in (Verdict.SURVIVED, Verdict.UNSEEN):
+        if self.verdict in (Verdict.SURVIVED, Verdict.UNSEEN, Verdict.UNCOVERED):
             return not mutant.survives
+        if self.verdict in (Verdict.UNBUILT, Verdict.SAME):
+            # Of what is made from the syntax, some is no program, or no other one.
+            return mutant.fault is None
         return self.verdict is not Verdict.KILLED
 
 
@@ -107,12 +114,17 @@ def dump(results: Mapping[str, Result]) -> str:
     return json.dumps(rows, indent=1) + "\n"
 
 
-def inputs(given: Sequence[str]) -> str:
-    """The fingerprint of all that every verdict depends on."""
+def inputs(given: Sequence[str]) -> dict[str, str]:
+    """The fingerprint of all that every verdict on a mutant of a source depends on, by source."""
     trees = [fingerprint.of_files(paths.ROOT, _files(paths.ROOT / name)) for name in _INPUTS]
-    return fingerprint.of_bytes(
-        *trees, fingerprint.of_tree(paths.PATCHES), kernel.tool_versions(), *given
-    )
+    common = (*trees, kernel.tool_versions(), *given)
+    series = fingerprint.of_bytes(*common, fingerprint.of_tree(paths.PATCHES))
+    ours = fingerprint.of_files(module.SOURCE, module.sources())
+    return {
+        kernel.SOURCE: series,
+        IPCHAINS: series,
+        MODULE: fingerprint.of_bytes(*common, ours),
+    }
 
 
 def _files(folder: Path) -> Iterator[Path]:

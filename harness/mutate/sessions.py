@@ -3,26 +3,22 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import shutil
 import time
 from collections import defaultdict, deque
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness.base import fingerprint, paths, terminal
 from harness.base.errors import InfrastructureError, NoRoomError, UnavailableError
-from harness.image import image
-from harness.image.image import Image
-from harness.kernel import kernel
-from harness.kernel.kernel import Kernel
-from harness.matrix import statements, variants
-from harness.matrix.variants import Variant
-from harness.mutate import build, edit
+from harness.mutate import build, subset
 from harness.mutate import result as mutate_result
 from harness.mutate.mutants import Mutant
+from harness.mutate.programs import Programs
 from harness.mutate.result import Memory, Result, Verdict
+from harness.mutate.subset import NOTHING, Coverage
 from harness.record.events import (
     Event,
     GuestLost,
@@ -35,18 +31,24 @@ from harness.record.events import (
 from harness.run import worker, workerpool
 from harness.run.worker import WorkerSpec
 
-# Below build/: a folder a run, and what is kept from run to run.
-FOLDER = "mutations"
+# So many of the tests that run its lines a mutant is shown, if it is to be quick.
+QUICK_TESTS = 40
+# So much of a name is a session's.
+_NAME = 80
 
 
-@dataclasses.dataclass
+@dataclass
 class _Attempt:
-    """A mutant under test: the variants still to try, and what the session of now says."""
+    """A mutant under test: the variants still to try, and what the session of now says.
+
+    `before` is the test that killed it in an earlier run; `outcomes` are those of the variants that
+    have been tried.
+    """
 
     mutant: Mutant
     fingerprint: str
     waiting: deque[str]
-    first: tuple[str, ...]
+    before: str = ""
     variant: str = ""
     began: float = 0.0
     seconds: float = 0.0
@@ -55,11 +57,15 @@ class _Attempt:
     message: str = ""
     passed: int = 0
     status: int | None = None
+    outcomes: set[Verdict] = field(default_factory=set)
 
     @property
     def session(self) -> str:
         """The name of its session on the variant of now: it tells whose an event is."""
         name = re.sub(r"[^\w.+-]+", "_", self.mutant.name)
+        if self.mutant.fault:
+            # It may be long, and differ from another's in signs alone.
+            name = f"{name[:_NAME]}-{fingerprint.of_bytes(self.mutant.name)[:8]}"
         return f"{name}@{self.variant}"
 
 
@@ -67,7 +73,14 @@ class Run:
     """One mutation run; what is known already is not done again."""
 
     def __init__(
-        self, folder: Path, memory: Memory, *, jobs: int, quick: bool, given: tuple[str, ...]
+        self,
+        folder: Path,
+        memory: Memory,
+        *,
+        jobs: int,
+        quick: bool,
+        given: tuple[str, ...],
+        coverage: Coverage = NOTHING,
     ) -> None:
         self.results: dict[str, Result] = {}
         # Why some mutants have no result: a variant that does not build without one, by its name;
@@ -78,18 +91,19 @@ class Run:
         self._jobs = jobs
         self._quick = quick
         self._given = given
-        self._trees: dict[str, build.Tree] = {}
-        self._image: Image | None = None
+        self._coverage = coverage
+        self._programs = Programs(folder, given)
+        self._proofs: dict[str, tuple[str, ...]] = {}
         self._ready: deque[_Attempt] = deque()
         self._sessions: dict[str, _Attempt] = {}
 
     def all(self, mutants: Sequence[Mutant], chosen: Collection[str]) -> None:
         """Do all of them, on those of their variants that are among `chosen`."""
-        proofs = worker.collect(paths.GUEST_TESTS)
+        self._proofs = worker.collect(paths.GUEST_TESTS)
         common = mutate_result.inputs(self._given)
         for mutant in mutants:
             names = [name for name in mutant.variants if name in chosen]
-            key = fingerprint.of_bytes(common, mutant.fingerprint, *names)
+            key = fingerprint.of_bytes(common[mutant.source], mutant.fingerprint, *names)
             known = self._memory.known(mutant.name, key)
             if known is not None:
                 self.results[mutant.name] = known
@@ -98,8 +112,7 @@ class Run:
             names.sort(key=lambda name: name != variant)
             if self._quick:
                 del names[1:]
-            first = mutant.order(proofs, test)
-            self._ready.append(_Attempt(mutant, key, deque(names), first))
+            self._ready.append(_Attempt(mutant, key, deque(names), test))
         while self._ready:
             workerpool.run(
                 self._specs(),
@@ -117,15 +130,23 @@ class Run:
             attempt = self._ready.popleft()
             attempt.variant = attempt.waiting.popleft()
             attempt.began = time.monotonic()
+            tests = self._tests(attempt)
+            if tests is None:
+                self._unseen(attempt, Verdict.UNCOVERED)
+                continue
+            first, rest = tests
+            if not first and not rest:
+                self._unseen(attempt, Verdict.UNSEEN)
+                continue
             try:
-                spec = self._build(attempt)
+                spec = self._programs.of(attempt.mutant, attempt.variant, attempt.session)
             except build.DoesNotBuildError as error:
                 attempt.message = error.message
                 self._conclude(attempt, Verdict.UNBUILT)
                 continue
             except build.SameError as error:
                 attempt.message = error.message
-                self._unseen(attempt)
+                self._unseen(attempt, Verdict.SAME)
                 continue
             except UnavailableError:
                 raise
@@ -135,55 +156,24 @@ class Run:
                 terminal.say(f"{attempt.mutant.name}: not run, {attempt.variant} does not build")
                 continue
             self._sessions[spec.variant] = attempt
-            yield spec
+            modules = () if rest else _modules(first)
+            yield replace(spec, first=first, rest=rest, stop=True, modules=modules)
 
-    def _build(self, attempt: _Attempt) -> WorkerSpec:
+    def _tests(self, attempt: _Attempt) -> tuple[tuple[str, ...], bool] | None:
+        """The tests that a mutant is shown first, and whether all others are to come behind them:
+        not, where it is known which run its lines. None if it is known that none does.
+        """
         mutant = attempt.mutant
-        variant = variants.named(attempt.variant)
-        folder = self._folder / attempt.session
-        series = folder / "patches"
-        folder.mkdir()
-        edit.write(mutant.edit, paths.PATCHES, series)
-        if mutant.source == kernel.SOURCE:
-            tree = self._tree(variant)
-            built = tree.build(mutant.edit, folder / "kernel", f"mutant {mutant.name}")
-            guest_image = self._plain_image()
+        tests = mutant.order(self._proofs, attempt.before)
+        covering = self._coverage.of(mutant, attempt.variant, self._proofs)
+        if covering is None:
+            rest = not self._quick
+        elif not covering:
+            return None
         else:
-            built = kernel.build(variant, given=self._given)
-            guest_image = build.build_image(series, self._given)
-        spec = self._spec(attempt.session, variant, built, guest_image)
-        return dataclasses.replace(
-            spec, first=attempt.first, rest=not self._quick, stop=True, patches=str(series)
-        )
-
-    def _tree(self, variant: Variant) -> build.Tree:
-        if variant.name not in self._trees:
-            folder = paths.BUILD / FOLDER / "trees" / variant.name
-            self._trees[variant.name] = build.Tree(variant, folder, self._given)
-        return self._trees[variant.name]
-
-    def _plain_image(self) -> Image:
-        if self._image is None:
-            self._image = image.build(given=self._given)
-        return self._image
-
-    def _spec(
-        self, session: str, variant: Variant, built: Kernel, guest_image: Image
-    ) -> WorkerSpec:
-        return WorkerSpec(
-            variant=session,
-            has=tuple(sorted(statements.features(variant))),
-            folder=str(self._folder / session),
-            events="",
-            seed=0,
-            keep=False,
-            bzimage=str(built.bzimage),
-            objects=str(built.objects),
-            initrd=str(guest_image.initrd),
-            private_key=str(guest_image.private_key),
-            host_key=str(guest_image.host_key),
-            given=self._given,
-        )
+            own = replace(mutant, breaks=()).order(self._proofs, attempt.before)
+            tests, rest = tuple(dict.fromkeys([*own, *subset.mixed(covering, tests)])), False
+        return (tests[:QUICK_TESTS] if self._quick and mutant.fault else tests), rest
 
     def _hear(self, event: Event) -> None:
         attempt = self._sessions.get(getattr(event, "variant", ""))
@@ -228,19 +218,22 @@ class Run:
             log = self._folder / session / "pytest.log"
             raise InfrastructureError(f"no test ran on {session}", f"pytest's output: {log}")
         else:
-            self._unseen(attempt)
+            self._unseen(attempt, Verdict.UNSEEN if self._quick else Verdict.SURVIVED)
 
     def _tidy(self, session: str) -> None:
         for name in ("kernel", "patches"):
             shutil.rmtree(self._folder / session / name, ignore_errors=True)
 
-    def _unseen(self, attempt: _Attempt) -> None:
+    def _unseen(self, attempt: _Attempt, outcome: Verdict) -> None:
         """No test of its session has failed, or there was none to run."""
+        attempt.outcomes.add(outcome)
         if attempt.waiting:
             attempt.passed, attempt.status, attempt.running = 0, None, ""
             self._ready.appendleft(attempt)
-        else:
-            self._conclude(attempt, Verdict.UNSEEN if self._quick else Verdict.SURVIVED)
+            return
+        # Of several variants, the one that says most.
+        said = (Verdict.SURVIVED, Verdict.UNSEEN, Verdict.UNCOVERED, Verdict.SAME)
+        self._conclude(attempt, next(each for each in said if each in attempt.outcomes))
 
     def _conclude(self, attempt: _Attempt, verdict: Verdict) -> None:
         result = Result(
@@ -253,7 +246,7 @@ class Run:
             message=attempt.message,
         )
         self.results[result.name] = result
-        if verdict in (Verdict.KILLED, Verdict.SURVIVED):
+        if verdict in (Verdict.KILLED, Verdict.SURVIVED, Verdict.SAME, Verdict.UNBUILT):
             self._memory.remember(result)
         by = f" by {result.test.rpartition('/')[2]} on {result.variant}" if result.test else ""
         terminal.say(f"{result.name}: {verdict.value}{by} in {result.seconds:.1f} s")
@@ -264,20 +257,19 @@ class Run:
         killers: defaultdict[str, set[str]] = defaultdict(set)
         for result in new:
             killers[result.variant].add(result.test)
-        passing = {name: self._passing(variants.named(name), killers[name]) for name in killers}
+        passing = {name: self._passing(name, killers[name]) for name in killers}
         for result in new:
             passes = result.test in passing[result.variant]
-            confirmed = dataclasses.replace(
+            confirmed = replace(
                 result, verdict=Verdict.KILLED if passes else Verdict.VOID, confirmed=True
             )
             self.results[result.name] = confirmed
             self._memory.remember(confirmed)
 
-    def _passing(self, variant: Variant, tests: set[str]) -> set[str]:
+    def _passing(self, name: str, tests: set[str]) -> set[str]:
         """Those of `tests` that pass on the kernel without a mutant."""
-        built = kernel.build(variant, given=self._given)
-        session = f"control@{variant.name}"
-        spec = self._spec(session, variant, built, self._plain_image())
+        session = f"control@{name}"
+        spec = self._programs.plain(name, session)
         passed: set[str] = set()
 
         def hear(event: Event) -> None:
@@ -285,7 +277,7 @@ class Run:
                 passed.add(event.test)
 
         workerpool.run(
-            [dataclasses.replace(spec, first=tuple(sorted(tests)), rest=False)],
+            [replace(spec, first=tuple(sorted(tests)), rest=False, modules=_modules(tests))],
             paths.GUEST_TESTS,
             "",
             jobs=1,
@@ -293,3 +285,8 @@ class Run:
             on_trouble=lambda _, what: terminal.say(f"{session}: the session {what}"),
         )
         return passed
+
+
+def _modules(tests: Iterable[str]) -> tuple[str, ...]:
+    """The files that tests are in: a session reads no others."""
+    return tuple(sorted({test.partition("::")[0] for test in tests}))

@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from tree_sitter import Node
+
 from harness.base import fingerprint
 from harness.mutate import csource, operators
 from harness.mutate.edit import ENCODING
@@ -21,8 +23,9 @@ class Fault:
     """One fault: in `function`, a function's name or a table's, `operator` has changed `text`.
 
     `number` tells faults apart that are the same in all this, from 1. `lines` are the first and the
-    last line of what was changed. From line `first` on, the lines `old` become `new`: as many, so
-    that no other line gets another number.
+    last line of what was changed, `around` those of the function, `comments` what is said of that.
+    From line `first` on, the lines `old` become `new`: as many, so that no other line gets another
+    number.
     """
 
     file: str
@@ -31,6 +34,8 @@ class Fault:
     text: str
     number: int
     lines: tuple[int, int]
+    around: tuple[int, int]
+    comments: str
     first: int
     old: tuple[str, ...]
     new: tuple[str, ...]
@@ -56,8 +61,12 @@ def faults(file: str, text: bytes) -> Iterator[Fault]:
             seen[key] += 1
             first, old, new = _lines(text, change)
             if old != new:
-                lines = (change.node.start_point.row + 1, change.node.end_point.row + 1)
-                yield Fault(file, *key, seen[key], lines, first, old, new)
+                where = (_span(change.node), _span(place.body), place.comments)
+                yield Fault(file, *key, seen[key], *where, first, old, new)
+
+
+def _span(node: Node) -> tuple[int, int]:
+    return node.start_point.row + 1, node.end_point.row + 1
 
 
 def _lines(text: bytes, change: Change) -> tuple[int, tuple[str, ...], tuple[str, ...]]:

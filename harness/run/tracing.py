@@ -18,10 +18,9 @@ from pathlib import Path
 from harness.guest import blocks
 from harness.guest.blocks import Log, Steps
 from harness.guest.machine import Machine
+from harness.record import linecoverage
 
 FILE = "blocks.jsonl"
-# The blocks of the guest's boot, up to what every test begins with.
-BOOT = "(boot)"
 
 # Freed when the module has been loaded; another module may be there later.
 _OF_BOOT = ".init.text"
@@ -59,7 +58,7 @@ class Tracing:
         self._sections = {
             name: int(address, 16) for name, address in zip(words[::2], words[1::2], strict=True)
         }
-        self._write(BOOT, self._end_boot(), self._sections)
+        self._write(linecoverage.BOOT, self._end_boot(), self._sections)
         self._sections.pop(_OF_BOOT, None)
 
     @contextmanager

@@ -31,6 +31,9 @@ from harness.kernel import debiankernel, module
 from harness.kernel.debiankernel import Headers
 from harness.matrix import suites, variants
 from harness.matrix.kernels import Kernel
+from harness.mutate import mutate
+from harness.mutate.edit import Edit
+from harness.mutate.mutants import Mutant
 from harness.record.events import Event, GuestLost, NotBuilt, NotRun, RunFinished, RunStarted
 from harness.report.verdict import judge
 from harness.run import inventory, runner, worker
@@ -46,7 +49,7 @@ MODULE = Step("module", ())
 # Those before the guest tests that are functions of check.
 STEPS = (
     *("fresh_room", "module_builds", "benchmark", "other_users", "smoke_steps"),
-    *("other_configurations", "quick_canaries", "guest_samples"),
+    *("other_configurations", "quick_canaries", "sampled_mutants", "guest_samples"),
 )
 
 
@@ -355,6 +358,45 @@ def test_benchmark_that_loses_a_packet_is_a_failure(monkeypatch: pytest.MonkeyPa
     result = check.benchmark([], [])
     assert result.counts == Counts(failed=1)
     assert "1 datagram was lost" in result.output
+
+
+def sampled(monkeypatch: pytest.MonkeyPatch, outcome: mutate.Sampled | HarnessError) -> StepResult:
+    """The step of the mutants, on a host of bookworm."""
+    monkeypatch.setattr(packages, "host_release", lambda: Release("debian", "12", "bookworm"))
+
+    def sample(count: int, seed: int, kernel: str, given: object) -> mutate.Sampled:
+        assert (count, kernel) == (check.MUTANTS, "linux-6.1")
+        if isinstance(outcome, HarnessError):
+            raise outcome
+        return replace(outcome, seed=seed)
+
+    monkeypatch.setattr(mutate, "sample", sample)
+    return check.sampled_mutants([], [])
+
+
+def test_mutant_that_no_test_kills_any_more_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    edit = Edit("module", "module/x.c", 1, ("a",), ("b",))
+    drawn = tuple(Mutant(name, "module", edit) for name in ("one", "two"))
+    good = sampled(monkeypatch, mutate.Sampled(0, drawn, (), ()))
+    assert (good.counts, good.output) == (Counts(passed=2), "")
+    assert "2 drawn by the seed " in good.note
+    bad = sampled(monkeypatch, mutate.Sampled(0, drawn, (), ("one: not seen",)))
+    assert bad.counts == Counts(passed=1, failed=1)
+    assert "one: not seen" in bad.output
+
+
+@pytest.mark.parametrize(
+    ("error", "counts"),
+    [
+        (UnavailableError("no network"), Counts(skipped=check.MUTANTS)),
+        (InfrastructureError("no compiler"), Counts(unbuilt=1)),
+        (UserError("runs in this checkout already"), Counts(failed=1)),
+    ],
+)
+def test_mutants_that_cannot_be_tried(
+    monkeypatch: pytest.MonkeyPatch, error: HarnessError, counts: Counts
+) -> None:
+    assert sampled(monkeypatch, error).counts == counts
 
 
 def test_unknown_kernel_cannot_be_required() -> None:

@@ -5,24 +5,32 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from harness.base import paths
 from harness.base.errors import InfrastructureError
-from harness.image import image
+from harness.boot import bootable
+from harness.boot.bootable import Bootable
 from harness.image.image import Image
 from harness.kernel import kernel
 from harness.kernel.kernel import Kernel
+from harness.matrix import availability, kernels
+from harness.matrix.availability import Upstream
 from harness.matrix.variants import Variant
 from harness.mutate import build as mutate_build
 from harness.mutate import edit as mutate_edit
+from harness.mutate import modulebuild, subset, syntax
 from harness.mutate.build import DoesNotBuildError, SameError
 from harness.mutate.edit import Edit
-from harness.mutate.mutants import Mutant
+from harness.mutate.mutants import MODULE, Mutant
 from harness.mutate.result import Memory, Result, Verdict
 from harness.mutate.sessions import Run
+from harness.mutate.subset import NOTHING, Coverage
+from harness.record import linecoverage
+from harness.record.linecoverage import LineCoverage, Source
 from harness.run import workerpool
 from tests.unit.support import toysuite
 
@@ -61,9 +69,16 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[s
     monkeypatch.setattr(mutate_edit, "write", lambda *_: None)
     monkeypatch.setattr(paths, "GUEST_TESTS", toysuite.make(tmp_path, TESTS))
     nothing = tmp_path / "nothing"
-    monkeypatch.setattr(
-        image, "build", lambda **_: Image(nothing, nothing, nothing, seconds=0.0, cached=True)
-    )
+    plain_image = Image(nothing, nothing, nothing, seconds=0.0, cached=True)
+
+    def plain(variant: Variant, *_: object) -> Bootable:
+        if variant.name == "off":
+            raise InfrastructureError("x.c:1: error")
+        row = kernels.named(variant.kernel)
+        return Bootable(row, variant, nothing, plain_image, seconds=0.0, cached=True)
+
+    monkeypatch.setattr(bootable, "build", plain)
+    monkeypatch.setattr(availability, "look", lambda *_: Upstream())
 
     def built(variant: Variant, bzimage: Path) -> Kernel:
         rest = (nothing, nothing, nothing)
@@ -71,8 +86,6 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[s
 
     class Tree:
         def __init__(self, variant: Variant, *_: object) -> None:
-            if variant.name == "off":
-                raise InfrastructureError("x.c:1: error")
             self.variant = variant
 
         def build(self, edit: Edit, folder: Path, what: str) -> Kernel:
@@ -85,18 +98,34 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[s
             return built(self.variant, folder / "bzImage")
 
     monkeypatch.setattr(mutate_build, "Tree", Tree)
-    monkeypatch.setattr(kernel, "build", lambda variant, **_: built(variant, nothing))
+
+    class ModuleTree:
+        def __init__(self, *_: object) -> None:
+            pass
+
+        def build(self, edit: Edit, built: Bootable, folder: Path, what: str) -> Bootable:
+            if "same" in edit.new:
+                raise SameError(f"{what} makes no other module")
+            folder.mkdir(parents=True)
+            (folder / "bzImage").write_text("".join(edit.new))
+            return replace(built, bzimage=folder / "bzImage")
+
+    monkeypatch.setattr(modulebuild, "ModuleTree", ModuleTree)
     times: list[int] = []
 
     def do(
-        *mutants: tuple[str, str], chosen: Sequence[str] = ("base", "defrag"), quick: bool = False
+        *mutants: tuple[str, str] | Mutant,
+        chosen: Sequence[str] = ("base", "defrag", "linux-6.1:base"),
+        quick: bool = False,
+        coverage: Coverage = NOTHING,
     ) -> dict[str, Result]:
         times.append(1)
         folder = tmp_path / f"run{len(times)}"
         folder.mkdir()
         memory = Memory(tmp_path / "known.json")
-        done = Run(folder, memory, jobs=2, quick=quick, given=())
-        done.all([mutant(*row) for row in mutants], chosen)
+        done = Run(folder, memory, jobs=2, quick=quick, given=(), coverage=coverage)
+        rows = [row if isinstance(row, Mutant) else mutant(*row) for row in mutants]
+        done.all(rows, chosen)
         not_run.update(done.not_run)
         return done.results
 
@@ -128,7 +157,7 @@ def test_verdicts(run: Callable[..., dict[str, Result]]) -> None:
         "crashing": Verdict.KILLED,
         "unbuilt": Verdict.UNBUILT,
         "flaky": Verdict.VOID,
-        "same": Verdict.SURVIVED,
+        "same": Verdict.SAME,
     }
     killers = {name: (row.test.rpartition("::")[2], row.variant) for name, row in results.items()}
     assert killers["seen"] == ("test_one", "base")
@@ -188,3 +217,75 @@ def test_session_that_says_nothing_kills_no_mutant(
 
 def test_variants_are_narrowed(run: Callable[..., dict[str, Result]]) -> None:
     assert run(("seen", "fault one"), chosen=("defrag",))["seen"].variant == "defrag"
+
+
+C = b"int f(int x)\n{\n\tif (x)\n\t\tg();\n\th();\n\treturn 1;\n}\n"
+FILE = "module/socket/x.c"
+ONE, TWO, FLAKY = (f"test_toy.py::test_{name}" for name in ("one", "two", "flaky"))
+
+
+def of_module(text: str, new: str) -> Mutant:
+    """A mutant of the module: the fault in C that is named by a text, and what its "kernel" has."""
+    fault = next(row for row in syntax.faults(FILE, C) if row.text == text)
+    edit = Edit(MODULE, FILE, fault.first, fault.old, (new,))
+    return Mutant(fault.name, MODULE, edit, variants=("linux-6.1:base",), fault=fault)
+
+
+def told(ran: dict[int, tuple[str, ...]], *more: str) -> Coverage:
+    """That these tests ran these lines of C, on the module's kernel, and `more` none of them."""
+    names = sorted({name for row in ran.values() for name in row} | {*more})
+    tests = tuple(linecoverage.Test("linux-6.1:base", name, 1.0) for name in names)
+    places = {line: tuple(map(names.index, row)) for line, row in ran.items()}
+    source = Source(linecoverage.digest(C), frozenset({3, 4, 5, 6}), places)
+    return Coverage((LineCoverage(tests, {"linux-6.1": {FILE: source}}),))
+
+
+@pytest.fixture
+def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The module's file."""
+    file = tmp_path / "x.c"
+    file.write_bytes(C)
+    monkeypatch.setattr(subset, "path_of", lambda _: file)
+    return file
+
+
+def test_mutant_of_the_module_is_shown_to_the_tests_that_run_its_lines(
+    run: Callable[..., dict[str, Result]], source: Path
+) -> None:
+    coverage = told({3: (ONE, TWO), 5: (TWO,), 6: (ONE,)}, FLAKY)
+    named = {
+        text: of_module(text, "same" if text == "return 1" else "fault one")
+        for text in ("x", "g()", "h()", "return 1")
+    }
+    verdicts = {
+        text: run(mutant, coverage=coverage)[mutant.name].verdict for text, mutant in named.items()
+    }
+    assert verdicts == {
+        "x": Verdict.KILLED,
+        # No test runs the line: nothing is built.
+        "g()": Verdict.UNCOVERED,
+        # The one that would see it does not run the line.
+        "h()": Verdict.SURVIVED,
+        "return 1": Verdict.SAME,
+    }
+
+
+def test_coverage_of_another_source_says_nothing(
+    run: Callable[..., dict[str, Result]], source: Path
+) -> None:
+    coverage = told({3: (TWO,)}, ONE, FLAKY)
+    mutant = of_module("h()", "fault one")
+    source.write_bytes(b"/* */" + C)
+    assert run(mutant, coverage=coverage)[mutant.name].test == ONE
+
+
+def test_new_test_is_asked_too(run: Callable[..., dict[str, Result]], source: Path) -> None:
+    mutant = of_module("h()", "fault one")
+    assert run(mutant, coverage=told({5: (TWO,)}))[mutant.name].test == ONE
+
+
+def test_quick_without_a_word_of_what_it_breaks_says_only_that(
+    run: Callable[..., dict[str, Result]], source: Path
+) -> None:
+    mutant = of_module("h()", "fault one")
+    assert run(mutant, quick=True)[mutant.name].verdict is Verdict.UNSEEN

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Which test killed which mutant of the syntax, kept with the project: what a test has seen once,
+it has to see always. `./inv mutate --record` writes it; `./inv check` tries some of it again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable
+
+from harness.base import paths
+from harness.base.errors import InfrastructureError
+from harness.mutate.mutants import MODULE
+from harness.mutate.result import Result, Verdict
+
+FILE = paths.HARNESS / "mutate" / "mutants" / "killed.json"
+
+
+def read() -> dict[str, str]:
+    """The tests by the mutants' names. Raises InfrastructureError if the file is no such one."""
+    try:
+        rows = json.loads(FILE.read_text())
+        return {str(name): str(test) for name, test in rows.items()}
+    except (OSError, ValueError, AttributeError) as error:
+        raise InfrastructureError(f"cannot read {FILE}: {error}", "git checkout it") from error
+
+
+def write(results: Iterable[Result], there: Collection[str]) -> None:
+    """Add what was killed of the module's, and take out what was not; of mutants that are not
+    `there` any more, by their names, too.
+    """
+    known = {name: test for name, test in read().items() if name in there}
+    for result in results:
+        if not result.name.startswith(f"{MODULE}/"):
+            continue
+        if result.verdict is Verdict.KILLED:
+            known[result.name] = result.test
+        else:
+            known.pop(result.name, None)
+    FILE.write_text(json.dumps(dict(sorted(known.items())), indent=0) + "\n")
