@@ -15,8 +15,7 @@ static struct sk_buff *buffer(struct sock *sk, int flags, int len, bool sent, in
 {
 	struct sk_buff *skb;
 
-	if (sent || READ_ONCE(sk->sk_err) || READ_ONCE(sk->sk_shutdown) & SEND_SHUTDOWN ||
-	    sk_wmem_alloc_get(sk) >= READ_ONCE(sk->sk_sndbuf))
+	if (sent || READ_ONCE(sk->sk_err) || sk_wmem_alloc_get(sk) >= READ_ONCE(sk->sk_sndbuf))
 		return sock_alloc_send_skb(sk, len, flags & MSG_DONTWAIT, err);
 	skb = alloc_skb(len, sk->sk_allocation | __GFP_RETRY_MAYFAIL);
 	if (!skb)

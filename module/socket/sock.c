@@ -189,6 +189,8 @@ static int divert_sendmsg(struct sock *sk, struct msghdr *msg, size_t len)
 
 	if (msg->msg_flags & MSG_OOB)
 		return -EOPNOTSUPP;
+	if (READ_ONCE(sk->sk_shutdown) & SEND_SHUTDOWN) /* S8: whatever would be sent */
+		return -EPIPE;
 	if (named && msg->msg_namelen >= sizeof(*sin))
 		divert_cookie_read(sock_net(sk), sin, &cookie);
 	if (cookie.kind == DIVERT_COOKIE_KEPT)
