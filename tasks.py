@@ -361,6 +361,42 @@ def fuzz(
 
 
 @task(
+    positional=["name"],
+    iterable=["source"],
+    help={
+        "name": "model: a guest against the model of SPEC.md; kernels: a guest against another",
+        "variant": "kernel variants by name (model's default: all that have divert sockets); for "
+        "kernels the two to compare: base,linux-6.1:base",
+        "seconds": "how long to go on with each variant, in rounds of 20 sequences",
+        "seed": "what the sequences depend on (default: a new one, which is printed)",
+        "case": "instead: a file of steps, as a find names it",
+        "source": _SOURCE,
+    },
+)
+@reports_errors
+def judge(
+    _context: Context,
+    source: list[str],
+    name: str | None = None,
+    variant: str | None = None,
+    seconds: str | None = None,
+    seed: str | None = None,
+    case: str | None = None,
+) -> None:
+    """Make random sequences of calls, rules and packets, and judge what programs and wires see."""
+    from harness.judge import judge as judge_module
+
+    judge_module.judge(
+        name=name,
+        variant=variant,
+        seconds=options.count("--seconds", seconds) or 0,
+        seed=seed,
+        case=case,
+        given=source,
+    )
+
+
+@task(
     iterable=["source"],
     help={
         "variant": _VARIANT,

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 # The management card, behind QEMU's user-mode network; never under test.
+MANAGEMENT_INTERFACE = "eth0"
 MANAGEMENT_MAC = "52:54:00:00:00:01"
 MANAGEMENT_IP = "10.0.2.15"
 

@@ -6,30 +6,19 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 
+from harness.judge import ipfw
+from harness.model.rules import Rule
 from tests.guest.support.programs import Calls
-
-LABEL = 9  # ip_chainlabel: 8 letters and an end
-EVERY_PORT = (0, 0xFFFF)
 
 
 def label(text: str) -> bytes:
     """ip_chainlabel."""
-    return text.encode().ljust(LABEL, b"\0")
+    return ipfw.label(text)
 
 
 def rule(chain: str, target: str, port: int, protocol: int = 17) -> bytes:
-    """struct ip_fwchange: struct ip_fwuser (a rule and its target), and a chain.
-
-    The rule matches a protocol everywhere; its port is written in host byte order.
-    """
-    everywhere = bytes(16)  # source, destination and their masks
-    numbers = struct.pack(
-        "<IHHH4HHH", 0, protocol, 0, 0, *EVERY_PORT, *EVERY_PORT, port, 0
-    )  # mark, protocol, flags, inversions, ports, the divert port, output size
-    interface, tos = bytes(16), b"\xff\x00"
-    fw = everywhere + numbers + interface + tos
-    user = (fw + label(target)).ljust(68, b"\0")
-    return (user + label(chain)).ljust(80, b"\0")
+    """struct ip_fwchange: a rule that matches a protocol everywhere, its target, and a chain."""
+    return ipfw.change(chain, Rule(protocol=protocol, target=target, port=port))
 
 
 def numbered(number: int, change: bytes) -> bytes:
@@ -39,19 +28,17 @@ def numbered(number: int, change: bytes) -> bytes:
 
 def delete_number(number: int, chain: str) -> bytes:
     """struct ip_fwdelnum."""
-    return (struct.pack("<I", number) + label(chain)).ljust(16, b"\0")
+    return ipfw.of_number(number, chain)
 
 
 def check_of(packet: bytes, interface: str, chain: str) -> bytes:
     """struct ip_fwtest: headers of 20 bytes each, an interface, and the chain to begin in."""
-    headers = packet[:40].ljust(40, b"\0")
-    via = bytes(4) + interface.encode().ljust(16, b"\0")
-    return (headers + via + label(chain)).ljust(72, b"\0")
+    return ipfw.test_of(packet, interface, chain)
 
 
 def policy(target: str, chain: str) -> bytes:
     """struct ip_fwpolicy."""
-    return label(target) + label(chain)
+    return ipfw.policy(chain, target)
 
 
 def firewall(calls: Calls) -> Callable[[str, bytes], str]:

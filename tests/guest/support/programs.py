@@ -6,12 +6,13 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 from scapy.layers.inet import IP
 
+from harness.guest.calls import Script
 from harness.guest.process import Process, Result
 from harness.guest.shell import Shell
 
@@ -101,30 +102,8 @@ def _seen(row: dict[str, Any]) -> Seen:
     )
 
 
-class Calls:
+class Calls(Script):
     """System calls, made one by one by the program `calls` in the guest."""
-
-    def __init__(self, shell: Shell, command: str = "calls") -> None:
-        self._process = shell.start(command)
-
-    @property
-    def pid(self) -> int:
-        """The number of its process in the guest."""
-        return self._process.pid
-
-    def __call__(self, *words: str | int) -> dict[str, Any]:
-        """Make one call; the answer has `result`, and `error` (errno's name) if that is below 0."""
-        return self.begin(*words)()
-
-    def begin(self, *words: str | int) -> Callable[[], dict[str, Any]]:
-        """Make a call that may block; what is returned waits for its answer."""
-        self._process.send((" ".join(map(str, words)) + "\n").encode())
-        return self._answer
-
-    @property
-    def answers(self) -> int:
-        """How many calls have been answered so far."""
-        return len(self._process.lines)
 
     def ok(self, *words: str | int) -> dict[str, Any]:
         """Make a call that has to succeed."""
@@ -137,11 +116,6 @@ class Calls:
         row = self(*words)
         assert row["result"] < 0, f"{' '.join(map(str, words))} succeeded: {row}"
         return str(row["error"])
-
-    def _answer(self) -> dict[str, Any]:
-        row: dict[str, Any] = json.loads(self._process.expect(r"^\{.*\}\n", REPORT_SECONDS)[0])
-        assert "script_error" not in row, f"calls does not understand: {row}"
-        return row
 
     def drain(self, name: str) -> list[bytes]:
         """Everything that waits to be read on a socket now, one datagram an element."""

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A packet without what two kernels may rightly choose in packets of their own.
+
+What that is, and why, is said in harness/matrix/differences.toml: `own-packets`, `quoted-packet`.
+"""
+
+from __future__ import annotations
+
+from harness.model.host import ADDRESSES
+from harness.model.packet import HEADER_BYTES, ICMP, Packet, checksum
+
+# Unreachable, time exceeded, parameter problem (RFC 792).
+_ERRORS = (3, 11, 12)
+_QUOTED = 8
+_DO_NOT_FRAGMENT = 0x4000
+
+
+def packet(data: bytes) -> bytes:
+    """The bytes of a packet; of one that this host has made, without what kernels choose.
+
+    What is no packet, or has a wrong checksum, is left as it is.
+    """
+    if len(data) < HEADER_BYTES or data[0] >> 4 != 4 or checksum(data[:HEADER_BYTES]) != 0:
+        return data
+    here = Packet.of(data)
+    if here.source not in ADDRESSES.values():
+        return data
+    fragment = here.fragment & ~_DO_NOT_FRAGMENT
+    here = here.changed(identification=None, ttl=0, fragment=fragment)
+    if here.protocol == ICMP and here.body[0] in _ERRORS:
+        here = here.changed(body=_without_more(here.body))
+    return here.data
+
+
+def _without_more(body: bytes) -> bytes:
+    """An ICMP error, its checksum right, with no more than the packet that it is about."""
+    if checksum(body) != 0:
+        return body
+    quoted = body[_QUOTED:]
+    quoted = quoted[: int.from_bytes(quoted[2:4], "big")]
+    return body[:2] + b"\0\0" + body[4:_QUOTED] + quoted

@@ -1,0 +1,328 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A guest that is asked what the model is: steps made real, and what is then seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from harness.base.errors import GuestError
+from harness.guest.calls import Answer, Script
+from harness.guest.machine import Machine
+from harness.guest.shell import Shell
+from harness.judge import ipfw
+from harness.judge.proc import Listing, Table
+from harness.model.host import OPEN_PORTS, SENDER_PORT
+from harness.model.packet import ICMP, OTHER, UDP, Packet
+from harness.model.rules import HOOKS, rule
+from harness.model.steps import RECEIVERS, Step
+from harness.network.addresses import LINKS, MANAGEMENT_INTERFACE
+
+# So much at a time of /proc: each read gives whole lines.
+_PAGE = 4096
+_PAGES = 3
+# The first rule of these chains lets the connection to our programs pass, whatever rules follow.
+GUARDED = ("input", "output")
+_GUARD = rule(f"-i {MANAGEMENT_INTERFACE} -j ACCEPT")
+_ADDRESS = slice(4, 8)  # of a sockaddr_in
+# 2.2.12 sends an ICMP error a second, and none in its first; a kernel of today has limits, too. Of
+# old a ping of all was answered.
+_EVERY_ERROR = """
+echo 1 >/proc/sys/net/ipv4/icmp_echo_ignore_broadcasts
+for file in icmp_*_rate icmp_ratelimit route/error_cost; do
+    for file in /proc/sys/net/ipv4/$file; do [ ! -e $file ] || echo 0 >$file; done
+done
+for file in icmp_msgs_per_sec icmp_msgs_burst; do
+    file=/proc/sys/net/ipv4/$file; [ ! -e $file ] || echo 1000000 >$file
+done"""
+
+
+@dataclass
+class Seen:
+    """What a step came to: bytes, as programs and wires had them.
+
+    `answer` is errno's name, or "". `address` is what was read with a packet: all of it, and what
+    it says of the interface. `sent` is by interface, IP alone; `received` by receiver.
+    """
+
+    answer: str = ""
+    data: bytes | None = None
+    address: bytes = b""
+    interface: str = ""
+    sent: dict[str, list[bytes]] = field(default_factory=dict)
+    received: dict[str, list[bytes]] = field(default_factory=dict)
+    listing: Listing = field(default_factory=Listing)
+
+
+class Stage:
+    """One guest, and the programs in it, from sequence to sequence.
+
+    `name` is the variant's. It is not restored meanwhile: `reset` puts it back call by call, and
+    asks whether it is.
+    """
+
+    def __init__(self, name: str, shell: Shell, machine: Machine) -> None:
+        self.name = name
+        self._wires = dict(zip((link.interface for link in LINKS), machine.wires, strict=True))
+        self._barrier = machine.barrier
+        # Else packets wait for an answer by ARP, and errors for a second to pass.
+        hosts = (f"arp -s {link.host_ip} {link.host_mac}" for link in LINKS)
+        shell.check("\n".join([*hosts, _EVERY_ERROR]))
+        self._script = Script(shell)
+        self._sockets: list[str] = []
+        self._held: list[tuple[bytes, bytes]] = []
+        self._begin()
+
+    def _begin(self) -> None:
+        lines = [
+            "socket fw inet raw 255",
+            # The module's hooks, and by that its counters, are there as long as a socket is.
+            "socket idle inet raw divert",
+            "socket sender inet dgram 17",
+            f"bind sender in:0.0.0.0:{SENDER_PORT}",
+            # Else a kernel of today says that its datagrams are not to be cut, and 2.2.12 not.
+            "setsockopt sender ip mtu_discover int:0",
+        ]
+        for name, (kind, protocol, port) in _RECEIVING.items():
+            lines += [f"socket {name} inet {kind} {protocol}", f"bind {name} in:0.0.0.0:{port}"]
+        for answer in self._script.many(lines):
+            if answer["result"] < 0:
+                raise GuestError(f"{self.name}: the programs cannot be set up: {answer}")
+        self.reset()
+
+    # Putting back.
+
+    def reset(self) -> None:
+        """As at the beginning, but for what the kernel has counted. Raises GuestError if not."""
+        self._script.many([f"close {name}" for name in self._sockets])
+        self._sockets.clear()
+        self._held.clear()
+        names = list(self.table().policies)
+        lines = [_option("fw_policy", ipfw.policy(hook, "ACCEPT")) for hook in HOOKS]
+        lines += [_option("fw_flush", ipfw.label(name)) for name in names]
+        users = [name for name in names if name not in HOOKS]
+        lines += [_option("fw_deletechain", ipfw.label(name)) for name in users]
+        lines += [_option("fw_append", ipfw.change(hook, _GUARD)) for hook in GUARDED]
+        self._script.many(lines)
+        self._barrier()
+        for wire in self._wires.values():
+            wire.clear()
+        self.look()
+        self._require_clean()
+
+    def _require_clean(self) -> None:
+        table, seen = self.table(), self.look()
+        left = {
+            "rules": {name: rules for name, rules in table.rules.items() if rules},
+            "chains": sorted(set(table.policies) - set(HOOKS)),
+            "policies": {
+                name: policy.target
+                for name, policy in table.policies.items()
+                if policy.target != "ACCEPT"
+            },
+            "ports": seen.listing.ports,
+            "received": seen.received,
+            "sent": seen.sent,
+        }
+        if any(left.values()):
+            raise GuestError(f"{self.name}: a sequence has left behind {left}")
+
+    # Steps.
+
+    def do(self, step: Step, packets: Sequence[Packet]) -> Seen:
+        """Do a step, with the packets that it is about; what came of it."""
+        if step.verb == "wire":
+            for packet in packets:
+                self._wires[step.words[0]].send(self._frame(step.words[0], packet))
+        seen = Seen()
+        lines = list(self._lines(step, packets))
+        answers = self._script.many(lines)
+        if answers:
+            self._answered(step, answers[0], seen)
+        # What is sent to this host itself may have to wait for a kernel thread.
+        self._barrier()
+        return self._look(seen, self._script.many(_LOOKING))
+
+    def _lines(self, step: Step, packets: Sequence[Packet]) -> Iterator[str]:
+        words = step.words
+        match step.verb:
+            case "append" | "delete":
+                change = ipfw.change(words[0], rule(" ".join(words[1:])))
+                yield _option(f"fw_{step.verb}", change)
+            case "insert" | "replace":
+                number = self._number(words[0], words[1])
+                given = ipfw.numbered(number, words[0], rule(" ".join(words[2:])))
+                yield _option(f"fw_{step.verb}", given)
+            case "remove":
+                number = self._number(words[0], words[1])
+                yield _option("fw_delete_num", ipfw.of_number(number, words[0]))
+            case "flush" if words[0] in GUARDED:
+                # Without its guard for a moment only, a chain would count our own connection.
+                for _ in self.table().rules[words[0]]:
+                    yield _option("fw_delete_num", ipfw.of_number(2, words[0]))
+            case "flush" | "zero":
+                yield _option(f"fw_{step.verb}", ipfw.label(words[0]))
+            case "create" | "destroy":
+                option = {"create": "fw_createchain", "destroy": "fw_deletechain"}[step.verb]
+                yield _option(option, ipfw.label(words[0]))
+            case "policy":
+                yield _option("fw_policy", ipfw.policy(words[0], words[1]))
+            case "check":
+                given = ipfw.test_of(packets[0].data, words[1], words[0])
+                yield _option("fw_check", given)
+            case "wire":
+                pass
+            case _:
+                yield self._call(step, packets)
+
+    def _call(self, step: Step, packets: Sequence[Packet]) -> str:
+        name, *words = step.words
+        if step.verb in _CALLS:
+            return _CALLS[step.verb].format(name, *words)
+        packet = packets[0]
+        data, to = packet.data.hex(), "none"
+        match step.verb:
+            case "send":
+                return f"sendto sender hex:{packet.body[8:].hex()} in:{name}:{packet.ports[1]}"
+            case "refuse":
+                return f"sendto {name} {_refused(packet, words[0])} none dontwait"
+            case "back":
+                to = f"hex:{self._tag(words[0]).hex()}"
+            case "untag":
+                to = f"hex:{_untagged(self._tag(words[0]), words[1]).hex()}"
+            case "inject" if words[0] != "none":
+                to = f"in:{words[0]}:0"
+        return f"sendto {name} hex:{data} {to} dontwait"
+
+    def _tag(self, number: str) -> bytes:
+        return self._held[int(number) % len(self._held)][1]
+
+    @staticmethod
+    def _number(chain: str, number: str) -> int:
+        return int(number) + (chain in GUARDED)
+
+    def _frame(self, interface: str, packet: Packet) -> bytes:
+        wire = self._wires[interface]
+        macs = (bytes.fromhex(mac.replace(":", "")) for mac in (wire.guest_mac, wire.host_mac))
+        return b"".join((*macs, b"\x08\x00", packet.data))
+
+    def _answered(self, step: Step, answer: Answer, seen: Seen) -> None:
+        seen.answer = answer.get("error", "")
+        if step.verb == "open" and not seen.answer:
+            self._sockets.append(step.words[0])
+        elif step.verb == "close":
+            self._sockets.remove(step.words[0])
+        elif step.verb in ("read", "peek") and not seen.answer:
+            seen.data = bytes.fromhex(answer["hex"])
+            seen.address = bytes.fromhex(answer["from"]["hex"])
+            seen.interface = answer["from"]["ip"]
+            self._held.append((seen.data, seen.address))
+
+    # Looking.
+
+    def look(self) -> Seen:
+        """What is seen without a step."""
+        return self._look(Seen(), self._script.many(_LOOKING))
+
+    def _look(self, seen: Seen, answers: Sequence[Answer]) -> Seen:
+        seen.listing = Listing.parse(bytes.fromhex(answers[1]["hex"]).decode())
+        more = self._receive(seen, answers[2:])
+        while more:
+            more = self._receive(seen, self._script.many(_RECEIVE))
+        for interface, wire in self._wires.items():
+            if packets := [frame.data[14:] for frame in wire.captured() if _is_ip(frame.data)]:
+                seen.sent[interface] = [_without_padding(packet) for packet in packets]
+            wire.clear()
+        return seen
+
+    @staticmethod
+    def _receive(seen: Seen, answers: Sequence[Answer]) -> bool:
+        """Take in what was received; whether there may be more, as the last read had something."""
+        got = [answer for answer in answers if answer["result"] >= 0]
+        for answer in got:
+            seen.received.setdefault(answer["socket"], []).append(_received(answer))
+        return len(got) > len({answer["socket"] for answer in got})
+
+    def table(self) -> Table:
+        """The firewall's chains, rules and counters, without the guard's."""
+        names, rules = self._files("ip_fwnames", "ip_fwchains")
+        return Table.parse(names, rules, GUARDED)
+
+    def _files(self, *names: str) -> list[str]:
+        """The contents of files of /proc/net: some pages of each at once, more if there are."""
+        lines = []
+        for name in names:
+            lines += [f"open {name} /proc/net/{name} read", *[f"read {name} {_PAGE}"] * _PAGES]
+        answers = self._script.many(lines)
+        found = []
+        for at, name in enumerate(names):
+            pages = [row["hex"] for row in answers[at * (_PAGES + 1) + 1 :][:_PAGES]]
+            while pages[-1]:
+                pages.append(self._script.many([f"read {name} {_PAGE}"])[0]["hex"])
+            found.append(bytes.fromhex("".join(pages)).decode())
+        return found
+
+
+# What needs no packet: the words of a step in a line of `calls`.
+_CALLS = {
+    "open": "socket {} inet raw divert",
+    "bind": "bind {} in:0.0.0.0:{}",
+    "close": "close {}",
+    "small": "setsockopt {} socket rcvbuf int:1",
+    "shut": "shutdown {} write",
+    "read": "recvfrom {} 65535 dontwait",
+    "peek": "recvfrom {} 65535 dontwait|peek",
+}
+# Each receiver is read so often at once, and again until there is no more.
+_READS = 2
+_RECEIVE = [f"recvfrom {name} 65535 dontwait" for name in RECEIVERS for _ in range(_READS)]
+_LOOKING = ["open proc /proc/net/divert read", f"read proc {_PAGE}", *_RECEIVE]
+# The programs that receive: kind of socket, protocol, port.
+_RECEIVING = {
+    **{f"udp-{port}": ("dgram", UDP, port) for port in OPEN_PORTS},
+    **{f"raw-{protocol}": ("raw", protocol, 0) for protocol in (OTHER, ICMP)},
+}
+
+
+def _option(name: str, value: bytes) -> str:
+    return f"setsockopt fw ip {name} hex:{value.hex()}"
+
+
+def _received(answer: Answer) -> bytes:
+    """What a receiver was given; of UDP with its sender's address and port in front."""
+    data = bytes.fromhex(answer["hex"])
+    if not str(answer["socket"]).startswith("udp"):
+        return data
+    sender = bytes.fromhex(answer["from"]["hex"])
+    return sender[_ADDRESS] + sender[2:4] + data
+
+
+def _untagged(address: bytes, how: str) -> bytes:
+    if how == "flipped":
+        return address[:-1] + bytes([address[-1] ^ 1])
+    family, interface = address[:2], address[_ADDRESS]
+    if how == "outbound":
+        interface = bytes(4)
+    return family + bytes(2) + interface + bytes(8)
+
+
+def _refused(packet: Packet, why: str) -> str:
+    data = packet.data
+    match why:
+        case "short":
+            data = data[:19]
+        case "version":
+            data = b"\x65" + data[1:]
+        case "header":
+            data = b"\x4f" + data[1:28]
+        case "beyond":
+            return f"fill:65536:{data[:20].hex()}"
+    return f"hex:{data.hex()}"
+
+
+def _is_ip(frame: bytes) -> bool:
+    return frame[12:14] == b"\x08\x00"
+
+
+def _without_padding(packet: bytes) -> bytes:
+    return packet[: int.from_bytes(packet[2:4], "big")]
