@@ -111,21 +111,12 @@ def reports_errors(function: Callable[P, R]) -> Callable[P, R]:
             from harness.base import store  # noqa: PLC0415 (only now: it takes long to import)
 
             raise Exit(f"{name}: {store.unwritten(error)}", errors.EXIT_INFRASTRUCTURE) from None
-        except _Ended as ended:
-            raise Exit(f"ended by {ended.name}", ended.status) from None
+        except errors.EndedError as ended:
+            raise Exit(f"ended by {ended.name}", errors.EXIT_SIGNAL + ended.number) from None
         except KeyboardInterrupt:
             raise Exit("interrupted", errors.EXIT_INTERRUPTED) from None
 
     return wrapper
-
-
-class _Ended(KeyboardInterrupt):
-    """A signal other than Ctrl-C's has come. What tidies up after Ctrl-C does so after this."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__()
-        self.name = signal.Signals(number).name
-        self.status = errors.EXIT_SIGNAL + number
 
 
 def _raise_once() -> Callable[[int, FrameType | None], None]:
@@ -139,7 +130,7 @@ def _raise_once() -> Callable[[int, FrameType | None], None]:
     def handle(number: int, _frame: FrameType | None) -> None:
         came.append(number)
         if len(came) == 1:
-            raise KeyboardInterrupt if number == signal.SIGINT else _Ended(number)
+            raise KeyboardInterrupt if number == signal.SIGINT else errors.EndedError(number)
         if len(came) == 2:
             # Whatever was being printed when the signal came is not to be waited for.
             with contextlib.suppress(OSError):

@@ -7,6 +7,8 @@ they are, without a traceback.
 
 from __future__ import annotations
 
+import signal
+
 EXIT_TESTS_FAILED = 1
 EXIT_USER = 2
 EXIT_INFRASTRUCTURE = 3
@@ -97,9 +99,22 @@ class GuestLostError(GuestError):
 
 
 class RunInterruptedError(HarnessError):
-    """A run that is looked at again had been ended by its user, as by Ctrl-C."""
+    """A run that is looked at again had been ended by its user: by Ctrl-C, or another signal."""
 
     exit_status = EXIT_INTERRUPTED
+
+    def __init__(self, message: str, hint: str = "", *, number: int = signal.SIGINT) -> None:
+        super().__init__(message, hint)
+        self.exit_status = EXIT_SIGNAL + number
+
+
+class EndedError(KeyboardInterrupt):
+    """A signal other than Ctrl-C's has come. What tidies up after Ctrl-C does so after this."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+        self.name = signal.Signals(number).name
 
 
 class TestsFailedError(HarnessError):

@@ -249,9 +249,10 @@ class SessionFinished(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class RunFinished(Event):
-    """The run came to its end, or the user ended it."""
+    """The run came to its end, or the user ended it, by the signal of this number."""
 
     interrupted: bool = False
+    signal: int = 0
 
 
 TYPES: dict[str, type[Event]] = {

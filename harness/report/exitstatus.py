@@ -65,7 +65,10 @@ def raise_for(verdict: Verdict, require: Sequence[str] = ()) -> None:
     """
     if verdict.word == "NOT RUN":
         raise MissingSourceError("")
-    if (error := family(verdict)) is not None:
+    error = family(verdict)
+    if error is RunInterruptedError and verdict.signal:
+        raise RunInterruptedError("", number=verdict.signal)
+    if error is not None:
         raise error("")
     if lacking := unmet(verdict, require):
         raise MissingSourceError("; ".join(lacking))

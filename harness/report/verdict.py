@@ -83,6 +83,7 @@ class Verdict:
     ran: frozenset[str]
     kept: tuple[GuestKept, ...]
     interrupted: bool
+    signal: int
     broken: bool
     untrusted: bool
     seconds: float | None
@@ -176,6 +177,7 @@ def judge(events: Sequence[Event]) -> Verdict:
         ran=frozenset(kernel_of.get(row.variant, "") for row in rows if row.passed + row.failed),
         kept=tuple(_of(events, GuestKept)),
         interrupted=interrupted,
+        signal=finished.signal if finished else 0,
         broken=not whole or any(row.broken for row in rows),
         untrusted=bool(harness),
         seconds=finished.at - started.at if finished and started else None,

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -14,10 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.base import background, occupancy, paths, runfolder, terminal
-from harness.base.errors import (
-    NoRoomError,
-    UserError,
-)
+from harness.base.errors import EndedError, NoRoomError, UserError
 from harness.guest import qemu
 from harness.matrix import statements
 from harness.record import canaryresults
@@ -102,9 +100,10 @@ def _reported(folder: Path, progress: Progress) -> Iterator[Recorder]:
     cut_short = False
     try:
         yield recorder
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as ended:
         cut_short = True
-        recorder.record(RunFinished(interrupted=True))
+        number = ended.number if isinstance(ended, EndedError) else signal.SIGINT
+        recorder.record(RunFinished(interrupted=True, signal=number))
         raise
     except NoRoomError:
         cut_short = True

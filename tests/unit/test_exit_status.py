@@ -120,8 +120,8 @@ ROWS = {
     ),
     "a guest crashes, a test fails": Row(4, "guest lost: kernel panic", suite=FAILS + CRASHES),
     "no guest boots": Row(4, "guest lost: it does not boot", conftest=NO_BOOT),
-    "Ctrl-C": Row(130, "interrupted", suite=WAITS, number=signal.SIGINT),
-    "SIGTERM": Row(143, "ended by SIGTERM", suite=WAITS, number=signal.SIGTERM),
+    "Ctrl-C": Row(130, "interrupted", suite=WAITS, number=signal.SIGINT, shown_again=True),
+    "SIGTERM": Row(143, "ended by SIGTERM", suite=WAITS, number=signal.SIGTERM, shown_again=True),
 }
 
 
@@ -154,7 +154,7 @@ def run(folder: Path, row: Row) -> tuple[int, str]:
         ) as process:
             try:
                 if row.number:
-                    assert select.select([begun], [], [], 60)[0], "no test has begun"
+                    assert select.select([begun], [], [], 120)[0], "no test has begun"
                     process.send_signal(row.number)
                 said, _ = process.communicate(timeout=120)
             except BaseException:
@@ -179,5 +179,6 @@ def test_row(name: str, tmp_path: Path) -> None:
     assert "Traceback" not in said
     if row.shown_again:
         (tmp_path / "begun").unlink()
-        again = replace(row, words=("report", "--run", str(tmp_path / "runs" / "latest")))
+        words = ("report", "--run", str(tmp_path / "runs" / "latest"))
+        again = replace(row, words=words, number=0)
         assert run(tmp_path, again)[0] == row.status

@@ -232,7 +232,9 @@ def test_unmarked_test_fails_the_whole_run(
     with pytest.raises(TestsFailedError, match="cannot be collected") as error:
         runner.test(asked(variant="base", expression="one"))
     assert "test_bare is not marked with a statement" in error.value.hint
-    assert "test_two" not in error.value.hint, "it is not for the reader to find the error in a list"
+    assert "test_two" not in error.value.hint, (
+        "it is not for the reader to find the error in a list"
+    )
     assert "base: the session ended with status 4" in runner.run(request("base")).verdict.reasons
     assert "test_bare is not marked with a statement" in capsys.readouterr().err
 
