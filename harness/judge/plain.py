@@ -16,7 +16,7 @@ _DO_NOT_FRAGMENT = 0x4000
 
 
 def packet(data: bytes) -> bytes:
-    """The bytes of a packet; of one that this host has made, without what kernels choose.
+    """The bytes of a packet, its checksum summed anew; of an own one without what kernels choose.
 
     What is no packet, or has a wrong checksum, is left as it is.
     """
@@ -24,7 +24,7 @@ def packet(data: bytes) -> bytes:
         return data
     here = Packet.of(data)
     if here.source not in ADDRESSES.values():
-        return data
+        return here.data
     fragment = here.fragment & ~_DO_NOT_FRAGMENT
     here = here.changed(identification=None, ttl=0, fragment=fragment)
     if here.protocol == ICMP and here.body[0] in _ERRORS:

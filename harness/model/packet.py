@@ -89,11 +89,14 @@ class Packet:
         return self.masked(data) == self.masked(self.data)
 
     def masked(self, data: bytes) -> bytes:
-        """`data` without what may be any in this packet."""
-        if self.identification is not None:
-            return data
+        """`data` without what may be any in this packet: a right checksum of 0 can be 0xffff, too.
+
+        Who lowers the TTL and adds that to it (RFC 1624) comes to the other one than who sums anew.
+        """
         cleared = bytearray(data)
-        cleared[_IDENTIFICATION] = cleared[_CHECKSUM] = b"\0\0"
+        cleared[_CHECKSUM] = b"\0\0"
+        if self.identification is None:
+            cleared[_IDENTIFICATION] = b"\0\0"
         return bytes(cleared)
 
     @property

@@ -15,34 +15,43 @@ from hypothesis import configuration
 
 from harness.guest.shell import Shell
 from harness.judge import judge
+from harness.judge.examine import Examination
 from harness.judge.stage import Stage
 from harness.matrix import variants
 from harness.run.worker import WorkerSpec
 from tests.guest.conftest import Bench
 
 statement = pytest.mark.statement
+needs = pytest.mark.needs
 
 # Of 40 steps each: ten seconds on a kernel of today.
 SEQUENCES = 15
 
 
+@pytest.fixture
+def examination(guest: Bench, shell: Shell, worker_spec: WorkerSpec) -> Examination:
+    """Sequences on this guest, against the model."""
+    row = variants.named(worker_spec.variant)
+    return judge.against_the_model(Stage(row.name, shell, guest), row)
+
+
+@statement("S8/shut", "T3/jump")
+def test_what_was_once_found(examination: Examination, expected: Callable[[str], str]) -> None:
+    expected("shut-for-writing")
+    examination.try_kept()
+
+
+# With several processors what is sent to this host itself may be dealt with behind the barrier; and
+# the firewall's own checks refuse rules that match nothing.
 @statement(
-    *("S8/shut", "S9/counted", "P3/comes", "P3/goes", "T1/wins", "T1/last", "T2"),
-    *("T3/in-order", "T3/held", "T3/hooks", "T3/user-chain", "T3/jump", "T3/rule-gone"),
+    *("S9/counted", "P3/comes", "P3/goes", "T1/wins", "T1/last", "T2"),
+    *("T3/in-order", "T3/held", "T3/hooks", "T3/user-chain", "T3/rule-gone"),
 )
+@needs("no smp", "no firewall-checks")
 def test_random_sequences_go_as_the_model_foretells(
-    guest: Bench,
-    shell: Shell,
-    worker_spec: WorkerSpec,
-    artifacts: Path,
-    expected: Callable[[str], str],
+    examination: Examination, worker_spec: WorkerSpec, artifacts: Path
 ) -> None:
     configuration.set_hypothesis_home_dir(artifacts)
-    expected("shut-for-writing")
-    row = variants.named(worker_spec.variant)
-    examination = judge.against_the_model(Stage(row.name, shell, guest), row)
-    examination.try_kept()
-    examination.answers.clear()
     examination.round(worker_spec.seed, SEQUENCES)
     # It has come to what it is for.
     answers = examination.answers

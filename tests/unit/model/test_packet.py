@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import pytest
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.packet import Raw
 
@@ -39,6 +40,15 @@ def test_an_unknown_id_may_be_any_and_nothing_else_may() -> None:
     wrong[10] ^= 1
     assert not unknown.is_seen_as(bytes(wrong)), "a wrong checksum"
     assert not unknown.is_seen_as(b"")
+
+
+def test_either_zero_is_a_right_checksum() -> None:
+    for identification in range(0x10000):
+        sent = made(packet.UDP, (1, 2)).changed(identification=identification)
+        if sent.data[10:12] == b"\0\0":
+            assert sent.is_seen_as(sent.data[:10] + b"\xff\xff" + sent.data[12:])
+            return
+    pytest.fail("no ID comes to 0")
 
 
 def test_what_rules_see_of_fragments() -> None:
