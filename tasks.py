@@ -3,17 +3,22 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 
 from invoke.context import Context
 from invoke.exceptions import Exit
-from invoke.tasks import task
+from invoke.tasks import task as _task
 
 from harness.base import options
 from harness.base.cli import remainder, reports_errors
 
 # The harness modules are imported inside the tasks: scapy and paramiko take half a second to
 # import, and `./inv --list` needs neither.
+
+# invoke would give each option the first letter that is free: a letter would mean other things in
+# other tasks.
+task = functools.partial(_task, auto_shortflags=False)
 
 _VARIANT = "kernel variants by name, comma-separated: stock, off, base, passthrough, ..."
 _MATRIX = "options to cross, comma-separated: passthrough,defrag gives four variants"
@@ -23,7 +28,7 @@ _REQUIRE = (
     "NAME: fail if this kernel is not tested, or this archive not there; host-kernel is the one of "
     "the host's release (repeatable)"
 )
-_JOBS = "how many things to do at once (default: the number of processors)"
+_JOBS = "how many at once (default: builds, one a processor; guests, two a processor)"
 
 
 def _end_with(status: int) -> None:
@@ -131,7 +136,7 @@ def build_image(_context: Context, source: list[str], jobs: str | None = None) -
         "matrix": _MATRIX,
         "kernel": _KERNEL,
         "k": "pytest's -k: only tests whose names match this expression",
-        "jobs": "how many guests to run at once (default: two a processor)",
+        "jobs": _JOBS,
         "keep": "leave the guests running, and print how to log in",
         "source": _SOURCE,
         "require": _REQUIRE,
@@ -178,13 +183,16 @@ def test(
         runner.test(request, times=repeat)
 
 
-@task(positional=["name"], help={"name": "a chapter (S) or a statement (S1): show only this"})
+@task(
+    positional=["name"],
+    help={"name": "a chapter (S) or a statement (S1): show only this"},
+)
 @reports_errors
 def statements(_context: Context, name: str | None = None) -> None:
     """Show the statements of SPEC.md, their cases, and how many tests prove each."""
     from harness.run import statementtests
 
-    statementtests.show(name)
+    statementtests.show(name or None)
 
 
 @task(help={"write": "make it what there is: then its diff shows what has come and gone"})
@@ -211,7 +219,7 @@ def report(_context: Context, run: str | None = None) -> None:
         "only": "configurations by name, comma-separated: 07, no-proc (default: all)",
         "boot": "run the guest tests on the first so many of them that a guest can have",
         "list": "name them, build nothing",
-        "jobs": "how many compilers to run at once (default: the number of processors)",
+        "jobs": _JOBS,
         "source": _SOURCE,
     },
 )

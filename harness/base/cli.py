@@ -30,7 +30,7 @@ from typing import ParamSpec, TypeVar
 from invoke.exceptions import Exit, ParseError
 from invoke.program import Program
 
-from harness.base import background, errors, oserrors, terminal
+from harness.base import background, errors, oserrors, taskgroups, terminal
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -42,6 +42,11 @@ _REFUSALS = (errno.EROFS, errno.EACCES, errno.EPERM, *_FULL)
 # What a terminal, a user or a job of CI ends a program with.
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _ERROR = 2
+
+# As a word behind --help: invoke's own options.
+_INVOKE = "invoke"
+# Tasks that may have a word, and need not: invoke knows only words that a task wants.
+_WORDLESS = ("statements", "judge")
 _PATIENCE = b"ending already: guests are stopped, and what is known is written (at once: SIGQUIT)\n"
 
 
@@ -56,10 +61,41 @@ class _Parser(Program):
         if self.core.unparsed[1:] in (["--help"], ["-h"]):
             self.args.help.value = self.core.unparsed[0]
             self.core.unparsed = []
+        if self.core.unparsed and self.core.unparsed[-1] in _WORDLESS:
+            self.core.unparsed = [*self.core.unparsed, ""]
         with _mistakes_named():
             super().parse_tasks()
 
+    def parse_collection(self) -> None:
+        # invoke would print its help before it has read what tasks there are.
+        asked = self.args.help.value is True
+        if asked:
+            self.args.help.value = ""
+        super().parse_collection()
+        if asked:
+            self.print_help()
+            raise Exit
+
+    def print_help(self) -> None:
+        """The project's tasks; invoke's own options only where they are asked for."""
+        terminal.show(
+            f"Usage: {self.binary} TASK [--OPTION ...] [TASK ...]\n"
+            f"       {self.binary} TASK --help        what it does, and its options\n"
+            f"       {self.binary} --help {_INVOKE}      options of invoke itself\n"
+        )
+        self.list_tasks()
+
+    def list_flat(self) -> None:
+        """The tasks in groups, each with an example."""
+        pairs = dict(self._make_pairs(self.scoped_collection))
+        for group in taskgroups.load():
+            terminal.show(f"{group.title}, as by {group.example}\n")
+            self.print_columns([(name, pairs[name]) for name in group.tasks])
+
     def parse_cleanup(self) -> None:
+        if self.args.help.value == _INVOKE:
+            super().print_help()
+            raise Exit
         with _mistakes_named():
             super().parse_cleanup()
 

@@ -15,6 +15,8 @@ from harness.debian import packages
 from harness.matrix import kernels, variants
 from harness.matrix.variants import Variant
 from harness.run import inventory, inventoryfiles, worker
+from harness.run.inventoryfiles import Inventory
+from harness.run.worker import Test
 from harness.upstream import releases
 
 # A session waits a third of its time, for its guest or for its tests.
@@ -126,6 +128,9 @@ def requested(
             stored = inventoryfiles.read(paths.GUEST_TESTS)
         else:
             stored = inventory.require(paths.GUEST_TESTS, tests, chosen)
+    due = {row.name: inventory.owed(stored, tests, row.name) for row in chosen}
+    if expression and not any(due.values()):
+        _applies_elsewhere(expression, stored, tests, chosen)
     modules = tuple(sorted({test.partition("::")[0] for test in tests}))
     return Request(
         variants=tuple(chosen),
@@ -136,7 +141,24 @@ def requested(
         given=tuple(given),
         modules=modules if expression else (),
         tests={name: test.proves for name, test in tests.items()},
-        owed={row.name: inventory.owed(stored, tests, row.name) for row in chosen},
+        owed=due,
+    )
+
+
+def _applies_elsewhere(
+    expression: str, stored: Inventory, tests: Mapping[str, Test], chosen: Sequence[Variant]
+) -> None:
+    """Raise UserError if the inventory knows variants on which some of the tests run."""
+    elsewhere = [name for name in variants.load() if inventory.owed(stored, tests, name)]
+    if not elsewhere:
+        return
+    wanted = sorted(set(inventory.needs(tests).values()))
+    names = ", ".join(row.name for row in chosen)
+    others = f"; they run on {', '.join(elsewhere[1:6])}, too" if elsewhere[1:] else ""
+    raise UserError(
+        f"of the {len(tests)} tests that -k {expression!r} selects none applies to {names}: "
+        f"they need {'; or '.join(wanted[:3])}",
+        f"try: ./inv test --variant {elsewhere[0]} -k {shlex.quote(expression)}{others}",
     )
 
 

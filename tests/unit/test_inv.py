@@ -95,7 +95,7 @@ def test_called_in_another_checkout_it_is_itself(tmp_path: Path) -> None:
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert "Available tasks" in done.stdout
+    assert "refresh-patches" in done.stdout
 
 
 def test_a_colon_in_the_path_is_refused(tmp_path: Path) -> None:

@@ -11,7 +11,9 @@ import sys
 
 import pytest
 
-from harness.base import cli, errors, paths
+from harness.base import cli, errors, paths, taskgroups
+
+GROUPS = taskgroups.load()
 
 
 def _inv(*words: str) -> subprocess.CompletedProcess[str]:
@@ -250,3 +252,41 @@ def test_ignored_signal_stays_ignored() -> None:
         test()
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def test_every_task_is_in_one_group_whose_example_is_one_of_it() -> None:
+    import tasks
+
+    grouped = [name for group in GROUPS for name in group.tasks]
+    there = {t.name.replace("_", "-") for t in vars(tasks).values() if hasattr(t, "get_arguments")}
+    assert sorted(grouped) == sorted(there)
+    for group in GROUPS:
+        assert group.example.split()[:2] in [["./inv", name] for name in group.tasks]
+
+
+@pytest.mark.parametrize("words", [("--help",), ("--list",), ()])
+def test_tasks_are_shown_first_and_in_groups(words: tuple[str, ...]) -> None:
+    result = _inv(*words)
+    assert result.returncode == 0
+    assert all(f"{group.title}, as by {group.example}\n" in result.stdout for group in GROUPS)
+    assert "--prompt-for-sudo-password" not in result.stdout
+
+
+def test_options_of_invoke_itself_are_there_for_who_asks() -> None:
+    assert "--prompt-for-sudo-password" in _inv("--help", "invoke").stdout
+
+
+def test_no_letter_means_two_things() -> None:
+    """invoke gives options letters by itself, in each task others."""
+    import tasks
+
+    for task in vars(tasks).values():
+        if hasattr(task, "get_arguments"):
+            letters = [n for each in task.get_arguments() for n in each.names if len(n) == 1]
+            assert letters in ([], ["k"]), task.name
+
+
+def test_statements_wants_no_word() -> None:
+    result = _inv("statements")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "S1/opens" in result.stdout
