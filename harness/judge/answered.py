@@ -6,7 +6,8 @@ from __future__ import annotations
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
-from harness.judge.sequences import FOREIGN, HOSTS, Foretellable
+from harness.judge.draws import FOREIGN, HOSTS
+from harness.judge.sequences import Foretellable
 from harness.model.host import WIRES
 from harness.model.rules import REJECT
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from harness.base.errors import GuestError
@@ -12,6 +12,7 @@ from harness.guest.machine import Machine
 from harness.guest.shell import Shell
 from harness.judge import ipfw
 from harness.judge.proc import Listing, Table
+from harness.judge.words import GUARDED, lines, option
 from harness.model.host import OPEN_PORTS, SENDER_PORT
 from harness.model.packet import ICMP, OTHER, UDP, Packet
 from harness.model.rules import HOOKS, rule
@@ -21,8 +22,6 @@ from harness.network.addresses import LINKS, MANAGEMENT_INTERFACE
 # So much at a time of /proc: each read gives whole lines.
 _PAGE = 4096
 _PAGES = 3
-# The first rule of these chains lets the connection to our programs pass, whatever rules follow.
-GUARDED = ("input", "output")
 _GUARD = rule(f"-i {MANAGEMENT_INTERFACE} -j ACCEPT")
 _ADDRESS = slice(4, 8)  # of a sockaddr_in
 # 2.2.12 sends an ICMP error a second, and none in its first; a kernel of today has limits, too. Of
@@ -74,7 +73,7 @@ class Stage:
         self._begin()
 
     def _begin(self) -> None:
-        lines = [
+        setting_up = [
             "socket fw inet raw 255",
             # The module's hooks, and by that its counters, are there as long as a socket is.
             "socket idle inet raw divert",
@@ -84,8 +83,11 @@ class Stage:
             "setsockopt sender ip mtu_discover int:0",
         ]
         for name, (kind, protocol, port) in _RECEIVING.items():
-            lines += [f"socket {name} inet {kind} {protocol}", f"bind {name} in:0.0.0.0:{port}"]
-        for answer in self._script.many(lines):
+            setting_up += [
+                f"socket {name} inet {kind} {protocol}",
+                f"bind {name} in:0.0.0.0:{port}",
+            ]
+        for answer in self._script.many(setting_up):
             if answer["result"] < 0:
                 raise GuestError(f"{self.name}: the programs cannot be set up: {answer}")
         self.reset()
@@ -98,12 +100,12 @@ class Stage:
         self._sockets.clear()
         self._held.clear()
         names = list(self.table().policies)
-        lines = [_option("fw_policy", ipfw.policy(hook, "ACCEPT")) for hook in HOOKS]
-        lines += [_option("fw_flush", ipfw.label(name)) for name in names]
+        back = [option("fw_policy", ipfw.policy(hook, "ACCEPT")) for hook in HOOKS]
+        back += [option("fw_flush", ipfw.label(name)) for name in names]
         users = [name for name in names if name not in HOOKS]
-        lines += [_option("fw_deletechain", ipfw.label(name)) for name in users]
-        lines += [_option("fw_append", ipfw.change(hook, _GUARD)) for hook in GUARDED]
-        self._script.many(lines)
+        back += [option("fw_deletechain", ipfw.label(name)) for name in users]
+        back += [option("fw_append", ipfw.change(hook, _GUARD)) for hook in GUARDED]
+        self._script.many(back)
         self._barrier()
         for wire in self._wires.values():
             wire.clear()
@@ -135,71 +137,19 @@ class Stage:
             for packet in packets:
                 self._wires[step.words[0]].send(self._frame(step.words[0], packet))
         seen = Seen()
-        lines = list(self._lines(step, packets))
-        answers = self._script.many(lines)
+        tag = self._tag(step.words[1]) if step.verb in ("back", "untag") else b""
+        answers = self._script.many(list(lines(step, packets, tag, self._count)))
         if answers:
             self._answered(step, answers[0], seen)
         # What is sent to this host itself may have to wait for a kernel thread.
         self._barrier()
         return self._look(seen, self._script.many(_LOOKING))
 
-    def _lines(self, step: Step, packets: Sequence[Packet]) -> Iterator[str]:
-        words = step.words
-        match step.verb:
-            case "append" | "delete":
-                change = ipfw.change(words[0], rule(" ".join(words[1:])))
-                yield _option(f"fw_{step.verb}", change)
-            case "insert" | "replace":
-                number = self._number(words[0], words[1])
-                given = ipfw.numbered(number, words[0], rule(" ".join(words[2:])))
-                yield _option(f"fw_{step.verb}", given)
-            case "remove":
-                number = self._number(words[0], words[1])
-                yield _option("fw_delete_num", ipfw.of_number(number, words[0]))
-            case "flush" if words[0] in GUARDED:
-                # Without its guard for a moment only, a chain would count our own connection.
-                for _ in self.table().rules[words[0]]:
-                    yield _option("fw_delete_num", ipfw.of_number(2, words[0]))
-            case "flush" | "zero":
-                yield _option(f"fw_{step.verb}", ipfw.label(words[0]))
-            case "create" | "destroy":
-                option = {"create": "fw_createchain", "destroy": "fw_deletechain"}[step.verb]
-                yield _option(option, ipfw.label(words[0]))
-            case "policy":
-                yield _option("fw_policy", ipfw.policy(words[0], words[1]))
-            case "check":
-                given = ipfw.test_of(packets[0].data, words[1], words[0])
-                yield _option("fw_check", given)
-            case "wire":
-                pass
-            case _:
-                yield self._call(step, packets)
-
-    def _call(self, step: Step, packets: Sequence[Packet]) -> str:
-        name, *words = step.words
-        if step.verb in _CALLS:
-            return _CALLS[step.verb].format(name, *words)
-        packet = packets[0]
-        data, to = packet.data.hex(), "none"
-        match step.verb:
-            case "send":
-                return f"sendto sender hex:{packet.body[8:].hex()} in:{name}:{packet.ports[1]}"
-            case "refuse":
-                return f"sendto {name} {_refused(packet, words[0])} none dontwait"
-            case "back":
-                to = f"hex:{self._tag(words[0]).hex()}"
-            case "untag":
-                to = f"hex:{_untagged(self._tag(words[0]), words[1]).hex()}"
-            case "inject" if words[0] != "none":
-                to = f"in:{words[0]}:0"
-        return f"sendto {name} hex:{data} {to} dontwait"
+    def _count(self, chain: str) -> int:
+        return len(self.table().rules[chain])
 
     def _tag(self, number: str) -> bytes:
         return self._held[int(number) % len(self._held)][1]
-
-    @staticmethod
-    def _number(chain: str, number: str) -> int:
-        return int(number) + (chain in GUARDED)
 
     def _frame(self, interface: str, packet: Packet) -> bytes:
         wire = self._wires[interface]
@@ -250,10 +200,10 @@ class Stage:
 
     def _files(self, *names: str) -> list[str]:
         """The contents of files of /proc/net: some pages of each at once, more if there are."""
-        lines = []
+        reads = []
         for name in names:
-            lines += [f"open {name} /proc/net/{name} read", *[f"read {name} {_PAGE}"] * _PAGES]
-        answers = self._script.many(lines)
+            reads += [f"open {name} /proc/net/{name} read", *[f"read {name} {_PAGE}"] * _PAGES]
+        answers = self._script.many(reads)
         found = []
         for at, name in enumerate(names):
             pages = [row["hex"] for row in answers[at * (_PAGES + 1) + 1 :][:_PAGES]]
@@ -263,16 +213,6 @@ class Stage:
         return found
 
 
-# What needs no packet: the words of a step in a line of `calls`.
-_CALLS = {
-    "open": "socket {} inet raw divert",
-    "bind": "bind {} in:0.0.0.0:{}",
-    "close": "close {}",
-    "small": "setsockopt {} socket rcvbuf int:1",
-    "shut": "shutdown {} write",
-    "read": "recvfrom {} 65535 dontwait",
-    "peek": "recvfrom {} 65535 dontwait|peek",
-}
 # Each receiver is read so often at once, and again until there is no more.
 _READS = 2
 _RECEIVE = [f"recvfrom {name} 65535 dontwait" for name in RECEIVERS for _ in range(_READS)]
@@ -284,10 +224,6 @@ _RECEIVING = {
 }
 
 
-def _option(name: str, value: bytes) -> str:
-    return f"setsockopt fw ip {name} hex:{value.hex()}"
-
-
 def _received(answer: Answer) -> bytes:
     """What a receiver was given; of UDP with its sender's address and port in front."""
     data = bytes.fromhex(answer["hex"])
@@ -295,29 +231,6 @@ def _received(answer: Answer) -> bytes:
         return data
     sender = bytes.fromhex(answer["from"]["hex"])
     return sender[_ADDRESS] + sender[2:4] + data
-
-
-def _untagged(address: bytes, how: str) -> bytes:
-    if how == "flipped":
-        return address[:-1] + bytes([address[-1] ^ 1])
-    family, interface = address[:2], address[_ADDRESS]
-    if how == "outbound":
-        interface = bytes(4)
-    return family + bytes(2) + interface + bytes(8)
-
-
-def _refused(packet: Packet, why: str) -> str:
-    data = packet.data
-    match why:
-        case "short":
-            data = data[:19]
-        case "version":
-            data = b"\x65" + data[1:]
-        case "header":
-            data = b"\x4f" + data[1:28]
-        case "beyond":
-            return f"fill:65536:{data[:20].hex()}"
-    return f"hex:{data.hex()}"
 
 
 def _is_ip(frame: bytes) -> bool:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 
-from harness.judge import ipfw, sequences
+from harness.judge import draws, ipfw
 from harness.model import packet, rules
 from harness.model.chains import Chains
 from harness.model.packet import Packet
@@ -20,7 +20,7 @@ PACKET = Packet(
 )
 
 
-@given(sequences.rules([rules.DIVERT, "", rules.ACCEPT, "one"]))
+@given(draws.rules([rules.DIVERT, "", rules.ACCEPT, "one"]))
 def test_words_say_all_of_a_rule(drawn: Rule) -> None:
     assert rule(drawn.words()) == drawn
     assert len(ipfw.user(drawn)) == 68
