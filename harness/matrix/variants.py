@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from harness.base import paths
+from harness.base import paths, tables
 from harness.base.errors import UserError
 from harness.debian import packages
 from harness.matrix import configurations, kernels
@@ -19,6 +19,20 @@ from harness.matrix.kernels import Hardware
 
 # The fragment that makes a kernel one of the matrix: a kernel with divert sockets (SPEC.md O3).
 MATRIX_FRAGMENT = "divert"
+
+FILE = "variants.toml"
+
+# What a variant's table can have.
+_KEYS: Mapping[str, type] = {
+    "series": list,
+    "fragments": list,
+    "module": bool,
+    "processors": int,
+    "options": list,
+    "check": bool,
+    "sample": str,
+    "what": str,
+}
 
 # In a variant's name: that of each kernel of a distribution.
 _EVERY = "*"
@@ -65,11 +79,18 @@ class Variant:
         """Whether it has divert sockets."""
         return self.module or MATRIX_FRAGMENT in self.fragments
 
+    @property
+    def in_matrix(self) -> bool:
+        """Whether --matrix, which crosses options, can mean it."""
+        return self.diverts and self.processors == 1
+
 
 def load() -> dict[str, Variant]:
     """All variants by name, in the order of harness/matrix/variants.toml."""
-    with (paths.HARNESS / "matrix" / "variants.toml").open("rb") as stream:
+    with (paths.HARNESS / "matrix" / FILE).open("rb") as stream:
         data = tomllib.load(stream)
+    for name, row in data.items():
+        tables.check(FILE, name, row, _KEYS, needed=("options",))
     distributed = [row.name for row in kernels.load().values() if row.package]
     rows = [
         Variant(
@@ -90,7 +111,23 @@ def load() -> dict[str, Variant]:
     # All of one kernel together.
     order = list(kernels.load())
     rows.sort(key=lambda row: order.index(row.kernel))
+    _different(rows)
     return {row.name: row for row in rows}
+
+
+def _different(rows: Sequence[Variant]) -> None:
+    """Raise UserError if --matrix could not tell two of them apart: one would never be tested."""
+    known: dict[tuple[str, frozenset[str]], str] = {}
+    for row in rows:
+        if not row.in_matrix:
+            continue
+        other = known.setdefault((row.kernel, row.options), row.name)
+        if other != row.name:
+            raise UserError(
+                f"{FILE}: {other} and {row.name} have the same options, "
+                "and --matrix means one of them",
+                "give one of them an option of its own, a word that --matrix can name",
+            )
 
 
 def of_configuration(row: Configuration) -> Variant:
@@ -175,7 +212,7 @@ def _short(name: str, rows: Mapping[str, Variant]) -> set[str]:
 
 
 def _cross(options: list[str], rows: Sequence[Variant]) -> set[str]:
-    candidates = [row for row in rows if row.diverts and row.processors == 1]
+    candidates = [row for row in rows if row.in_matrix]
     offered = sorted({option for row in candidates for option in row.options})
     options = [_known("option", option, offered) for option in options]
     by_options = {row.options: row.name for row in candidates}

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import itertools
+import re
+from pathlib import Path
 
 import pytest
 
@@ -122,6 +124,37 @@ def test_variants_of_a_kernel_that_has_to_be_named() -> None:
         variants.select("off", kernel="linux-6.1")
     with pytest.raises(UserError, match="there is no kernel linux-6"):
         variants.select(kernel="linux-6")
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        (
+            '[second]\nfragments = ["divert"]\noptions = []\n',
+            "variants.toml: base and second have the same options, and --matrix means one of them",
+        ),
+        (
+            '["*:second"]\nmodule = true\noptions = ["defrag"]\n',
+            ":defrag and linux-6.1:second have",
+        ),
+        ("[second]\noption = []\n", "variants.toml: second has an unknown option"),
+        ("[second]\nfragments = []\n", "variants.toml: second lacks options"),
+        ('[second]\noptions = "defrag"\n', "variants.toml: the options of second is no list"),
+    ],
+)
+def test_row_that_cannot_be_meant(
+    row: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second one with the options of `base` would take its place in --matrix without a word."""
+    there = paths.HARNESS / "matrix"
+    (tmp_path / "matrix").mkdir()
+    for file in there.glob("*.toml"):
+        (tmp_path / "matrix" / file.name).write_text(file.read_text())
+    table = tmp_path / "matrix" / "variants.toml"
+    table.write_text(f"{table.read_text()}\n{row}")
+    monkeypatch.setattr(paths, "HARNESS", tmp_path)
+    with pytest.raises(UserError, match=re.escape(says)):
+        variants.load()
 
 
 def test_machine_of_a_variant() -> None:
