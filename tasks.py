@@ -178,7 +178,7 @@ def test(
     if coverage:
         from harness.coverage import coverage as coverage_module
 
-        coverage_module.test(request)
+        coverage_module.test(request, times=repeat)
     else:
         runner.test(request, times=repeat)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from harness.base import paths, terminal
+from harness.base.errors import UserError
 from harness.boot import bootable
 from harness.coverage import debug, measure, page, result
 from harness.coverage.debug import Code
@@ -24,13 +25,20 @@ from harness.run.request import Request
 _SHOWN = 40
 
 
-def test(request: Request) -> None:
+def test(request: Request, *, times: int = 1) -> None:
     """Run the guest tests that were asked for, traced, and show what of the code they ran.
 
     The page is `coverage/index.html` in the run's folder, all figures `coverage/coverage.json`.
-    Raises what `runner.test` raises, after that; InfrastructureError if the code is not had with
-    its lines.
+    Raises what `runner.test` raises, after that; UserError for more than one time, and for guests
+    that are to be kept, whose log nobody would read; InfrastructureError if the code is not had
+    with its lines.
     """
+    if times != 1 or request.keep:
+        raise UserError(
+            f"--coverage is of one run, whose guests end with it, not with "
+            f"{'--keep' if request.keep else f'--repeat {times}'}",
+            "leave one of the two out",
+        )
     codes = {
         variant.name: debug.of(bootable.build(variant, request.given), request.given)
         for variant in request.variants
