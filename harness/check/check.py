@@ -20,6 +20,7 @@ from harness.bench import plan as bench_plan
 from harness.canaries import canaries, canary
 from harness.check import configurationrun, guestruns
 from harness.check.guestruns import TESTS, guest_samples, guest_tests
+from harness.check.judgerun import both_kernels
 from harness.check.neighbours import other_users
 from harness.check.smokerun import smoke_steps
 from harness.check.steps import Counts, Step, StepResult, run_step, steps
@@ -74,7 +75,7 @@ def check(
     if not fast and guests:
         rests = (
             *(fresh_room, module_builds, benchmark, other_users, smoke_steps),
-            *(other_configurations, quick_canaries, sampled_mutants),
+            *(other_configurations, quick_canaries, sampled_mutants, both_kernels),
             *(guest_samples, guest_tests),
         )
     elif not fast:

@@ -77,7 +77,7 @@ def judge(
     if name == "model":
         _judge_each(request, _chosen(variant), given)
     else:
-        _judge_both(request, variant, given)
+        judge_both(_two(variant), request, given)
 
 
 def _chosen(variant: str | None) -> Sequence[Variant]:
@@ -123,7 +123,7 @@ def against_the_model(stage: Stage, row: Variant) -> Examination:
     return Examination(trial, Foretellable)
 
 
-def _judge_both(request: Request, variant: str | None, given: Sequence[str]) -> None:
+def _two(variant: str | None) -> Sequence[Variant]:
     rows = variants.select(variant) if variant else ()
     if len(rows) != 2 or not all(row.diverts for row in rows):
         raise UserError(
@@ -135,6 +135,15 @@ def _judge_both(request: Request, variant: str | None, given: Sequence[str]) -> 
             f"judge kernels: {rows[0].name} and {rows[1].name} have other options",
             "as in: --variant passthrough,linux-6.1:passthrough",
         )
+    return rows
+
+
+def judge_both(rows: Sequence[Variant], request: Request, given: Sequence[str]) -> None:
+    """Set two variants of the same options beside each other.
+
+    Raises TestsFailedError for a find, with its steps; InfrastructureError for what could not be
+    had or built.
+    """
     with ExitStack() as stack:
         stages = [stack.enter_context(_stage(row, given)) for row in rows]
         _examine(request, " and ".join(row.name for row in rows), of_both(stages, rows))
