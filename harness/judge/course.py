@@ -49,9 +49,12 @@ class Course(abc.ABC):
                 self.do(step)
         self.end()
 
-    def answered(self, step: Step, answer: str) -> None:
-        """Note that a step was done, and with what answer: errno's name, or ""."""
+    def begun(self, step: Step) -> None:
+        """Note that a step is to be done: the guest may not survive it."""
         self.steps.append(step)
+
+    def answered(self, step: Step, answer: str) -> None:
+        """Note with what answer: errno's name, or ""."""
         self.answers[f"{step.verb} {answer or 'success'}"] += 1
 
     def require_none(self, differences: Iterable[str], step: Step | None) -> None:

@@ -35,6 +35,8 @@ class Examination:
     machine: type[RuleBasedStateMachine]
     sequences: int = 0
     answers: Counter[str] = field(default_factory=Counter)
+    # Those of the sequence that is under way.
+    last: list[Step] = field(default_factory=list)
 
     @property
     def steps(self) -> int:
@@ -73,6 +75,7 @@ class Examination:
         self.sequences += 1
         course = self.course()
         course.answers = self.answers
+        self.last = course.steps
         return course
 
     def do(self, steps: Sequence[Step]) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from harness.base import terminal
 from harness.base.errors import (
+    GuestLostError,
     InfrastructureError,
     TestsFailedError,
     UnavailableError,
@@ -190,7 +191,11 @@ def _examine(request: Request, names: str, examination: Examination) -> None:
                     break
                 seed = (seed + 1) % SEEDS
     except FindError as error:
-        raise _told(request, names, error, time.monotonic() - begin) from error
+        raise _told(request, names, error, time.monotonic() - begin, seed) from error
+    except GuestLostError as error:
+        path = _written(names, examination.last)
+        again = f"{error.hint}\nthe steps that lead there: {path}".strip()
+        raise GuestLostError(error.kind, f"{error.message}\nseed {seed}", again) from error
     terminal.say(
         f"judge {request.judge}, {names}: {examination.sequences} sequences, {examination.steps} "
         f"steps in {time.monotonic() - begin:.0f} s, no find"
@@ -200,12 +205,21 @@ def _examine(request: Request, names: str, examination: Examination) -> None:
     terminal.say(f"what came of them: {', '.join(f'{name} {n}' for name, n in answers)}")
 
 
-def _told(request: Request, names: str, error: FindError, seconds: float) -> TestsFailedError:
-    steps = "".join(f"{step}\n" for step in error.steps)
+def _written(names: str, steps: Sequence[Step]) -> Path:
+    """The file of these steps, for --case."""
     path = session.new_folder("judge-find") / FIND
-    path.write_text(f"# {names}\n{steps}")
+    path.write_text("".join([f"# {names}\n", *(f"{step}\n" for step in steps)]))
+    return path
+
+
+def _told(
+    request: Request, names: str, error: FindError, seconds: float, seed: int
+) -> TestsFailedError:
+    steps = "".join(f"{step}\n" for step in error.steps)
+    path = _written(names, error.steps)
     again = ["./inv", "judge", request.judge, "--variant", names.replace(" and ", ",")]
     return TestsFailedError(
-        f"judge {request.judge}: a find after {seconds:.0f} s\n{error.message}\n\n{steps}",
+        f"judge {request.judge}: a find after {seconds:.0f} s, seed {seed}\n"
+        f"{error.message}\n\n{steps}",
         f"again: {shlex.join([*again, '--case', str(path)])}",
     )

@@ -54,6 +54,7 @@ class Pair(Course):
             self.model.passed()
         elif self.model.foretell(step).answer == "ELOOP":
             return
+        self.begun(step)
         first, second = (stage.do(step, packets) for stage in self.stages)
         self.answered(step, first.answer)
         self.require_none(self._differences(first, second), step)

@@ -32,6 +32,7 @@ class Trial(Course):
 
     def do(self, step: Step) -> None:
         """Do a step, in the guest and in the model, and compare."""
+        self.begun(step)
         self._seen = self.stage.do(step, self.model.packets_of(step))
         self.answered(step, self._seen.answer)
         foretold = self.model.foretell(step)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
+from harness.base.errors import GuestLostError
 from harness.judge import find
 from harness.judge.answered import Answered
 from harness.judge.examine import Examination
@@ -119,3 +120,15 @@ def test_of_two_guests_that_differ_the_difference_is_a_find() -> None:
         for seed in range(20):
             pair(plain, lambda: ForgetsTheRule(Traits(refuses_circles=True))).round(seed)
     assert len(caught.value.steps) <= 9
+
+
+def test_the_steps_that_a_guest_does_not_survive_are_known() -> None:
+    class Dies(Host):
+        def close(self, name: str) -> str:
+            raise GuestLostError("panic", "an oops", "")
+
+    examination = against_the_model(stage(lambda: Dies(Traits())))
+    with pytest.raises(GuestLostError):
+        for seed in range(20):
+            examination.round(seed)
+    assert examination.last[-1].verb == "close"

@@ -8,9 +8,13 @@ from typing import Any
 
 import pytest
 
-from harness.base.errors import UserError
+from harness.base.errors import GuestLostError, TestsFailedError, UserError
+from harness.interactive import session
 from harness.judge import find, judge, plain, shrink
+from harness.judge.course import Course
+from harness.judge.examine import Examination
 from harness.judge.proc import Listing, Table
+from harness.judge.sequences import Foretellable
 from harness.model import packet
 from harness.model.packet import ICMP, Packet
 from harness.model.steps import step
@@ -38,6 +42,29 @@ def asked(**changed: Any) -> None:
 def test_what_cannot_be_asked(changed: dict[str, Any], says: str) -> None:
     with pytest.raises(UserError, match=says):
         asked(**changed)
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (find.FindError("base: step 1", [step("open a")]), "a find after 0 s, seed 7"),
+        (GuestLostError("panic", "an oops", ""), "an oops\nseed 7"),
+    ],
+)
+def test_a_find_is_told_with_its_seed_and_its_steps(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: Exception, says: str
+) -> None:
+    def course() -> Course:
+        raise error
+
+    monkeypatch.setattr(session, "new_folder", lambda kind: tmp_path)
+    examination = Examination(course, Foretellable, last=[step("open a")])
+    request = judge.Request("model", 1, 7)
+    with pytest.raises((TestsFailedError, GuestLostError)) as caught:
+        judge._examine(request, "base", examination)
+    assert says in str(caught.value)
+    assert str(tmp_path / judge.FIND) in caught.value.hint
+    assert [str(each) for each in find.of_file(tmp_path / judge.FIND)] == ["open a"]
 
 
 def test_a_case_is_a_file_of_steps(tmp_path: Path) -> None:
