@@ -15,7 +15,7 @@ from harness.network import dissect
 from harness.record.events import CanariesEnded, Event, TestFinished
 from harness.record.repeat import repeat
 from harness.report import statementverdicts, untried
-from harness.report.statementverdicts import Cell
+from harness.report.statementverdicts import Cell, PartVerdict
 from harness.report.verdict import Verdict
 
 FOLDER = "report"
@@ -94,10 +94,10 @@ def _test(test: TestFinished) -> dict[str, Any]:
 def _page(folder: Path, events: Sequence[Event], cells: Sequence[Cell], verdict: Verdict) -> str:
     columns = list(dict.fromkeys((cell.kernel, cell.variant) for cell in cells))
     by_place = {(cell.statement, cell.kernel, cell.variant): cell for cell in cells}
-    rows = [
-        (known, [by_place[(known.name, *column)] for column in columns])
-        for known in statementverdicts.known(events)
-    ]
+    rows = []
+    for known in statementverdicts.known(events):
+        row = [by_place[(known.name, *column)] for column in columns]
+        rows.append((known, row, _cases(row)))
     chapters = [
         (letter, title, [row for row in rows if row[0].name[0] == letter])
         for letter, title in _CHAPTERS.items()
@@ -108,15 +108,52 @@ def _page(folder: Path, events: Sequence[Event], cells: Sequence[Cell], verdict:
         started=verdict.started,
         chapters=[chapter for chapter in chapters if chapter[2]],
         columns=columns,
+        kernels=list(dict.fromkeys(kernel for kernel, _ in columns)),
         tally=Counter(cell.verdict for cell in cells),
         order=statementverdicts.ORDER,
         unbuilt=verdict.unbuilt,
         done_without=verdict.done_without,
         untried=untried.line(events),
         canaries=_canaries(events),
-        failures=[_failure(folder, test) for test in verdict.failures],
+        failures=verdict.failures,
+        causes=_by_cause([_failure(folder, test) for test in verdict.failures]),
         anchor=_anchor,
     )
+
+
+def _cases(cells: Sequence[Cell]) -> list[dict[str, Any]]:
+    """The cases of a statement: each variant's part, where it has it, and all runs of each test
+    function.
+    """
+    names = {part.name: part.text for cell in cells for part in cell.parts}
+    rows = []
+    for name, text in names.items():
+        parts = [(cell, _part(cell, name)) for cell in cells]
+        tests: dict[str, list[TestFinished]] = {}
+        for _, part in parts:
+            for test in part.tests if part else ():
+                tests.setdefault(test.test.partition("[")[0], []).append(test)
+        named = {_counted(function, runs): runs for function, runs in tests.items()}
+        rows.append({"name": name, "text": text, "parts": parts, "tests": named})
+    return rows
+
+
+def _counted(function: str, runs: Sequence[TestFinished]) -> str:
+    """A test function, with how many cases of it there are."""
+    count = len({run.test for run in runs})
+    return function if count == 1 else f"{function} ({count} cases)"
+
+
+def _part(cell: Cell, name: str) -> PartVerdict | None:
+    return next((part for part in cell.parts if part.name == name), None)
+
+
+def _by_cause(failures: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """Failures whose messages begin alike, together, in the order of the first of each."""
+    causes: dict[str, list[dict[str, Any]]] = {}
+    for failure in failures:
+        causes.setdefault(failure["test"].message.partition("\n")[0], []).append(failure)
+    return causes
 
 
 def _canaries(events: Sequence[Event]) -> CanariesEnded | None:
@@ -143,7 +180,13 @@ def _failure(folder: Path, test: TestFinished) -> dict[str, Any]:
                 len(frames) - _FRAMES_SHOWN,
             )
         )
-    return {"test": test, "again": repeat(test), "captures": captures}
+    statements = dict.fromkeys(name.partition("/")[0] for name in test.statements)
+    return {
+        "test": test,
+        "statements": list(statements),
+        "again": repeat(test),
+        "captures": captures,
+    }
 
 
 def _relative(path: Path, folder: Path) -> str:

@@ -46,6 +46,40 @@ def test_statement_by_variant(tmp_path: Path) -> None:
     assert not re.search(r"https?://|<script|<link|@import|src=", page)
 
 
+def test_each_statement_is_a_place_with_one_stop_for_the_keyboard(tmp_path: Path) -> None:
+    page, data = pages(tmp_path, GOOD)
+    body = page.partition("<body>")[2]
+    names = [row["statement"] for row in data]
+    assert sorted(re.findall(r'<tr id="(\w+)">', body)) == names
+    assert sorted(re.findall(r"<summary[^>]*>(\w+): \d+ case", body)) == names
+    assert body.count("<summary") == len(names)
+    # A reader hears of which column and row a cell is.
+    assert not re.search(r"<th(?! scope=|ead)", body)
+
+
+def test_only_what_is_of_a_verdict_or_a_kernel_can_be_shown(tmp_path: Path) -> None:
+    """By CSS alone: where CI shows pages, no script runs."""
+    page, _ = pages(tmp_path, GOOD)
+    assert "2 proved</span> (statement" in page, "of all statements, not of the last one"
+    assert '<tbody class="statement has-proved">' in page
+    for verdict in re.findall(r'id="(only-[\w-]+)"', page):
+        assert verdict == "only-all" or f"body:has(#{verdict}:checked)" in page
+    assert "body:has(#kernel-1:not(:checked)) .k1 {" in page
+
+
+def test_failures_of_one_cause_stand_together(tmp_path: Path) -> None:
+    failures = [
+        replace(BAD, test="test_a.py::test_one", message="no answer\nassert 1 == 2"),
+        replace(BAD, test="test_a.py::test_two", message="another"),
+        replace(BAD, test="test_a.py::test_three", message="no answer\nassert 3 == 4"),
+    ]
+    page, _ = pages(tmp_path, *failures)
+    assert re.findall(r"<h3>(.*)</h3>", page) == ["2 alike: no answer"]
+    shown = re.findall(r"test_a.py::(\w+)</summary>", page)
+    assert shown == ["test_one", "test_three", "test_two"]
+    assert '<p>proves <a href="#P1">P1</a>, <a href="#R2">R2</a></p>' in page
+
+
 def test_failure_with_its_packets(tmp_path: Path) -> None:
     artifacts = tmp_path / "base" / "tests" / "x"
     artifacts.mkdir(parents=True)
@@ -59,7 +93,7 @@ def test_failure_with_its_packets(tmp_path: Path) -> None:
     assert "id 0x0003, ttl 9" in page
     assert "&lt;b&gt;seen" in page
     assert "./inv test --variant base -k" in page
-    (link,) = set(re.findall(r'href="#(failure[^"]*)"', page))
+    (link,) = set(re.findall(r'href="#(failure-[^"]*)"', page))
     assert f'id="{link}"' in page
     assert {row["variants"][0]["verdict"] for row in data} == {"failed"}
 
