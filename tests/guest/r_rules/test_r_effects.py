@@ -194,6 +194,30 @@ def test_no_divert_rule_takes_what_is_blocked(
     assert left(guest, far) == [whole], "without a rule it leaves"
 
 
+# The kind, the header, and no rule's number.
+SUSPECT = re.compile(
+    r"Suspect (.*) fragment\.\n.*?(\S+) PROTO=(\d+) (\S+):\d+ (\S+):\d+ L=(\d+) S=0x00 I=(\d+) "
+    r"F=0x(....) T=9 +\(#0\)"
+)
+
+
+@statement("R1/blocked-log")
+def test_log_tells_of_what_is_blocked(shell: Shell, calls: Calls, chains: Chains) -> None:
+    # Without a rule or a socket the module looks at nothing.
+    chains.append(f"output -i {FAR.interface} -j ACCEPT")
+    calls.ok("socket", "h", "inet", "raw", "raw")
+    kinds = {"tcp-at-8": "TCP", "short-tcp": "short first", "empty-udp": "short first"}
+    expected = []
+    for name, kind in kinds.items():
+        data = BLOCKED[name]
+        assert calls.error("sendto", "h", hexed(data), f"in:{FAR.host_ip}:0") == "EPERM", name
+        ip = IP(data)
+        fragment = int.from_bytes(data[6:8], "big")
+        words = (FAR.interface, str(ip.proto), NEAR.host_ip, FAR.host_ip, str(ip.len), str(ip.id))
+        expected.append((kind, *words, f"{fragment:04X}"))
+    assert SUSPECT.findall(shell.check("dmesg")) == expected
+
+
 @statement("R1/fragment")
 def test_fragments_on_output_by_a_raw_socket(
     guest: Machine, far: Wire, calls: Calls, divert: Divert, chains: Chains
