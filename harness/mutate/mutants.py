@@ -8,7 +8,7 @@ import fnmatch
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -116,14 +116,24 @@ def select(mutants: Sequence[Mutant], patterns: str) -> tuple[Mutant, ...]:
 
     Raises UserError if there is none for one of them.
     """
-    if named := tuple(mutant for mutant in mutants if mutant.name == patterns):
-        # A name that was made from the syntax may have commas itself.
-        return named
-    words = [word.strip() for word in patterns.split(",")]
+    words = _words(patterns, {mutant.name for mutant in mutants})
     for word in words:
         if not any(_matches(mutant, word) for mutant in mutants):
             raise UserError(f"no mutant matches {word}", "see harness/mutate/mutants/")
     return tuple(mutant for mutant in mutants if any(_matches(mutant, word) for word in words))
+
+
+def _words(patterns: str, names: Collection[str]) -> list[str]:
+    """What commas part, but for whole names: one made from the syntax may have commas itself."""
+    words: list[str] = []
+    parts = patterns.split(",")
+    while parts:
+        whole = next(
+            (end for end in range(len(parts), 0, -1) if ",".join(parts[:end]).strip() in names), 1
+        )
+        words.append(",".join(parts[:whole]).strip())
+        del parts[:whole]
+    return words
 
 
 def _matches(mutant: Mutant, pattern: str) -> bool:

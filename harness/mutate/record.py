@@ -26,15 +26,15 @@ def read() -> dict[str, str]:
 
 
 def write(results: Iterable[Result], there: Collection[str]) -> None:
-    """Add what was killed of the module's, and take out what was not; of mutants that are not
-    `there` any more, by their names, too.
+    """Add what was killed of the module's, by a test that was seen to pass without it, and take out
+    what was not killed; of mutants that are not `there` any more, by their names, too.
     """
     known = {name: test for name, test in read().items() if name in there}
     for result in results:
         if not result.name.startswith(f"{MODULE}/"):
             continue
-        if result.verdict is Verdict.KILLED:
-            known[result.name] = result.test
-        else:
+        if result.verdict is not Verdict.KILLED:
             known.pop(result.name, None)
+        elif result.confirmed:
+            known[result.name] = result.test
     FILE.write_text(json.dumps(dict(sorted(known.items())), indent=0) + "\n")

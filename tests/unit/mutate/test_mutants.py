@@ -141,6 +141,9 @@ def test_rows_of_what_is_made_from_the_syntax(tmp_path: Path) -> None:
     assert {m.survives for m in locks if m.source == kernel.SOURCE} == {""}
     # A name may have commas itself.
     assert mutate_list.select(tuple(found.values()), one.name) == (one,)
+    both = mutate_list.select(tuple(found.values()), f"{locks[0].name}, {one.name},{locks[1].name}")
+    assert one in both
+    assert len(both) == 3
     assert one in mutate_list.select(tuple(found.values()), "module/socket/*")
 
 

@@ -104,10 +104,14 @@ def test_check_draws_of_what_was_killed(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_record_has_what_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one, two, three = recorded(tmp_path, monkeypatch)
-    killed = Result(two, Verdict.KILLED, 1.0, "", test="c::test_d")
+    killed = Result(two, Verdict.KILLED, 1.0, "", test="c::test_d", confirmed=True)
     survived = replace(killed, name=one, verdict=Verdict.SURVIVED, test="")
     of_series = replace(killed, name="bind-twice")
+    unsure = replace(killed, name=three, test="e::test_f", confirmed=False)
     record.write([killed, survived, of_series], [one, two, three])
+    assert record.read() == {two: "c::test_d", three: "a::test_b"}
+    # A run that was broken off has not seen yet that its tests pass without the mutants.
+    record.write([unsure], [two, three])
     assert record.read() == {two: "c::test_d", three: "a::test_b"}
     record.FILE.write_text("[]")
     with pytest.raises(InfrastructureError, match="cannot read"):
