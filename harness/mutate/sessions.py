@@ -171,8 +171,9 @@ class Run:
         elif not covering:
             return None
         else:
-            own = replace(mutant, breaks=()).order(self._proofs, attempt.before)
-            tests, rest = tuple(dict.fromkeys([*own, *subset.mixed(covering, tests)])), False
+            mixed = subset.mixed(covering, tests)
+            killer = [attempt.before] if attempt.before in self._proofs else []
+            tests, rest = tuple(dict.fromkeys([*killer, *mixed])), False
         return (tests[:QUICK_TESTS] if self._quick and mutant.fault else tests), rest
 
     def _hear(self, event: Event) -> None:
