@@ -17,7 +17,7 @@ from harness.mutate import mutants as mutate_list
 from harness.mutate import record, report, subset
 from harness.mutate.mutants import MODULE, LeftOut, Mutant
 from harness.mutate.programs import FOLDER
-from harness.mutate.result import Memory, Result, dump
+from harness.mutate.result import Memory, Result, Verdict, dump
 from harness.mutate.sessions import Run
 from harness.run import runner
 
@@ -173,6 +173,7 @@ def sample(count: int, seed: int, kernel: str, given: Sequence[str] = ()) -> Sam
     faults = tuple(
         f"{each.name}: {run.results[each.name].verdict.value}; {killers[each.name]} killed it once"
         for each in drawn
-        if run.results[each.name].is_fault(each)
+        # Of another kernel it may be no other code.
+        if run.results[each.name].verdict not in (Verdict.KILLED, Verdict.SAME)
     )
     return Sampled(seed, drawn, tuple(run.results.values()), faults)
