@@ -38,4 +38,5 @@ def _without_more(body: bytes) -> bytes:
         return body
     quoted = body[_QUOTED:]
     quoted = quoted[: int.from_bytes(quoted[2:4], "big")]
+    quoted = quoted[:10] + b"\0\0" + quoted[12:]  # its header's checksum
     return body[:2] + b"\0\0" + body[4:_QUOTED] + quoted
