@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -18,7 +17,7 @@ from harness.base.errors import (
 from harness.bench import bench
 from harness.bench import plan as bench_plan
 from harness.canaries import canaries, canary
-from harness.check import configurationrun, guestruns
+from harness.check import configurationrun, draws, guestruns
 from harness.check.guestruns import TESTS, guest_samples, guest_tests
 from harness.check.judgerun import both_kernels
 from harness.check.neighbours import other_users
@@ -206,13 +205,13 @@ def quick_canaries(
 def other_configurations(
     given: Sequence[str], _require: Sequence[str], *, guests: bool = True
 ) -> StepResult:
-    """Some of the reference's other configurations, drawn anew each time, compiled and linked; and,
-    with `guests`, some guest tests on one of them (SPEC.md O4).
+    """Some of the reference's other configurations, drawn by `draws.seed`, compiled and linked;
+    and, with `guests`, some guest tests on one of them (SPEC.md O4).
 
     Skipped if the source cannot be had, which `guest_tests` tells.
     """
     name, begin = "configurations", time.monotonic()
-    rows = configurationrun.draw(secrets.randbelow(10**6))
+    rows = configurationrun.draw(draws.seed())
     counts, output, boots, error = Counts(), [], [], None
     try:
         for result in configurationrun.build(rows, given=given):
@@ -235,14 +234,14 @@ def other_configurations(
 
 
 def sampled_mutants(given: Sequence[str], _require: Sequence[str]) -> StepResult:
-    """Some faults in the module that a test has killed once, drawn anew each time: see
+    """Some faults in the module that a test has killed once, drawn by `draws.seed`: see
     docs/mutation.md.
 
     Skipped if the kernel cannot be had here, which `guest_tests` tells.
     """
     begin = time.monotonic()
     counts, output, note, family = Counts(skipped=MUTANTS), "", "", None
-    seed = secrets.randbelow(10**6)
+    seed = draws.seed()
     try:
         # Of a host that has no kernel of its own there is nothing to make a fault in.
         for row in kernels.of_host(packages.host_release().codename)[:1]:

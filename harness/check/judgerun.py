@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Sequence
 
 from harness.base.errors import HarnessError, InfrastructureError, UnavailableError
+from harness.check import draws
 from harness.check.steps import Counts, Step, StepResult
 from harness.debian import packages
 from harness.judge import judge
@@ -19,13 +19,13 @@ SECONDS = 30
 
 
 def both_kernels(given: Sequence[str], _require: Sequence[str]) -> StepResult:
-    """The reference beside the module on the host's kernel, by a new seed: docs/judges.md.
+    """The reference beside the module on the host's kernel, by `draws.seed`: docs/judges.md.
 
     Skipped if one of the two cannot be had here, which `guest_tests` tells.
     """
     begin = time.monotonic()
     counts, output, note, family = Counts(skipped=1), "", "", None
-    seed = secrets.randbelow(judge.SEEDS)
+    seed = draws.seed()
     try:
         # Of a host that has no kernel of its own there is nothing to set beside the reference.
         for kernel in kernels.of_host(packages.host_release().codename)[:1]:
