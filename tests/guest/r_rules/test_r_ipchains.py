@@ -55,6 +55,34 @@ def test_rule_is_deleted_by_its_port(chains: Chains) -> None:
     assert [row[TARGET] for row in chains.rows("input")] == ["ACCEPT"]
 
 
+# Rules that differ from the first in one thing each.
+ALIKE = (
+    "-p UDP -s 192.0.2.0/24 1000 -d 198.51.100.0/24 2000 -i eth0",
+    "-p TCP -s 192.0.2.0/24 1000 -d 198.51.100.0/24 2000 -i eth0",
+    "-p UDP -s 192.0.3.0/24 1000 -d 198.51.100.0/24 2000 -i eth0",
+    "-p UDP -s 192.0.2.0/25 1000 -d 198.51.100.0/24 2000 -i eth0",
+    "-p UDP -s 192.0.2.0/24 1001 -d 198.51.100.0/24 2000 -i eth0",
+    "-p UDP -s 192.0.2.0/24 1000 -d 198.51.101.0/24 2000 -i eth0",
+    "-p UDP -s 192.0.2.0/24 1000 -d 198.51.100.0/25 2000 -i eth0",
+    "-p UDP -s 192.0.2.0/24 1000 -d 198.51.100.0/24 2001 -i eth0",
+    "-p UDP -s 192.0.2.0/24 1000 -d 198.51.100.0/24 2000 -i eth1",
+    "-p UDP -s ! 192.0.2.0/24 1000 -d 198.51.100.0/24 2000 -i eth0",
+    "-p UDP -s 192.0.2.0/24 1000 -d 198.51.100.0/24 2000 -i eth0 -l",
+)
+
+
+@statement("R3/delete")
+def test_rule_is_deleted_by_all_that_it_says(chains: Chains) -> None:
+    """Behind rules that differ in one thing each, and with each that it is the one that goes."""
+    for words in ALIKE:
+        chains(f"-A input {words} -j DIVERT {PORT}")
+    rows = chains.rows("input")
+    for words in reversed(ALIKE):
+        chains(f"-D input {words} -j DIVERT {PORT}")
+        del rows[-1]
+        assert chains.rows("input") == rows, words
+
+
 @statement("R3/list")
 @pytest.mark.parametrize("flags", ["", "-n", "-v", "-n -v", "-n -v -x", "-n --line-numbers"])
 @pytest.mark.parametrize(
