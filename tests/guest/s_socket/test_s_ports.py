@@ -125,8 +125,9 @@ def test_as_many_ports_as_there_is_room_for_descriptors(shell: Shell, calls: Cal
     assert {(row["call"], row["error"]) for row in failed} == {("socket", "ENFILE")}
     bound_ports = int(str(ready["bound"]))
     assert bound_ports + len(failed) == room + 500
-    # Files of its own has the rest of the guest too, and some are kept for root.
-    assert room - 200 < bound_ports <= room
+    # Files of its own has the rest of the guest too, and some are kept for root. Of two processors
+    # each counts up to 32 for itself before all know (percpu_counter_batch).
+    assert room - 200 < bound_ports <= room + 64
     assert len(listed(calls)) == bound_ports
 
 
