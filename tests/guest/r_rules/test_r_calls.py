@@ -10,7 +10,15 @@ import pytest
 from harness.guest.shell import Shell
 from tests.guest.conftest import Divert
 from tests.guest.support.chains import TARGET, Chains
-from tests.guest.support.firewall import check_of, delete_number, firewall, numbered, policy, rule
+from tests.guest.support.firewall import (
+    check_of,
+    delete_number,
+    firewall,
+    label,
+    numbered,
+    policy,
+    rule,
+)
 from tests.guest.support.programs import Calls
 from tests.guest.support.traffic import Traffic
 
@@ -49,6 +57,23 @@ def test_each_option(calls: Calls, chains: Chains) -> None:
     assert listed(chains) == ["DIVERT 65535", "DENY"]
     assert control("fw_flush", b"forward\0\0") == ""
     assert listed(chains) == []
+
+
+@statement("R2/user-chains")
+def test_chains_come_and_go(calls: Calls, chains: Chains) -> None:
+    control = firewall(calls)
+    ours = label("ours")
+    assert control("fw_createchain", ours) == ""
+    assert control("fw_createchain", ours) == "EEXIST"
+    assert control("fw_append", rule("ours", "DIVERT", PORT)) == ""
+    assert control("fw_append", rule("forward", "ours", 0)) == ""
+    assert listed(chains) == ["ours"]
+    assert control("fw_deletechain", ours) == "EBUSY", "a rule jumps to it"
+    assert control("fw_delete", rule("forward", "ours", 0)) == ""
+    assert control("fw_deletechain", ours) == "ENOTEMPTY"
+    assert control("fw_flush", ours) == ""
+    assert control("fw_deletechain", ours) == ""
+    assert control("fw_deletechain", ours) == "ENOENT"
 
 
 @statement("R4/byte-order")
@@ -147,8 +172,8 @@ def test_not_a_policy(calls: Calls, chains: Chains) -> None:
 @needs("no firewall-checks")
 def test_labels_that_are_nearly_it(calls: Calls, chains: Chains) -> None:
     control = firewall(calls)
-    for label in ("divert", "DIVER", "DIVERTS", " DIVERT"):
-        assert control("fw_append", rule("forward", label, PORT)) == "ENOENT", label
+    for near in ("divert", "DIVER", "DIVERTS", " DIVERT"):
+        assert control("fw_append", rule("forward", near, PORT)) == "ENOENT", near
     assert control("fw_append", rule("nowhere", "DIVERT", PORT)) == "ENOENT"
     assert listed(chains) == []
 

@@ -47,6 +47,8 @@ def firewall(calls: Calls) -> Callable[[str, bytes], str]:
 
     def control(option: str, value: bytes) -> str:
         row = calls("setsockopt", "fw", "ip", option, f"hex:{value.hex()}")
+        # ipchains takes all but -1 for a success; other programs may not.
+        assert row["result"] in (0, -1), row
         return str(row.get("error", ""))
 
     return control
