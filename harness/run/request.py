@@ -156,7 +156,7 @@ def _applies_elsewhere(
     names = ", ".join(row.name for row in chosen)
     others = f"; they run on {', '.join(elsewhere[1:6])}, too" if elsewhere[1:] else ""
     raise UserError(
-        f"of the {len(tests)} tests that -k {expression!r} selects none applies to {names}: "
+        f"-k {expression!r}: none of the tests that it selects ({len(tests)}) applies to {names}: "
         f"they need {'; or '.join(wanted[:3])}",
         f"try: ./inv test --variant {elsewhere[0]} -k {shlex.quote(expression)}{others}",
     )

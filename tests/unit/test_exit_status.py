@@ -75,7 +75,12 @@ ROWS = {
     "passes": Row(0, "PASS: 1 passed, 0 failed, 0 skipped"),
     "fails": Row(1, "FAIL: 1 passed, 1 failed", suite=PASSES + FAILS, shown_again=True),
     "only tests of the host fail": Row(1, "FAIL: 0 passed, 1 failed", suite=ON_THE_HOST),
-    "nothing applies": Row(1, "no test passed", (*TEST, "-k", "elsewhere"), PASSES + ELSEWHERE),
+    "nothing applies": Row(
+        2,
+        "(1) applies to base: they need no divert",
+        (*TEST, "-k", "elsewhere"),
+        PASSES + ELSEWHERE,
+    ),
     "no Python": Row(1, "cannot be collected", suite="this is no Python\n"),
     "no Python, and an expression": Row(
         1, "cannot be collected", (*TEST, "-k", "passes"), "this is no Python\n"
