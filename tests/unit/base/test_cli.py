@@ -286,6 +286,7 @@ def test_no_letter_means_two_things() -> None:
             assert letters in ([], ["k"]), task.name
 
 
+@pytest.mark.slow
 def test_statements_wants_no_word() -> None:
     result = _inv("statements")
     assert (result.returncode, result.stderr) == (0, "")

@@ -84,6 +84,7 @@ def test_one_that_has_ended_is_not_stopped(host: Host) -> None:
     assert host.stops.seconds() == 0.0
 
 
+@pytest.mark.slow
 def test_deadline_of_a_real_program(tmp_path: Path) -> None:
     """Stopped for longer than the deadline lasts: then there is still as much of it as before."""
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as program:
@@ -116,6 +117,7 @@ with Stops(1) as watched, standing_still(watched.seconds):
 """
 
 
+@pytest.mark.slow
 def test_this_program_is_stopped_itself() -> None:
     with subprocess.Popen(
         [sys.executable, "-c", SLEEPER],

@@ -129,6 +129,7 @@ def test_the_environment_has_the_choice(
         choose(kernel, kernel)
 
 
+@pytest.mark.slow
 def test_waiting_for_a_processor_is_not_time_of_kvm(
     kernel: Path, play: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -138,6 +139,7 @@ def test_waiting_for_a_processor_is_not_time_of_kvm(
     assert choose(kernel, kernel).name == "kvm"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("boot", "reason", "crashed"),
     [

@@ -273,6 +273,7 @@ FAULTS = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", FAULTS)
 @pytest.mark.parametrize("before", ["", "divert# ", "no end", "x" * (LINE_BYTES - 7), "7:"])
 def test_fault_is_seen_wherever_in_a_line_it_begins(
@@ -317,6 +318,7 @@ def test_settles_where_the_host_opens_terminals_by_name_only(
     assert [line.text for line in console.lines] == ["one"]
 
 
+@pytest.mark.slow
 def test_line_that_is_not_gone_on_with_ends_a_wait(guest: Guest, watch: Watch) -> None:
     console = watch()
     guest.say("Kernel panic: and it never comes to the end of the line")

@@ -64,6 +64,7 @@ def against_the_model(guest: Stage, traits: Traits = Traits()) -> Examination:  
     return Examination(begin, Foretellable)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("passthrough", [False, True])
 @pytest.mark.parametrize("defrag", [False, True])
 def test_the_model_is_as_the_model_foretells(passthrough: bool, defrag: bool) -> None:
@@ -75,6 +76,7 @@ def test_the_model_is_as_the_model_foretells(passthrough: bool, defrag: bool) ->
     assert examination.answers["read success"] and examination.answers["back success"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("host", "most"), [(TakesTwice, 12), (ForgetsTheRule, 9), (LeavesTheMark, 9)]
 )

@@ -45,6 +45,7 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(NoRun, "verdict", Verdict.KILLED)
 
 
+@pytest.mark.slow
 def test_the_second_run_of_a_checkout_is_refused() -> None:
     lock = paths.BUILD / programs.FOLDER / mutate.LOCK
     with (
@@ -56,6 +57,7 @@ def test_the_second_run_of_a_checkout_is_refused() -> None:
     mutate.mutate(Choice(), quick=True)
 
 
+@pytest.mark.slow
 def test_a_seed_draws_the_same_again() -> None:
     drawn = []
     for _ in range(2):
@@ -69,6 +71,7 @@ def test_a_seed_draws_the_same_again() -> None:
         mutate.mutate(Choice("module/*", sample=5, seed="x"))
 
 
+@pytest.mark.slow
 def test_the_module_is_tried_on_the_kernels_named() -> None:
     mutate.mutate(Choice("module/socket/gso.c", kernel="linux-6.12"))
     assert NoRun.asked
@@ -90,6 +93,7 @@ def recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return there
 
 
+@pytest.mark.slow
 def test_check_draws_of_what_was_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     there = recorded(tmp_path, monkeypatch)
     found = mutate.sample(9, 1, "linux-6.12")

@@ -297,6 +297,7 @@ def test_no_more_in_a_row_than_the_card_holds(guest: Guest, wire: Wire) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_guest_that_no_longer_receives_is_an_error(guest: Guest, wire: Wire) -> None:
     with pytest.raises(GuestError, match="no answer by ARP"):
         for _ in range(17):

@@ -122,6 +122,7 @@ def test_compiles_for_a_64_bit_libc_too(name: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [

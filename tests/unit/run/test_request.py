@@ -138,6 +138,7 @@ def test_slower_boot_pays_for_many_tests(tests: int, long: bool) -> None:
     assert of("base", tests={f"t{n}": () for n in range(tests)}).long is long
 
 
+@pytest.mark.slow
 def test_selection_that_applies_to_other_variants_alone_names_one() -> None:
     chosen = [variants.load()["base"]]
     with pytest.raises(UserError, match=r"\) applies to base: they need divert, keep") as error:

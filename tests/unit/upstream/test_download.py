@@ -150,6 +150,7 @@ def test_no_answer_in_time(server: Server, tmp_path: Path) -> None:
     assert "127.0.0.1:1: not tried" in caught.value.message
 
 
+@pytest.mark.slow
 def test_a_silent_place_leaves_time_for_the_next(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
