@@ -130,6 +130,30 @@ def test_rule_inserted_before_refuses_it(
     assert routed(guest, far) == [taken.data]
 
 
+@statement("I2/multicast-routing", "I2/changed")
+@pytest.mark.parametrize("chain", ["forward", "output"])
+def test_to_another_group_it_leaves_by_the_interface_it_was_routed_to(
+    chain: str,
+    guest: Machine,
+    near: Wire,
+    far: Wire,
+    router: Calls,
+    divert: Divert,
+    chains: Chains,
+) -> None:
+    """No route leads to either group: the multicast router's entry had chosen it."""
+    socket = divert(PORT)
+    chains.append(f"{chain} -i eth2 -p UDP -d {GROUP} -j DIVERT {PORT}")
+    near.send(IP(multicast()))
+    taken = socket.take()
+    packet = IP(taken.data)
+    packet.dst = "239.9.9.9"
+    del packet.chksum, packet[UDP].chksum
+    socket.inject(bytes(packet), taken.address)
+    assert routed(guest, far) == [bytes(packet)]
+    assert routed(guest, near) == []
+
+
 @statement("I2/multicast-routing", "I6/no-route")
 @pytest.mark.parametrize("chain", ["forward", "output"])
 def test_link_that_is_down_meanwhile(

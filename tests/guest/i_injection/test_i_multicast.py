@@ -128,6 +128,31 @@ def test_taken_on_its_way_out_it_keeps_its_interface(
     }
 
 
+@statement("I2/changed", "I2/interface")
+@pytest.mark.needs("multicast")
+@links
+def test_copy_that_came_back_goes_to_another_group_of_its_interface(
+    link: Link, guest: Machine, calls: Calls, divert: Divert, chains: Chains
+) -> None:
+    """It has a source of this host, and no route leads to either group."""
+    joined(calls, link)
+    another = "239.9.9.9"
+    calls.ok("setsockopt", "member", "ip", "add_membership", f"mreq:{another}:{link.guest_ip}")
+    calls.ok("socket", "sender", "inet", "dgram", 17)
+    calls.ok("setsockopt", "sender", "ip", "multicast_if", f"ip:{link.guest_ip}")
+    socket = divert(PORT)
+    chains.append(f"input -i {link.interface} -p UDP -d {GROUP} -j DIVERT {PORT}")
+    calls.ok("sendto", "sender", "text:group", f"in:{GROUP}:{UDP_PORT}")
+    taken = socket.take()
+    assert (taken.interface, IP(taken.data).src) == (link.guest_ip, link.guest_ip)
+    packet = IP(taken.data)
+    packet.dst = another
+    del packet.chksum, packet[UDP].chksum
+    socket.inject(bytes(packet), taken.address)
+    guest.barrier()
+    assert calls.drain("member") == [b"group"]
+
+
 @statement("I7/tagged", "I2/interface")
 @links
 def test_limited_broadcast_keeps_its_interface(
