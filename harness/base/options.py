@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import secrets
+
 from harness.base.errors import UserError
 
 
@@ -20,3 +22,15 @@ def count(flag: str, text: str | None) -> int | None:
     if number < 1:
         raise UserError(f"{flag} {text}: it has to be 1 or more", "see: ./inv --list")
     return number
+
+
+def seed(text: str | None, seeds: int) -> int:
+    """The value of --seed, of so many that there are from 0 on; a new one where none was given.
+
+    Raises UserError.
+    """
+    if text is None:
+        return secrets.randbelow(seeds)
+    if not text.isdecimal() or int(text) >= seeds:
+        raise UserError(f"--seed {text}: a seed is 0 to {seeds - 1}")
+    return int(text)

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import json
 import re
-import secrets
 import shlex
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.base import terminal
+from harness.base import options, terminal
 from harness.base.deadline import Deadline
 from harness.base.errors import (
     GuestError,
@@ -218,7 +217,7 @@ def fuzz(
     if (seconds > 0) == (calls > 0):
         raise UserError("give either --seconds or --calls", "as in: ./inv fuzz --seconds 60")
     each = USER_ROUND_CALLS if as_user else ROUND_CALLS
-    plan = _Plan(_first_seed(seed), seconds, calls or each, trace, as_user)
+    plan = _Plan(options.seed(seed, SEEDS), seconds, calls or each, trace, as_user)
     absent = []
     for row in chosen:
         try:
@@ -243,14 +242,6 @@ class _Plan:
     calls: int
     trace: bool
     as_user: bool
-
-
-def _first_seed(text: str | None) -> int:
-    if text is None:
-        return secrets.randbelow(SEEDS)
-    if not text.isdecimal() or int(text) >= SEEDS:
-        raise UserError(f"--seed {text}: a seed is 0 to {SEEDS - 1}")
-    return int(text)
 
 
 def _fuzz_guest(machine: Machine, name: str, plan: _Plan, asked: bool) -> None:

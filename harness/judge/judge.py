@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import secrets
 import shlex
 import time
 from collections.abc import Iterator, Sequence
@@ -11,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.base import terminal
+from harness.base import options, terminal
 from harness.base.errors import (
     GuestLostError,
     InfrastructureError,
@@ -74,7 +73,7 @@ def judge(
     if (seconds > 0) == bool(case):
         raise UserError("give either --seconds or --case", "as in: ./inv judge model --seconds 60")
     steps = find.of_file(Path(case)) if case else ()
-    request = Request(name, seconds, _first_seed(seed), steps)
+    request = Request(name, seconds, options.seed(seed, SEEDS), steps)
     if name == "model":
         _judge_each(request, _chosen(variant), given)
     else:
@@ -89,14 +88,6 @@ def _chosen(variant: str | None) -> Sequence[Variant]:
     if not all(row.diverts for row in rows):
         raise UserError("only a kernel with divert sockets can be judged", "as in: --variant base")
     return rows
-
-
-def _first_seed(text: str | None) -> int:
-    if text is None:
-        return secrets.randbelow(SEEDS)
-    if not text.isdecimal() or int(text) >= SEEDS:
-        raise UserError(f"--seed {text}: a seed is 0 to {SEEDS - 1}")
-    return int(text)
 
 
 def _judge_each(request: Request, rows: Sequence[Variant], given: Sequence[str]) -> None:

@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 import random
-import secrets
 import signal
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
-from harness.base import occupancy, paths, terminal
+from harness.base import occupancy, options, paths, terminal
 from harness.base.errors import InfrastructureError, TestsFailedError, UserError
 from harness.matrix import variants
 from harness.matrix.variants import Variant
@@ -24,6 +23,7 @@ from harness.run import runner
 MEMORY = "known.json"
 RESULTS = "results.json"
 LOCK = "lock"
+_SEEDS = 10**6
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def _chosen(
     if not mutants:
         raise UserError(f"no mutant is tried on {named}", "see harness/mutate/mutants/")
     if choice.sample:
-        seed = _seed(choice.seed)
+        seed = options.seed(choice.seed, _SEEDS)
         terminal.say(f"{choice.sample} of {len(mutants)} mutants, drawn by --seed {seed}")
         mutants = draw(mutants, choice.sample, seed)
     return mutants, left_out, chosen
@@ -121,14 +121,6 @@ def _on(mutant: Mutant, rows: Sequence[Variant]) -> Mutant:
     if mutant.source != MODULE:
         return mutant
     return replace(mutant, variants=tuple(row.name for row in rows if row.module))
-
-
-def _seed(text: str | None) -> int:
-    if text is None:
-        return secrets.randbelow(10**6)
-    if not text.isdecimal():
-        raise UserError(f"--seed {text}: it has to be a number")
-    return int(text)
 
 
 def draw(mutants: Sequence[Mutant], count: int, seed: int) -> tuple[Mutant, ...]:

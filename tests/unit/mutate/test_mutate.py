@@ -67,7 +67,7 @@ def test_a_seed_draws_the_same_again() -> None:
     assert len(set(drawn[0])) == 5
     mutate.mutate(Choice("module/*", sample=5, seed="8"))
     assert [each.name for each in NoRun.asked] != drawn[0]
-    with pytest.raises(UserError, match="--seed x: it has to be a number"):
+    with pytest.raises(UserError, match="--seed x: a seed is 0 to 999999"):
         mutate.mutate(Choice("module/*", sample=5, seed="x"))
 
 
