@@ -190,6 +190,21 @@ def test_interface_that_went_down_meanwhile(
     assert traffic.arrived([flow]) == [flow.arrives_as()]
 
 
+@statement("I6/down", "I2/table-forwarded")
+def test_forwarded_packet_on_output_does_not_need_the_interface_it_came_by(
+    traffic: Traffic, divert: Divert, chains: Chains, shell: Shell
+) -> None:
+    place = next(each for each in PLACES if each.name == "output-through")
+    socket = divert(PORT)
+    chains.append(place.rule(f"DIVERT {PORT}"))
+    flow = traffic.send(place.path, "udp")
+    taken = socket.take()
+    shell.check(f"ifconfig {NEAR.interface} down")
+    socket.give_back(taken)
+    shell.check(f"ifconfig {NEAR.interface} up")
+    assert traffic.arrived([flow]) == [taken.data]
+
+
 @statement("I6/no-route")
 def test_no_route_out(judge: Judge, shell: Shell) -> None:
     judge.refused(packet(destination=NOWHERE), OUT, "ENETUNREACH")

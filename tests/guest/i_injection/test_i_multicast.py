@@ -172,6 +172,26 @@ def test_limited_broadcast_keeps_its_interface(
     }
 
 
+@statement("I2/changed", "I2/interface")
+@links
+def test_to_all_it_leaves_by_the_interface_that_it_had(
+    link: Link, guest: Machine, calls: Calls, divert: Divert, chains: Chains
+) -> None:
+    """A datagram to one host that a program sends to all: no route says where that is."""
+    calls.ok("socket", "sender", "inet", "dgram", 17)
+    socket = divert(PORT)
+    chains.append(f"output -p UDP -d {link.host_ip} -j DIVERT {PORT}")
+    calls.ok("sendto", "sender", "text:all", f"in:{link.host_ip}:9")
+    taken = socket.take()
+    packet = IP(taken.data)
+    packet.dst = "255.255.255.255"
+    del packet.chksum, packet[UDP].chksum
+    socket.inject(bytes(packet), taken.address)
+    assert wires(guest) == {
+        each: [bytes(packet)] if each == link.interface else [] for each in INTERFACES
+    }
+
+
 @statement("I6/no-route", "I7/tagged")
 @pytest.mark.parametrize("how", ["tagged", "untagged"])
 def test_by_an_interface_that_is_down(

@@ -10,10 +10,11 @@ from harness.guest.machine import Machine
 from harness.network.wire import Wire
 from tests.guest.conftest import Divert
 from tests.guest.support.chains import Chains
+from tests.guest.support.copies import copies, netlink_socket
 from tests.guest.support.divert import built, left
 from tests.guest.support.policy import Policy
 from tests.guest.support.programs import Calls
-from tests.guest.support.traffic import NEAR, UDP_PORT, hop
+from tests.guest.support.traffic import FAR, NEAR, UDP_PORT, hop
 from tests.guest.support.ways import (
     BEYOND,
     FORWARDED,
@@ -80,6 +81,23 @@ def test_mark_that_it_was_given_later_does_not_choose(
     data = passed_on(divert, chains, f"{hook} {hook}", lambda: near.send(packet), "given-back")
     assert left(guest, far) == [data]
     assert left(guest, near) == []
+
+
+@statement("I2/way-mark")
+@pytest.mark.needs("netlink-firewall")
+def test_rules_behind_see_the_mark_that_it_was_given_last(
+    guest: Machine, calls: Calls, near: Wire, far: Wire, divert: Divert, chains: Chains
+) -> None:
+    """Not that by which its way was looked up."""
+    socket = divert(PORT)
+    chains.append("input -p UDP -m 5", "forward -p UDP -m 9", f"forward -p UDP -j DIVERT {PORT}")
+    chains.append("output -p UDP -o")
+    netlink_socket(calls, "copies")
+    near.send(IP(src=NEAR.host_ip, dst=FAR.host_ip, id=7, ttl=9) / UDP(sport=9, dport=9) / b"on")
+    taken = socket.take()
+    socket.give_back(taken)
+    assert left(guest, far) == [taken.data]
+    assert [(copy.mark, copy.data) for copy in copies(calls, "copies")] == [(9, taken.data)]
 
 
 BY_TOS = Way("tos", rule=("tos", "8", "table", "100"))
