@@ -25,7 +25,7 @@ _KNOWN = (
 )
 _ECHO = b"\x08"
 # In these two kernels rightly differ (differences.toml): shut-for-writing, and how small a queue
-# can be. So they do in circle-of-chains and echo-in-anothers-name, whose steps `do` leaves out.
+# can be. So they do in circle-of-chains and echo-from-another, whose steps `do` leaves out.
 _LEFT_OUT = ("shut", "small")
 
 
@@ -52,7 +52,7 @@ class Pair(Course):
         # The ID that is filled in for it is one kernel's, and nothing in the packet says so.
         step = Step(step.verb, tuple(word for word in step.words if word != "id=0"))
         packets = self.model.packets_of(step)
-        if any(map(_is_echo_in_anothers_name, packets)) and self._is_outbound(step):
+        if any(map(_is_echo_from_another_address, packets)) and self._is_outbound(step):
             return
         if step.verb not in _KNOWN:
             self.model.passed()
@@ -126,13 +126,12 @@ class Pair(Course):
             yield from _two(f"rules of {name}", first.listed.get(name), second.listed.get(name))
 
 
-def _is_echo_in_anothers_name(packet: Packet) -> bool:
-    own = ADDRESSES.values()
+def _is_echo_from_another_address(packet: Packet) -> bool:
     return (
         packet.protocol == ICMP
         and packet.body[:1] == _ECHO
-        and packet.destination in own
-        and packet.source not in own
+        and packet.destination in ADDRESSES.values()
+        and packet.source != packet.destination
     )
 
 
