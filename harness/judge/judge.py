@@ -43,7 +43,9 @@ FIND = "find.steps"
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked of a judge: so many seconds from this seed on, or the steps of one case."""
+    """What is asked of a judge: so many seconds from this seed on, or the steps of one case; without
+    either, those cases that are kept.
+    """
 
     judge: str
     seconds: int
@@ -176,7 +178,7 @@ def _examine(request: Request, names: str, examination: Examination) -> None:
             examination.do(request.case)
         else:
             examination.try_kept()
-            while True:
+            while request.seconds:
                 examination.round(seed)
                 if time.monotonic() - begin >= request.seconds:
                     break
