@@ -43,8 +43,8 @@ FIND = "find.steps"
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked of a judge: so many seconds from this seed on, or the steps of one case; without
-    either, those cases that are kept.
+    """What is asked of a judge: so many seconds from this seed on, or the steps of one case;
+    without either, those cases that are kept.
     """
 
     judge: str
