@@ -61,7 +61,8 @@ class _Parser(Program):
         if self.core.unparsed[1:] in (["--help"], ["-h"]):
             self.args.help.value = self.core.unparsed[0]
             self.core.unparsed = []
-        if self.core.unparsed and self.core.unparsed[-1] in _WORDLESS:
+        # Alone: as the last word of several it may be the value of an option.
+        if len(self.core.unparsed) == 1 and self.core.unparsed[0] in _WORDLESS:
             self.core.unparsed = [*self.core.unparsed, ""]
         with _mistakes_named():
             super().parse_tasks()

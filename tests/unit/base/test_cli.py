@@ -286,6 +286,13 @@ def test_no_letter_means_two_things() -> None:
             assert letters in ([], ["k"]), task.name
 
 
+@pytest.mark.parametrize("value", ["judge", "statements"])
+def test_value_of_an_option_is_no_task(value: str) -> None:
+    result = _inv("report", "--run", value)
+    assert "No idea what" not in result.stderr
+    assert value in result.stderr
+
+
 @pytest.mark.slow
 def test_statements_wants_no_word() -> None:
     result = _inv("statements")
