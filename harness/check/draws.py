@@ -8,7 +8,7 @@ import functools
 from harness.base import fingerprint, paths
 
 # What decides what is drawn: all that the draws are about.
-_TREES = ("harness", "kernel-config", "module", "patches", "tests")
+_TREES = ("divert_reference", "harness", "kernel-config", "module", "patches", "tests")
 
 
 @functools.cache

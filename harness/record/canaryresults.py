@@ -44,6 +44,6 @@ def _harness() -> str:
 
 def _sources() -> Iterator[Path]:
     yield from (paths.ROOT / "tests" / "guest").glob("conftest.py")
-    for folder in ("harness", "tests/guest/support"):
+    for folder in ("harness", "divert_reference", "tests/guest/support"):
         found = (paths.ROOT / folder).rglob("*")
         yield from (path for path in found if path.suffix in (".py", ".toml"))

@@ -20,6 +20,8 @@ from harness.matrix import kernels
 from harness.matrix.kernels import Hardware
 
 PLUGIN = "harness.run.plugin"
+# What tests take as fixtures: the package for everybody's tests, which stands above the harness.
+FIXTURES = "divert_reference.fixtures"
 # pytest's own exit statuses.
 COLLECTION_ERROR = 2
 USAGE = 4
@@ -156,7 +158,8 @@ def command(tests: Path, expression: str, modules: Sequence[str] = ()) -> list[s
     """
     root = os.path.relpath(tests, paths.ROOT)
     named = [f"{root}/{name}" for name in modules] or [root]
-    argv = [sys.executable, "-m", "pytest", *named, "-p", PLUGIN, "-p", "no:cacheprovider"]
+    argv = [sys.executable, "-m", "pytest", *named, "-p", PLUGIN, "-p", FIXTURES]
+    argv += ["-p", "no:cacheprovider"]
     # What ends a thread is kept by harness.base.background; that plugin would make it a warning.
     argv += ["-p", "no:threadexception"]
     argv += ["-q", "--import-mode=importlib", f"--rootdir={root}", "-c", os.devnull]

@@ -36,7 +36,7 @@ print([(each.symbol, each.value) for each in asked if each.file == "example.conf
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The checkout with all that CONTRIBUTING.md adds to it."""
     folder = tmp_path_factory.mktemp("checkout")
-    for name in ("harness", "tests", "kernel-config", "images"):
+    for name in ("divert_reference", "harness", "tests", "kernel-config", "images"):
         left = shutil.ignore_patterns("__pycache__", "unit")
         shutil.copytree(paths.ROOT / name, folder / name, ignore=left)
     for name, text in EXAMPLES.items():
@@ -79,8 +79,12 @@ def test_the_statement_is_known_and_proved_by_the_test(copy: Path) -> None:
 
 def test_the_test_asks_for_fixtures_that_there_are(copy: Path) -> None:
     tree = ast.parse((copy / "tests/guest/p_nobody/test_p_example.py").read_text())
-    conftest = ast.parse((copy / "tests/guest/conftest.py").read_text())
-    there = {node.name.lstrip("_") for node in conftest.body if isinstance(node, ast.FunctionDef)}
+    there = {
+        node.name.lstrip("_")
+        for file in ("divert_reference/fixtures.py", "tests/guest/conftest.py")
+        for node in ast.parse((copy / file).read_text()).body
+        if isinstance(node, ast.FunctionDef)
+    }
     asked = {
         argument.arg
         for node in tree.body

@@ -9,9 +9,9 @@ import tomllib
 from harness.base import paths
 
 TEXT = (paths.ROOT / "docs" / "design.md").read_text()
-(CONTRACT,) = tomllib.loads((paths.ROOT / "pyproject.toml").read_text())["tool"]["importlinter"][
-    "contracts"
-]
+CONTRACT, _PUBLIC = tomllib.loads((paths.ROOT / "pyproject.toml").read_text())["tool"][
+    "importlinter"
+]["contracts"]
 LAYERS = [layer.split(" | ") for layer in CONTRACT["layers"]]
 
 

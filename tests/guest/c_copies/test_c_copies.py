@@ -7,11 +7,14 @@ import pytest
 from scapy.layers.inet import ICMP, IP, UDP
 from scapy.layers.l2 import Ether
 
+from divert_reference.chains import Chains
+from divert_reference.divert import built, left
+from divert_reference.fixtures import Divert
+from divert_reference.programs import Calls
+from divert_reference.traffic import FAR, NEAR, OTHER, UDP_PORT, Traffic
 from harness.guest.machine import Machine
 from harness.network.addresses import LINKS
 from harness.network.wire import Wire
-from tests.guest.conftest import Divert
-from tests.guest.support.chains import Chains
 from tests.guest.support.copies import (
     OUTGOING,
     TO_ANOTHER_HOST,
@@ -20,9 +23,6 @@ from tests.guest.support.copies import (
     packet_socket,
     raw_socket,
 )
-from tests.guest.support.divert import built, left
-from tests.guest.support.programs import Calls
-from tests.guest.support.traffic import FAR, NEAR, OTHER, UDP_PORT, Traffic
 
 statement = pytest.mark.statement
 kinds = pytest.mark.parametrize("kind", ["packet", "sock_packet"])

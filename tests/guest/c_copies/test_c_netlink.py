@@ -6,10 +6,13 @@ from __future__ import annotations
 import pytest
 from scapy.layers.inet import ICMP, IP
 
+from divert_reference.chains import Chains
+from divert_reference.divert import left
+from divert_reference.fixtures import Divert
+from divert_reference.programs import Calls
+from divert_reference.traffic import NEAR, NUMBERS, OTHER, Traffic, is_of
 from harness.guest.machine import Machine
 from harness.network.wire import Wire
-from tests.guest.conftest import Divert
-from tests.guest.support.chains import Chains
 from tests.guest.support.copies import (
     Copy,
     captured,
@@ -19,9 +22,6 @@ from tests.guest.support.copies import (
     packet_socket,
     raw_socket,
 )
-from tests.guest.support.divert import left
-from tests.guest.support.programs import Calls
-from tests.guest.support.traffic import NEAR, NUMBERS, OTHER, Traffic, is_of
 
 statement = pytest.mark.statement
 needs = pytest.mark.needs

@@ -9,11 +9,11 @@ from collections.abc import Callable
 import pytest
 from scapy.layers.inet import IP
 
+from divert_reference.traffic import FAR, hop, ip_packets
 from harness.guest.machine import Machine
 from harness.guest.shell import Shell
 from harness.network.wire import Wire
 from tests.guest.support.datagrams import cut, datagram, glue, statistics
-from tests.guest.support.traffic import FAR, hop, ip_packets
 
 statement = pytest.mark.statement
 

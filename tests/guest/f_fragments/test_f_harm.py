@@ -12,14 +12,14 @@ from collections.abc import Callable
 import pytest
 from scapy.layers.inet import IP
 
+from divert_reference.chains import Chains
+from divert_reference.divert import left
+from divert_reference.fixtures import Divert, Listen
+from divert_reference.programs import Calls
+from divert_reference.traffic import FAR, NEAR, OTHER
 from harness.guest.machine import Machine
 from harness.network.wire import Wire
-from tests.guest.conftest import Divert, Listen
-from tests.guest.support.chains import Chains
-from tests.guest.support.divert import left
 from tests.guest.support.letters import UNIT, delivered, fragments, open_raw, spelled
-from tests.guest.support.programs import Calls
-from tests.guest.support.traffic import FAR, NEAR, OTHER
 
 statement = pytest.mark.statement
 

@@ -8,16 +8,16 @@ from collections.abc import Callable
 import pytest
 from scapy.layers.inet import IP
 
+from divert_reference.chains import Chains
+from divert_reference.divert import built, left
+from divert_reference.fixtures import Divert
+from divert_reference.programs import Calls, ProcDivert
+from divert_reference.traffic import FAR, NEAR, PLACES, Place, hop
 from harness.guest.machine import Machine
 from harness.guest.shell import Shell
 from harness.network.wire import Wire
-from tests.guest.conftest import Divert
-from tests.guest.support.chains import Chains
 from tests.guest.support.datagrams import LARGEST, ROOM, cut, datagram, glue
-from tests.guest.support.divert import built, left
-from tests.guest.support.programs import Calls, ProcDivert
 from tests.guest.support.sockets import hexed
-from tests.guest.support.traffic import FAR, NEAR, PLACES, Place, hop
 
 statement = pytest.mark.statement
 

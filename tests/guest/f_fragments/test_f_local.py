@@ -8,11 +8,14 @@ from collections.abc import Callable
 import pytest
 from scapy.layers.inet import ICMP, IP
 
+from divert_reference.chains import Chains
+from divert_reference.divert import left
+from divert_reference.fixtures import Divert
+from divert_reference.programs import Calls, ProcDivert
+from divert_reference.traffic import NEAR, OTHER, PLACES, header_is_right
 from harness.guest.machine import Machine
 from harness.guest.shell import Shell
 from harness.network.wire import Wire
-from tests.guest.conftest import Divert
-from tests.guest.support.chains import Chains
 from tests.guest.support.datagrams import (
     LARGEST,
     PATTERN,
@@ -24,10 +27,7 @@ from tests.guest.support.datagrams import (
     statistics,
     udp,
 )
-from tests.guest.support.divert import left
-from tests.guest.support.programs import Calls, ProcDivert
 from tests.guest.support.sockets import smallest, transport_is_right
-from tests.guest.support.traffic import NEAR, OTHER, PLACES, header_is_right
 
 statement = pytest.mark.statement
 OUTPUT = PLACES[4]

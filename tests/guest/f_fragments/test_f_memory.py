@@ -8,18 +8,18 @@ from collections.abc import Callable
 import pytest
 from scapy.layers.inet import IP
 
+from divert_reference.chains import Chains
+from divert_reference.divert import left
+from divert_reference.fixtures import Divert
+from divert_reference.programs import Calls, ProcDivert
+from divert_reference.traffic import NEAR, OTHER
 from harness.base.deadline import Deadline
 from harness.guest import memory
 from harness.guest.machine import Machine
 from harness.guest.shell import Shell
 from harness.network.wire import Wire
-from tests.guest.conftest import Divert
-from tests.guest.support.chains import Chains
 from tests.guest.support.datagrams import statistics
-from tests.guest.support.divert import left
 from tests.guest.support.letters import delivered, fragments, open_raw, spelled
-from tests.guest.support.programs import Calls, ProcDivert
-from tests.guest.support.traffic import NEAR, OTHER
 
 statement = pytest.mark.statement
 

@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 from scapy.layers.inet import ICMP, IP
 
+from divert_reference.chains import Chains
+from divert_reference.divert import left
+from divert_reference.fixtures import Divert, Listen
+from divert_reference.programs import Calls
+from divert_reference.traffic import FAR, NEAR, PLACES, Place, hop, ip_packets
 from harness.guest.machine import Machine
 from harness.guest.shell import Shell
 from harness.network.wire import Wire
-from tests.guest.conftest import Divert, Listen
-from tests.guest.support.chains import Chains
 from tests.guest.support.datagrams import LARGEST, ROOM, cut, datagram, glue, open_receiver
-from tests.guest.support.divert import left
-from tests.guest.support.programs import Calls
-from tests.guest.support.traffic import FAR, NEAR, PLACES, Place, hop, ip_packets
 
 statement = pytest.mark.statement
 INPUT, INPUT_THROUGH, FORWARD, OUTPUT_THROUGH, OUTPUT = PLACES

@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 from scapy.layers.inet import ICMP, IP, UDP
 
+from divert_reference.chains import Chains
+from divert_reference.divert import Injector, built, left
+from divert_reference.fixtures import Divert
+from divert_reference.programs import Calls, ProcDivert
+from divert_reference.traffic import FAR, NEAR, UDP_PORT, hop, ip_packets
 from harness.guest.machine import Machine
 from harness.guest.shell import Shell
 from harness.network.wire import Wire
-from tests.guest.conftest import Divert
-from tests.guest.support.chains import Chains
-from tests.guest.support.divert import Injector, built, left
 from tests.guest.support.groups import GROUP
-from tests.guest.support.programs import Calls, ProcDivert
-from tests.guest.support.traffic import FAR, NEAR, UDP_PORT, hop, ip_packets
 
 statement = pytest.mark.statement
 needs = pytest.mark.needs

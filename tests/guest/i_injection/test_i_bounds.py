@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 from scapy.layers.inet import IP, UDP
 
+from divert_reference.chains import Chains
+from divert_reference.divert import DivertSocket, Taken, built, left
+from divert_reference.fixtures import Divert
+from divert_reference.programs import Calls, Counters, ProcDivert
+from divert_reference.traffic import FAR, NEAR, UDP_PORT, hop
 from harness.guest.machine import Machine
 from harness.guest.shell import Shell
 from harness.network.wire import Wire
-from tests.guest.conftest import Divert
-from tests.guest.support.chains import Chains
-from tests.guest.support.divert import DivertSocket, Taken, built, left
-from tests.guest.support.programs import Calls, Counters, ProcDivert
 from tests.guest.support.sockets import FILLER, LARGEST, Filler, bound
-from tests.guest.support.traffic import FAR, NEAR, UDP_PORT, hop
 
 statement = pytest.mark.statement
 Proc = Callable[[], ProcDivert]

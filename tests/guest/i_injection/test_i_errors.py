@@ -9,13 +9,13 @@ from dataclasses import dataclass
 import pytest
 from scapy.layers.inet import ICMP, IP, UDP
 
+from divert_reference.chains import Chains
+from divert_reference.divert import DivertSocket, built, left
+from divert_reference.fixtures import Divert
+from divert_reference.programs import Calls, ProcDivert
+from divert_reference.traffic import FAR, NEAR, PLACES, Place, Traffic, hop
 from harness.guest.machine import Machine
 from harness.guest.shell import Shell
-from tests.guest.conftest import Divert
-from tests.guest.support.chains import Chains
-from tests.guest.support.divert import DivertSocket, built, left
-from tests.guest.support.programs import Calls, ProcDivert
-from tests.guest.support.traffic import FAR, NEAR, PLACES, Place, Traffic, hop
 
 statement = pytest.mark.statement
 needs = pytest.mark.needs

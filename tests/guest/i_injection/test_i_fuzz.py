@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import pytest
 
+from divert_reference.guest import Guest
 from harness.fuzz import fuzz
 from harness.guest.shell import Shell
 from harness.run.worker import WorkerSpec
-from tests.guest.conftest import Bench
 
 statement = pytest.mark.statement
 needs = pytest.mark.needs
@@ -18,7 +18,7 @@ SECONDS = 10
 
 @statement("I6/fuzz", "S6/invalid", "S10/under-way")
 @needs("no firewall-checks")
-def test_random_calls_do_no_harm(guest: Bench, shell: Shell, worker_spec: WorkerSpec) -> None:
+def test_random_calls_do_no_harm(guest: Guest, shell: Shell, worker_spec: WorkerSpec) -> None:
     a_round = fuzz.Round(worker_spec.variant, worker_spec.seed, calls=1_000_000, seconds=SECONDS)
     outcome = fuzz.run(shell, guest.console, a_round)
     # It has come to what it is for.
@@ -28,7 +28,7 @@ def test_random_calls_do_no_harm(guest: Bench, shell: Shell, worker_spec: Worker
 
 @statement("M12/fuzz")
 def test_random_calls_of_a_user_do_no_harm(
-    guest: Bench, shell: Shell, worker_spec: WorkerSpec
+    guest: Guest, shell: Shell, worker_spec: WorkerSpec
 ) -> None:
     a_round = fuzz.Round(
         worker_spec.variant, worker_spec.seed, calls=1_000_000, seconds=SECONDS, as_user=True

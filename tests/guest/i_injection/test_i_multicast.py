@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 from scapy.layers.inet import IP, UDP
 
+from divert_reference.chains import Chains
+from divert_reference.divert import Injector, built, left
+from divert_reference.fixtures import Divert
+from divert_reference.programs import Calls
+from divert_reference.traffic import FAR, NEAR, UDP_PORT
 from harness.guest.machine import Machine
 from harness.guest.shell import Shell
 from harness.network.addresses import Link
 from harness.network.frames import destination_mac, mac_bytes
 from harness.network.wire import Wire
-from tests.guest.conftest import Divert
-from tests.guest.support.chains import Chains
-from tests.guest.support.divert import Injector, built, left
-from tests.guest.support.programs import Calls
-from tests.guest.support.traffic import FAR, NEAR, UDP_PORT
 
 statement = pytest.mark.statement
 links = pytest.mark.parametrize("link", [NEAR, FAR], ids=lambda link: link.interface)

@@ -9,19 +9,19 @@ from typing import Any
 import pytest
 from scapy.layers.inet import IP, UDP
 
+from divert_reference.chains import Chains
+from divert_reference.divert import DivertSocket, built, left
+from divert_reference.fixtures import Divert
+from divert_reference.programs import Calls, ProcDivert
+from divert_reference.traffic import FAR, NEAR, PLACES, UDP_PORT, Place, Traffic
 from harness.base.deadline import Deadline
 from harness.guest.machine import Machine
 from harness.guest.shell import Shell
 from harness.network.wire import Wire
-from tests.guest.conftest import Divert
-from tests.guest.support.chains import Chains
-from tests.guest.support.divert import DivertSocket, built, left
 from tests.guest.support.netlink import Links
 from tests.guest.support.outcome import about
 from tests.guest.support.policy import Policy
-from tests.guest.support.programs import Calls, ProcDivert
 from tests.guest.support.stack import HERE, VETH, Namespace, load, pair
-from tests.guest.support.traffic import FAR, NEAR, PLACES, UDP_PORT, Place, Traffic
 
 statement = pytest.mark.statement
 places = pytest.mark.parametrize("place", PLACES, ids=lambda place: place.name)

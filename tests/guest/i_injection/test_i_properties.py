@@ -17,16 +17,16 @@ import hypothesis
 import pytest
 from hypothesis import HealthCheck, Phase, configuration, given, settings
 
+from divert_reference.chains import Chains
+from divert_reference.fixtures import Listen
+from divert_reference.programs import Calls, ProcDivert
+from divert_reference.traffic import UDP_PORT, ip_packets
 from harness.base.deadline import Deadline
 from harness.base.errors import GuestError
 from harness.guest.machine import Machine
 from harness.network.addresses import LINKS
 from harness.run.worker import WorkerSpec
-from tests.guest.conftest import Listen
-from tests.guest.support.chains import Chains
 from tests.guest.support.examples import KEPT, PORTS, Example, Own, Sent, examples
-from tests.guest.support.programs import Calls, ProcDivert
-from tests.guest.support.traffic import UDP_PORT, ip_packets
 
 statement = pytest.mark.statement
 

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from scapy.layers.inet import ICMP, IP, UDP
 
+from divert_reference.chains import Chains
+from divert_reference.divert import built, left
+from divert_reference.fixtures import Divert, Listen
+from divert_reference.programs import Calls
+from divert_reference.traffic import FAR, NEAR, PLACES, PROTOCOLS, Place, Traffic, ip_packets
 from harness.guest.machine import Machine
 from harness.guest.shell import Shell
 from harness.network.wire import Wire
-from tests.guest.conftest import Divert, Listen
-from tests.guest.support.chains import Chains
-from tests.guest.support.divert import built, left
-from tests.guest.support.programs import Calls
-from tests.guest.support.traffic import FAR, NEAR, PLACES, PROTOCOLS, Place, Traffic, ip_packets
 
 statement = pytest.mark.statement
 places = pytest.mark.parametrize("place", PLACES, ids=lambda place: place.name)

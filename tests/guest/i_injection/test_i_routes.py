@@ -6,15 +6,15 @@ from __future__ import annotations
 import pytest
 from scapy.layers.inet import ICMP, IP, UDP
 
+from divert_reference.chains import Chains
+from divert_reference.divert import built, left
+from divert_reference.fixtures import Divert
+from divert_reference.programs import Calls
+from divert_reference.traffic import FAR, NEAR, PLACES, UDP_PORT, Place, Traffic, hop, ip_packets
 from harness.guest.machine import Machine
 from harness.guest.shell import Shell
 from harness.network.wire import Wire
-from tests.guest.conftest import Divert
-from tests.guest.support.chains import Chains
 from tests.guest.support.changes import rewritten
-from tests.guest.support.divert import built, left
-from tests.guest.support.programs import Calls
-from tests.guest.support.traffic import FAR, NEAR, PLACES, UDP_PORT, Place, Traffic, hop, ip_packets
 
 statement = pytest.mark.statement
 INPUT, INPUT_THROUGH, FORWARD, OUTPUT_THROUGH, OUTPUT = PLACES

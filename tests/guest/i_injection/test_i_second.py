@@ -9,16 +9,16 @@ import pytest
 from scapy.layers.inet import ICMP, IP, UDP
 from scapy.layers.l2 import Ether
 
+from divert_reference.chains import Chains
+from divert_reference.divert import left
+from divert_reference.fixtures import Divert
+from divert_reference.programs import Calls
+from divert_reference.traffic import FAR, NEAR, UDP_PORT
 from harness.guest.machine import Machine
 from harness.guest.shell import Shell
 from harness.network.wire import Wire
-from tests.guest.conftest import Divert
-from tests.guest.support.chains import Chains
 from tests.guest.support.changes import readdressed, rewritten
-from tests.guest.support.divert import left
 from tests.guest.support.outcome import about
-from tests.guest.support.programs import Calls
-from tests.guest.support.traffic import FAR, NEAR, UDP_PORT
 from tests.guest.support.ways import (
     BESIDE,
     PORT,

@@ -8,17 +8,17 @@ from socket import inet_aton
 import pytest
 from scapy.layers.inet import IP, UDP
 
+from divert_reference.chains import Chains
+from divert_reference.divert import built, left
+from divert_reference.fixtures import Divert
+from divert_reference.programs import Calls
+from divert_reference.traffic import FAR, NEAR, UDP_PORT, hop
 from harness.guest.machine import Machine
 from harness.guest.shell import Shell
 from harness.network.wire import Wire
-from tests.guest.conftest import Divert
-from tests.guest.support.chains import Chains
 from tests.guest.support.changes import rewritten
-from tests.guest.support.divert import built, left
 from tests.guest.support.netlink import Links
 from tests.guest.support.policy import Policy
-from tests.guest.support.programs import Calls
-from tests.guest.support.traffic import FAR, NEAR, UDP_PORT, hop
 from tests.guest.support.ways import (
     BEYOND,
     BY_DEVICE,

@@ -10,15 +10,15 @@ from collections.abc import Callable
 
 import pytest
 
+from divert_reference.guest import Guest
+from divert_reference.traffic import UDP_PORT
 from harness.fuzz import fuzz
 from harness.guest import leaks
 from harness.guest.shell import Shell
 from harness.run.worker import WorkerSpec
-from tests.guest.conftest import Bench
 from tests.guest.support.kept import Keeper
 from tests.guest.support.sockets import bound
 from tests.guest.support.stack import Namespace, unload
-from tests.guest.support.traffic import UDP_PORT
 
 statement = pytest.mark.statement
 
@@ -45,7 +45,7 @@ def end_with_all_in_use(shell: Shell, ends: Namespace) -> None:
 
 @statement("M9/leaks")
 def test_no_memory_is_lost(
-    guest: Bench,
+    guest: Guest,
     shell: Shell,
     worker_spec: WorkerSpec,
     namespaces: Callable[[], Namespace],

@@ -9,18 +9,18 @@ import pytest
 from scapy.layers.inet import ICMP, IP, UDP
 from scapy.layers.l2 import Dot1Q, Ether
 
+from divert_reference.chains import Chains
+from divert_reference.divert import built, left
+from divert_reference.fixtures import Divert
+from divert_reference.programs import Calls
+from divert_reference.traffic import FAR, NEAR, NUMBERS, UDP_PORT, hop
 from harness.guest.machine import Machine
 from harness.guest.shell import Shell
 from harness.network.wire import Wire
-from tests.guest.conftest import Divert
-from tests.guest.support.chains import Chains
-from tests.guest.support.divert import built, left
 from tests.guest.support.groups import GROUP
 from tests.guest.support.netlink import Links
 from tests.guest.support.nft import COUNTER, Nft, destination, protocol
-from tests.guest.support.programs import Calls
 from tests.guest.support.stack import BRIDGE, NFTABLES, VETH, VLAN, Namespace, load, pair
-from tests.guest.support.traffic import FAR, NEAR, NUMBERS, UDP_PORT, hop
 
 statement = pytest.mark.statement
 

@@ -8,16 +8,16 @@ from collections.abc import Callable
 import pytest
 from scapy.layers.inet import IP, UDP
 
+from divert_reference.chains import Chains
+from divert_reference.divert import DivertSocket, Taken, built, left
+from divert_reference.programs import Calls
+from divert_reference.traffic import FAR, NEAR, UDP_PORT, hop
 from harness.guest.machine import Machine
 from harness.guest.shell import Shell
 from harness.network.wire import Wire
-from tests.guest.support.chains import Chains
-from tests.guest.support.divert import DivertSocket, Taken, built, left
 from tests.guest.support.ipsec import MODULES, Ipsec, inside
 from tests.guest.support.kept import Keeper
-from tests.guest.support.programs import Calls
 from tests.guest.support.stack import load
-from tests.guest.support.traffic import FAR, NEAR, UDP_PORT, hop
 
 statement = pytest.mark.statement
 

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
+from divert_reference.programs import Calls
+from harness.base.errors import GuestError, GuestLostError
 from harness.guest.machine import Machine
 from harness.guest.shell import Shell
 from tests.guest.support.journey import Journey
 from tests.guest.support.journeyrow import NOTHING, Row, table
-from tests.guest.support.programs import Calls
 from tests.guest.support.stack import Namespace
 
 
@@ -43,7 +44,9 @@ def test_journey(
         assert expected.arrived(where), f"without a rule neither: {expected}"
         try:
             found = journey.with_rules(place, doing).differences(expected)
-        except AssertionError as error:
+        except GuestLostError:
+            raise
+        except (AssertionError, GuestError) as error:
             found = [str(error)]
         wrong += [f"{doing}: {each}" for each in found]
     assert not wrong, "\n".join([f"{row.what}, taken on {place}:", *wrong])

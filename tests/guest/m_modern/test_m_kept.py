@@ -9,12 +9,23 @@ from collections.abc import Callable
 import pytest
 from scapy.layers.inet import IP, UDP, IPOption
 
+from divert_reference.chains import Chains
+from divert_reference.divert import DivertSocket, Taken, built, left
+from divert_reference.programs import Calls, Counters, ProcDivert
+from divert_reference.traffic import (
+    FAR,
+    NEAR,
+    PLACES,
+    PROTOCOLS,
+    Place,
+    Traffic,
+    header_is_right,
+    hop,
+)
 from harness.guest import memory
 from harness.guest.machine import Machine
 from harness.guest.shell import Shell
 from harness.network.wire import Wire
-from tests.guest.support.chains import Chains
-from tests.guest.support.divert import DivertSocket, Taken, built, left
 from tests.guest.support.kept import (
     ACCEPT,
     DROP,
@@ -27,19 +38,8 @@ from tests.guest.support.kept import (
     Keeper,
     number,
 )
-from tests.guest.support.programs import Calls, Counters, ProcDivert
 from tests.guest.support.sockets import LARGEST, SMALL, Filler
 from tests.guest.support.streams import BYTES, stream
-from tests.guest.support.traffic import (
-    FAR,
-    NEAR,
-    PLACES,
-    PROTOCOLS,
-    Place,
-    Traffic,
-    header_is_right,
-    hop,
-)
 
 statement = pytest.mark.statement
 places = pytest.mark.parametrize("place", PLACES, ids=lambda place: place.name)

@@ -11,14 +11,14 @@ from collections.abc import Callable
 import pytest
 from scapy.layers.inet import IP, UDP
 
+from divert_reference.divert import DivertSocket
+from divert_reference.programs import Calls
+from divert_reference.traffic import NUMBERS, UDP_PORT, header_is_right
 from harness.guest.shell import Shell
-from tests.guest.support.divert import DivertSocket
 from tests.guest.support.netlink import Links
 from tests.guest.support.nft import COUNTER, Nft, ether_destination, ether_source, protocol
-from tests.guest.support.programs import Calls
 from tests.guest.support.sockets import transport_is_right
 from tests.guest.support.stack import NFTABLES, THERE, VETH, Namespace, load, pair
-from tests.guest.support.traffic import NUMBERS, UDP_PORT, header_is_right
 
 statement = pytest.mark.statement
 

@@ -7,13 +7,13 @@ from collections.abc import Callable
 
 import pytest
 
+from divert_reference.chains import Chains
+from divert_reference.programs import Calls, Counters, ProcDivert
+from divert_reference.traffic import NEAR, Traffic
 from harness.base.deadline import Deadline
 from harness.guest.shell import Shell
-from tests.guest.support.chains import Chains
 from tests.guest.support.kept import ACCEPT, Keeper
-from tests.guest.support.programs import Calls, Counters, ProcDivert
 from tests.guest.support.sockets import LARGEST, Filler, account, bound
-from tests.guest.support.traffic import NEAR, Traffic
 
 statement = pytest.mark.statement
 Proc = Callable[[], ProcDivert]

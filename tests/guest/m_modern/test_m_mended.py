@@ -9,14 +9,14 @@ import struct
 import pytest
 from scapy.layers.inet import IP
 
+from divert_reference.chains import TARGET, Chains
+from divert_reference.divert import built, left
+from divert_reference.programs import Calls
+from divert_reference.traffic import FAR, NEAR, UDP_PORT, Traffic, hop
 from harness.guest.machine import Machine
 from harness.guest.shell import Shell
 from harness.network.wire import Wire
-from tests.guest.support.chains import TARGET, Chains
-from tests.guest.support.divert import built, left
 from tests.guest.support.firewall import check_of, firewall, numbered, rule
-from tests.guest.support.programs import Calls
-from tests.guest.support.traffic import FAR, NEAR, UDP_PORT, Traffic, hop
 
 statement = pytest.mark.statement
 

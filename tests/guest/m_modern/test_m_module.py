@@ -8,13 +8,14 @@ from collections.abc import Callable
 import pytest
 from scapy.layers.inet import IP, UDP
 
+from divert_reference.chains import Chains
+from divert_reference.divert import DivertSocket, built, left
+from divert_reference.programs import Calls
+from divert_reference.traffic import FAR, NEAR, OTHER, UDP_PORT, hop
 from harness.base.deadline import Deadline
 from harness.guest.machine import Machine
 from harness.guest.shell import Shell
 from harness.network.wire import Wire
-from tests.guest.support.chains import Chains
-from tests.guest.support.divert import DivertSocket, built, left
-from tests.guest.support.programs import Calls
 from tests.guest.support.stack import (
     FILES,
     MODULE,
@@ -25,7 +26,6 @@ from tests.guest.support.stack import (
     present,
     unload,
 )
-from tests.guest.support.traffic import FAR, NEAR, OTHER, UDP_PORT, hop
 
 statement = pytest.mark.statement
 

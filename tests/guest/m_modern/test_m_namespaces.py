@@ -8,15 +8,15 @@ from collections.abc import Callable
 import pytest
 from scapy.layers.inet import IP, UDP
 
+from divert_reference.chains import Chains
+from divert_reference.divert import DivertSocket
+from divert_reference.fixtures import Divert
+from divert_reference.programs import Calls, ProcDivert
+from divert_reference.traffic import UDP_PORT
 from harness.guest.shell import Shell
 from harness.run.worker import WorkerSpec
-from tests.guest.conftest import Divert
-from tests.guest.support.chains import Chains
-from tests.guest.support.divert import DivertSocket
 from tests.guest.support.netlink import Links
-from tests.guest.support.programs import Calls, ProcDivert
 from tests.guest.support.stack import THERE, VETH, Namespace, load, pair
-from tests.guest.support.traffic import UDP_PORT
 
 statement = pytest.mark.statement
 

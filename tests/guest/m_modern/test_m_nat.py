@@ -6,17 +6,17 @@ from __future__ import annotations
 import pytest
 from scapy.layers.inet import IP, UDP
 
+from divert_reference.chains import Chains
+from divert_reference.divert import built, left
+from divert_reference.fixtures import Divert
+from divert_reference.programs import Calls
+from divert_reference.traffic import FAR, NEAR, UDP_PORT, header_is_right, hop
 from harness.guest.machine import Machine
 from harness.guest.shell import Shell
 from harness.network.wire import Wire
-from tests.guest.conftest import Divert
-from tests.guest.support.chains import Chains
-from tests.guest.support.divert import built, left
 from tests.guest.support.nft import Nft, destination, dnat, masquerade, protocol
-from tests.guest.support.programs import Calls
 from tests.guest.support.sockets import transport_is_right
 from tests.guest.support.stack import NAT, load
-from tests.guest.support.traffic import FAR, NEAR, UDP_PORT, header_is_right, hop
 
 statement = pytest.mark.statement
 

@@ -8,12 +8,12 @@ from collections.abc import Callable
 import pytest
 from scapy.layers.inet import IP, UDP
 
+from divert_reference.divert import DivertSocket
+from divert_reference.programs import Calls
+from divert_reference.traffic import UDP_PORT
 from harness.guest.shell import Shell
-from tests.guest.support.divert import DivertSocket
 from tests.guest.support.firewall import firewall, label, rule
-from tests.guest.support.programs import Calls
 from tests.guest.support.stack import FILES, MODULE, Namespace, present, unload
-from tests.guest.support.traffic import UDP_PORT
 
 statement = pytest.mark.statement
 

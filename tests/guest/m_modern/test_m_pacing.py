@@ -6,16 +6,16 @@ from __future__ import annotations
 import pytest
 from scapy.layers.inet import IP, TCP
 
+from divert_reference.chains import Chains
+from divert_reference.divert import DivertSocket, Taken
+from divert_reference.programs import Calls
+from divert_reference.traffic import NEAR, UDP_PORT
 from harness.guest.shell import Shell
 from harness.network.wire import Wire
-from tests.guest.support.chains import Chains
-from tests.guest.support.divert import DivertSocket, Taken
 from tests.guest.support.kept import Keeper
 from tests.guest.support.netlink import Links
 from tests.guest.support.peer import Peer, connected_to
-from tests.guest.support.programs import Calls
 from tests.guest.support.stack import load
-from tests.guest.support.traffic import NEAR, UDP_PORT
 
 statement = pytest.mark.statement
 kinds = pytest.mark.parametrize("kind", [DivertSocket, Keeper])

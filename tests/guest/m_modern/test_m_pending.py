@@ -9,20 +9,20 @@ from collections.abc import Callable
 import pytest
 from scapy.layers.inet import IP, UDP
 
+from divert_reference.chains import Chains
+from divert_reference.divert import DivertSocket, built, left
+from divert_reference.fixtures import Divert
+from divert_reference.programs import Calls
+from divert_reference.traffic import FAR, NEAR, TCP_PORT, UDP_PORT
 from harness.base.deadline import Deadline
 from harness.guest.machine import Machine
 from harness.guest.shell import Shell
 from harness.network.wire import Wire
-from tests.guest.conftest import Divert
-from tests.guest.support.chains import Chains
-from tests.guest.support.divert import DivertSocket, built, left
 from tests.guest.support.kept import Keeper
 from tests.guest.support.netlink import Links
 from tests.guest.support.nft import Nft, masquerade
-from tests.guest.support.programs import Calls
 from tests.guest.support.sockets import MEMINFO, MEMINFO_BYTES
 from tests.guest.support.stack import HERE, NAT, THERE, VETH, Namespace, load, pair, unload
-from tests.guest.support.traffic import FAR, NEAR, TCP_PORT, UDP_PORT
 
 statement = pytest.mark.statement
 Namespaces = Callable[[], Namespace]

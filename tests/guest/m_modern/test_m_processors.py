@@ -8,12 +8,12 @@ from collections.abc import Callable
 
 import pytest
 
+from divert_reference.chains import Chains
+from divert_reference.programs import Calls, ProcDivert
+from divert_reference.traffic import TCP_PORT, UDP_PORT
 from harness.base.deadline import Deadline
 from harness.guest.machine import Machine
 from harness.guest.shell import Shell
-from tests.guest.support.chains import Chains
-from tests.guest.support.programs import Calls, ProcDivert
-from tests.guest.support.traffic import TCP_PORT, UDP_PORT
 
 statement = pytest.mark.statement
 

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from scapy.layers.inet import IP, UDP
 
+from divert_reference.chains import Chains
+from divert_reference.divert import DivertSocket, Taken, built, left
+from divert_reference.programs import Calls
+from divert_reference.traffic import FAR, NEAR, PLACES, UDP_PORT, Place, hop
 from harness.guest.machine import Machine
 from harness.network.wire import Wire
-from tests.guest.support.chains import Chains
-from tests.guest.support.divert import DivertSocket, Taken, built, left
 from tests.guest.support.kept import Keeper
-from tests.guest.support.programs import Calls
-from tests.guest.support.traffic import FAR, NEAR, PLACES, UDP_PORT, Place, hop
 
 statement = pytest.mark.statement
 # Where a packet passes by that is forwarded, and is no longer on input.

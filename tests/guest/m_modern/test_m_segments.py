@@ -8,16 +8,16 @@ from collections.abc import Callable
 import pytest
 from scapy.layers.inet import IP, TCP, UDP
 
+from divert_reference.chains import Chains
+from divert_reference.divert import DivertSocket
+from divert_reference.fixtures import Divert, Listen
+from divert_reference.programs import Calls
+from divert_reference.traffic import TCP_PORT, UDP_PORT, header_is_right
 from harness.guest.shell import Shell
-from tests.guest.conftest import Divert, Listen
-from tests.guest.support.chains import Chains
-from tests.guest.support.divert import DivertSocket
 from tests.guest.support.netlink import Links
-from tests.guest.support.programs import Calls
 from tests.guest.support.sockets import transport_is_right
 from tests.guest.support.stack import HERE, THERE, VETH, Namespace, load, pair
 from tests.guest.support.streams import BYTES, stream
-from tests.guest.support.traffic import TCP_PORT, UDP_PORT, header_is_right
 
 statement = pytest.mark.statement
 

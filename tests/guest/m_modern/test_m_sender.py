@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import pytest
 
+from divert_reference.chains import Chains
+from divert_reference.divert import DivertSocket, left
+from divert_reference.programs import Calls
+from divert_reference.traffic import FAR, UDP_PORT
 from harness.guest.machine import Machine
 from harness.guest.shell import Shell
 from harness.network.wire import Wire
-from tests.guest.support.chains import Chains
-from tests.guest.support.divert import DivertSocket, left
 from tests.guest.support.kept import Keeper
-from tests.guest.support.programs import Calls
-from tests.guest.support.traffic import FAR, UDP_PORT
 
 statement = pytest.mark.statement
 

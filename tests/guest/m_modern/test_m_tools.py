@@ -12,16 +12,16 @@ from pathlib import Path
 import pytest
 from scapy.layers.inet import ICMP, IP
 
+from divert_reference.chains import EVERY_KIND, TARGET, Chains
+from divert_reference.divert import built
+from divert_reference.fixtures import Listen
+from divert_reference.traffic import NEAR
 from harness.guest.machine import Machine
 from harness.guest.shell import Shell
 from harness.kernel import module
 from harness.network.wire import Wire
 from harness.release import deb_programs, deb_recipe, deb_tree
-from tests.guest.conftest import Listen
-from tests.guest.support.chains import EVERY_KIND, TARGET, Chains
-from tests.guest.support.divert import built
 from tests.guest.support.stack import Namespace, unload
-from tests.guest.support.traffic import NEAR
 
 statement = pytest.mark.statement
 

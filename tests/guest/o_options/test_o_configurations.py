@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from divert_reference.chains import Chains
+from divert_reference.programs import Calls, Interceptor
 from harness.base import command
 from harness.guest.machine import Machine, MachineSpec
 from harness.kernel import kernel
@@ -20,9 +22,7 @@ from harness.matrix.pairwise import Model
 from harness.matrix.variants import Variant
 from harness.run.worker import WorkerSpec
 from harness.upstream import patches, sources
-from tests.guest.support.chains import Chains
 from tests.guest.support.firewall import firewall, rule
-from tests.guest.support.programs import Calls, Interceptor
 
 statement = pytest.mark.statement
 

@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.guest.support.chains import Chains
-from tests.guest.support.programs import Calls, Counters, ProcDivert
+from divert_reference.chains import Chains
+from divert_reference.programs import Calls, Counters, ProcDivert
+from divert_reference.traffic import PLACES, PROTOCOLS, Place, Traffic
 from tests.guest.support.sockets import LARGEST, Filler, bound, smallest
-from tests.guest.support.traffic import PLACES, PROTOCOLS, Place, Traffic
 
 statement = pytest.mark.statement
 places = pytest.mark.parametrize("place", PLACES, ids=lambda place: place.name)

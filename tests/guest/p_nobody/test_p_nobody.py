@@ -9,15 +9,15 @@ from collections.abc import Callable
 import pytest
 from scapy.layers.inet import IP
 
+from divert_reference.chains import Chains
+from divert_reference.fixtures import Listen
+from divert_reference.programs import Calls, ProcDivert
+from divert_reference.traffic import NEAR, PLACES, PROTOCOLS, Flow, Place, Traffic, ip_packets
 from harness.guest.machine import Machine
 from harness.guest.shell import Shell
 from harness.network.wire import Wire
-from tests.guest.conftest import Listen
-from tests.guest.support.chains import Chains
 from tests.guest.support.peer import connection_from, segments, serve, shapes
-from tests.guest.support.programs import Calls, ProcDivert
 from tests.guest.support.sockets import bound, hexed
-from tests.guest.support.traffic import NEAR, PLACES, PROTOCOLS, Flow, Place, Traffic, ip_packets
 
 statement = pytest.mark.statement
 places = pytest.mark.parametrize("place", PLACES, ids=lambda place: place.name)

@@ -7,9 +7,11 @@ import re
 
 import pytest
 
+from divert_reference.chains import TARGET, Chains
+from divert_reference.fixtures import Divert
+from divert_reference.programs import Calls
+from divert_reference.traffic import Traffic
 from harness.guest.shell import Shell
-from tests.guest.conftest import Divert
-from tests.guest.support.chains import TARGET, Chains
 from tests.guest.support.firewall import (
     check_of,
     delete_number,
@@ -19,8 +21,6 @@ from tests.guest.support.firewall import (
     policy,
     rule,
 )
-from tests.guest.support.programs import Calls
-from tests.guest.support.traffic import Traffic
 
 statement = pytest.mark.statement
 needs = pytest.mark.needs

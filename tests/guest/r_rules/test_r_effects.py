@@ -8,15 +8,15 @@ import re
 import pytest
 from scapy.layers.inet import IP, TCP, UDP
 
+from divert_reference.chains import Chains
+from divert_reference.divert import built, left
+from divert_reference.fixtures import Divert
+from divert_reference.programs import Calls
+from divert_reference.traffic import FAR, NEAR, PLACES, Place, Traffic, header_is_right, hop
 from harness.guest.machine import Machine
 from harness.guest.shell import Shell
 from harness.network.wire import Wire
-from tests.guest.conftest import Divert
-from tests.guest.support.chains import Chains
-from tests.guest.support.divert import built, left
-from tests.guest.support.programs import Calls
 from tests.guest.support.sockets import hexed
-from tests.guest.support.traffic import FAR, NEAR, PLACES, Place, Traffic, header_is_right, hop
 
 statement = pytest.mark.statement
 needs = pytest.mark.needs

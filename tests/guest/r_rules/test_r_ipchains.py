@@ -8,12 +8,12 @@ from collections.abc import Callable
 import pytest
 from scapy.layers.inet import IP, UDP
 
+from divert_reference.chains import EVERY_KIND, PACKETS, TARGET, Chains
+from divert_reference.fixtures import Listen
+from divert_reference.programs import Calls, ProcDivert
+from divert_reference.traffic import NEAR, Traffic
 from harness.guest.machine import Machine
-from tests.guest.conftest import Listen
-from tests.guest.support.chains import EVERY_KIND, PACKETS, TARGET, Chains
 from tests.guest.support.firewall import check_of, firewall, rule
-from tests.guest.support.programs import Calls, ProcDivert
-from tests.guest.support.traffic import NEAR, Traffic
 
 statement = pytest.mark.statement
 needs = pytest.mark.needs

@@ -9,14 +9,11 @@ from dataclasses import dataclass
 import pytest
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 
-from harness.guest.machine import Machine
-from harness.guest.shell import Shell
-from harness.network.wire import Wire
-from tests.guest.conftest import Divert, Listen
-from tests.guest.support.chains import PACKETS, Chains
-from tests.guest.support.divert import built, left
-from tests.guest.support.programs import ProcDivert
-from tests.guest.support.traffic import (
+from divert_reference.chains import PACKETS, Chains
+from divert_reference.divert import built, left
+from divert_reference.fixtures import Divert, Listen
+from divert_reference.programs import ProcDivert
+from divert_reference.traffic import (
     FAR,
     NEAR,
     PLACES,
@@ -26,6 +23,9 @@ from tests.guest.support.traffic import (
     hop,
     ip_packets,
 )
+from harness.guest.machine import Machine
+from harness.guest.shell import Shell
+from harness.network.wire import Wire
 
 statement = pytest.mark.statement
 through = pytest.mark.parametrize("place", PLACES[1:4], ids=lambda place: place.name)

@@ -6,13 +6,13 @@ from __future__ import annotations
 import pytest
 from scapy.layers.inet import IP, UDP
 
+from divert_reference.chains import Chains
+from divert_reference.divert import built, left
+from divert_reference.fixtures import Divert, Listen
+from divert_reference.traffic import FAR, NEAR, PLACES, PROTOCOLS, Place, Traffic, hop
 from harness.guest.machine import Machine
 from harness.guest.shell import Shell
 from harness.network.wire import Wire
-from tests.guest.conftest import Divert, Listen
-from tests.guest.support.chains import Chains
-from tests.guest.support.divert import built, left
-from tests.guest.support.traffic import FAR, NEAR, PLACES, PROTOCOLS, Place, Traffic, hop
 
 statement = pytest.mark.statement
 places = pytest.mark.parametrize("place", PLACES, ids=lambda place: place.name)

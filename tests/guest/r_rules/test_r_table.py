@@ -9,15 +9,15 @@ from collections.abc import Callable
 import pytest
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 
+from divert_reference.chains import Chains
+from divert_reference.divert import DivertSocket, Taken, built
+from divert_reference.fixtures import Divert
+from divert_reference.programs import Calls, ProcDivert
+from divert_reference.traffic import FAR, NEAR, OTHER, PLACES, Place, hop, ip_packets
 from harness.guest.machine import Machine
 from harness.guest.shell import Shell
-from tests.guest.conftest import Divert
-from tests.guest.support.chains import Chains
 from tests.guest.support.datagrams import LARGEST, body, cut, glue
-from tests.guest.support.divert import DivertSocket, Taken, built
-from tests.guest.support.programs import Calls, ProcDivert
 from tests.guest.support.sockets import hexed
-from tests.guest.support.traffic import FAR, NEAR, OTHER, PLACES, Place, hop, ip_packets
 
 statement = pytest.mark.statement
 

@@ -6,14 +6,14 @@ from __future__ import annotations
 import pytest
 from scapy.layers.inet import IP, UDP
 
+from divert_reference.chains import Chains
+from divert_reference.programs import Calls
+from divert_reference.traffic import NEAR, ip_packets
 from harness.guest.machine import Machine
 from harness.guest.shell import Shell
 from harness.network.wire import Wire
-from tests.guest.support.chains import Chains
 from tests.guest.support.copies import packet_socket
-from tests.guest.support.programs import Calls
 from tests.guest.support.sockets import LARGEST, Filler, bound, hexed, ipv4, received
-from tests.guest.support.traffic import NEAR, ip_packets
 
 statement = pytest.mark.statement
 

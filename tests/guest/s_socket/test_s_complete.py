@@ -9,13 +9,13 @@ from collections.abc import Callable
 import pytest
 from scapy.layers.inet import ICMP, IP, TCP, UDP, IPOption
 
+from divert_reference.chains import Chains
+from divert_reference.programs import Calls
+from divert_reference.traffic import FAR, NEAR, PLACES, Place, header_is_right, hop, ip_packets
 from harness.guest.machine import Machine
 from harness.network.wire import Wire
-from tests.guest.support.chains import Chains
 from tests.guest.support.groups import GROUP, route_groups
-from tests.guest.support.programs import Calls
 from tests.guest.support.sockets import bound, hexed, ipv4, received, transport_is_right
-from tests.guest.support.traffic import FAR, NEAR, PLACES, Place, header_is_right, hop, ip_packets
 
 statement = pytest.mark.statement
 needs = pytest.mark.needs

@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 from scapy.layers.inet import IP, TCP
 
+from divert_reference.chains import Chains
+from divert_reference.fixtures import Listen
+from divert_reference.programs import Calls
+from divert_reference.traffic import NEAR, header_is_right
 from harness.guest.machine import Machine
 from harness.guest.shell import Shell
 from harness.network.wire import Wire
-from tests.guest.conftest import Listen
-from tests.guest.support.chains import Chains
 from tests.guest.support.peer import (
     MSS,
     SERVICE,
@@ -25,9 +27,7 @@ from tests.guest.support.peer import (
     serve,
     shapes,
 )
-from tests.guest.support.programs import Calls
 from tests.guest.support.sockets import bound, received, transport_is_right
-from tests.guest.support.traffic import NEAR, header_is_right
 
 statement = pytest.mark.statement
 

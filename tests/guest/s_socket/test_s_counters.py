@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from scapy.layers.inet import ICMP, IP, IPOption_Router_Alert
 
+from divert_reference.chains import Chains
+from divert_reference.programs import Calls, Counters, ProcDivert
+from divert_reference.traffic import FAR, NEAR, PLACES, Place, Traffic, hop, ip_packets
 from harness.guest.machine import Machine
 from harness.guest.shell import Shell
 from harness.network.wire import Wire
-from tests.guest.support.chains import Chains
-from tests.guest.support.programs import Calls, Counters, ProcDivert
 from tests.guest.support.sockets import (
     FILLER_PORT,
     LARGEST,
@@ -24,7 +25,6 @@ from tests.guest.support.sockets import (
     received,
     smallest,
 )
-from tests.guest.support.traffic import FAR, NEAR, PLACES, Place, Traffic, hop, ip_packets
 
 statement = pytest.mark.statement
 needs = pytest.mark.needs

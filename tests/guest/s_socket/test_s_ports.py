@@ -9,13 +9,13 @@ from collections.abc import Callable
 import pytest
 from scapy.layers.inet import IP, UDP
 
+from divert_reference.chains import Chains
+from divert_reference.programs import Calls, Counters, ProcDivert
+from divert_reference.traffic import NEAR
 from harness.guest.process import Process
 from harness.guest.shell import Shell
 from harness.network.wire import Wire
-from tests.guest.support.chains import Chains
-from tests.guest.support.programs import Calls, Counters, ProcDivert
 from tests.guest.support.sockets import bound
-from tests.guest.support.traffic import NEAR
 
 statement = pytest.mark.statement
 Proc = Callable[[], ProcDivert]

@@ -11,15 +11,15 @@ from collections.abc import Callable
 import pytest
 from scapy.layers.inet import IP, IPOption
 
+from divert_reference.chains import Chains
+from divert_reference.fixtures import Listen
+from divert_reference.programs import Calls, Counters, ProcDivert
+from divert_reference.traffic import FAR, NEAR, PLACES, PROTOCOLS, Place, Traffic, ip_packets
 from harness.guest import memory
 from harness.guest.machine import Machine
 from harness.guest.shell import Shell
 from harness.network.wire import Wire
-from tests.guest.conftest import Listen
-from tests.guest.support.chains import Chains
-from tests.guest.support.programs import Calls, Counters, ProcDivert
 from tests.guest.support.sockets import LARGEST, SMALL, Filler, bound, hexed, ipv4, smallest
-from tests.guest.support.traffic import FAR, NEAR, PLACES, PROTOCOLS, Place, Traffic, ip_packets
 
 statement = pytest.mark.statement
 places = pytest.mark.parametrize("place", PLACES, ids=lambda place: place.name)

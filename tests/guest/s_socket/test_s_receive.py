@@ -6,14 +6,10 @@ from __future__ import annotations
 import pytest
 from scapy.layers.inet import ICMP, IP
 
-from harness.guest.machine import Machine
-from harness.guest.shell import Shell
-from harness.network.wire import Wire
-from tests.guest.conftest import Listen
-from tests.guest.support.chains import Chains
-from tests.guest.support.programs import Calls
-from tests.guest.support.sockets import bound, hexed, ipv4, received
-from tests.guest.support.traffic import (
+from divert_reference.chains import Chains
+from divert_reference.fixtures import Listen
+from divert_reference.programs import Calls
+from divert_reference.traffic import (
     FAR,
     NEAR,
     PLACES,
@@ -23,6 +19,10 @@ from tests.guest.support.traffic import (
     header_is_right,
     hop,
 )
+from harness.guest.machine import Machine
+from harness.guest.shell import Shell
+from harness.network.wire import Wire
+from tests.guest.support.sockets import bound, hexed, ipv4, received
 
 statement = pytest.mark.statement
 needs = pytest.mark.needs

@@ -8,12 +8,12 @@ from collections.abc import Callable
 import pytest
 from scapy.layers.inet import ICMP, IP
 
+from divert_reference.chains import Chains
+from divert_reference.programs import Calls, ProcDivert
+from divert_reference.traffic import NEAR
 from harness.guest.machine import Machine
 from harness.guest.shell import Shell
 from harness.network.wire import Wire
-from tests.guest.support.chains import Chains
-from tests.guest.support.programs import Calls, ProcDivert
-from tests.guest.support.traffic import NEAR
 
 statement = pytest.mark.statement
 Proc = Callable[[], ProcDivert]

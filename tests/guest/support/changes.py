@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from scapy.layers.inet import IP, UDP
 
-from tests.guest.support.divert import built
+from divert_reference.divert import built
 
 
 def rewritten(data: bytes, **fields: str) -> bytes:

@@ -6,8 +6,8 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from tests.guest.support.programs import Calls
-from tests.guest.support.traffic import Flow, is_of
+from divert_reference.programs import Calls
+from divert_reference.traffic import Flow, is_of
 
 # PACKET_OTHERHOST and PACKET_OUTGOING of linux/if_packet.h, and where struct sockaddr_ll has them.
 TO_ANOTHER_HOST, OUTGOING = 3, 4

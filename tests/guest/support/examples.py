@@ -12,9 +12,9 @@ from scapy.layers.inet import ICMP, IP, TCP, UDP, IPOption, fragment
 from scapy.layers.l2 import Ether
 from scapy.packet import Raw
 
+from divert_reference.divert import built
+from divert_reference.traffic import FAR, NEAR, UDP_PORT
 from harness.network.addresses import LINKS
-from tests.guest.support.divert import built
-from tests.guest.support.traffic import FAR, NEAR, UDP_PORT
 
 PORTS = (1001, 1002, 1003)
 # Nobody has it and no route leads there; from there anybody may come.

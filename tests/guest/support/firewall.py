@@ -6,9 +6,9 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 
+from divert_reference.programs import Calls
 from harness.judge import ipfw
 from harness.model.rules import Rule
-from tests.guest.support.programs import Calls
 
 
 def label(text: str) -> bytes:

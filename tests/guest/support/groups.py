@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 from scapy.layers.inet import IP, UDP
 
+from divert_reference.divert import built
+from divert_reference.programs import Calls
+from divert_reference.traffic import FAR, NEAR, UDP_PORT
 from harness.network.frames import ip_bytes
-from tests.guest.support.divert import built
-from tests.guest.support.programs import Calls
-from tests.guest.support.traffic import FAR, NEAR, UDP_PORT
 
 GROUP = "239.1.2.3"
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from scapy.layers.inet import IP
 
+from divert_reference.programs import Calls
 from harness.guest.shell import Shell
-from tests.guest.support.programs import Calls
 from tests.guest.support.stack import load
 
 # Of harness/matrix/kernels.toml, in the order of loading.

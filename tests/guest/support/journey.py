@@ -16,19 +16,19 @@ from typing import Any
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.l2 import Dot1Q, Ether
 
+from divert_reference.chains import Chains
+from divert_reference.divert import DivertSocket, Taken, built
+from divert_reference.programs import Calls
+from divert_reference.traffic import FAR, UDP_PORT
 from harness.guest.machine import Machine
 from harness.guest.shell import Shell
-from tests.guest.support.chains import Chains
 from tests.guest.support.changes import changed, readdressed
-from tests.guest.support.divert import DivertSocket, Taken, built
 from tests.guest.support.ipsec import around
 from tests.guest.support.journeyrow import INSIDE, NOTHING, Row
 from tests.guest.support.kept import Keeper
 from tests.guest.support.outcome import Outcome, about, told
-from tests.guest.support.programs import Calls
 from tests.guest.support.scene import Scene
 from tests.guest.support.stack import Namespace
-from tests.guest.support.traffic import FAR, UDP_PORT
 
 PORT = 1234
 SOURCE_PORT = 3000

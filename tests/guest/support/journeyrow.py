@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from divert_reference.traffic import FAR, NEAR
 from tests.guest.support.stack import HERE, THERE
-from tests.guest.support.traffic import FAR, NEAR
 
 TABLE = Path(__file__).with_name("journeys.toml")
 # Behind one of the wires' hosts, and so is the other.

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import struct
 
-from tests.guest.support.divert import DivertSocket, Taken
-from tests.guest.support.programs import Calls
+from divert_reference.divert import DivertSocket, Taken
+from divert_reference.programs import Calls
 
 # module/include/linux/divert.h
 LEVEL, KEEP, VERDICT = 254, 1, 2

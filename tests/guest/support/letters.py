@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from scapy.layers.inet import IP
 
+from divert_reference.programs import Calls
+from divert_reference.traffic import NEAR, OTHER
 from tests.guest.support.datagrams import piece
-from tests.guest.support.programs import Calls
-from tests.guest.support.traffic import NEAR, OTHER
 
 # A letter stands for so many bytes: what an offset counts.
 UNIT = 8

@@ -10,7 +10,7 @@ import socket
 import struct
 from collections.abc import Iterator
 
-from tests.guest.support.programs import Calls
+from divert_reference.programs import Calls
 
 # Flags of a message.
 REQUEST, ACK, DUMP, CREATE, EXCL, APPEND = 1, 4, 0x300, 0x400, 0x200, 0x800

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import struct
 
+from divert_reference.programs import Calls
 from tests.guest.support.netlink import ACK, NETFILTER, Netlink, attribute, attributes, message
-from tests.guest.support.programs import Calls
 
 # In the order of loading, behind those of stack.py.
 MODULES = ("nfnetlink_queue", "nft_queue")

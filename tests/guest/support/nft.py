@@ -10,6 +10,8 @@ import socket
 import struct
 from collections.abc import Callable
 
+from divert_reference.programs import Calls
+from divert_reference.traffic import FAR
 from tests.guest.support.netlink import (
     ACK,
     APPEND,
@@ -22,8 +24,6 @@ from tests.guest.support.netlink import (
     message,
     nested,
 )
-from tests.guest.support.programs import Calls
-from tests.guest.support.traffic import FAR
 
 # Hooks, by the names of nft(8).
 HOOKS = {"prerouting": 0, "input": 1, "forward": 2, "output": 3, "postrouting": 4}

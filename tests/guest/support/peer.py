@@ -8,10 +8,10 @@ from typing import Any
 
 from scapy.layers.inet import IP, TCP
 
+from divert_reference.programs import Calls
+from divert_reference.traffic import NEAR, ip_packets
 from harness.guest.machine import Machine
 from harness.network.wire import Wire
-from tests.guest.support.programs import Calls
-from tests.guest.support.traffic import NEAR, ip_packets
 
 # The guest's port for `serve`.
 SERVICE = 8000

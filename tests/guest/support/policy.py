@@ -7,6 +7,7 @@ import socket
 import struct
 from collections.abc import Callable
 
+from divert_reference.programs import Calls
 from tests.guest.support.netlink import (
     ACK,
     CREATE,
@@ -17,7 +18,6 @@ from tests.guest.support.netlink import (
     message,
     nested,
 )
-from tests.guest.support.programs import Calls
 
 _NEW_ROUTE, _NEW_RULE = 24, 32
 _MAIN = 254

@@ -7,6 +7,8 @@ import shlex
 from collections.abc import Callable
 from typing import Any
 
+from divert_reference.programs import Calls
+from divert_reference.traffic import NUMBERS
 from harness.guest import agent
 from harness.guest.shell import Shell
 from tests.guest.support import ipsec, nft, stack
@@ -14,9 +16,7 @@ from tests.guest.support.ipsec import ANY, Ipsec, Selected
 from tests.guest.support.netlink import ACK, NETFILTER, Links, Netlink, message
 from tests.guest.support.nft import Nft
 from tests.guest.support.policy import Policy
-from tests.guest.support.programs import Calls
 from tests.guest.support.stack import Namespace
-from tests.guest.support.traffic import NUMBERS
 
 # Modules that a row can name together, besides those of single names.
 _TOGETHER = {

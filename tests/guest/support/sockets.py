@@ -8,9 +8,9 @@ from typing import Any
 
 from scapy.layers.inet import IP
 
-from tests.guest.support.chains import Chains
-from tests.guest.support.programs import Calls
-from tests.guest.support.traffic import NEAR, NUMBERS, OTHER, checksum
+from divert_reference.chains import Chains
+from divert_reference.programs import Calls
+from divert_reference.traffic import NEAR, NUMBERS, OTHER, checksum
 
 # The smallest queue that has one packet of this size has no room for any other.
 LARGEST = 65535

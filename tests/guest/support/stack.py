@@ -5,15 +5,15 @@ from __future__ import annotations
 
 import shlex
 
+from divert_reference.chains import Chains
+from divert_reference.programs import Calls
 from harness.base.deadline import Deadline
 from harness.boot import initramfs
 from harness.guest.agent import Agent, AgentAddress
 from harness.guest.machine import Machine
 from harness.guest.process import Process
 from harness.guest.shell import Shell
-from tests.guest.support.chains import Chains
 from tests.guest.support.netlink import Links
-from tests.guest.support.programs import Calls
 
 # Ours, and modules at hand (harness/matrix/kernels.toml), each list in the order of loading.
 MODULE = "divert"

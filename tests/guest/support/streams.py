@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from tests.guest.support.programs import Calls
-from tests.guest.support.traffic import TCP_PORT
+from divert_reference.programs import Calls
+from divert_reference.traffic import TCP_PORT
 
 BYTES = 150_000
 

@@ -6,13 +6,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from divert_reference.chains import Chains
+from divert_reference.fixtures import Divert
+from divert_reference.programs import Calls
+from divert_reference.traffic import FAR, NEAR
 from harness.guest.machine import Machine
-from tests.guest.conftest import Divert
-from tests.guest.support.chains import Chains
 from tests.guest.support.changes import readdressed, with_data
 from tests.guest.support.policy import Policy
-from tests.guest.support.programs import Calls
-from tests.guest.support.traffic import FAR, NEAR
 
 PORT = 1234
 # Behind the hosts of both wires; the main table leads to the first wire's.

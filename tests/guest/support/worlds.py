@@ -11,12 +11,12 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+from divert_reference.programs import Calls, Interceptor
 from harness.base import paths
 from harness.guest.agent import Agent
 from harness.guest.process import Result
 from harness.network import frames, wire
 from harness.network.wire import Wire
-from tests.guest.support.programs import Calls, Interceptor
 
 # The tests that relied on what is false, a line each.
 RELIED = paths.BUILD / "relied"

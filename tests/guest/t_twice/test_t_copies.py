@@ -6,13 +6,13 @@ from __future__ import annotations
 import pytest
 from scapy.layers.inet import IP, UDP, fragment
 
+from divert_reference.chains import Chains
+from divert_reference.divert import DivertSocket, Injector, built, left
+from divert_reference.fixtures import Divert
+from divert_reference.programs import Calls
+from divert_reference.traffic import FAR, NEAR, UDP_PORT
 from harness.guest.machine import Machine
 from harness.network.wire import Wire
-from tests.guest.conftest import Divert
-from tests.guest.support.chains import Chains
-from tests.guest.support.divert import DivertSocket, Injector, built, left
-from tests.guest.support.programs import Calls
-from tests.guest.support.traffic import FAR, NEAR, UDP_PORT
 
 statement = pytest.mark.statement
 

@@ -9,12 +9,14 @@ import pytest
 from scapy.layers.inet import IP
 from scapy.utils import checksum
 
+from divert_reference.chains import Chains
+from divert_reference.divert import DivertSocket, built, left
+from divert_reference.fixtures import Divert
+from divert_reference.programs import Calls
+from divert_reference.traffic import FAR, NEAR, UDP_PORT, hop
 from harness.guest.machine import Machine
 from harness.guest.shell import Shell
 from harness.network.wire import Wire
-from tests.guest.conftest import Divert
-from tests.guest.support.chains import Chains
-from tests.guest.support.divert import DivertSocket, built, left
 from tests.guest.support.groups import (
     MRT_ADD_MFC,
     MRT_ADD_VIF,
@@ -23,8 +25,6 @@ from tests.guest.support.groups import (
     multicast,
     vif,
 )
-from tests.guest.support.programs import Calls
-from tests.guest.support.traffic import FAR, NEAR, UDP_PORT, hop
 from tests.guest.t_twice.test_t_tunnels import datagram
 
 statement = pytest.mark.statement

@@ -7,12 +7,12 @@ from collections.abc import Callable
 
 import pytest
 
+from divert_reference.chains import Chains
+from divert_reference.programs import Calls, ProcDivert
+from divert_reference.traffic import NEAR, Traffic
 from harness.guest.machine import Machine
 from harness.network.wire import Wire
-from tests.guest.support.chains import Chains
-from tests.guest.support.programs import Calls, ProcDivert
 from tests.guest.support.sockets import FILLER, FILLER_PORT, Filler, bound, hexed, ipv4
-from tests.guest.support.traffic import NEAR, Traffic
 
 statement = pytest.mark.statement
 

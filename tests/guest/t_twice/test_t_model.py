@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 from hypothesis import configuration
 
+from divert_reference.guest import Guest
 from harness.guest.shell import Shell
 from harness.judge import judge
 from harness.judge.examine import Examination
 from harness.judge.stage import Stage
 from harness.matrix import variants
 from harness.run.worker import WorkerSpec
-from tests.guest.conftest import Bench
 
 statement = pytest.mark.statement
 needs = pytest.mark.needs
@@ -29,7 +29,7 @@ SEQUENCES = 15
 
 
 @pytest.fixture
-def examination(guest: Bench, shell: Shell, worker_spec: WorkerSpec) -> Examination:
+def examination(guest: Guest, shell: Shell, worker_spec: WorkerSpec) -> Examination:
     """Sequences on this guest, against the model."""
     row = variants.named(worker_spec.variant)
     return judge.against_the_model(Stage(row.name, shell, guest), row)

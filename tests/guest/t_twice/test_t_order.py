@@ -6,10 +6,10 @@ from __future__ import annotations
 import pytest
 from scapy.layers.inet import IP, UDP
 
-from tests.guest.conftest import Divert, Listen
-from tests.guest.support.chains import Chains
-from tests.guest.support.divert import DivertSocket, Taken, built
-from tests.guest.support.traffic import FAR, NEAR, PLACES, PROTOCOLS, UDP_PORT, Flow, Place, Traffic
+from divert_reference.chains import Chains
+from divert_reference.divert import DivertSocket, Taken, built
+from divert_reference.fixtures import Divert, Listen
+from divert_reference.traffic import FAR, NEAR, PLACES, PROTOCOLS, UDP_PORT, Flow, Place, Traffic
 
 statement = pytest.mark.statement
 places = pytest.mark.parametrize("place", PLACES, ids=lambda place: place.name)

@@ -12,13 +12,13 @@ from collections.abc import Callable
 import pytest
 from scapy.layers.inet import ICMP, IP, UDP
 
+from divert_reference.chains import Chains
+from divert_reference.divert import DivertSocket, built, left
+from divert_reference.fixtures import Divert, Listen
+from divert_reference.programs import Calls, ProcDivert
+from divert_reference.traffic import FAR, NEAR, PROTOCOLS, UDP_PORT, Traffic, hop
 from harness.guest.machine import Machine
 from harness.network.wire import Wire
-from tests.guest.conftest import Divert, Listen
-from tests.guest.support.chains import Chains
-from tests.guest.support.divert import DivertSocket, built, left
-from tests.guest.support.programs import Calls, ProcDivert
-from tests.guest.support.traffic import FAR, NEAR, PROTOCOLS, UDP_PORT, Traffic, hop
 
 statement = pytest.mark.statement
 

@@ -8,14 +8,14 @@ from collections.abc import Callable
 import pytest
 from scapy.layers.inet import IP, TCP
 
+from divert_reference.chains import Chains
+from divert_reference.fixtures import Listen
+from divert_reference.programs import Calls, ProcDivert
+from divert_reference.traffic import TCP_PORT, header_is_right
 from harness.guest.machine import Machine
 from harness.guest.shell import Shell
 from harness.network.wire import Wire
-from tests.guest.conftest import Listen
-from tests.guest.support.chains import Chains
 from tests.guest.support.peer import MSS, Peer, completed
-from tests.guest.support.programs import Calls, ProcDivert
-from tests.guest.support.traffic import TCP_PORT, header_is_right
 
 statement = pytest.mark.statement
 

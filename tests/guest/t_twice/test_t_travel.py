@@ -6,20 +6,20 @@ from __future__ import annotations
 import pytest
 from scapy.layers.inet import IP, UDP
 
+from divert_reference.chains import Chains
+from divert_reference.divert import DivertSocket, built, left
+from divert_reference.fixtures import Divert
+from divert_reference.programs import Calls
+from divert_reference.traffic import FAR, NEAR, UDP_PORT, hop
 from harness.guest.machine import Machine
 from harness.guest.shell import Shell
 from harness.network.wire import Wire
-from tests.guest.conftest import Divert
 from tests.guest.support import nfqueue
-from tests.guest.support.chains import Chains
-from tests.guest.support.divert import DivertSocket, built, left
 from tests.guest.support.ipsec import ESP, MODULES, Ipsec, inside, later
 from tests.guest.support.kept import Keeper
 from tests.guest.support.nfqueue import Queue
 from tests.guest.support.nft import Nft, destination, protocol, queue
-from tests.guest.support.programs import Calls
 from tests.guest.support.stack import NFTABLES, load
-from tests.guest.support.traffic import FAR, NEAR, UDP_PORT, hop
 
 statement = pytest.mark.statement
 

@@ -8,12 +8,12 @@ from collections.abc import Callable
 import pytest
 from scapy.layers.inet import ICMP, IP
 
+from divert_reference.chains import Chains
+from divert_reference.fixtures import Listen
+from divert_reference.programs import GUARD, GUARDED, Calls, ProcDivert
+from divert_reference.traffic import FAR, NEAR, OTHER, PROTOCOLS, Traffic, hop, ip_packets
 from harness.guest.machine import Machine
 from harness.network.wire import Wire
-from tests.guest.conftest import Listen
-from tests.guest.support.chains import Chains
-from tests.guest.support.programs import GUARD, GUARDED, Calls, ProcDivert
-from tests.guest.support.traffic import FAR, NEAR, OTHER, PROTOCOLS, Traffic, hop, ip_packets
 
 statement = pytest.mark.statement
 

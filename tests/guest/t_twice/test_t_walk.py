@@ -8,13 +8,11 @@ import re
 import pytest
 from scapy.layers.inet import ICMP, IP, UDP
 
-from harness.guest.shell import Shell
-from harness.network.wire import Wire
-from tests.guest.conftest import Divert
-from tests.guest.support.chains import Chains
-from tests.guest.support.divert import built
-from tests.guest.support.programs import Calls
-from tests.guest.support.traffic import (
+from divert_reference.chains import Chains
+from divert_reference.divert import built
+from divert_reference.fixtures import Divert
+from divert_reference.programs import Calls
+from divert_reference.traffic import (
     NEAR,
     PLACES,
     PROTOCOLS,
@@ -23,6 +21,8 @@ from tests.guest.support.traffic import (
     Traffic,
     ip_packets,
 )
+from harness.guest.shell import Shell
+from harness.network.wire import Wire
 
 statement = pytest.mark.statement
 needs = pytest.mark.needs

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from scapy.layers.inet import ICMP, IP
 
+from divert_reference.chains import TARGET, Chains
+from divert_reference.fixtures import Listen
+from divert_reference.programs import GUARD, Calls
+from divert_reference.traffic import FAR, NEAR, OTHER, PLACES, Traffic, ip_packets
 from harness.guest.machine import Machine
 from harness.guest.shell import Shell
 from harness.network.wire import Wire
-from tests.guest.conftest import Listen
-from tests.guest.support.chains import TARGET, Chains
-from tests.guest.support.programs import GUARD, Calls
-from tests.guest.support.traffic import FAR, NEAR, OTHER, PLACES, Traffic, ip_packets
 
 statement = pytest.mark.statement
 

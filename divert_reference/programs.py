@@ -12,6 +12,7 @@ from typing import Any
 
 from scapy.layers.inet import IP
 
+from harness.base.errors import GuestError
 from harness.guest.calls import Script
 from harness.guest.process import Process, Result
 from harness.guest.shell import Shell
@@ -108,13 +109,15 @@ class Calls(Script):
     def ok(self, *words: str | int) -> dict[str, Any]:
         """Make a call that has to succeed."""
         row = self(*words)
-        assert row["result"] >= 0, f"{' '.join(map(str, words))}: {row.get('error')}"
+        if row["result"] < 0:
+            raise GuestError(f"{' '.join(map(str, words))}: {row.get('error')}")
         return row
 
     def error(self, *words: str | int) -> str:
         """Make a call that has to fail; its errno by name."""
         row = self(*words)
-        assert row["result"] < 0, f"{' '.join(map(str, words))} succeeded: {row}"
+        if row["result"] >= 0:
+            raise GuestError(f"{' '.join(map(str, words))} succeeded: {row}")
         return str(row["error"])
 
     def drain(self, name: str) -> list[bytes]:
@@ -122,7 +125,8 @@ class Calls(Script):
         found = []
         while (row := self("recvfrom", name, 65535, "dontwait"))["result"] >= 0:
             found.append(bytes.fromhex(row["hex"]))
-        assert row["error"] == "EAGAIN", row
+        if row["error"] != "EAGAIN":
+            raise GuestError(f"recvfrom {name}: {row['error']}")
         return found
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Divert sockets that a test drives call by call: what is taken, and when it is given back."""
+"""Divert sockets driven call by call: what is taken, and when it is given back."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Any
 
 from scapy.layers.inet import IP
 
+from divert_reference.programs import Calls
+from divert_reference.traffic import ip_packets
+from harness.base.errors import GuestError
 from harness.guest.machine import Machine
 from harness.network.wire import Wire
-from tests.guest.support.programs import Calls
-from tests.guest.support.traffic import ip_packets
 
 # Nothing but a lost packet takes so long. Less than a call may take (programs.py).
 TAKE_MILLISECONDS = 3000
@@ -30,9 +31,14 @@ class Taken:
     interface: str
     address: str = field(compare=False)  # a tag is of one packet
 
+    @property
+    def packet(self) -> Any:
+        """The packet as scapy's IP, of which a changed copy can be given back."""
+        return IP(self.data)
+
 
 class DivertSocket:
-    """A bound divert socket of the program `calls`."""
+    """A bound divert socket of the program `calls`. What is refused is a GuestError."""
 
     def __init__(self, calls: Calls, port: int) -> None:
         self.port = port
@@ -42,21 +48,23 @@ class DivertSocket:
         calls.ok("bind", self.name, f"in:0.0.0.0:{port}")
 
     def take(self, milliseconds: int = TAKE_MILLISECONDS) -> Taken:
-        """The next packet, waited for."""
+        """The next packet; one that does not come in time is a GuestError."""
         waited = self._calls.ok("poll", self.name, "in", milliseconds)
-        assert waited["result"] == 1, f"no packet for divert port {self.port}"
+        if waited["result"] != 1:
+            raise GuestError(f"no packet for divert port {self.port} within {milliseconds} ms")
         row = self._calls.ok("recvfrom", self.name, 65535, "dontwait")
         sender = row["from"]
         return Taken(bytes.fromhex(row["hex"]), sender["ip"], f"hex:{sender['hex']}")
 
-    def give_back(self, taken: Taken, data: bytes | None = None) -> None:
-        """Reinject a packet with its tag, changed if `data` is given."""
-        self.inject(taken.data if data is None else data, taken.address)
+    def give_back(self, taken: Taken, data: Any = None) -> None:
+        """Reinject a packet with its tag; changed if `data`, bytes or scapy's IP, is given."""
+        self.inject(taken.data if data is None else bytes(data), taken.address)
 
     def inject(self, data: bytes, address: str = "none") -> None:
         """Inject a packet, which the kernel has to accept as a whole."""
         row = self._calls.ok("sendto", self.name, f"hex:{data.hex()}", address)
-        assert row["result"] == len(data)
+        if row["result"] != len(data):
+            raise GuestError(f"of {len(data)} bytes {row['result']} were sent")
 
     def send(self, data: bytes, address: str) -> dict[str, Any]:
         """Inject a packet, whatever becomes of it; the call's answer."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import shlex
 
+from harness.base.errors import GuestError
 from harness.guest.process import Result
 from harness.guest.shell import Shell
 
@@ -57,5 +58,6 @@ class Chains:
         """The rules of a chain, as words of `ipchains -L -n -v -x`."""
         lines = self(f"-L {shlex.quote(chain)} -n -v -x").splitlines()
         # A list without a rule is one all the same.
-        assert lines and lines[0].startswith(f"Chain {chain} "), f"no list of {chain}: {lines}"
+        if not (lines and lines[0].startswith(f"Chain {chain} ")):
+            raise GuestError(f"no list of {chain}: {lines}")
         return [line.split() for line in lines[2:]]

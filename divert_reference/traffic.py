@@ -15,10 +15,10 @@ from typing import Any
 
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 
+from divert_reference.chains import Chains
+from divert_reference.programs import Calls
 from harness.guest.machine import Machine
 from harness.network.addresses import LINKS
-from tests.guest.support.chains import Chains
-from tests.guest.support.programs import Calls
 
 NEAR, FAR = LINKS
 PROTOCOLS = ("icmp", "udp", "tcp", "other")
