@@ -130,12 +130,14 @@ def build_image(_context: Context, source: list[str], jobs: str | None = None) -
 
 
 @task(
-    iterable=["source", "require"],
+    iterable=["source", "require", "path"],
     help={
         "variant": _VARIANT,
         "matrix": _MATRIX,
         "kernel": _KERNEL,
         "k": "pytest's -k: only tests whose names match this expression",
+        "statement": "only tests that prove something of these, comma-separated: S, S8, S8/peek",
+        "path": "files of tests, of the suite or your own; as words: test my_test.py (repeatable)",
         "jobs": _JOBS,
         "keep": "leave the guests running, and print how to log in",
         "source": _SOURCE,
@@ -150,10 +152,12 @@ def test(
     _context: Context,
     source: list[str],
     require: list[str],
+    path: list[str],
     variant: str | None = None,
     matrix: str | None = None,
     kernel: str | None = None,
     k: str = "",
+    statement: str = "",
     jobs: str | None = None,
     keep: bool = False,
     seed: str | None = None,
@@ -170,6 +174,8 @@ def test(
         matrix=matrix,
         kernel=kernel,
         expression=k,
+        statement=statement,
+        files=path,
         jobs=options.count("--jobs", jobs),
         keep=keep,
         given=source,

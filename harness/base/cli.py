@@ -47,6 +47,8 @@ _ERROR = 2
 _INVOKE = "invoke"
 # Tasks that may have a word, and need not: invoke knows only words that a task wants.
 _WORDLESS = ("statements", "judge")
+# Tasks of which each further word is a value of this option.
+_LISTS = {"test": "--path"}
 _PATIENCE = b"ending already: guests are stopped, and what is known is written (at once: SIGQUIT)\n"
 
 
@@ -64,8 +66,34 @@ class _Parser(Program):
         # Alone: as the last word of several it may be the value of an option.
         if len(self.core.unparsed) == 1 and self.core.unparsed[0] in _WORDLESS:
             self.core.unparsed = [*self.core.unparsed, ""]
+        self.core.unparsed = self._words_as_options(self.core.unparsed)
         with _mistakes_named():
             super().parse_tasks()
+
+    def _words_as_options(self, words: Sequence[str]) -> list[str]:
+        """The command line with the words of a task that takes any number of them, or none, as the
+        values of the option that is for them: invoke knows only a fixed number, which a task wants.
+        """
+        given = list(words)
+        if not given or given[0] not in _LISTS:
+            return given
+        task, option = given[0], _LISTS[given[0]]
+        contexts = {context.name: context for context in self.collection.to_contexts()}
+        flags = contexts[task].flags
+        tasks = {*contexts, *(alias for each in contexts.values() for alias in each.aliases)}
+        turned, value = [task], False
+        for word in given[1:]:
+            if not (value or word.startswith("-")):
+                # Another task, from here on; a file of such a name is told by its path: ./report.
+                if word in tasks:
+                    return [*turned, *given[len(turned) :]]
+                word = f"{option}={word}"  # noqa: PLW2901
+                value = False
+            else:
+                known = flags.get(word)
+                value = not value and known is not None and known.takes_value
+            turned.append(word)
+        return turned
 
     def parse_collection(self) -> None:
         # invoke would print its help before it has read what tasks there are.

@@ -51,7 +51,7 @@ def test(request: Request, *, times: int = 1) -> None:
     folder.mkdir()
     (folder / "index.html").write_text(page.render(found, f"{request.command} --coverage"))
     tests = _tests(outcome.events)
-    whole = not request.expression and bool(tests)
+    whole = request.selected.whole and bool(tests)
     LineCoverage(tests, _sources(found, codes, tests), whole).write(folder / FILE)
     terminal.show(_table(found))
     _say_unexplained(found)

@@ -82,22 +82,6 @@ class Programs:
         return self._plain[variant.name]
 
     def _spec(self, session: str, built: Bootable) -> WorkerSpec:
-        variant = built.variant
         found = availability.look(self._given)
-        return WorkerSpec(
-            variant=session,
-            has=found.has(variant),
-            lacks=found.lacks(variant),
-            folder=str(self._folder / session),
-            events="",
-            seed=0,
-            keep=False,
-            bzimage=str(built.kernel_for(long=False)),
-            objects=str(built.objects or ""),
-            initrd=str(built.image.initrd),
-            private_key=str(built.image.private_key),
-            host_key=str(built.image.host_key),
-            given=self._given,
-            kernel=variant.kernel,
-            processors=variant.processors,
-        )
+        folder = self._folder / session
+        return WorkerSpec.of(built, found, folder, self._given, variant=session, events="")

@@ -180,6 +180,7 @@ class TestFinished(Event):
     """One test ended. `message` says why it failed or was skipped; `artifacts` is its folder.
 
     `measures` are figures that it recorded by pytest's `record_property`, as text with their unit.
+    `own` is the file of a test of somebody's own.
     """
 
     __test__ = False  # not a test class, whatever its name begins with
@@ -191,6 +192,7 @@ class TestFinished(Event):
     message: str = ""
     artifacts: str = ""
     measures: dict[str, str] = field(default_factory=dict)
+    own: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

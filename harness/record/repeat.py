@@ -15,4 +15,6 @@ _NAME = re.compile(r"[\w\[\].:+-]+")
 def repeat(test: TestFinished) -> str:
     """`./inv test --variant base -k 'test_x[case]'`; a name with spaces by all of its words."""
     words = _NAME.findall(test.test.rpartition("::")[2])
-    return f"./inv test --variant {test.variant} -k {shlex.quote(' and '.join(words))}"
+    file = f"{shlex.quote(test.own)} " if test.own else ""
+    chosen = shlex.quote(" and ".join(words))
+    return f"./inv test {file}--variant {test.variant} -k {chosen}"

@@ -131,7 +131,8 @@ def _cell(cell: Cell) -> str:
 
 def _failure(test: TestFinished) -> terminal.Styled:
     lines = test.message.splitlines()
-    shown = [f"{test.variant}: {test.test} ({', '.join(test.statements)})"]
+    proves = f" ({', '.join(test.statements)})" if test.statements else ""
+    shown = [f"{test.variant}: {test.test}{proves}"]
     shown += [f"  {line}" for line in lines[:MESSAGE_LINES]]
     if len(lines) > MESSAGE_LINES:
         shown.append(f"  ... ({len(lines) - MESSAGE_LINES} more lines in its files)")

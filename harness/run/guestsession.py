@@ -43,6 +43,7 @@ class Record:
     seconds: float = 0.0
     messages: list[str] = field(default_factory=list)
     measures: dict[str, str] = field(default_factory=dict)
+    own: str = ""
     no_room: str = ""
 
 
@@ -125,6 +126,7 @@ class GuestSession:
                 message=_bounded("\n".join(record.messages)),
                 artifacts=str(artifacts) if artifacts.is_dir() else "",
                 measures=record.measures,
+                own=record.own,
             )
         )
 

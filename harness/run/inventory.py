@@ -19,6 +19,7 @@ from harness.matrix import configurations, statements, variants
 from harness.matrix.variants import Variant
 from harness.run import inventoryfiles, worker
 from harness.run.inventoryfiles import APPLIES, COMMAND, Applies, Functions, Inventory
+from harness.run.selection import Selection
 from harness.run.worker import Test
 
 # Of a test without needs.
@@ -147,7 +148,7 @@ def of_suite(folder: Path) -> Inventory:
     """What the inventory of the tests in `folder` has to be. Raises TestsFailedError if they cannot
     be collected.
     """
-    functions = count(worker.survey(folder))
+    functions = count(worker.survey(Selection(root=folder)))
     wanted = dict.fromkeys(each for own in functions.values() for each in own)
     return Inventory(functions, where(wanted, every_variant()))
 

@@ -21,6 +21,7 @@ from harness.base.errors import GuestError, UserError
 from harness.matrix import statements
 from harness.network import dissect
 from harness.record.events import TestsCollected
+from harness.run import selection
 from harness.run.guestsession import GuestSession
 from harness.run.worker import WorkerSpec
 
@@ -32,6 +33,10 @@ _SESSION = pytest.StashKey["GuestSession"]()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--divert-worker", type=Path, help="the runner's worker.json")
+    parser.addoption("--divert-own", action="store_true", help="tests that need prove nothing")
+    parser.addoption(
+        "--divert-statements", default="", help="only tests that prove something of these"
+    )
     parser.addoption(
         "--divert-proofs", type=Path, help="where to write what each test proves and needs"
     )
@@ -45,6 +50,8 @@ def pytest_configure(config: pytest.Config) -> None:
         try:
             spec = WorkerSpec.read(file)
             config.stash[_SESSION] = GuestSession(spec)
+            config.option.divert_own = spec.own
+            config.option.divert_statements = ",".join(spec.statements)
         except UserError as error:
             raise pytest.UsageError(str(error)) from None
         if spec.patches:
@@ -77,18 +84,24 @@ def needs(item: pytest.Item) -> tuple[str, ...]:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     known, words = statements.load(), statements.words()
+    own = config.getoption("--divert-own")
     for item in items:
         names = proves(item)
         for word in needs(item):
             if word.removeprefix(statements.NOT) not in words:
                 raise pytest.UsageError(f"{item.nodeid} needs {word}, which no kernel can have")
-        if not names:
+        if not (names or own):
             raise pytest.UsageError(f"{item.nodeid} is not marked with a statement of SPEC.md")
         for name in names:
             try:
                 statements.needs(name, known)
             except UserError as error:
                 raise pytest.UsageError(f"{item.nodeid}: {error.message}") from None
+    if asked := [name for name in config.getoption("--divert-statements").split(",") if name]:
+        _deselect(config, items, asked)
+    if own:
+        # Whoever wrote them may mean their order.
+        return
     if _SESSION in config.stash:
         # Every test begins on the same guest: then the order must not matter, and this keeps it so.
         spec = config.stash[_SESSION].spec
@@ -97,6 +110,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items.sort(key=lambda item: place.get(item.nodeid, len(place)))
         if not spec.rest:
             items[:] = [item for item in items if item.nodeid in place]
+
+
+def _deselect(config: pytest.Config, items: list[pytest.Item], asked: list[str]) -> None:
+    """Leave those that prove something of the statements `asked` for."""
+
+    def wanted(item: pytest.Item) -> bool:
+        return any(selection.proves(name, each) for name in asked for each in proves(item))
+
+    chosen = [item for item in items if wanted(item)]
+    config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+    items[:] = chosen
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -141,7 +165,9 @@ class _Reporter:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         names = proves(item)
-        self.session.record(item.nodeid).statements = names
+        record = self.session.record(item.nodeid)
+        record.statements = names
+        record.own = str(item.path) if self.session.spec.own else ""
         spec = self.session.spec
         has = self.session.has
         reason = statements.why_skipped(names, has, self.known, spec.lacks)
@@ -166,7 +192,11 @@ class _Reporter:
         if report.skipped and _WHY_SKIPPED in item.stash and report.when == "setup":
             record.outcome = "skipped"
             record.messages.append(item.stash[_WHY_SKIPPED])
-        elif report.skipped or hasattr(report, "wasxfail"):
+        elif self.session.spec.own and report.skipped:
+            # Their author's own business, but shown.
+            record.outcome = "skipped"
+            record.messages.append(_own_reason(report))
+        elif report.skipped or (hasattr(report, "wasxfail") and not self.session.spec.own):
             # A skip or an expected failure that no data file announces hides something.
             report.outcome = "failed"
             record.outcome = "failed"
@@ -226,6 +256,14 @@ class _Reporter:
         self.session.close(int(exitstatus))
 
 
+def _own_reason(report: pytest.TestReport) -> str:
+    """Why somebody's own test skips itself, or that it was marked as one that may fail."""
+    if (why := getattr(report, "wasxfail", None)) is not None:
+        return f"expected to fail: {why}"
+    skipped = report.longrepr
+    return str(skipped[2] if isinstance(skipped, tuple) else skipped)
+
+
 def _hidden(call: pytest.CallInfo[None], report: pytest.TestReport) -> str:
     """What a test hides that skips itself, or is marked as one that may fail."""
     if (why := getattr(report, "wasxfail", None)) is None:
@@ -237,11 +275,19 @@ def _hidden(call: pytest.CallInfo[None], report: pytest.TestReport) -> str:
 def _message(call: pytest.CallInfo[None], report: pytest.TestReport) -> str:
     error = call.excinfo.value if call.excinfo else None
     if isinstance(error, GuestError):
-        return str(error)
+        return f"{error}{_asked_at(call)}"
     crash = getattr(report.longrepr, "reprcrash", None)
     if crash is not None:
         return f"{crash.message}\n({Path(crash.path).name}, line {crash.lineno})"
     return report.longreprtext
+
+
+def _asked_at(call: pytest.CallInfo[None]) -> str:
+    """The line of the test that asked the guest in vain; nothing, where that was no test's."""
+    assert call.excinfo is not None
+    places = [(Path(entry.path).name, entry.lineno + 1) for entry in call.excinfo.traceback]
+    lines = [f"\n({name}, line {line})" for name, line in places if name.startswith("test_")]
+    return lines[-1] if lines else ""
 
 
 @pytest.fixture(scope="session")

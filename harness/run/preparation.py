@@ -107,23 +107,18 @@ def _each(
 
 
 def _spec(built: Bootable, request: Request, folder: Path, found: Upstream) -> WorkerSpec:
-    variant = built.variant
-    return WorkerSpec(
-        variant=variant.name,
-        has=found.has(variant),
-        lacks=found.lacks(variant),
-        folder=str(folder / variant.name),
+    name = built.variant.name
+    return WorkerSpec.of(
+        built,
+        found,
+        folder / name,
+        request.given,
+        long=request.long,
         events="",
         seed=request.seed,
         keep=request.keep,
-        bzimage=str(built.kernel_for(long=request.long)),
-        objects=str(built.objects or ""),
-        initrd=str(built.image.initrd),
-        private_key=str(built.image.private_key),
-        host_key=str(built.image.host_key),
-        given=request.given,
         modules=request.modules,
-        kernel=variant.kernel,
-        processors=variant.processors,
-        traced=request.traced.get(variant.name, ""),
+        statements=request.selected.statements,
+        own=request.selected.own,
+        traced=request.traced.get(name, ""),
     )

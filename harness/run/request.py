@@ -14,8 +14,9 @@ from harness.base.errors import UserError
 from harness.debian import packages
 from harness.matrix import kernels, variants
 from harness.matrix.variants import Variant
-from harness.run import inventory, inventoryfiles, worker
+from harness.run import inventory, inventoryfiles, selection, worker
 from harness.run.inventoryfiles import Inventory
+from harness.run.selection import Selection
 from harness.run.worker import Test
 from harness.upstream import releases
 
@@ -38,15 +39,15 @@ def default_jobs() -> int:
 class Request:
     """What a run is to do. `jobs` guests run at once; `seed` shuffles the tests.
 
-    `modules` are the files that hold what `expression` selects; none: all are read for it.
-    `tests` are those that it selects, with what each proves, if that is known already. `traced`
+    `modules` are the files that hold what is `selected`; none: all are read for it.
+    `tests` are those that are selected, with what each proves, if that is known already. `traced`
     has for variants the addresses whose blocks are to be told. `owed` are those of the tests that
     have to run, by the variant, with what each needs of it; `require` are the kernels and upstream
     sources without which the run is a failure.
     """
 
     variants: tuple[Variant, ...]
-    expression: str = ""
+    selected: Selection = field(default_factory=Selection)
     jobs: int = 1
     seed: int = 0
     keep: bool = False
@@ -70,7 +71,8 @@ class Request:
     def command(self) -> str:
         """The command line that does the same run again."""
         words = ["./inv", "test", "--variant", ",".join(row.name for row in self.variants)]
-        words += ["-k", self.expression] if self.expression else []
+        words[2:2] = self.selected.files
+        words += self.selected.words[len(self.selected.files) :]
         words += [word for row in self.given for word in ("--source", row)]
         return shlex.join([*words, "--seed", str(self.seed), "--jobs", str(self.jobs)])
 
@@ -108,45 +110,57 @@ def required(require: Sequence[str], chosen: Sequence[Variant]) -> tuple[str, ..
 
 def requested(
     chosen: Sequence[Variant],
-    expression: str = "",
+    selected: Selection | str = "",
     *,
     jobs: int | None = None,
     keep: bool = False,
     given: Sequence[str] = (),
     seed: int | None = None,
 ) -> Request:
-    """The request for the tests that `expression` selects, or all, on the variants `chosen`; as
-    many guests at once as are usual here, in a new order, where nobody says.
+    """The request for the tests that are `selected`, a string as -k does, on the variants `chosen`;
+    as many guests at once as are usual here, in a new order, where nobody says.
 
     Raises UserError for an expression that cannot be, TestsFailedError if the tests cannot be
     collected, or if all are to run and one of the inventory is missing.
     """
+    if isinstance(selected, str):
+        selected = Selection(selected, root=paths.GUEST_TESTS)
     with terminal.activity("looking at the tests", said=False):
-        tests = worker.survey(paths.GUEST_TESTS, expression)
-        if expression:
-            # Who asks for some does not ask for all.
-            stored = inventoryfiles.read(paths.GUEST_TESTS)
-        else:
-            stored = inventory.require(paths.GUEST_TESTS, tests, chosen)
-    due = {row.name: inventory.owed(stored, tests, row.name) for row in chosen}
-    if expression and not any(due.values()):
-        _applies_elsewhere(expression, stored, tests, chosen)
+        tests = worker.survey(selected)
+        due = _owed(selected, tests, chosen)
     modules = tuple(sorted({test.partition("::")[0] for test in tests}))
     return Request(
         variants=tuple(chosen),
-        expression=expression,
+        selected=selected,
         jobs=default_jobs() if jobs is None else jobs,
         seed=secrets.randbelow(10**6) if seed is None else seed,
         keep=keep,
         given=tuple(given),
-        modules=modules if expression else (),
+        modules=() if selected.whole else modules,
         tests={name: test.proves for name, test in tests.items()},
         owed=due,
     )
 
 
+def _owed(
+    selected: Selection, tests: Mapping[str, Test], chosen: Sequence[Variant]
+) -> dict[str, dict[str, tuple[str, ...]]]:
+    """What of the tests has to run, by the variant: nothing of somebody's own."""
+    if selected.own:
+        return {row.name: {} for row in chosen}
+    if selected.whole:
+        stored = inventory.require(paths.GUEST_TESTS, tests, chosen)
+    else:
+        # Who asks for some does not ask for all.
+        stored = inventoryfiles.read(paths.GUEST_TESTS)
+    due = {row.name: inventory.owed(stored, tests, row.name) for row in chosen}
+    if not selected.whole and not any(due.values()):
+        _applies_elsewhere(selected, stored, tests, chosen)
+    return due
+
+
 def _applies_elsewhere(
-    expression: str, stored: Inventory, tests: Mapping[str, Test], chosen: Sequence[Variant]
+    selected: Selection, stored: Inventory, tests: Mapping[str, Test], chosen: Sequence[Variant]
 ) -> None:
     """Raise UserError if the inventory knows variants on which some of the tests run."""
     elsewhere = [name for name in variants.load() if inventory.owed(stored, tests, name)]
@@ -156,9 +170,9 @@ def _applies_elsewhere(
     names = ", ".join(row.name for row in chosen)
     others = f"; they run on {', '.join(elsewhere[1:6])}, too" if elsewhere[1:] else ""
     raise UserError(
-        f"-k {expression!r}: none of the tests that it selects ({len(tests)}) applies to {names}: "
+        f"{selected}: none of the tests that it selects ({len(tests)}) applies to {names}: "
         f"they need {'; or '.join(wanted[:3])}",
-        f"try: ./inv test --variant {elsewhere[0]} -k {shlex.quote(expression)}{others}",
+        f"try: ./inv test --variant {elsewhere[0]} {selected}{others}",
     )
 
 
@@ -169,21 +183,23 @@ def asked(
     matrix: str | None = None,
     kernel: str | None = None,
     expression: str = "",
+    statement: str = "",
+    files: Sequence[str] = (),
     jobs: int | None = None,
     keep: bool = False,
     given: Sequence[str] = (),
     seed: str | None = None,
 ) -> Request:
-    """What a command line asks for. Raises UserError if that is not there, and as `required` and
-    `requested`.
+    """What a command line asks for. Raises UserError if that is not there, and as `selection.of`,
+    `required` and `requested`.
     """
-    selected = variants.select(variant, matrix, kernel)
-    names = required(require, selected)
+    rows = variants.select(variant, matrix, kernel)
+    names = required(require, rows)
     if seed is not None and not seed.isdecimal():
         raise UserError(f"--seed {seed}: it has to be a number")
     request = requested(
-        selected,
-        expression,
+        rows,
+        selection.of(expression, statement, files),
         jobs=jobs,
         keep=keep,
         given=given,

@@ -77,8 +77,8 @@ def run(request: Request) -> RunResult:
             if specs:
                 workerpool.run(
                     specs,
-                    paths.GUEST_TESTS,
-                    request.expression,
+                    request.selected.root,
+                    request.selected.expression,
                     jobs=request.jobs,
                     on_event=recorder.record,
                     on_trouble=recorder.trouble,
@@ -153,13 +153,20 @@ def _started(request: Request) -> RunStarted:
     return RunStarted(
         command=request.command,
         variants=tuple(row.name for row in request.variants),
-        expression=request.expression,
+        expression=_narrowed(request),
         seed=request.seed,
         jobs=request.jobs,
         host=f"{platform.platform()}, {os.cpu_count()} processors",
         qemu=_qemu_version(),
         machine=platform.machine(),
     )
+
+
+def _narrowed(request: Request) -> str:
+    """What a run is of, if that is not all; as -k has it, where that is all that there is."""
+    selected = request.selected
+    alone = selected.words == ("-k", selected.expression)
+    return selected.expression if alone else str(selected)
 
 
 def _known() -> list[Event]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,11 +14,15 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from harness.base import owntime, paths, runfolder
 from harness.base.errors import InfrastructureError, TestsFailedError, UserError
+from harness.boot.bootable import Bootable
 from harness.matrix import kernels
+from harness.matrix.availability import Upstream
 from harness.matrix.kernels import Hardware
+from harness.run.selection import Selection
 
 PLUGIN = "harness.run.plugin"
 # What tests take as fixtures: the package for everybody's tests, which stands above the harness.
@@ -31,6 +36,10 @@ ORDERLY_SECONDS = 15.0
 # A job in the background has SIGINT ignored, and so would its session until its plugin is loaded.
 # The shell between, since env takes a path with = in it, as that of Python may be, for a variable.
 _INTERRUPTIBLE = ("env", "--default-signal=INT", "sh", "-c", 'exec "$0" "$@"')
+# What is a list in the file that tells a session of itself.
+_TUPLES = ("has", "given", "first", "modules", "statements")
+# What pytest says of a test that is named and is not there.
+_NOT_FOUND = re.compile(r"^ERROR: (?:not found|file or directory not found): (.*)$", re.MULTILINE)
 # Of its own time: beside builds and guests it can take minutes.
 COLLECT_SECONDS = 60.0
 
@@ -44,8 +53,10 @@ class WorkerSpec:
     tests named in `first` run first, in that order, and the others after them only if `rest`;
     `stop` ends it at the first that fails; `patches` is looked in instead of the checkout's folder
     of that name. `modules` are the files of tests that it reads; none: all that there are.
-    `processors` are those of the guest. `traced`: the addresses whose blocks are told, test by test
-    (harness.run.tracing); none if empty.
+    `statements` are those of which a test has to prove something to be among them; none: all.
+    `own`: these are somebody's own tests, which need prove nothing, may skip themselves, and come
+    in the order of their files. `processors` are those of the guest. `traced`: the
+    addresses whose blocks are told, test by test (harness.run.tracing); none if empty.
     """
 
     variant: str
@@ -65,10 +76,47 @@ class WorkerSpec:
     stop: bool = False
     patches: str = ""
     modules: tuple[str, ...] = ()
+    statements: tuple[str, ...] = ()
+    own: bool = False
     kernel: str = kernels.REFERENCE
     processors: int = 1
     traced: str = ""
     lacks: Mapping[str, str] = field(default_factory=dict)
+
+    @staticmethod
+    def of(
+        built: Bootable,
+        found: Upstream,
+        folder: Path,
+        given: Sequence[str] = (),
+        *,
+        long: bool = False,
+        **more: Any,
+    ) -> WorkerSpec:
+        """A session of what was built from what was `found`, whose events go to a file of its
+        `folder`; `more` are other fields, or these as they are to be.
+
+        `long`: of so many tests that a slower boot pays.
+        """
+        variant = built.variant
+        fields: dict[str, Any] = {
+            "variant": variant.name,
+            "has": found.has(variant),
+            "lacks": found.lacks(variant),
+            "folder": str(folder),
+            "events": str(folder / "events.jsonl"),
+            "seed": 0,
+            "keep": False,
+            "bzimage": str(built.kernel_for(long=long)),
+            "objects": str(built.objects or ""),
+            "initrd": str(built.image.initrd),
+            "private_key": str(built.image.private_key),
+            "host_key": str(built.image.host_key),
+            "given": tuple(given),
+            "kernel": variant.kernel,
+            "processors": variant.processors,
+        }
+        return WorkerSpec(**fields | more)
 
     @property
     def hardware(self) -> Hardware:
@@ -84,7 +132,7 @@ class WorkerSpec:
         """What the runner wrote. Raises UserError if it is not there or something else."""
         try:
             row = json.loads(path.read_text())
-            rows = {key: tuple(row[key]) for key in ("has", "given", "first", "modules")}
+            rows = {key: tuple(row[key]) for key in _TUPLES}
             return WorkerSpec(**{**row, **rows})
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise UserError(
@@ -177,29 +225,37 @@ class Test:
 
 def collect(tests: Path, expression: str = "") -> dict[str, tuple[str, ...]]:
     """The tests that `expression` selects, with what each proves. Raises as `survey` does."""
-    return {name: test.proves for name, test in survey(tests, expression).items()}
+    selected = Selection(expression, root=tests)
+    return {name: test.proves for name, test in survey(selected).items()}
 
 
-def survey(tests: Path, expression: str = "") -> dict[str, Test]:
-    """The tests that `expression` selects.
+def survey(selected: Selection) -> dict[str, Test]:
+    """The tests that are selected.
 
     Raises UserError if it cannot be parsed or selects none; TestsFailedError with pytest's output
     if the tests are such that they cannot be collected; InfrastructureError if pytest does not come
     to that.
     """
     with tempfile.NamedTemporaryFile(prefix="proofs-", suffix=".json") as proofs:
-        argv = [*command(tests, expression), "--collect-only", "--color=no"]
+        tests, expression = selected.root, selected.expression
+        argv = [*command(tests, expression, selected.modules), "--collect-only", "--color=no"]
+        argv += [f"--divert-statements={','.join(selected.statements)}"]
+        argv += ["--divert-own"] if selected.own else []
         try:
             done = _collected([*argv, f"--divert-proofs={proofs.name}"])
         except subprocess.TimeoutExpired:
             raise InfrastructureError(
                 f"collecting the tests in {tests} took over {COLLECT_SECONDS:g} s"
             ) from None
-        if expression and done.returncode == NO_TESTS:
-            raise UserError(
-                f"no guest test's name matches -k {expression!r}",
-                "see: ls tests/guest/*, or README.md",
-            )
+        if not selected.whole and done.returncode == NO_TESTS:
+            if selected.words == ("-k", expression):
+                raise UserError(
+                    f"no guest test's name matches -k {expression!r}",
+                    "see: ls tests/guest/*, or README.md",
+                )
+            raise UserError(f"no test is selected by {selected}", "leave some of it out")
+        if selected.files and done.returncode == USAGE and (lost := _NOT_FOUND.search(done.stderr)):
+            raise UserError(f"there is no such test: {lost[1]}", "see: ./inv test --help")
         if expression and done.returncode == USAGE and "-k" in done.stderr:
             raise UserError(f"pytest does not understand -k {expression!r}", _tail(done.stderr, 3))
         if done.returncode != 0:

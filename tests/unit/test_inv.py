@@ -79,6 +79,17 @@ def test_any_path_and_folder_and_link(where: str, tmp_path: Path) -> None:
     assert not (tmp_path / ".venv").exists()
 
 
+def test_its_python_finds_the_package_for_users_from_anywhere(ready: Toy) -> None:
+    ready.run("--list")
+    site = ready.checkout / ".venv" / "lib" / "python3.11" / "site-packages"
+    site.mkdir(parents=True)
+    for before in (None, "/where/it/was/before\n"):
+        if before is not None:
+            (site / "divert_reference.pth").write_text(before)
+        ready.run("--list")
+        assert (site / "divert_reference.pth").read_text() == f"{ready.checkout}\n"
+
+
 def test_called_in_another_checkout_it_is_itself(tmp_path: Path) -> None:
     """Python looks for modules first where it is called, and another checkout has the same."""
     for room in ("", "base"):

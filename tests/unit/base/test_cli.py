@@ -10,6 +10,7 @@ import subprocess
 import sys
 
 import pytest
+from invoke.exceptions import Exit
 
 from harness.base import cli, errors, paths, taskgroups
 
@@ -291,6 +292,34 @@ def test_value_of_an_option_is_no_task(value: str) -> None:
     result = _inv("report", "--run", value)
     assert "No idea what" not in result.stderr
     assert value in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "path"),
+    [
+        (("test",), []),
+        (("test", "a.py"), ["a.py"]),
+        (("test", "a.py", "--variant", "base", "b/"), ["a.py", "b/"]),
+        (("test", "--keep", "a.py", "-k", "judge", "--jobs=2"), ["a.py"]),
+        (("test", "-k", "-x", "a.py::test_b[c d]"), ["a.py::test_b[c d]"]),
+        (("test", "a.py", "report", "--run", "x"), ["a.py"]),
+        (("report", "test", "a.py"), None),
+    ],
+)
+def test_words_of_test_are_files(words: tuple[str, ...], path: list[str] | None) -> None:
+    program = cli._Parser(version="1", name="invoke", binary="inv")
+    program.create_config()
+    program.parse_core(["inv", "--search-root", str(paths.ROOT), *words])
+    if path is None:
+        # Behind another task the words are its own or invoke's.
+        with pytest.raises(Exit):
+            program.parse_collection()
+            program.parse_tasks()
+        return
+    program.parse_collection()
+    program.parse_tasks()
+    assert program.tasks[0].args["path"].value == path
+    assert len(program.tasks) == 1 + ("report" in words)
 
 
 @pytest.mark.slow

@@ -16,6 +16,7 @@ from harness.matrix.variants import Variant
 from harness.run import inventory, inventoryfiles, worker
 from harness.run.inventoryfiles import Inventory
 from harness.run.request import requested
+from harness.run.selection import Selection
 from harness.run.worker import Test
 from tests.unit.support import toysuite
 
@@ -199,4 +200,7 @@ def test_the_command(
     inventory.show(write=True)
     inventory.show()
     assert "the inventory is that of the tests" in capsys.readouterr().out
-    assert inventory.count(worker.survey(suite)) == inventoryfiles.read(suite).functions
+    assert (
+        inventory.count(worker.survey(Selection(root=suite)))
+        == inventoryfiles.read(suite).functions
+    )

@@ -20,6 +20,7 @@ from harness.matrix import kernels, variants
 from harness.run import inventory, request, runner, worker
 from harness.run.inventoryfiles import Inventory
 from harness.run.request import Request
+from harness.run.selection import Selection
 
 
 def asked(command: str) -> dict[str, object]:
@@ -65,7 +66,9 @@ def test_command_means_the_same_variants_on_every_host(
 )
 def test_command_has_all_that_the_tests_depend_on(expression: str) -> None:
     places = ("linux-2.2.12=/x y.tar.gz", "ipchains-1.3.9=/$HOME")
-    options = asked(of("base", expression=expression, seed=0, jobs=3, given=places).command)
+    options = asked(
+        of("base", selected=Selection(expression), seed=0, jobs=3, given=places).command
+    )
     assert options["k"] == expression
     assert (options["seed"], options["jobs"]) == ("0", "3")
     assert options["source"] == list(places)

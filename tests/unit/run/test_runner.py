@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 import shutil
 import signal
 import time
@@ -29,6 +30,7 @@ from harness.kernel.kernel import Kernel
 from harness.matrix import statements, variants
 from harness.matrix.variants import Variant
 from harness.record.events import Event, RunStarted, TestFinished
+from harness.record.repeat import repeat
 from harness.record.stream import Writer
 from harness.record.stream import read as read_events
 from harness.report import exitstatus, junit, report
@@ -36,6 +38,7 @@ from harness.report.verdict import judge
 from harness.run import runner, worker
 from harness.run.recorder import Recorder
 from harness.run.request import Request, asked
+from harness.run.selection import Selection
 from harness.upstream import sources
 from harness.upstream.releases import Source
 from tests.unit.support import toysuite
@@ -83,7 +86,7 @@ def suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Pa
 
 def request(*names: str, expression: str = "") -> Request:
     known = variants.load()
-    return Request(tuple(known[name] for name in names), expression, jobs=2, seed=5)
+    return Request(tuple(known[name] for name in names), Selection(expression), jobs=2, seed=5)
 
 
 def test_run_that_passes(suite: Callable[[str], Path]) -> None:
@@ -223,6 +226,54 @@ def test_expression_that_leaves_nothing_that_applies_is_no_pass(
     assert result.verdict.reasons == ("no test passed",)
     both = runner.run(request("base", "off", expression="two"))
     assert both.verdict.reasons == ()
+
+
+def test_tests_that_prove_something_of_a_statement(suite: Callable[[str], Path]) -> None:
+    suite(PASSING)
+    chosen = asked(variant="base", statement="S1/opens")
+    assert list(chosen.tests) == ["test_toy.py::test_one"]
+    result = runner.run(chosen)
+    assert (result.verdict.passed, result.verdict.counts) == (True, (1, 0, 0))
+    started = next(event for event in result.events if isinstance(event, RunStarted))
+    assert started.expression == "--statement S1/opens"
+    with pytest.raises(UserError, match="no test is selected by --statement S1/opens -k two"):
+        asked(variant="base", statement="S1/opens", expression="two")
+
+
+OWN = """
+import pytest
+def test_bare(): pass
+def test_own_skip(): pytest.skip("not today")
+@pytest.mark.xfail(reason="known")
+def test_own_fault(): assert False
+@pytest.mark.xfail(reason="known")
+def test_own_fault_that_is_gone(): pass
+def test_fails():
+    raise GuestError("no packet")
+"""
+
+
+def test_tests_of_somebodys_own(suite: Callable[[str], Path], tmp_path: Path) -> None:
+    """They prove nothing, skip what they like, and no test of the suite is missed beside them."""
+    suite(PASSING)
+    file = tmp_path / "own" / "test_own.py"
+    file.parent.mkdir()
+    file.write_text(f"from harness.base.errors import GuestError\n{OWN}")
+    chosen = asked(variant="base", files=[str(file)])
+    result = runner.run(chosen)
+    ended = [event for event in result.events if isinstance(event, TestFinished)]
+    assert [(event.test.rpartition("::")[2], event.outcome, event.message) for event in ended] == [
+        ("test_bare", "passed", ""),
+        ("test_own_skip", "skipped", "Skipped: not today"),
+        ("test_own_fault", "skipped", "expected to fail: known"),
+        ("test_own_fault_that_is_gone", "passed", ""),
+        ("test_fails", "failed", "no packet\n(test_own.py, line 11)"),
+    ]
+    assert result.verdict.reasons == ("base: 1 failed",)
+    again = shlex.split(repeat(ended[-1]))
+    assert again == ["./inv", "test", str(file), "--variant", "base", "-k", "test_fails"]
+    file.write_text(file.read_text().partition("def test_fails")[0])
+    assert runner.run(asked(variant="base", files=[str(file)])).verdict.passed
 
 
 def test_unmarked_test_fails_the_whole_run(
