@@ -338,6 +338,36 @@ def console(_context: Context, source: list[str], variant: str | None = None) ->
 
 
 @task(
+    iterable=["break_", "source"],
+    help={
+        "variant": "the kernel variant to boot",
+        "break": "where gdb is to stop it, as its command break has it (repeatable)",
+        "command": "a file of gdb's commands, for when it is attached",
+        "start": "a line for the guest's shell, which begins when gdb lets the guest go on",
+        "debug-info": "for a distribution's kernel: types and lines, from its package (1 GB)",
+        "source": _SOURCE,
+    },
+)
+@reports_errors
+def gdb(
+    _context: Context,
+    variant: str,
+    break_: list[str],
+    source: list[str],
+    command: str = "",
+    start: str = "",
+    debug_info: bool = False,
+) -> None:
+    """Boot a guest, and run gdb on its kernel, with symbols; gdb's own arguments after `--`."""
+    from harness.gdb import debugger
+
+    wishes = debugger.Wishes(
+        tuple(break_), command, tuple(remainder(sys.argv)), start, debug_info=debug_info
+    )
+    _end_with(debugger.debug(variant, wishes, source))
+
+
+@task(
     iterable=["source"],
     help={
         "variant": "kernel variants by name (default: all that have divert sockets)",

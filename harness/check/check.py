@@ -18,6 +18,7 @@ from harness.bench import bench
 from harness.bench import plan as bench_plan
 from harness.canaries import canaries, canary
 from harness.check import configurationrun, draws, guestruns
+from harness.check.gdbrun import gdb_steps
 from harness.check.guestruns import TESTS, guest_samples, guest_tests
 from harness.check.judgerun import both_kernels
 from harness.check.neighbours import other_users
@@ -73,7 +74,7 @@ def check(
     rests: tuple[Callable[[Sequence[str], Sequence[str]], StepResult], ...] = ()
     if not fast and guests:
         rests = (
-            *(fresh_room, module_builds, benchmark, other_users, smoke_steps),
+            *(fresh_room, module_builds, benchmark, other_users, smoke_steps, gdb_steps),
             *(other_configurations, quick_canaries, sampled_mutants, both_kernels),
             *(guest_samples, guest_tests),
         )

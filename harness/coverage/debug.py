@@ -1,39 +1,28 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A variant's code with its lines: compiled again with -g, and held against what is booted.
-
--g leaves a kernel's .text as it is, byte for byte; that is looked at each time.
-"""
+"""A variant's code with its lines: which of them are measured, and what of it QEMU is to trace."""
 
 from __future__ import annotations
 
 import dataclasses
 import difflib
 import functools
-import shutil
-import tempfile
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.base import command, compiler, fingerprint, store, terminal
-from harness.base.errors import InfrastructureError, UserError
+from harness.base.errors import UserError
 from harness.boot.bootable import Bootable
 from harness.coverage import program
 from harness.coverage.program import Program
-from harness.kernel import debiankernel, kernel, module
+from harness.kernel import debiankernel, kernel, lines, module
 from harness.matrix import kernels
 from harness.record import linecoverage
 from harness.upstream import patches, sources
 
-# Counts up when what this module makes of its inputs changes.
-RECIPE = "1"
-# The part of the series that is measured.
-SERIES = "divert"
 # Where an x86-64 kernel without KASLR puts its modules (MODULES_VADDR;
 # Documentation/x86/x86_64/mm.rst).
 MODULES = "0xffffffffc0000000+0x3f000000"
 
-_SECONDS = 60.0
 # Ranges so near to each other are traced as one: QEMU looks at each of them for each block.
 _GAP = 64
 
@@ -86,42 +75,16 @@ def _of_reference(built: Bootable, given: Sequence[str]) -> Code:
     variant = built.variant
     source = sources.obtain(kernel.SOURCE, given)
     series = patches.load_parts(kernel.SOURCE, variant.series)
-    names = _touched(series)
-    told = dataclasses.replace(variant, make=(*variant.make, f"GCC={compiler.name()} -g"))
-
-    def make(folder: Path) -> None:
-        terminal.say(f"kernel {variant.name}: once more, with lines")
-        kernel.build_apart(told, folder, given=given)
-        tree, log = folder / "patched", command.log_of(f"lines-{variant.name}")
-        kernel.prepare(source, series, tree, log)
-        for name in names:
-            target = folder / "sources" / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(tree / name, target)
-        shutil.rmtree(tree)
-
-    key = fingerprint.of_bytes(RECIPE, fingerprint.of_file(built.bzimage), *variant.make)
-    folder = store.obtain("lines", key, make, f"kernel {variant.name} with lines").path
-    _require_same(built.bzimage.with_name(kernel.VMLINUX), folder / kernel.VMLINUX)
-    contents = {name: (folder / "sources" / name).read_bytes() for name in names}
+    made = lines.build(variant, built.bzimage, given)
+    contents = {name: (made.sources / name).read_bytes() for name in lines.touched(series)}
     texts = {name: content.decode("latin-1") for name, content in contents.items()}
-    code = _only(program.load(folder / kernel.VMLINUX), kernel.TREE, "", texts)
+    code = _only(program.load(made.vmlinux), kernel.TREE, "", texts)
     ours = {name: _ours(source.tree / name, text) for name, text in texts.items()}
     return Code(code, texts, ours, ranges(code), _digests(contents))
 
 
 def _digests(contents: Mapping[str, bytes]) -> dict[str, str]:
     return {name: linecoverage.digest(content) for name, content in contents.items()}
-
-
-def _touched(series: Iterable[patches.Series]) -> list[str]:
-    return sorted(
-        name
-        for part in series
-        if part.folder.name == SERIES
-        for name in part.touched()
-        if name.endswith((".c", ".h"))
-    )
 
 
 def _ours(before: Path, text: str) -> frozenset[int]:
@@ -159,18 +122,3 @@ def ranges(code: Program) -> str:
         else:
             parts.append([at, at + each.size])
     return ",".join(f"{first:#x}..{last - 1:#x}" for first, last in parts)
-
-
-def _require_same(booted: Path, with_lines: Path) -> None:
-    if _text(booted) != _text(with_lines):
-        raise InfrastructureError(
-            "compiled with -g, the kernel is another", f"see: cmp {booted} {with_lines}"
-        )
-
-
-def _text(file: Path) -> bytes:
-    with tempfile.TemporaryDirectory(prefix="coverage-") as folder:
-        target = Path(folder) / "text"
-        argv: list[str | Path] = ["objcopy", "-O", "binary", "-j", ".text", file, target]
-        command.run(argv, what="objcopy", log=Path(folder) / "log", seconds=_SECONDS)
-        return target.read_bytes()

@@ -8,6 +8,7 @@ download is kept, and not asked for again.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import shutil
 import tempfile
@@ -55,6 +56,23 @@ def listed(name: str, architecture: str, codename: str = "") -> str:
 
     Raises what `source` raises.
     """
+    version, _ = _looked_up(name, architecture, codename)
+    return version
+
+
+def size(name: str, architecture: str, codename: str = "") -> int:
+    """How many bytes of a binary package are yet to be fetched: 0 if it is here.
+
+    Raises what `source` raises.
+    """
+    if _folder(name, architecture, host_release().other(codename)).exists():
+        return 0
+    _, size = _looked_up(name, architecture, codename)
+    return size
+
+
+def _looked_up(name: str, architecture: str, codename: str) -> tuple[str, int]:
+    """The version and the size of a binary package, of the lists of today."""
     release = host_release().other(codename)
     folder = _folder(name, architecture, release)
     with store.disk_errors(folder), _locked(folder):
@@ -63,10 +81,12 @@ def listed(name: str, architecture: str, codename: str = "") -> str:
             said = apt.run(["download", "--print-uris", name], what=what)
         except AptError as error:
             raise error.error(what) from error
-    versions = [version for word in said.split() if (version := packagefolder.version_in(word))]
-    if not versions:
-        raise InfrastructureError(f"apt-get names no file of {name} of {release.name}: {said}")
-    return versions[0]
+    # 'ADDRESS' FILE SIZE DIGEST
+    words = said.split()
+    for file, size in itertools.pairwise(words):
+        if (version := packagefolder.version_in(file)) and size.isdecimal():
+            return version, int(size)
+    raise InfrastructureError(f"apt-get names no file of {name} of {release.name}: {said}")
 
 
 def one_of(names: str, architecture: str) -> Package:

@@ -27,7 +27,7 @@ from harness.guest.diagnosis import Diagnosis
 from harness.guest.emulator import Emulator
 from harness.guest.login import Account
 from harness.guest.qemu import PLAIN, QemuSpec
-from harness.guest.qmp import Qmp
+from harness.guest.qmp import DEBUG, PAUSED, Qmp
 from harness.guest.ssh import Ssh
 from harness.matrix.kernels import Hardware
 from harness.network.addresses import LINKS
@@ -47,7 +47,8 @@ class MachineSpec:
 
     `private_key` and `host_key` are those of the image; `system_map` names the addresses in an
     oops; `append` goes to the end of the kernel's command line. `accelerator` is tcg or kvm, or ""
-    for what `accelerator.choose` finds. `traced` and `trace_file` are QemuSpec's, for TCG alone.
+    for what `accelerator.choose` finds. `traced` and `trace_file` are QemuSpec's, for TCG alone;
+    `gdb_fd` is QemuSpec's too: such a guest may be stopped by a debugger.
     """
 
     variant: str
@@ -62,6 +63,7 @@ class MachineSpec:
     accelerator: str = ""
     traced: str = ""
     trace_file: Path | None = None
+    gdb_fd: int | None = None
 
 
 class Machine:
@@ -123,15 +125,17 @@ class Machine:
 
         It hangs if it answers neither ARP on one of the wires nor a connection to its SSH server,
         and also if it answers ARP, for which interrupts will do, but no program comes to its end.
-        What it has written on its console by then has been looked at. Raises InfrastructureError if
-        a thread of the harness is broken, so that nothing is known of the guest.
+        What it has written on its console by then has been looked at. One that a debugger has
+        stopped is asked nothing. Raises InfrastructureError if a thread of the harness is broken,
+        so that nothing is known of the guest.
         """
         background.check()
         self._diagnosis.check()
-        hangs = self._hangs()
+        hangs = "" if self._held() else self._hangs()
         # It may have crashed over the question.
         self._look_at_console()
-        if hangs:
+        # A debugger may have stopped it over the question, too.
+        if hangs and not self._held():
             self._diagnosis.check_running(self.qmp)
             where = position.find(self.qmp, self.console, self._diagnosis.place)
             raise self._diagnosis.error("hang", f"{hangs}; {where}")
@@ -242,6 +246,7 @@ class Machine:
             append=spec.append,
             traced=spec.traced,
             trace_file=spec.trace_file,
+            gdb_fd=spec.gdb_fd,
         )
         launch = time.monotonic()
         self._start(stack, qemu_spec)
@@ -338,6 +343,10 @@ class Machine:
         ssh, self._ssh = self._ssh, None
         if ssh is not None:
             ssh.close()
+
+    def _held(self) -> bool:
+        """Whether a debugger has stopped the guest."""
+        return self.spec.gdb_fd is not None and self.qmp.state() in (PAUSED, DEBUG)
 
     def _hangs(self) -> str:
         """In what the guest hangs; "" if it is well."""

@@ -29,6 +29,9 @@ class QemuSpec:
     `traced` are the addresses whose blocks are logged to `trace_file` from the start on, as
     -dfilter has them (harness.guest.blocks).
 
+    `gdb_fd` is a socket on which somebody listens already: a debugger that connects to it stops the
+    guest (QEMU's gdbstub).
+
     `qmp_fd` and `shell_fd` are ends of stream socket pairs, `wire_fds` of datagram socket pairs
     (one datagram is one Ethernet frame), `snapshot_fd` an empty file. What has no descriptor is
     left out of the machine, as the accelerator's probe does.
@@ -46,11 +49,12 @@ class QemuSpec:
     hardware: Hardware = PLAIN
     traced: str = ""
     trace_file: Path | None = None
+    gdb_fd: int | None = None
 
     @property
     def descriptors(self) -> tuple[int, ...]:
         """The descriptors that QEMU has to inherit."""
-        single = (self.qmp_fd, self.shell_fd, self.snapshot_fd)
+        single = (self.qmp_fd, self.shell_fd, self.snapshot_fd, self.gdb_fd)
         return (*(fd for fd in single if fd is not None), *self.wire_fds)
 
 
@@ -75,6 +79,7 @@ def arguments(spec: QemuSpec) -> list[str]:
         *_monitor(spec.qmp_fd),
         *_snapshots(spec.snapshot_fd),
         *_trace(spec),
+        *_debugger(spec.gdb_fd),
     ]
 
 
@@ -139,6 +144,14 @@ def _trace(spec: QemuSpec) -> list[str]:
     if not spec.traced:
         return []
     return ["-dfilter", spec.traced, "-d", blocks.WORDS, "-D", str(spec.trace_file)]
+
+
+def _debugger(fd: int | None) -> list[str]:
+    if fd is None:
+        return []
+    # Not -gdb tcp: or unix: by itself, which would listen where others may connect.
+    words = f"socket,id=debugger,fd={fd},server=on,wait=off"
+    return ["-chardev", words, "-gdb", "chardev:debugger"]
 
 
 def _snapshots(fd: int | None) -> list[str]:

@@ -24,6 +24,8 @@ ANSWER_SECONDS = 20.0
 # Of QMP's RunState.
 RUNNING = "running"
 PAUSED = "paused"
+# At a breakpoint of a debugger's.
+DEBUG = "debug"
 
 # The nodes of the snapshot file, and its nominal size: it holds no disk, only memory.
 _FILE_NODE = "snapshot-file"

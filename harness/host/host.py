@@ -30,20 +30,30 @@ _CERTIFICATES = "CA certificates"
 class Need:
     """Something that the host must have, as harness/host/host.toml describes it.
 
-    `compile` is the kind of program that must compile, or empty.
+    `compile` is the kind of program that must compile, or empty. `task` is the only one that it is
+    for, or empty; `package` then has it.
     """
 
     name: str
     reason: str
     version: tuple[str, ...]
     compile: str
+    task: str = ""
+    package: str = ""
 
 
 def load() -> tuple[Need, ...]:
-    """All that the host needs, in the order of the file."""
+    """All that the host needs, and what a task alone does, in the order of the file."""
     data = tomllib.loads((paths.HARNESS / "host" / "host.toml").read_text())
     return tuple(
-        Need(name, row["reason"], tuple(row.get("version", ())), row.get("compile", ""))
+        Need(
+            name,
+            row["reason"],
+            tuple(row.get("version", ())),
+            row.get("compile", ""),
+            row.get("task", ""),
+            row["package"],
+        )
         for name, row in data.items()
     )
 
@@ -89,8 +99,8 @@ def where(need: Need) -> str:
 
 
 def missing() -> tuple[Need, ...]:
-    """What the host lacks."""
-    return tuple(need for need in load() if not has(need))
+    """What the host lacks, but for what one task alone needs."""
+    return tuple(need for need in load() if not need.task and not has(need))
 
 
 def setup(*, check_only: bool = False) -> None:
@@ -168,6 +178,9 @@ def table() -> terminal.Grid:
     for need in load():
         if has(need):
             rows.row(need.name, "ok", where(need), version(need))
+        elif need.task:
+            only = f"{need.reason}; for ./inv {need.task} alone"
+            rows.row(need.name, "not here", only, f"package {need.package}")
         else:
             missing = terminal.text("missing", style="red")
             rows.row(need.name, missing, need.reason, f"package {names[need.name]}")

@@ -3,7 +3,8 @@
 # What the host lacks, and the one apt-get command that brings it. In sh, since Python may be lacking.
 #
 #   setup.sh HARNESS python            prints the Python to use: 3.11 or later, with venv
-#   setup.sh HARNESS rows              prints the rows of DATA/host.toml: name, package, reason; tabs between
+#   setup.sh HARNESS rows              prints the rows of DATA/host.toml that all tasks need: name, package,
+#                                   reason; tabs between
 #   setup.sh HARNESS packages          prints the packages of all rows
 #   setup.sh HARNESS lacking           prints the names of the rows that are not here, as far as can be told
 #                                   without compiling
@@ -101,9 +102,10 @@ rows() {
 	python=$(python_package) || exit
 	gcc=$(compiler)
 	awk -F'"' '
-		/^\[/ { name = $0; gsub(/[]["]/, "", name) }
+		/^\[/ { name = $0; gsub(/[]["]/, "", name); task = 0 }
+		/^task = / { task = 1 }
 		/^package = / { package = $2 }
-		/^reason = / { print name "\t" package "\t" $2 }
+		/^reason = / && !task { print name "\t" package "\t" $2 }
 	' "$harness/host/host.toml" |
 		sed -e "s|{python}|$python|" -e "s|{gcc}|${gcc##*/}|" -e "s|{multilib}|$(multilib)|"
 }

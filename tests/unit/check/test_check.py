@@ -48,7 +48,7 @@ MODULE = Step("module", ())
 
 # Those before the guest tests that are functions of check.
 STEPS = (
-    *("fresh_room", "module_builds", "benchmark", "other_users", "smoke_steps"),
+    *("fresh_room", "module_builds", "benchmark", "other_users", "smoke_steps", "gdb_steps"),
     *("other_configurations", "quick_canaries", "sampled_mutants", "both_kernels"),
     "guest_samples",
 )

@@ -104,6 +104,14 @@ def test_source_is_downloaded_once_and_unpacks(host: Host, tmp_path: Path) -> No
     assert _content(first, tmp_path / "tree") == "toy of bookworm\n"
 
 
+def test_size_of_what_is_yet_to_be_downloaded(host: Host) -> None:
+    there = next((host.folder / "debian").rglob("tool_1.0-3_*.deb"))
+    assert packages.size("tool", "i386") == there.stat().st_size
+    assert packages.listed("tool", "i386") == "1.0-3"
+    packages.binary("tool", "i386")
+    assert packages.size("tool", "i386") == 0
+
+
 def test_lists_are_fetched_once_a_process(host: Host) -> None:
     host.archive.source("bookworm", "other", "3")
     packages.source("toy")

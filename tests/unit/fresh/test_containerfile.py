@@ -65,5 +65,5 @@ def test_ours_installs_what_setup_installs() -> None:
     rows = tomllib.loads((paths.HARNESS / "host" / "host.toml").read_text()).values()
     # The release's own compiler and Python; an image has no cross compiler to lose to gcc-multilib.
     own = {"{python}": "python3-venv", "{gcc}": "gcc", "{multilib}": "gcc-multilib"}
-    wanted = {own.get(row["package"], row["package"]) for row in rows}
+    wanted = {own.get(row["package"], row["package"]) for row in rows if "task" not in row}
     assert sorted(recipe.packages) == sorted(wanted - IN_THE_IMAGE)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from unittest.mock import MagicMock
@@ -202,3 +203,35 @@ def test_shell_on_the_console_is_asked_where_rules_let_nobody_in(
     for answers in (True, False):
         machine.shell.answers.return_value = answers
         assert machine.runs_programs() == answers
+
+
+@pytest.mark.parametrize("state", ["paused", "debug"])
+def test_a_guest_that_a_debugger_has_stopped_is_left_alone(
+    state: str, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But what it has written is looked at, and one that runs is asked as ever."""
+    machine.spec = replace(machine.spec, gdb_fd=3)
+    monkeypatch.setattr(machine, "_hangs", lambda: "it answers neither ARP nor SSH")
+    machine.qmp.state.return_value = state  # type: ignore[attr-defined]
+    machine.check()
+    machine._diagnosis.check.side_effect = [None, LOST]  # type: ignore[attr-defined]
+    with pytest.raises(GuestLostError, match="oops"):
+        machine.check()
+    machine._diagnosis.check.side_effect = None  # type: ignore[attr-defined]
+    machine.qmp.state.return_value = "running"  # type: ignore[attr-defined]
+    with pytest.raises(GuestLostError, match="nor SSH") as error:
+        machine.check()
+    assert error.value.kind == "hang"
+
+
+def test_a_debugger_that_stops_the_guest_over_the_question(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine.spec = replace(machine.spec, gdb_fd=3)
+
+    def stops_meanwhile() -> str:
+        machine.qmp.state.return_value = "debug"  # type: ignore[attr-defined]
+        return "it answers neither ARP nor SSH"
+
+    monkeypatch.setattr(machine, "_hangs", stops_meanwhile)
+    machine.check()

@@ -134,3 +134,12 @@ def test_command_line_for_several_processors() -> None:
     assert "noapic" not in options(arguments(SPEC), "-append")[0].split()
     two = replace(SPEC, hardware=replace(SPEC.hardware, processors=2))
     assert "noapic" in options(arguments(two), "-append")[0].split()
+
+
+def test_debugger_comes_by_an_inherited_socket_or_not_at_all() -> None:
+    """No port, and no path that QEMU would make for others to connect to."""
+    assert not options(arguments(SPEC), "-gdb")
+    spec = replace(SPEC, gdb_fd=10)
+    assert options(arguments(spec), "-gdb") == ["chardev:debugger"]
+    assert "socket,id=debugger,fd=10,server=on,wait=off" in options(arguments(spec), "-chardev")
+    assert 10 in spec.descriptors

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.base import compiler, paths
+from harness.base import compiler, paths, terminal
 from harness.base.errors import InfrastructureError
 from harness.host import host
 from tests.unit.support.toyhost import Toy
@@ -38,7 +38,7 @@ def test_all_is_said_then_installed(toy: Toy, capfd: pytest.CaptureFixture[str])
     host.setup()
     said = capfd.readouterr().err
     for need in host.load():
-        if need.name not in {"python3", "CA certificates", "apt-get"}:
+        if need.name not in {"python3", "CA certificates", "apt-get"} and not need.task:
             assert re.search(rf"  {re.escape(need.name)} \(package \S+\): {need.reason}", said)
     assert said.index("genext2fs") < said.index("running: apt-get")
     assert said.endswith(ENOUGH)
@@ -133,3 +133,16 @@ def test_the_probe_reaches_the_headers_that_builds_fail_without(flag: str) -> No
     )
     for name in ("asm/errno.h", "asm/socket.h", "asm/types.h", "linux/if_ether.h"):
         assert f"/{name}" in done.stdout, name
+
+
+def test_what_one_task_alone_needs_is_neither_asked_for_nor_installed(
+    toy: Toy, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """But `doctor` says whether it is there, and for what."""
+    assert "gdb" in [need.name for need in host.load()]
+    assert "gdb" not in [need.name for need in host.missing()]
+    host.setup()
+    assert " gdb" not in capfd.readouterr().err
+    terminal.show(host.table())
+    said = capfd.readouterr().out
+    assert re.search(r"gdb +not here +.*for ./inv gdb alone +package gdb", said)
