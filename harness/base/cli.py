@@ -21,13 +21,14 @@ import errno
 import functools
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from types import FrameType
 from typing import ParamSpec, TypeVar
 
 from invoke.exceptions import Exit, ParseError
+from invoke.parser.context import ParserContext
 from invoke.program import Program
 
 from harness.base import background, errors, oserrors, taskgroups, terminal
@@ -63,37 +64,9 @@ class _Parser(Program):
         if self.core.unparsed[1:] in (["--help"], ["-h"]):
             self.args.help.value = self.core.unparsed[0]
             self.core.unparsed = []
-        # Alone: as the last word of several it may be the value of an option.
-        if len(self.core.unparsed) == 1 and self.core.unparsed[0] in _WORDLESS:
-            self.core.unparsed = [*self.core.unparsed, ""]
-        self.core.unparsed = self._words_as_options(self.core.unparsed)
+        self.core.unparsed = as_options(self.core.unparsed, self.collection.to_contexts())
         with _mistakes_named():
             super().parse_tasks()
-
-    def _words_as_options(self, words: Sequence[str]) -> list[str]:
-        """The command line with the words of a task that takes any number of them, or none, as the
-        values of the option that is for them: invoke knows only a fixed number, which a task wants.
-        """
-        given = list(words)
-        if not given or given[0] not in _LISTS:
-            return given
-        task, option = given[0], _LISTS[given[0]]
-        contexts = {context.name: context for context in self.collection.to_contexts()}
-        flags = contexts[task].flags
-        tasks = {*contexts, *(alias for each in contexts.values() for alias in each.aliases)}
-        turned, value = [task], False
-        for word in given[1:]:
-            if not (value or word.startswith("-")):
-                # Another task, from here on; a file of such a name is told by its path: ./report.
-                if word in tasks:
-                    return [*turned, *given[len(turned) :]]
-                word = f"{option}={word}"  # noqa: PLW2901
-                value = False
-            else:
-                known = flags.get(word)
-                value = not value and known is not None and known.takes_value
-            turned.append(word)
-        return turned
 
     def parse_collection(self) -> None:
         # invoke would print its help before it has read what tasks there are.
@@ -127,6 +100,37 @@ class _Parser(Program):
             raise Exit
         with _mistakes_named():
             super().parse_cleanup()
+
+
+def as_options(words: Sequence[str], contexts: Iterable[ParserContext]) -> list[str]:
+    """A command line as invoke can parse it (pure).
+
+    invoke knows only a fixed number of words, which a task wants. So the word that a task may have
+    is there, empty, and the words of a task that takes any number of them, or none, are the values
+    of the option that is for them.
+    """
+    given = list(words)
+    # Alone: as the last word of several it may be the value of an option.
+    if len(given) == 1 and given[0] in _WORDLESS:
+        return [*given, ""]
+    if not given or given[0] not in _LISTS:
+        return given
+    task, option = given[0], _LISTS[given[0]]
+    known = {context.name: context for context in contexts}
+    tasks = {*known, *(alias for each in known.values() for alias in each.aliases)}
+    turned, value = [task], False
+    for word in given[1:]:
+        if not (value or word.startswith("-")):
+            # Another task, from here on; a file of such a name is told by its path: ./report.
+            if word in tasks:
+                return [*turned, *given[len(turned) :]]
+            word = f"{option}={word}"  # noqa: PLW2901
+            value = False
+        else:
+            flag = known[task].flags.get(word)
+            value = not value and flag is not None and flag.takes_value
+        turned.append(word)
+    return turned
 
 
 @contextmanager

@@ -25,7 +25,7 @@ _SESSIONS = 2 * (os.cpu_count() or 1)
 _LINT_IMPORTS = "from importlinter.cli import lint_imports_command; lint_imports_command()"
 _CLANG_FORMAT = "from clang_format import clang_format; clang_format()"
 # Whose C is held to .clang-format: what the series adds is in 2.2.12's style.
-_C = ("harness", "module", "packaging", "tests/programs")
+_C = ("docs", "harness", "module", "packaging", "tests/programs")
 
 
 @dataclass(frozen=True)

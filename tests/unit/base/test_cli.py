@@ -12,7 +12,9 @@ import sys
 import pytest
 from invoke.exceptions import Exit
 
+import tasks
 from harness.base import cli, errors, paths, taskgroups
+from tests.unit.support import commandline
 
 GROUPS = taskgroups.load()
 
@@ -59,28 +61,11 @@ def test_help_of_a_task_that_takes_a_word(words: tuple[str, ...]) -> None:
 
 
 def test_every_task_and_option_is_explained() -> None:
-    import tasks
-
-    for name, task in vars(tasks).items():
-        if not hasattr(task, "get_arguments"):
-            continue
-        assert task.__doc__ and task.__doc__.splitlines()[0].endswith("."), name
-        for argument in task.get_arguments():
-            assert argument.help, f"{name} --{argument.name} has no help"
-
-
-def test_every_task_and_option_is_in_the_documentation() -> None:
-    import tasks
-
-    text = (paths.ROOT / "docs" / "commands.md").read_text()
-    rows = {row.split("|")[1].strip(" `"): row for row in text.splitlines() if "|" in row}
-    for task in vars(tasks).values():
-        if hasattr(task, "get_arguments"):
-            name = task.name.replace("_", "-")
-            assert name in rows
-            for argument in task.get_arguments():
-                option = argument.name.strip("_").replace("_", "-")
-                assert f"`{'-' if len(option) == 1 else '--'}{option}`" in rows[name], name
+    for context in commandline.contexts():
+        task = getattr(tasks, str(context.name).replace("-", "_"))
+        assert task.__doc__ and task.__doc__.splitlines()[0].endswith("."), context.name
+        for argument in context.args.values():
+            assert argument.help, f"{context.name} --{argument.name} has no help"
 
 
 def test_an_error_becomes_message_and_status() -> None:

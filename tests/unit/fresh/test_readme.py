@@ -6,12 +6,11 @@ from __future__ import annotations
 import shlex
 
 import pytest
-from invoke.collection import Collection
 from invoke.parser import Parser
 
-import tasks
 from harness.base import paths
 from harness.fresh import readme, visit
+from tests.unit.support import commandline
 
 TEXT = """
 ## Other
@@ -50,7 +49,7 @@ def test_indented_lines_of_the_section_that_begin_with_inv() -> None:
 def test_readme_has_commands_and_inv_knows_all_their_words() -> None:
     found = readme.commands((paths.ROOT / visit.README).read_text())
     assert "./inv setup check" in found
-    known = Collection.from_module(tasks).to_contexts()
+    known = commandline.contexts()
     for command in found:
         parsed = Parser(contexts=known).parse_argv(shlex.split(command)[1:])
         assert parsed.unparsed == []
