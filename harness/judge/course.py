@@ -16,13 +16,15 @@ class Course(abc.ABC):
     """One sequence, on stages that have been reset.
 
     `name` is that of what is judged. `model` says which steps fit by now. `answers` counts what
-    came of steps: "read success", "bind EINVAL". Each `do` raises FindError at once.
+    came of steps: "read success", "bind EINVAL". `before` are those before it.
+    Each `do` raises FindError at once.
     """
 
     def __init__(self, name: str, traits: Traits, host: Host | None = None) -> None:
         self.name = name
         self.model = Foreteller(host or Host(traits))
         self.steps: list[Step] = []
+        self.before: Sequence[list[Step]] = ()
         self.answers: Counter[str] = Counter()
 
     @property
@@ -61,4 +63,5 @@ class Course(abc.ABC):
         """Raise FindError if there are differences, after this step or at the end."""
         if found := [f"  {line}" for line in differences]:
             where = f"step {len(self.steps)}, `{step}`" if step else "the counters at the end"
-            raise FindError("\n".join([f"{self.name}: {where}:", *found]), self.steps)
+            message = "\n".join([f"{self.name}: {where}:", *found])
+            raise FindError(message, self.steps, self.before)

@@ -17,13 +17,17 @@ KEPT = paths.HARNESS / "judge" / "kept.toml"
 class FindError(AssertionError):
     """What was seen is not what was foretold, or not the same on both kernels.
 
-    The message says at which step, and how they differ; `steps` are all that lead there.
+    The message says at which step, and how they differ; `steps` are all that lead there, and
+    `before` those of the sequences before, on the same guests.
     """
 
-    def __init__(self, message: str, steps: Sequence[Step]) -> None:
+    def __init__(
+        self, message: str, steps: Sequence[Step], before: Sequence[list[Step]] = ()
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.steps = list(steps)
+        self.before = list(before)
 
 
 def read(text: str, where: str) -> list[Step]:

@@ -43,14 +43,15 @@ FIND = "find.steps"
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked of a judge: so many seconds from this seed on, or the steps of one case;
-    without either, those cases that are kept.
+    """What is asked of a judge: so many seconds from this seed on, or so many sequences of it, or
+    the steps of one case.
     """
 
     judge: str
     seconds: int
     seed: int
     case: Sequence[Step] = ()
+    sequences: int = 0
 
 
 def judge(
@@ -178,6 +179,8 @@ def _examine(request: Request, names: str, examination: Examination) -> None:
             examination.do(request.case)
         else:
             examination.try_kept()
+            if request.sequences:
+                examination.round(seed, request.sequences)
             while request.seconds:
                 examination.round(seed)
                 if time.monotonic() - begin >= request.seconds:

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from harness.judge import plain
 from harness.judge.course import Course
 from harness.judge.proc import Table
-from harness.judge.stage import Seen, Stage
+from harness.judge.seen import Seen
+from harness.judge.stage import Stage
 from harness.model.host import ADDRESSES, NO_ADDRESS, Traits
 from harness.model.packet import ICMP, Packet
 from harness.model.socket import Held, Taken
@@ -102,6 +103,10 @@ class Pair(Course):
         ):
             for place in sorted({*one, *other}):
                 yield from _packets(f"{what} {place}", one.get(place, []), other.get(place, []))
+        for name in sorted({*first.told, *second.told}):
+            yield from _two(
+                f"errors that {name} was told", *(each.told.get(name) for each in (first, second))
+            )
         ports = [_listed(seen) for seen in (first, second)]
         for port in sorted({*ports[0], *ports[1]}):
             what = f"port {port} (anything queued, delivered, dropped, injected)"

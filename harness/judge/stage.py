@@ -4,26 +4,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from harness.base.errors import GuestError
 from harness.guest.calls import Answer, Script
 from harness.guest.machine import Machine
 from harness.guest.shell import Shell
-from harness.judge import ipfw
+from harness.judge import ipfw, programs
 from harness.judge.proc import Listing, Table
+from harness.judge.seen import Seen
 from harness.judge.words import GUARDED, lines, option
-from harness.model.host import OPEN_PORTS, SENDER_PORT
-from harness.model.packet import ICMP, OTHER, UDP, Packet
+from harness.model.packet import Packet
 from harness.model.rules import HOOKS, rule
-from harness.model.steps import RECEIVERS, Step
+from harness.model.steps import Step
 from harness.network.addresses import LINKS, MANAGEMENT_INTERFACE
 
 # So much at a time of /proc: each read gives whole lines.
 _PAGE = 4096
 _PAGES = 3
 _GUARD = rule(f"-i {MANAGEMENT_INTERFACE} -j ACCEPT")
-_ADDRESS = slice(4, 8)  # of a sockaddr_in
 # 2.2.12 sends an ICMP error a second, and none in its first; a kernel of today has limits, too. Of
 # old a ping of all was answered.
 _EVERY_ERROR = """
@@ -34,23 +32,6 @@ done
 for file in icmp_msgs_per_sec icmp_msgs_burst; do
     file=/proc/sys/net/ipv4/$file; [ ! -e $file ] || echo 1000000 >$file
 done"""
-
-
-@dataclass
-class Seen:
-    """What a step came to: bytes, as programs and wires had them.
-
-    `answer` is errno's name, or "". `address` is what was read with a packet: all of it, and what
-    it says of the interface. `sent` is by interface, IP alone; `received` by receiver.
-    """
-
-    answer: str = ""
-    data: bytes | None = None
-    address: bytes = b""
-    interface: str = ""
-    sent: dict[str, list[bytes]] = field(default_factory=dict)
-    received: dict[str, list[bytes]] = field(default_factory=dict)
-    listing: Listing = field(default_factory=Listing)
 
 
 class Stage:
@@ -73,23 +54,11 @@ class Stage:
         self._begin()
 
     def _begin(self) -> None:
-        setting_up = [
-            "socket fw inet raw 255",
-            # The module's hooks, and by that its counters, are there as long as a socket is.
-            "socket idle inet raw divert",
-            "socket sender inet dgram 17",
-            f"bind sender in:0.0.0.0:{SENDER_PORT}",
-            # Else a kernel of today says that its datagrams are not to be cut, and 2.2.12 not.
-            "setsockopt sender ip mtu_discover int:0",
-        ]
-        for name, (kind, protocol, port) in _RECEIVING.items():
-            setting_up += [
-                f"socket {name} inet {kind} {protocol}",
-                f"bind {name} in:0.0.0.0:{port}",
-            ]
-        for answer in self._script.many(setting_up):
+        # The module's hooks, and by that its counters, are there as long as a socket is.
+        for answer in self._script.many(["socket fw inet raw 255", "socket idle inet raw divert"]):
             if answer["result"] < 0:
-                raise GuestError(f"{self.name}: the programs cannot be set up: {answer}")
+                raise GuestError(f"{self.name}: the judge cannot be set up: {answer}")
+        programs.set_up(self._script, self.name)
         self.reset()
 
     # Putting back.
@@ -124,6 +93,7 @@ class Stage:
             },
             "ports": seen.listing.ports,
             "received": seen.received,
+            "told": seen.told,
             "sent": seen.sent,
         }
         if any(left.values()):
@@ -176,22 +146,12 @@ class Stage:
 
     def _look(self, seen: Seen, answers: Sequence[Answer]) -> Seen:
         seen.listing = Listing.parse(bytes.fromhex(answers[1]["hex"]).decode())
-        more = self._receive(seen, answers[2:])
-        while more:
-            more = self._receive(seen, self._script.many(_RECEIVE))
+        programs.take(self._script, seen, answers[2:], self.name)
         for interface, wire in self._wires.items():
             if packets := [frame.data[14:] for frame in wire.captured() if _is_ip(frame.data)]:
                 seen.sent[interface] = [_without_padding(packet) for packet in packets]
             wire.clear()
         return seen
-
-    @staticmethod
-    def _receive(seen: Seen, answers: Sequence[Answer]) -> bool:
-        """Take in what was received; whether there may be more, as the last read had something."""
-        got = [answer for answer in answers if answer["result"] >= 0]
-        for answer in got:
-            seen.received.setdefault(answer["socket"], []).append(_received(answer))
-        return len(got) > len({answer["socket"] for answer in got})
 
     def table(self) -> Table:
         """The firewall's chains, rules and counters, without the guard's."""
@@ -213,24 +173,7 @@ class Stage:
         return found
 
 
-# Each receiver is read so often at once, and again until there is no more.
-_READS = 2
-_RECEIVE = [f"recvfrom {name} 65535 dontwait" for name in RECEIVERS for _ in range(_READS)]
-_LOOKING = ["open proc /proc/net/divert read", f"read proc {_PAGE}", *_RECEIVE]
-# The programs that receive: kind of socket, protocol, port.
-_RECEIVING = {
-    **{f"udp-{port}": ("dgram", UDP, port) for port in OPEN_PORTS},
-    **{f"raw-{protocol}": ("raw", protocol, 0) for protocol in (OTHER, ICMP)},
-}
-
-
-def _received(answer: Answer) -> bytes:
-    """What a receiver was given; of UDP with its sender's address and port in front."""
-    data = bytes.fromhex(answer["hex"])
-    if not str(answer["socket"]).startswith("udp"):
-        return data
-    sender = bytes.fromhex(answer["from"]["hex"])
-    return sender[_ADDRESS] + sender[2:4] + data
+_LOOKING = ["open proc /proc/net/divert read", f"read proc {_PAGE}", *programs.LOOKING]
 
 
 def _is_ip(frame: bytes) -> bool:

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 
 from harness.judge.course import Course
 from harness.judge.proc import Table
-from harness.judge.stage import Seen, Stage
+from harness.judge.seen import Seen
+from harness.judge.stage import Stage
 from harness.model.host import Host, Traits
 from harness.model.packet import UDP, Packet
 from harness.model.socket import Socket
@@ -70,6 +71,8 @@ class Trial(Course):
         }
         for place in sorted({*received, *seen.received}):
             yield from _received(place, received.get(place, []), seen.received.get(place, []))
+        for name, errors in sorted(seen.told.items()):
+            yield f"errors that {name} was told: {', '.join(errors)}, foretold none"
         listing = self.host.listing()
         for port in sorted({*listing, *seen.listing.ports}):
             ours, theirs = listing.get(port), seen.listing.ports.get(port)

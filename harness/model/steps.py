@@ -30,6 +30,7 @@ PACKET: udp|tcp|icmp|other src=A dst=A sport=N dport=N tos=N ttl=N size=N id=N
         cut=forwards|backwards
 CHANGE: body src=A dst=A tos=N id=N
 HOW: zeroed|flipped|outbound        WHY: short|version|header|beyond
+reset                               (the end of a sequence: another one follows, on the same guest)
 """
 PROTOCOLS = {"udp": UDP, "tcp": TCP, "icmp": ICMP, "other": OTHER}
 _HEADS = {UDP: 8, TCP: 20, ICMP: 8}
@@ -51,9 +52,14 @@ class Step:
         return " ".join((self.verb, *self.words))
 
 
+RESET = Step("reset")
+
+
 def step(line: str) -> Step:
     """The step of a line. Raises ValueError if there is no such verb."""
     verb, *words = shlex.split(line)
+    if verb == RESET.verb:
+        return RESET
     if not hasattr(Foreteller, f"_{verb}"):
         raise ValueError(f"no verb of a step: {verb}\n{HELP}")
     return Step(verb, tuple(words))

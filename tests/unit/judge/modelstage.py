@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from typing import cast
 
 from harness.judge.proc import Listing, Policy, Table
-from harness.judge.stage import Seen, Stage
+from harness.judge.seen import Seen
+from harness.judge.stage import Stage
 from harness.model.host import Host, Traits
 from harness.model.packet import UDP, Packet
 from harness.model.steps import Foreteller, Step

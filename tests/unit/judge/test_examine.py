@@ -20,6 +20,7 @@ from harness.judge.trial import Trial
 from harness.model.host import Host, Traits
 from harness.model.packet import Packet
 from harness.model.socket import Held, Taken
+from harness.model.steps import RESET
 from harness.model.walk import Mark
 from tests.unit.judge.modelstage import stage
 
@@ -122,6 +123,30 @@ def test_of_two_guests_that_differ_the_difference_is_a_find() -> None:
         for seed in range(20):
             pair(plain, lambda: ForgetsTheRule(Traits(refuses_circles=True))).round(seed)
     assert len(caught.value.steps) <= 9
+
+
+def test_what_comes_of_sequences_before_is_told_so() -> None:
+    # An error that is pending, and no reset puts back: no race, though by itself it does not come.
+    left: list[str] = []
+
+    class Remembers(Host):
+        def send(self, destination: str, packet: Packet) -> str:
+            return left.pop() if left else super().send(destination, packet)
+
+        def close(self, name: str) -> str:
+            left[:] = ["ECONNREFUSED"]
+            return super().close(name)
+
+    examination = against_the_model(stage(lambda: Remembers(Traits())))
+    with pytest.raises(FindError, match="only behind the sequences before it") as caught:
+        for seed in range(20):
+            examination.round(seed)
+    steps = caught.value.steps
+    assert RESET in steps
+    # Both sequences, as they are in the file of the find.
+    again = find.read("".join(f"{step}\n" for step in steps), "again")
+    with pytest.raises(FindError):
+        examination.do(again)
 
 
 def test_the_steps_that_a_guest_does_not_survive_are_known() -> None:

@@ -15,9 +15,12 @@ from harness.judge.course import Course
 from harness.judge.examine import Examination
 from harness.judge.proc import Listing, Table
 from harness.judge.sequences import Foretellable
+from harness.judge.trial import Trial
 from harness.model import packet
+from harness.model.host import Traits
 from harness.model.packet import ICMP, Packet
 from harness.model.steps import step
+from tests.unit.judge.modelstage import stage
 
 
 def asked(**changed: Any) -> None:
@@ -65,6 +68,13 @@ def test_a_find_is_told_with_its_seed_and_its_steps(
     assert says in str(caught.value)
     assert str(tmp_path / judge.FIND) in caught.value.hint
     assert [str(each) for each in find.of_file(tmp_path / judge.FIND)] == ["open a"]
+
+
+@pytest.mark.parametrize("sequences", [0, 3])
+def test_so_many_sequences_or_none_but_those_that_are_kept(sequences: int) -> None:
+    examination = Examination(lambda: Trial(stage(), Traits()), Foretellable)
+    judge._examine(judge.Request("model", 0, 7, sequences=sequences), "model", examination)
+    assert examination.sequences == len(find.kept()) + sequences
 
 
 def test_a_case_is_a_file_of_steps(tmp_path: Path) -> None:

@@ -35,6 +35,9 @@ class Guest:
         self.told: list[str] = []
         self.files = {"ip_fwnames": NAMES, "ip_fwchains": RULES, "proc": PORTS.format("")}
         self.packets: list[str] = []
+        # What a program is told, as recvmsg() answers it from the queue of errors.
+        self.errors: list[tuple[str, str]] = []
+        self.refused: list[str] = []  # whose next reads fail
         self._answers: list[str] = []
         self._open: dict[str, str] = {}
 
@@ -50,6 +53,13 @@ class Guest:
         elif words[0] == "read":
             row["hex"] = self._open[words[1]].encode().hex()
             self._open[words[1]] = ""
+        elif words[0] == "recvmsg" and self.errors and self.errors[0][0] == words[1]:
+            row["control"] = self.errors.pop(0)[1]
+        elif words[0] == "recvfrom" and words[1] in self.refused:
+            self.refused.remove(words[1])
+            row |= {"result": -1, "error": "ECONNREFUSED"}
+        elif words[0] == "recvmsg":
+            row |= {"result": -1, "error": "EAGAIN"}
         elif words[0] == "recvfrom" and self.packets:
             sender = {"ip": "192.0.2.1", "hex": TAG}
             row |= {"hex": self.packets.pop(0), "from": sender}
@@ -128,6 +138,38 @@ def test_tags_are_those_that_were_read() -> None:
     guest.told.clear()
     stage.do(step("back a 3"), [PACKET])
     assert f"hex:{TAG} " in guest.told[0]
+
+
+# IP_RECVERR's message, as a program of 32 bits has it: ECONNREFUSED by ICMP 3/3, from 192.0.2.1.
+TOLD = "2c000000 00000000 0b000000 6f000000 02030300 00000000 00000000 02000000 c0000201" + "00" * 8
+
+
+def test_errors_that_programs_are_told_are_all_seen_and_gone_behind_the_step() -> None:
+    guest = Guest()
+    stage = stage_of(guest)
+    control = TOLD.replace(" ", "")
+    local = control.replace("02030300", "01000000")
+    # More than one look takes; and a socket that answers a read with an error has more to read.
+    guest.errors = [("sender", control), ("sender", control), ("raw-1", local)]
+    guest.refused = ["raw-99"]
+    guest.packets = ["41", "42", "43"]
+    seen = stage.do(step("send 192.0.2.2 0"), [PACKET])
+    told = "ECONNREFUSED (ICMP 3/3 from 192.0.2.1)"
+    assert seen.told == {
+        "sender": [told, told],
+        "raw-1": ["ECONNREFUSED (origin 1, 0)"],
+        "raw-99": ["recvfrom: ECONNREFUSED"],
+    }
+    assert not guest.packets
+    assert stage.look().told == {}
+
+
+def test_a_program_that_is_told_errors_without_an_end_is_no_endless_look() -> None:
+    guest = Guest()
+    stage = stage_of(guest)
+    guest.refused = ["udp-4000"] * 10_000
+    with pytest.raises(GuestError, match="toy: the programs are told, or receive, more and more"):
+        stage.look()
 
 
 @pytest.mark.parametrize(
