@@ -145,6 +145,7 @@ def build_image(_context: Context, source: list[str], jobs: str | None = None) -
         "seed": "the order of the tests, as an earlier run printed it (default: a new one)",
         "repeat": "how often to do all of it, to see what fails now and then (default: once)",
         "coverage": "tell which lines and branches of the code under test they ran",
+        "shard": "NUMBER/OF: only this part of it, as 3/8, where other machines run the others",
     },
 )
 @reports_errors
@@ -163,6 +164,7 @@ def test(
     seed: str | None = None,
     repeat: int = 1,
     coverage: bool = False,
+    shard: str | None = None,
 ) -> None:
     """Build what is needed, run the guest tests on each variant, and give the verdict."""
     from harness.run import request as request_module
@@ -180,6 +182,7 @@ def test(
         keep=keep,
         given=source,
         seed=seed,
+        shard=shard,
     )
     if coverage:
         from harness.coverage import coverage as coverage_module
@@ -201,22 +204,41 @@ def statements(_context: Context, name: str | None = None) -> None:
     statementtests.show(name or None)
 
 
-@task(help={"write": "make it what there is: then its diff shows what has come and gone"})
+@task(
+    help={
+        "write": "make it what there is: then its diff shows what has come and gone",
+        "durations": "the folder of a run: note which tests took long there, to divide shards by",
+    }
+)
 @reports_errors
-def inventory(_context: Context, write: bool = False) -> None:
+def inventory(_context: Context, write: bool = False, durations: str | None = None) -> None:
     """Say how many tests run on each variant, and whether one has come or gone."""
+    if durations is not None:
+        from harness.run import slowtests
+
+        slowtests.remember(durations)
+        return
     from harness.run import inventory as inventory_module
 
     inventory_module.show(write=write)
 
 
-@task(help={"run": "the folder of a run (default: the latest)"})
+@task(
+    iterable=["merge"],
+    help={
+        "run": "the folder of a run (default: the latest)",
+        "merge": "folders of the shards of a run: one verdict, one page, one JUnit file of all",
+    },
+)
 @reports_errors
-def report(_context: Context, run: str | None = None) -> None:
+def report(_context: Context, merge: list[str], run: str | None = None) -> None:
     """Show the report of an old run again, from its events."""
     from harness.report import report as report_module
 
-    report_module.show(run)
+    if merge:
+        report_module.show_merged(merge)
+    else:
+        report_module.show(run)
 
 
 @task(

@@ -50,6 +50,8 @@ _INVOKE = "invoke"
 _WORDLESS = ("statements", "judge")
 # Tasks of which each further word is a value of this option.
 _LISTS = {"test": "--path"}
+# Options that have all words up to the next option.
+_SEVERAL = ("--merge",)
 _PATIENCE = b"ending already: guests are stopped, and what is known is written (at once: SIGQUIT)\n"
 
 
@@ -109,7 +111,7 @@ def as_options(words: Sequence[str], contexts: Iterable[ParserContext]) -> list[
     is there, empty, and the words of a task that takes any number of them, or none, are the values
     of the option that is for them.
     """
-    given = list(words)
+    given = _each_named(words)
     # Alone: as the last word of several it may be the value of an option.
     if len(given) == 1 and given[0] in _WORDLESS:
         return [*given, ""]
@@ -131,6 +133,23 @@ def as_options(words: Sequence[str], contexts: Iterable[ParserContext]) -> list[
             value = not value and flag is not None and flag.takes_value
         turned.append(word)
     return turned
+
+
+def _each_named(words: Sequence[str]) -> list[str]:
+    """The words with each of the values of an option that takes several behind its name, as
+    `--merge a --merge b` for `--merge a b`, which a shell makes of `--merge *` (pure).
+    """
+    told: list[str] = []
+    option = ""
+    for number, word in enumerate(words):
+        if word == "--":
+            return [*told, *words[number:]]
+        if word.startswith("-"):
+            option = word if word in _SEVERAL else ""
+        elif option and told[-1] != option:
+            told.append(option)
+        told.append(word)
+    return told
 
 
 @contextmanager

@@ -22,8 +22,7 @@ from harness.canaries.canary import Canary
 from harness.canaries.crowd import Crowd
 from harness.canaries.outcome import Outcome, judge
 from harness.canaries.stage import Ran, Stage, stages
-from harness.record import canaryresults
-from harness.run import runner
+from harness.record import canaryresults, runfolders
 
 RESULTS = "results.json"
 # What selects the tests of a row and no others.
@@ -73,7 +72,7 @@ def run(rows: Sequence[Canary], given: Sequence[str] = ()) -> Results:
             faults.named(row.fault)
         if row.shared:
             crowd.check(row)
-    folder = runner.new_folder(paths.BUILD / canaryresults.FOLDER)
+    folder = runfolders.new(paths.BUILD / canaryresults.FOLDER)
     crowds = crowd.gather(rows)
     alone = [row for row in rows if not row.shared]
     jobs = max(1, min(len(os.sched_getaffinity(0)), len(alone) + len(crowds)))

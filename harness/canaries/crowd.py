@@ -17,9 +17,8 @@ from harness.base.errors import (
 from harness.canaries.canary import DEFAULT_RUN, Canary
 from harness.canaries.outcome import Outcome, judge
 from harness.canaries.stage import Ran
-from harness.record import stream
+from harness.record import runfolders, stream
 from harness.record.events import GuestLost, TestFinished
-from harness.report import report
 
 # More than a test with a fault takes, its hang and the boot of the next guest included.
 _SECONDS_EACH = 120
@@ -47,7 +46,7 @@ class Crowd:
         """Of the run, and of each of its rows: what is said of its test, and the status for it."""
         words = [row.name for row in self.rows]
         try:
-            events = stream.read(runs / "latest" / report.EVENTS)
+            events = stream.read(runs / "latest" / runfolders.EVENTS)
         except InfrastructureError as error:
             why = f"the run of {self.run.name} cannot be read: {error.message}"
             return [

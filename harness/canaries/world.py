@@ -14,9 +14,8 @@ from harness.base.errors import InfrastructureError
 from harness.canaries.canary import Canary
 from harness.canaries.outcome import Outcome, judge
 from harness.canaries.stage import Ran, Stage
-from harness.record import stream
+from harness.record import runfolders, stream
 from harness.record.events import TestFinished
-from harness.report import report
 
 FILE = paths.HARNESS / "canaries" / "vacuous.toml"
 _CONFTEST = "tests/guest/conftest.py"
@@ -37,7 +36,7 @@ def outcome(row: Canary, ran: Ran, build: Path, listed: Mapping[str, str] | None
     judged = judge(row, ran)
     listed = load()[row.name] if listed is None else listed
     try:
-        events = stream.read(build / "runs" / "latest" / report.EVENTS)
+        events = stream.read(build / "runs" / "latest" / runfolders.EVENTS)
         relied = set((build / _RELIED).read_text().splitlines())
     except (InfrastructureError, OSError) as error:
         return replace(judged, differs=(*judged.differs, f"nothing is known of it: {error}"))

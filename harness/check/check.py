@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
-from harness.base import paths, terminal
+from harness.base import checkout, paths, terminal
 from harness.base.errors import (
     HarnessError,
     InfrastructureError,
@@ -17,7 +17,7 @@ from harness.base.errors import (
 from harness.bench import bench
 from harness.bench import plan as bench_plan
 from harness.canaries import canaries, canary
-from harness.check import configurationrun, draws, guestruns
+from harness.check import configurationrun, guestruns
 from harness.check.gdbrun import gdb_steps
 from harness.check.guestruns import TESTS, guest_samples, guest_tests
 from harness.check.judgerun import both_kernels
@@ -206,13 +206,13 @@ def quick_canaries(
 def other_configurations(
     given: Sequence[str], _require: Sequence[str], *, guests: bool = True
 ) -> StepResult:
-    """Some of the reference's other configurations, drawn by `draws.seed`, compiled and linked;
+    """Some of the reference's other configurations, drawn by `checkout.seed`, compiled and linked;
     and, with `guests`, some guest tests on one of them (SPEC.md O4).
 
     Skipped if the source cannot be had, which `guest_tests` tells.
     """
     name, begin = "configurations", time.monotonic()
-    rows = configurationrun.draw(draws.seed())
+    rows = configurationrun.draw(checkout.seed())
     counts, output, boots, error = Counts(), [], [], None
     try:
         for result in configurationrun.build(rows, given=given):
@@ -235,14 +235,14 @@ def other_configurations(
 
 
 def sampled_mutants(given: Sequence[str], _require: Sequence[str]) -> StepResult:
-    """Some faults in the module that a test has killed once, drawn by `draws.seed`: see
+    """Some faults in the module that a test has killed once, drawn by `checkout.seed`: see
     docs/mutation.md.
 
     Skipped if the kernel cannot be had here, which `guest_tests` tells.
     """
     begin = time.monotonic()
     counts, output, note, family = Counts(skipped=MUTANTS), "", "", None
-    seed = draws.seed()
+    seed = checkout.seed()
     try:
         # Of a host that has no kernel of its own there is nothing to make a fault in.
         for row in kernels.of_host(packages.host_release().codename)[:1]:

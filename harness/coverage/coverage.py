@@ -33,10 +33,11 @@ def test(request: Request, *, times: int = 1) -> None:
     that are to be kept, whose log nobody would read; InfrastructureError if the code is not had
     with its lines.
     """
-    if times != 1 or request.keep:
+    other = f"--shard {request.shard}" if request.shard else ""
+    other = other or ("--keep" if request.keep else f"--repeat {times}" if times != 1 else "")
+    if other:
         raise UserError(
-            f"--coverage is of one run, whose guests end with it, not with "
-            f"{'--keep' if request.keep else f'--repeat {times}'}",
+            f"--coverage is of one run, whose guests end with it, not with {other}",
             "leave one of the two out",
         )
     codes = {

@@ -15,7 +15,7 @@ from harness.debian import namespace, packages
 from harness.fresh import checkout, room, rooms, visit
 from harness.fresh.rooms import Plan, Room
 from harness.fresh.visit import FAILED, NOT_RUN, Row, Visit
-from harness.run import runner
+from harness.record import runfolders
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def run(request: Request, rows: list[Row]) -> None:
     namespace.unshare()
     if count := checkout.uncommitted():
         terminal.say(f"rooms have what is committed: {count} changed files are not in them")
-    folder = runner.new_folder(paths.BUILD / "fresh")
+    folder = runfolders.new(paths.BUILD / "fresh")
     for row in request.rooms:
         _room(row, request, folder, rows)
 

@@ -18,7 +18,7 @@ from harness.mutate.mutants import MODULE, LeftOut, Mutant
 from harness.mutate.programs import FOLDER
 from harness.mutate.result import Memory, Result, Verdict, dump
 from harness.mutate.sessions import Run
-from harness.run import runner
+from harness.record import runfolders
 
 MEMORY = "known.json"
 RESULTS = "results.json"
@@ -68,7 +68,7 @@ def mutate(
     mutants, left_out, chosen = _chosen(choice, quick=quick)
     # The trees that mutants are built in, and what is known of them, are there once.
     with occupancy.once(paths.BUILD / FOLDER / LOCK, "./inv mutate"):
-        folder = runner.new_folder(paths.BUILD / FOLDER)
+        folder = runfolders.new(paths.BUILD / FOLDER)
         memory = Memory(paths.BUILD / FOLDER / MEMORY)
         run = Run(folder, memory, jobs=jobs, quick=quick, given=tuple(given), coverage=told)
         try:
@@ -153,7 +153,7 @@ def sample(count: int, seed: int, kernel: str, given: Sequence[str] = ()) -> Sam
     there = [each for each in there if each.source == MODULE and each.name in killers]
     drawn = draw(there, count, seed)
     with occupancy.once(paths.BUILD / FOLDER / LOCK, "./inv mutate"):
-        folder = runner.new_folder(paths.BUILD / FOLDER)
+        folder = runfolders.new(paths.BUILD / FOLDER)
         drawn = tuple(replace(each, tests=(killers[each.name],)) for each in drawn)
         # Nothing is known from before: the fault is to be made.
         memory = Memory(folder / MEMORY)

@@ -23,6 +23,7 @@ class RunStarted(Event):
     """A run of the guest tests began; `variants` are those whose verdict it owes.
 
     `machine` is the host's kind of processor, as x86_64; "" in the events of older versions.
+    `require` are kernels and upstream sources without which it is a failure.
     """
 
     command: str
@@ -33,6 +34,46 @@ class RunStarted(Event):
     host: str
     qemu: str
     machine: str = ""
+    require: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardStarted(Event):
+    """The run is shard `number` of so many of a run of `variants`, which several machines share.
+
+    `checkout` is the fingerprint of what is tested and of what tests it, `division` that of all
+    shares (harness/record/shares.py), and `share` has its own: the tests that it runs, by variant.
+    `require` is what the whole run requires.
+    """
+
+    number: int
+    of: int
+    checkout: str
+    division: str
+    variants: tuple[str, ...]
+    share: dict[str, tuple[str, ...]]
+    require: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardMerged(Event):
+    """Shard `number` of so many became part of this run; `run` is the name of its folder, `verdict`
+    the word that it ended with, and it took so many `seconds`.
+    """
+
+    number: int
+    of: int
+    run: str
+    host: str
+    verdict: str
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class MergeFault(Event):
+    """Why what was merged is not one whole run, as `message` says."""
+
+    message: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -261,6 +302,9 @@ TYPES: dict[str, type[Event]] = {
     kind.__name__: kind
     for kind in (
         RunStarted,
+        ShardStarted,
+        ShardMerged,
+        MergeFault,
         KernelBuilt,
         ImageBuilt,
         NotRun,

@@ -5,19 +5,19 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from harness.base import paths, runfolder, terminal
 from harness.base.errors import NoRoomError, UserError
-from harness.record import stream
-from harness.record.events import Event, TestFinished
+from harness.record import runfolders, stream
+from harness.record.events import Event, ShardMerged, TestFinished
 from harness.record.repeat import repeat
-from harness.report import exitstatus, junit, statementpage, statementverdicts, untried
+from harness.report import exitstatus, junit, merge, statementpage, statementverdicts, untried
 from harness.report.statementverdicts import Cell
 from harness.report.verdict import VariantSummary, Verdict, judge
 
-EVENTS = "events.jsonl"
 SUMMARY = "summary.txt"
 JUNIT = "junit.xml"
 # In full on the terminal; the others are named, and all are in the summary.
@@ -29,6 +29,8 @@ def render(events: Sequence[Event], folder: Path, *, everything: bool = False) -
     """The report of a stream: table, failures, verdict; `everything` has each statement too."""
     verdict = judge(events)
     parts: list[terminal.Shown] = []
+    if shards := [event for event in events if isinstance(event, ShardMerged)]:
+        parts += [_shards(shards), ""]
     if verdict.variants:
         parts += [table(verdict, statementverdicts.of(events)), _times(verdict), ""]
     if everything and statementverdicts.known(events):
@@ -78,6 +80,16 @@ def table(verdict: Verdict, cells: Sequence[Cell] = ()) -> terminal.Grid:
         grid.row(absent.kernel, *["-"] * 7, "", terminal.text("NOT RUN", style="bold yellow"))
     for broken in verdict.not_built:
         grid.row(broken.name, *["-"] * 7, "", terminal.text("NOT BUILT", style="bold red"))
+    return grid
+
+
+def _shards(merged: Sequence[ShardMerged]) -> terminal.Grid:
+    """What each machine did, of a run that several shared."""
+    grid = terminal.Grid(
+        "shard", "run", "seconds", "host", "verdict", right=("seconds",), folded=("verdict",)
+    )
+    for row in merged:
+        grid.row(f"{row.number}/{row.of}", row.run, f"{row.seconds:.1f}", row.host, row.verdict)
     return grid
 
 
@@ -149,11 +161,15 @@ def _verdict_line(verdict: Verdict) -> terminal.Styled:
     kernels = {row.kernel for row in verdict.not_run}
     without = [f"without {row.name}" for row, _ in verdict.missing if row.name not in kernels]
     broken = [f"{row.name}: NOT BUILT" for row in verdict.not_built]
+    part = f" of {verdict.shard}" if verdict.shard else ""
     if verdict.passed:
         told = "; ".join([*absent, *without])
-        return terminal.text(f"PASS: {counts}{f' ({told})' if told else ''}", style="bold green")
+        line = f"PASS{part}: {counts}{f' ({told})' if told else ''}"
+        if verdict.shard:
+            line += "\nof the whole there is no verdict yet: ./inv report --merge RUN..."
+        return terminal.text(line, style="bold green")
     told = "; ".join([*verdict.reasons, *broken])
-    return terminal.text(f"{verdict.word}: {counts} ({told})", style="bold red")
+    return terminal.text(f"{verdict.word}{part}: {counts} ({told})", style="bold red")
 
 
 def write(folder: Path, events: Sequence[Event]) -> None:
@@ -186,11 +202,52 @@ def show(run: str | None = None) -> None:
     Raises UserError if it is no run's folder, InfrastructureError if its events cannot be read, and
     the error that the run ended with (`exitstatus`).
     """
-    folder = Path(run) if run else paths.RUNS / "latest"
-    if not (folder / EVENTS).is_file():
+    folder = _folder(Path(run) if run else paths.RUNS / "latest")
+    _tell(folder, runfolders.events(folder))
+
+
+def show_merged(runs: Sequence[str]) -> None:
+    """Put the shards in these folders together, as a run with a folder of its own, and print its
+    report.
+
+    Raises UserError if they are not shards of one run, InfrastructureError if the events of one
+    cannot be read, NoRoomError if the run cannot be written, and the error that it amounts to.
+    """
+    folders = [_folder(Path(run)) for run in runs]
+    events = merge.merge({folder: runfolders.events(folder) for folder in dict.fromkeys(folders)})
+    folder = runfolders.new(paths.RUNS)
+    with runfolder.of_run(folder):
+        events = list(_kept(events, folder))
+    writer = stream.Writer(folder / runfolders.EVENTS)
+    for event in events:
+        writer.write(event)
+    writer.close()
+    _tell(folder, events)
+
+
+def _folder(folder: Path) -> Path:
+    if not (folder / runfolders.EVENTS).is_file():
         raise UserError(f"{folder} is no run's folder", f"runs are kept in {paths.RUNS}")
-    folder = folder.resolve()
-    events = stream.read(folder / EVENTS)
+    return folder.resolve()
+
+
+def _kept(events: Sequence[Event], folder: Path) -> Iterator[Event]:
+    """The same with the files of tests in the folder: shards may come and go."""
+    for event in events:
+        if (
+            isinstance(event, TestFinished)
+            and (own := Path(event.artifacts)).is_dir()
+            and (event.artifacts)
+        ):
+            here = folder / event.variant / runfolders.TESTS / own.name
+            shutil.copytree(own, here, symlinks=True, dirs_exist_ok=True)
+            yield replace(event, artifacts=str(here))
+        else:
+            yield event
+
+
+def _tell(folder: Path, events: Sequence[Event]) -> None:
     write(folder, events)
     terminal.show(render(events, folder))
-    exitstatus.raise_for(judge(events))
+    verdict = judge(events)
+    exitstatus.raise_for(verdict, verdict.started.require if verdict.started else ())

@@ -34,11 +34,13 @@ def line(events: Sequence[Event], tried: Mapping[str, Sequence[str]] | None = No
     found = [
         f"under {name}" for name in dict.fromkeys(accelerators) if name not in tried["accelerators"]
     ]
-    series = _SERIES.search(started.qemu)
-    if series is None or series[1] not in tried["qemu"]:
-        found.append(f"with QEMU {series[1]}" if series else "with a QEMU of unknown version")
-    if started.machine not in ("", *tried["machines"]):
-        found.append(f"on {started.machine}")
+    # Of a run that several machines shared, each has its own.
+    series = _SERIES.findall(started.qemu)
+    found += [f"with QEMU {each}" for each in series if each not in tried["qemu"]]
+    if not series:
+        found.append("with a QEMU of unknown version")
+    machines = started.machine.split("; ")
+    found += [f"on {name}" for name in machines if name not in ("", *tried["machines"])]
     if not found:
         return ""
     return (

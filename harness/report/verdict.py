@@ -17,6 +17,7 @@ from harness.record.events import (
     HarnessBroken,
     ImageBuilt,
     KernelBuilt,
+    MergeFault,
     NoRoom,
     NotBuilt,
     NotRun,
@@ -24,6 +25,7 @@ from harness.record.events import (
     RunStarted,
     SessionFinished,
     SessionTrouble,
+    ShardStarted,
     SourceMissing,
     TestFinished,
     TestsCollected,
@@ -70,7 +72,8 @@ class Verdict:
     `not_built` has once each what broke, `missing` the upstream sources that were done without,
     each with the statements that were not run for it. `ran` are the kernels of which a test ran.
     `broken` is set if the run or a session in it did not do all that it had to, `untrusted` if a
-    part of the harness itself broke, so that nothing is known for certain.
+    part of the harness itself broke, so that nothing is known for certain. `shard` says which part
+    of a run this is; "" if it is the whole.
     """
 
     started: RunStarted | None
@@ -88,6 +91,7 @@ class Verdict:
     untrusted: bool
     seconds: float | None
     reasons: tuple[str, ...]
+    shard: str = ""
 
     @property
     def passed(self) -> bool:
@@ -142,8 +146,9 @@ def judge(events: Sequence[Event]) -> Verdict:
     not_run, not_built = tuple(_of(events, NotRun)), tuple(_of(events, NotBuilt))
     kernel_of = {event.variant: event.kernel for event in _of(events, VariantSelected)}
     names = _to_be_run(started, not_run, not_built, kernel_of)
-    expression = started.expression if started else ""
-    rows = tuple(_summary(name, events, bool(expression)) for name in names)
+    shard = _last(events, ShardStarted)
+    part = bool(shard or (started and started.expression))
+    rows = tuple(_summary(name, events, part) for name in names)
     finished = _last(events, RunFinished)
     interrupted = finished is not None and finished.interrupted
     reasons = [f"{row.variant}: {reason}" for row in rows for reason in row.reasons]
@@ -151,21 +156,22 @@ def judge(events: Sequence[Event]) -> Verdict:
         reasons = [f"{row.kernel}: NOT RUN" for row in not_run]
     if started is None:
         reasons.append("the run did not start")
-    elif rows and not any(row.passed for row in rows):
+    elif rows and not any(row.passed for row in rows) and _due(events, shard):
         reasons.append("no test passed")
     harness = _of(events, HarnessBroken)
     told = [event.message.partition("\n")[0] for event in _of(events, NoRoom)]
     told += [event.message.partition("\n")[0] for event in harness]
     cut = [f"line {lost.line} of the events is lost" for lost in _of(events, EventsLost)]
     cells = statementverdicts.of(events)
-    if not (expression or interrupted or reasons):
+    unlike = [event.message.partition("\n")[0] for event in _of(events, MergeFault)]
+    if not (part or interrupted or reasons or unlike):
         reasons += _blanks(cells, names)
     if interrupted:
         reasons.append("interrupted")
     elif finished is None:
         reasons.append("the run did not finish")
-    reasons += [*dict.fromkeys(told), *cut]
-    whole = started is not None and finished is not None and not told and not cut
+    reasons += [*dict.fromkeys(told), *cut, *unlike]
+    whole = started is not None and finished is not None and not (told or cut or unlike)
     return Verdict(
         started=started,
         variants=rows,
@@ -182,7 +188,13 @@ def judge(events: Sequence[Event]) -> Verdict:
         untrusted=bool(harness),
         seconds=finished.at - started.at if finished and started else None,
         reasons=tuple(reasons),
+        shard=f"shard {shard.number} of {shard.of}" if shard else "",
     )
+
+
+def _due(events: Sequence[Event], shard: ShardStarted | None) -> bool:
+    """Whether a test has to run: not on a shard whose tests all lack an archive that is missing."""
+    return shard is None or any(event.tests for event in _of(events, TestsOwed))
 
 
 def _to_be_run(
@@ -295,16 +307,22 @@ def _vanished(
     if owed is None or collected is None:
         return []
     there = set(collected.tests)
+    shard = _last(events, ShardStarted)
+    lost = [test for test in shard.share.get(variant, ()) if test not in there] if shard else []
     skipped = {event.test for event in finished if event.outcome == "skipped"}
     told = {
         "not among those of the session": [test for test in owed.tests if test not in there],
         "skipped, and have to run here": [test for test in owed.tests if test in skipped],
     }
-    return [
+    lines = [
         f"{len(tests)} tests of the inventory are {what}, {tests[0]} the first: see ./inv inventory"
         for what, tests in told.items()
         if tests
     ]
+    if lost:
+        what = "of its share are not among those of the session"
+        lines.append(f"{len(lost)} tests {what}, {lost[0]} the first")
+    return lines
 
 
 def _of(events: Iterable[Event], kind: type[E], variant: str | None = None) -> list[E]:

@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from harness.base import paths
 from harness.matrix import kernels
@@ -28,6 +28,8 @@ from harness.record.events import (
 RECORDED = paths.HARNESS / "run" / "durations.toml"
 # In the cache, which checkouts share.
 REMEMBERED = "durations.json"
+
+T = TypeVar("T")
 
 IMAGE, PACKING = "image", "packing"
 # Of fewer tests, the guest's boot is most of what they took.
@@ -65,9 +67,9 @@ def figures(variants: Iterable[Variant], folder: Path | None = None) -> Figures:
     for variant in variants:
         name, kernel = variant.name, variant.kernel
         foreign |= name not in own["tests"]
-        tests[name] = own["tests"].get(name, _of_kernel(recorded["tests"], kernel, known))
-        builds[name] = _of_kernel(recorded["builds"], kernel, known) * scale
-        megabytes[kernel] = _of_kernel(megabytes, kernel, known)
+        tests[name] = own["tests"].get(name, of_kernel(recorded["tests"], kernel, known))
+        builds[name] = of_kernel(recorded["builds"], kernel, known) * scale
+        megabytes[kernel] = of_kernel(megabytes, kernel, known)
     return Figures(
         processors=here,
         begin=recorded["begin"],
@@ -78,9 +80,7 @@ def figures(variants: Iterable[Variant], folder: Path | None = None) -> Figures:
     )
 
 
-def _of_kernel(
-    recorded: Mapping[str, float], name: str, known: Mapping[str, kernels.Kernel]
-) -> float:
+def of_kernel(recorded: Mapping[str, T], name: str, known: Mapping[str, kernels.Kernel]) -> T:
     """What is recorded of a kernel, or else of that which it is like."""
     while name not in recorded:
         name = known[name].like

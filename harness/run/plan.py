@@ -66,7 +66,9 @@ def foresee(request: Request) -> Plan:
     chosen = request.variants
     known = estimate.figures(chosen)
     work = _look(request)
-    counts = {variant.name: _applicable(variant, request.tests) for variant in chosen}
+    counts = {
+        variant.name: _applicable(variant, request.tests_on(variant.name)) for variant in chosen
+    }
     foretold = estimate.sessions(known, counts, request.jobs) if request.tests else {}
     lines = [_tests(request)]
     if work.built:
@@ -96,7 +98,11 @@ def _tests(request: Request) -> str:
         what = f"{len(chosen)} variants: " + ", ".join(
             f"{count} of {name}" for name, count in of_each.items()
         )
-    tests = f"{len(request.tests)} tests on each of" if request.tests else "tests on"
+    if request.shard is not None:
+        number = sum(len(own) for own in request.shard.share.values())
+        tests = f"shard {request.shard.number} of {request.shard.of}: {number} tests on"
+    else:
+        tests = f"{len(request.tests)} tests on each of" if request.tests else "tests on"
     guests = min(request.jobs, len(chosen))
     return f"{tests} {what}; {guests} guest{'s' if guests > 1 else ''} at once"
 

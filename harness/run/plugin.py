@@ -108,6 +108,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         random.Random(spec.seed).shuffle(items)  # noqa: S311
         place = {name: number for number, name in enumerate(spec.first)}
         items.sort(key=lambda item: place.get(item.nodeid, len(place)))
+        if spec.only:
+            share = frozenset(spec.only)
+            items[:] = [item for item in items if item.nodeid in share]
         if not spec.rest:
             items[:] = [item for item in items if item.nodeid in place]
 

@@ -108,16 +108,22 @@ def _each(
 
 def _spec(built: Bootable, request: Request, folder: Path, found: Upstream) -> WorkerSpec:
     name = built.variant.name
+    only: tuple[str, ...] = ()
+    modules = request.modules
+    if request.shard is not None:
+        only = request.shard.share[name]
+        modules = tuple(sorted({test.partition("::")[0] for test in only}))
     return WorkerSpec.of(
         built,
         found,
         folder / name,
         request.given,
-        long=request.long,
+        long=request.long_on(name),
         events="",
         seed=request.seed,
         keep=request.keep,
-        modules=request.modules,
+        modules=modules,
+        only=only,
         statements=request.selected.statements,
         own=request.selected.own,
         traced=request.traced.get(name, ""),

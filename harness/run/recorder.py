@@ -7,6 +7,7 @@ from pathlib import Path
 
 from harness.base import runfolder, terminal
 from harness.base.errors import NoRoomError
+from harness.record import runfolders
 from harness.record.events import (
     Event,
     GuestLost,
@@ -19,7 +20,6 @@ from harness.record.events import (
 )
 from harness.record.repeat import repeat
 from harness.record.stream import Writer
-from harness.report import report
 from harness.run.progress import Progress
 from harness.run.worker import WorkerSpec
 
@@ -35,7 +35,7 @@ class Recorder:
         """Begin the stream. Raises NoRoomError if there is no room for it."""
         self.events: list[Event] = []
         self._folder = folder
-        self._writer = Writer(folder / report.EVENTS)
+        self._writer = Writer(folder / runfolders.EVENTS)
         self._progress = progress
         self._full = False
 

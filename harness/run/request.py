@@ -9,14 +9,15 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from harness.base import paths, terminal
+from harness.base import checkout, paths, terminal
 from harness.base.errors import UserError
 from harness.debian import packages
 from harness.matrix import kernels, variants
 from harness.matrix.variants import Variant
-from harness.run import inventory, inventoryfiles, selection, worker
+from harness.run import inventory, inventoryfiles, selection, shards, worker
 from harness.run.inventoryfiles import Inventory
 from harness.run.selection import Selection
+from harness.run.shards import Shard
 from harness.run.worker import Test
 from harness.upstream import releases
 
@@ -43,7 +44,8 @@ class Request:
     `tests` are those that are selected, with what each proves, if that is known already. `traced`
     has for variants the addresses whose blocks are to be told. `owed` are those of the tests that
     have to run, by the variant, with what each needs of it; `require` are the kernels and upstream
-    sources without which the run is a failure.
+    sources without which the run is a failure. `shard` has the tests of each variant that are to
+    run, where others run the rest; `variants` are then those that it has any of.
     """
 
     variants: tuple[Variant, ...]
@@ -57,11 +59,25 @@ class Request:
     traced: Mapping[str, str] = field(default_factory=dict)
     owed: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
     require: tuple[str, ...] = ()
+    shard: Shard | None = None
+
+    def long_on(self, variant: str) -> bool:
+        """Whether a variant's guest serves so many tests that a slower boot pays."""
+        return not 0 < len(self.tests_on(variant)) < _LONG
+
+    def tests_on(self, variant: str) -> Mapping[str, tuple[str, ...]]:
+        """Those of the tests that are to run on a variant, with what each proves."""
+        if self.shard is None:
+            return self.tests
+        return {name: self.tests[name] for name in self.shard.share.get(variant, ())}
 
     @property
-    def long(self) -> bool:
-        """Whether each guest serves so many tests that a slower boot pays."""
-        return not 0 < len(self.tests) < _LONG
+    def requires(self) -> tuple[str, ...]:
+        """What it is a failure without: of a shard, no kernel that others have to test."""
+        if self.shard is None:
+            return self.require
+        tested = {row.kernel for row in self.variants}
+        return tuple(name for name in self.require if name in tested or name not in kernels.load())
 
     def traced_as(self, addresses: Mapping[str, str]) -> Request:
         """The same request, with these addresses traced on each variant."""
@@ -70,9 +86,10 @@ class Request:
     @property
     def command(self) -> str:
         """The command line that does the same run again."""
-        words = ["./inv", "test", "--variant", ",".join(row.name for row in self.variants)]
-        words[2:2] = self.selected.files
+        names = self.shard.variants if self.shard else [row.name for row in self.variants]
+        words = ["./inv", "test", *self.selected.files, "--variant", ",".join(names)]
         words += self.selected.words[len(self.selected.files) :]
+        words += ["--shard", str(self.shard)] if self.shard else []
         words += [word for row in self.given for word in ("--source", row)]
         return shlex.join([*words, "--seed", str(self.seed), "--jobs", str(self.jobs)])
 
@@ -116,18 +133,32 @@ def requested(
     keep: bool = False,
     given: Sequence[str] = (),
     seed: int | None = None,
+    shard: Shard | None = None,
 ) -> Request:
     """The request for the tests that are `selected`, a string as -k does, on the variants `chosen`;
-    as many guests at once as are usual here, in a new order, where nobody says.
+    as many guests at once as are usual here, in a new order, where nobody says. That of a `shard`
+    is for its share, in the order which the checkout has on all machines.
 
-    Raises UserError for an expression that cannot be, TestsFailedError if the tests cannot be
-    collected, or if all are to run and one of the inventory is missing.
+    Raises UserError for an expression that cannot be, for shards of somebody's own tests, or for
+    more of them than tests;
+    TestsFailedError if the tests cannot be collected, or if all are to run and one of the inventory
+    is missing.
     """
     if isinstance(selected, str):
         selected = Selection(selected, root=paths.GUEST_TESTS)
+    if shard is not None and selected.own:
+        raise UserError(
+            f"--shard {shard}: tests of one's own are in no inventory, which shards are made of",
+            "run them on one machine, or with a command of its own on each",
+        )
     with terminal.activity("looking at the tests", said=False):
         tests = worker.survey(selected)
-        due = _owed(selected, tests, chosen)
+        due: dict[str, Mapping[str, tuple[str, ...]]] = dict(_owed(selected, tests, chosen))
+    if shard is not None:
+        shard = shards.assigned(shard, chosen, list(tests), due)
+        chosen = [row for row in chosen if row.name in shard.share]
+        due = {name: _only(due[name], own) for name, own in shard.share.items()}
+        seed = checkout.seed() if seed is None else seed
     modules = tuple(sorted({test.partition("::")[0] for test in tests}))
     return Request(
         variants=tuple(chosen),
@@ -139,6 +170,7 @@ def requested(
         modules=() if selected.whole else modules,
         tests={name: test.proves for name, test in tests.items()},
         owed=due,
+        shard=shard,
     )
 
 
@@ -157,6 +189,12 @@ def _owed(
     if not selected.whole and not any(due.values()):
         _applies_elsewhere(selected, stored, tests, chosen)
     return due
+
+
+def _only(
+    owed: Mapping[str, tuple[str, ...]], names: Sequence[str]
+) -> Mapping[str, tuple[str, ...]]:
+    return {name: owed[name] for name in names if name in owed}
 
 
 def _applies_elsewhere(
@@ -189,6 +227,7 @@ def asked(
     keep: bool = False,
     given: Sequence[str] = (),
     seed: str | None = None,
+    shard: str | None = None,
 ) -> Request:
     """What a command line asks for. Raises UserError if that is not there, and as `selection.of`,
     `required` and `requested`.
@@ -204,5 +243,6 @@ def asked(
         keep=keep,
         given=given,
         seed=None if seed is None else int(seed),
+        shard=None if shard is None else shards.parse(shard),
     )
     return replace(request, require=names)

@@ -8,22 +8,22 @@ import platform
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.base import background, occupancy, paths, runfolder, terminal
+from harness.base import background, checkout, paths, terminal
 from harness.base.errors import EndedError, NoRoomError, UserError
 from harness.guest import qemu
 from harness.matrix import statements
-from harness.record import canaryresults
+from harness.record import canaryresults, runfolders
 from harness.record.events import (
     Event,
     HarnessBroken,
     RunFinished,
     RunStarted,
+    ShardStarted,
     StatementKnown,
 )
 from harness.report import exitstatus, report
@@ -38,6 +38,7 @@ from harness.run import (
 from harness.run.progress import Progress
 from harness.run.recorder import Recorder
 from harness.run.request import Request
+from harness.run.shards import Shard
 
 
 @dataclass(frozen=True)
@@ -64,10 +65,12 @@ def run(request: Request) -> RunResult:
         foreseen = plan.foresee(request)
     for line in foreseen.lines:
         terminal.say(line)
-    folder = new_folder(paths.RUNS)
+    folder = runfolders.new(paths.RUNS)
     progress = Progress(foreseen.foretold, foreseen.seconds)
     with _reported(folder, progress) as recorder:
         recorder.record(_started(request))
+        if request.shard is not None:
+            recorder.record(_shard(request.shard, request))
         for event in _known():
             recorder.record(event)
         if (canaries := canaryresults.known()) is not None:
@@ -121,34 +124,6 @@ def _reported(folder: Path, progress: Progress) -> Iterator[Recorder]:
                 terminal.show(report.render(recorder.events, folder))
 
 
-def new_folder(runs: Path) -> Path:
-    """A folder for a run that begins now, named by the time; `latest` points to it.
-
-    Raises NoRoomError if it cannot be made.
-    """
-    with runfolder.of_run(runs):
-        return _new_folder(runs)
-
-
-def _new_folder(runs: Path) -> Path:
-    name = time.strftime("%Y-%m-%d_%H.%M.%S")
-    number = 1
-    folder = runs / name
-    while True:
-        try:
-            folder.mkdir(parents=True)
-            break
-        except FileExistsError:
-            number += 1
-            folder = runs / f"{name}.{number}"
-    link = runs / f".latest.{os.getpid()}"
-    link.unlink(missing_ok=True)
-    link.symlink_to(folder.name)
-    link.replace(runs / "latest")
-    occupancy.enter(folder)
-    return folder
-
-
 def _started(request: Request) -> RunStarted:
     return RunStarted(
         command=request.command,
@@ -159,6 +134,19 @@ def _started(request: Request) -> RunStarted:
         host=f"{platform.platform()}, {os.cpu_count()} processors",
         qemu=_qemu_version(),
         machine=platform.machine(),
+        require=request.requires,
+    )
+
+
+def _shard(shard: Shard, request: Request) -> ShardStarted:
+    return ShardStarted(
+        number=shard.number,
+        of=shard.of,
+        checkout=checkout.identity(),
+        division=shard.division,
+        variants=shard.variants,
+        share={name: tuple(tests) for name, tests in shard.share.items()},
+        require=request.require,
     )
 
 
@@ -201,8 +189,8 @@ def test(request: Request, *, times: int = 1) -> None:
             f"--repeat {times}: it has to be 1 or more, and 1 with --keep, which leaves guests"
         )
     if times > 1:
-        exitstatus.raise_for(repeats.test(times, request, run), request.require)
+        exitstatus.raise_for(repeats.test(times, request, run), request.requires)
         return
     result = run(request)
     terminal.show(report.render(result.events, result.folder))
-    exitstatus.raise_for(result.verdict, request.require)
+    exitstatus.raise_for(result.verdict, request.requires)

@@ -37,7 +37,7 @@ ORDERLY_SECONDS = 15.0
 # The shell between, since env takes a path with = in it, as that of Python may be, for a variable.
 _INTERRUPTIBLE = ("env", "--default-signal=INT", "sh", "-c", 'exec "$0" "$@"')
 # What is a list in the file that tells a session of itself.
-_TUPLES = ("has", "given", "first", "modules", "statements")
+_TUPLES = ("has", "given", "first", "modules", "only", "statements")
 # What pytest says of a test that is named and is not there.
 _NOT_FOUND = re.compile(r"^ERROR: (?:not found|file or directory not found): (.*)$", re.MULTILINE)
 # Of its own time: beside builds and guests it can take minutes.
@@ -49,14 +49,15 @@ class WorkerSpec:
     """What one session needs to know. `has` is in the words of matrix/statements, and so is what
     the guest `lacks`, each with the upstream source that is missing for it.
 
-    `events` is where its events go, a file or a pipe; all else it writes is below `folder`. The
-    tests named in `first` run first, in that order, and the others after them only if `rest`;
-    `stop` ends it at the first that fails; `patches` is looked in instead of the checkout's folder
-    of that name. `modules` are the files of tests that it reads; none: all that there are.
-    `statements` are those of which a test has to prove something to be among them; none: all.
-    `own`: these are somebody's own tests, which need prove nothing, may skip themselves, and come
-    in the order of their files. `processors` are those of the guest. `traced`: the
-    addresses whose blocks are told, test by test (harness.run.tracing); none if empty.
+    `events` is where its events go, a file or a pipe; all else it writes is below `folder`. `only`
+    are the tests that there are for it, all if empty: of a shard. The tests named in `first` run
+    first, in that order, and the others after them only if `rest`; `stop` ends it at the first that
+    fails; `patches` is looked in instead of the checkout's folder of that name. `modules` are the
+    files of tests that it reads; none: all that there are. `statements` are those of which a test
+    has to prove something to be among them; none: all. `own`: these are somebody's own tests, which
+    need prove nothing, may skip themselves, and come in the order of their files. `processors` are
+    those of the guest. `traced`: the addresses whose blocks are told, test by test
+    (harness.run.tracing); none if empty.
     """
 
     variant: str
@@ -78,6 +79,7 @@ class WorkerSpec:
     modules: tuple[str, ...] = ()
     statements: tuple[str, ...] = ()
     own: bool = False
+    only: tuple[str, ...] = ()
     kernel: str = kernels.REFERENCE
     processors: int = 1
     traced: str = ""

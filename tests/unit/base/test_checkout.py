@@ -7,16 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from harness.base import paths
-from harness.check import draws
+from harness.base import checkout, paths
 
 
 def test_of_what_is_tested_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(paths, "ROOT", tmp_path)
 
     def drawn() -> int:
-        draws.seed.cache_clear()
-        return draws.seed()
+        _forget()
+        return checkout.seed()
 
     file = tmp_path / "module" / "main.c"
     file.parent.mkdir()
@@ -28,4 +27,9 @@ def test_of_what_is_tested_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert drawn() == first
     file.write_text("int b;")
     assert drawn() != first
-    draws.seed.cache_clear()
+    _forget()
+
+
+def _forget() -> None:
+    checkout.seed.cache_clear()
+    checkout.identity.cache_clear()

@@ -312,3 +312,19 @@ def test_statements_wants_no_word() -> None:
     result = _inv("statements")
     assert (result.returncode, result.stderr) == (0, "")
     assert "S1/opens" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("report --merge a b c", "report --merge a --merge b --merge c"),
+        ("report --merge a --merge b", "report --merge a --merge b"),
+        ("report --merge a b --run c", "report --merge a --merge b --run c"),
+        ("report --merge test", "report --merge test"),
+        ("run --variant base -- report --merge a b", "run --variant base -- report --merge a b"),
+        ("report --run a test", "report --run a test"),
+    ],
+)
+def test_option_that_takes_all_words_up_to_the_next(typed: str, meant: str) -> None:
+    """As a shell makes them of a pattern."""
+    assert cli._each_named(typed.split()) == meant.split()

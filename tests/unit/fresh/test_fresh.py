@@ -15,7 +15,7 @@ from harness.debian import namespace, packages
 from harness.debian.hostrelease import Release
 from harness.debian.namespace import Outcome
 from harness.fresh import checkout, container, containerfile, fresh, readme, room, rooms, visit
-from harness.run import runner
+from harness.record import runfolders
 
 PLAN = rooms.Plan(
     {
@@ -71,7 +71,7 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rooms:
     committed = {containerfile.NAME: 'FROM debian:sid-slim\nENTRYPOINT ["./inv"]\n'}
     monkeypatch.setattr(checkout, "committed", lambda name: committed.get(name, ""))
     monkeypatch.setattr(readme, "commands", lambda _: (COMMAND, "./inv setup check"))
-    monkeypatch.setattr(runner, "new_folder", lambda _: tmp_path)
+    monkeypatch.setattr(runfolders, "new", lambda _: tmp_path)
     monkeypatch.setattr(rooms, "load", lambda: PLAN)
     monkeypatch.delenv(room.VARIABLE, raising=False)
     return found

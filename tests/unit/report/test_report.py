@@ -13,6 +13,7 @@ import pytest
 
 from harness.base import terminal
 from harness.base.errors import GuestError, TestsFailedError, UserError
+from harness.record import runfolders
 from harness.record.events import (
     Event,
     GuestBooted,
@@ -149,7 +150,7 @@ def test_not_run_kept_and_lost() -> None:
 
 
 def write_run(folder: Path, events: Sequence[Event]) -> None:
-    writer = Writer(folder / report.EVENTS)
+    writer = Writer(folder / runfolders.EVENTS)
     for event in events:
         writer.write(event)
     writer.close()

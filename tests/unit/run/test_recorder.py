@@ -9,7 +9,7 @@ import pytest
 
 from harness.base import runfolder
 from harness.base.errors import NoRoomError
-from harness.record import stream
+from harness.record import runfolders, stream
 from harness.record.events import (
     Event,
     GuestLost,
@@ -18,7 +18,6 @@ from harness.record.events import (
     RunFinished,
     SessionFinished,
 )
-from harness.report import report
 from harness.run.progress import Progress
 from harness.run.recorder import Recorder
 from tests.unit.report.test_verdict import finished
@@ -48,7 +47,7 @@ def test_all_is_on_disk_and_in_memory(recorder: Recorder, tmp_path: Path) -> Non
     for event in told:
         recorder.record(event)
     recorder.close()
-    assert recorder.events == told == stream.read(tmp_path / report.EVENTS)
+    assert recorder.events == told == stream.read(tmp_path / runfolders.EVENTS)
 
 
 def test_stream_that_finds_no_room_ends_the_run_once(

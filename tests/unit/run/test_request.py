@@ -138,7 +138,7 @@ def test_request_of_a_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
     [(0, True), (1, False), (60, True)],
 )
 def test_slower_boot_pays_for_many_tests(tests: int, long: bool) -> None:
-    assert of("base", tests={f"t{n}": () for n in range(tests)}).long is long
+    assert of("base", tests={f"t{n}": () for n in range(tests)}).long_on("base") is long
 
 
 @pytest.mark.slow

@@ -29,6 +29,7 @@ from harness.kernel import kernel
 from harness.kernel.kernel import Kernel
 from harness.matrix import statements, variants
 from harness.matrix.variants import Variant
+from harness.record import runfolders
 from harness.record.events import Event, RunStarted, TestFinished
 from harness.record.repeat import repeat
 from harness.record.stream import Writer
@@ -180,7 +181,7 @@ def test_interrupted_run_ends_its_sessions_and_says_so(
     _interrupt_at_the_first_test(monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         runner.run(request("base"))
-    events = read_events(paths.RUNS / "latest" / report.EVENTS)
+    events = read_events(paths.RUNS / "latest" / runfolders.EVENTS)
     verdict = judge(events)
     assert verdict.interrupted
     assert any("ended with status 2 in test_toy.py::test_waits" in row for row in verdict.reasons)
@@ -201,7 +202,7 @@ def test_session_that_is_interrupted_again_and_again_says_so(
     monkeypatch.setattr(worker.Worker, "interrupt", impatient)
     with pytest.raises(KeyboardInterrupt):
         runner.run(request("base"))
-    verdict = judge(read_events(paths.RUNS / "latest" / report.EVENTS))
+    verdict = judge(read_events(paths.RUNS / "latest" / runfolders.EVENTS))
     assert any("ended with status 2 in test_toy.py::test_waits" in row for row in verdict.reasons)
 
 
@@ -311,7 +312,7 @@ def test_command_that_does_the_same_again() -> None:
 
 
 def test_two_runs_in_one_second_have_folders_of_their_own(tmp_path: Path) -> None:
-    folders = {runner.new_folder(tmp_path) for _ in range(3)}
+    folders = {runfolders.new(tmp_path) for _ in range(3)}
     assert len(folders) == 3
     assert (tmp_path / "latest").resolve() in folders
 
@@ -348,7 +349,7 @@ def test_full_disk_ends_the_run_with_what_is_known(
     assert "1 passed" in last or "2 passed" in last
     assert "No space left on device" in last
     # On the disk is what it took, and that is no pass either.
-    events = read_events(paths.RUNS / "latest" / report.EVENTS)
+    events = read_events(paths.RUNS / "latest" / runfolders.EVENTS)
     assert not judge(events).passed
 
 
