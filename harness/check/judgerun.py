@@ -6,8 +6,8 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+from harness.base import checkout
 from harness.base.errors import HarnessError, InfrastructureError, UnavailableError
-from harness.check import draws
 from harness.check.steps import Counts, Step, StepResult
 from harness.debian import packages
 from harness.judge import judge
@@ -22,13 +22,13 @@ SEQUENCES = 12
 def both_kernels(given: Sequence[str], _require: Sequence[str]) -> StepResult:
     """The reference beside the module on the host's kernel: docs/judges.md.
 
-    The cases that are kept, and sequences drawn by `draws.seed`.
+    The cases that are kept, and sequences drawn by `checkout.seed`.
 
     Skipped if one of the two cannot be had here, which `guest_tests` tells.
     """
     begin = time.monotonic()
     counts, output, note, family = Counts(skipped=1), "", "", None
-    request = judge.Request("kernels", 0, draws.seed(), sequences=SEQUENCES)
+    request = judge.Request("kernels", 0, checkout.seed(), sequences=SEQUENCES)
     try:
         # Of a host that has no kernel of its own there is nothing to set beside the reference.
         for kernel in kernels.of_host(packages.host_release().codename)[:1]:

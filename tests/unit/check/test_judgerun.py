@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from harness.base import checkout
 from harness.base.errors import (
     GuestLostError,
     HarnessError,
@@ -14,7 +15,7 @@ from harness.base.errors import (
     TestsFailedError,
     UnavailableError,
 )
-from harness.check import draws, judgerun
+from harness.check import judgerun
 from harness.check.steps import Counts
 from harness.debian import packages
 from harness.debian.hostrelease import Release
@@ -48,12 +49,12 @@ def test_what_comes_of_it(
     ((names, request),) = asked
     assert names == ["base", "linux-6.1:base"]
     # A number of sequences, by a seed of the checkout's own: no verdict of it depends on time.
-    assert request == judge.Request("kernels", 0, draws.seed(), (), judgerun.SEQUENCES)
+    assert request == judge.Request("kernels", 0, checkout.seed(), (), judgerun.SEQUENCES)
     assert result.counts == counts
     if family:
         assert result.error is not None and result.error.__name__ == family
     if error is None:
-        assert f"drawn by {draws.seed()}" in result.note
+        assert f"drawn by {checkout.seed()}" in result.note
     elif counts.failed or counts.unbuilt:
         assert error.message in result.output
 
