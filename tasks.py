@@ -512,6 +512,15 @@ def export(_context: Context, source: list[str], output: str | None = None) -> N
     export_module.export(output, given=source)
 
 
+@task(help={"output": "the folder for the site (default: build/docs)"})
+@reports_errors
+def docs(_context: Context, output: str | None = None) -> None:
+    """Make a site of the documents, and see that each link and anchor in it leads somewhere."""
+    from harness.docs import site
+
+    site.docs(output)
+
+
 @task(
     iterable=["source"],
     help={"check": "write nothing, and fail if a patch is not in its form", "source": _SOURCE},

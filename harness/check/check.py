@@ -18,6 +18,7 @@ from harness.bench import bench
 from harness.bench import plan as bench_plan
 from harness.canaries import canaries, canary
 from harness.check import configurationrun, guestruns
+from harness.check.docsrun import documents
 from harness.check.gdbrun import gdb_steps
 from harness.check.guestruns import TESTS, guest_samples, guest_tests
 from harness.check.judgerun import both_kernels
@@ -74,13 +75,13 @@ def check(
     rests: tuple[Callable[[Sequence[str], Sequence[str]], StepResult], ...] = ()
     if not fast and guests:
         rests = (
-            *(fresh_room, module_builds, benchmark, other_users, smoke_steps, gdb_steps),
+            *(documents, fresh_room, module_builds, benchmark, other_users, smoke_steps, gdb_steps),
             *(other_configurations, quick_canaries, sampled_mutants, both_kernels),
             *(guest_samples, guest_tests),
         )
     elif not fast:
         without = (other_configurations, quick_canaries)
-        rests = (module_builds, *(partial(rest, guests=False) for rest in without))
+        rests = (documents, module_builds, *(partial(rest, guests=False) for rest in without))
     for rest in rests:
         results.append(rest(given, require))
         _say(results[-1])

@@ -48,7 +48,15 @@ MODULE = Step("module", ())
 
 # Those before the guest tests that are functions of check.
 STEPS = (
-    *("fresh_room", "module_builds", "benchmark", "other_users", "smoke_steps", "gdb_steps"),
+    *(
+        "documents",
+        "fresh_room",
+        "module_builds",
+        "benchmark",
+        "other_users",
+        "smoke_steps",
+        "gdb_steps",
+    ),
     *("other_configurations", "quick_canaries", "sampled_mutants", "both_kernels"),
     "guest_samples",
 )
@@ -241,13 +249,14 @@ def test_check_that_is_to_run_no_guest(
     monkeypatch.setattr(check, "steps", lambda _, **_how: (Step("one", python("")),))
     check.check(guests=False)
     assert asked == {
+        "documents": {},
         "module_builds": {},
         "other_configurations": {"guests": False},
         "quick_canaries": {"guests": False},
     }
     *_, counted, said = capsys.readouterr().out.splitlines()
     assert (counted, said) == (
-        "4 passed, 0 failed, 0 skipped",
+        "5 passed, 0 failed, 0 skipped",
         "without guests, as was asked for: none of the guest tests was run",
     )
     with pytest.raises(UserError, match="--without-guests runs no guest"):
