@@ -14,7 +14,7 @@ import re
 from harness.base.deadline import Deadline
 from harness.guest.shell import Shell
 
-# What a kernel has that can be asked; a word of matrix/statements.
+# What a kernel has that can be asked; a word of features.toml.
 FEATURE = "checkers"
 # A scan takes seconds here, and some are needed until an object is taken for lost.
 SCAN_SECONDS = 240.0

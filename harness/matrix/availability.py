@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from harness.base import terminal
+from harness.base import datafile, terminal
 from harness.base.errors import MissingSourceError
-from harness.matrix import statements
+from harness.matrix import features, statements
 from harness.matrix.kernels import Kernel
 from harness.matrix.variants import Variant
 from harness.upstream import releases, sources
@@ -30,7 +30,7 @@ class Upstream:
                 raise self.missing[name]
 
     def lacks(self, variant: Variant) -> dict[str, str]:
-        """What the guest of a variant would have, in the words of matrix/statements, and the source
+        """What the guest of a variant would have, in the words of features.toml, and the source
         that is missing for it.
         """
         has = statements.features(variant)
@@ -48,7 +48,14 @@ def look(given: Sequence[str] = ()) -> Upstream:
     Raises UserError for what is given wrongly.
     """
     missing = {}
-    for name, source in releases.load().items():
+    every, words = releases.load(), features.words()
+    releases.DATA.refuse(
+        fault
+        for name, source in every.items()
+        if source.gives
+        for fault in datafile.among((name, "gives"), source.gives, words)
+    )
+    for name, source in every.items():
         try:
             sources.locate(source, given)
         except MissingSourceError as error:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import functools
 import itertools
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
-from harness.base import paths
-from harness.matrix import kernelconfig
+import msgspec
+
+from harness.base import datafile
+from harness.base.datafile import Keys, Schema, Table
+from harness.matrix import features, kernelconfig
 from harness.matrix.kernelconfig import Option
 from harness.matrix.pairwise import Clause, Model, Row
 
@@ -24,9 +26,50 @@ FILE = "configurations.toml"
 FRAGMENT = "configurations"
 PREFIX = "configuration-"
 
+_Value = Literal["y", "m", "n"]
 YES, MODULE, NO = "y", "m", "n"
 _BOOLEAN = (YES, NO)
 _MODULES = "MODULES"
+
+
+class _Option(Table, frozen=True, kw_only=True):
+    """What the file says of an option."""
+
+    values: tuple[_Value, ...] = ("y", "n")
+    needs: dict[str, _Value | tuple[_Value, ...]] = msgspec.field(default_factory=dict)
+    forces: dict[str, _Value] = msgspec.field(default_factory=dict)
+    gives: frozenset[str] = frozenset()
+    ours: bool = False
+    file: str = ""
+
+
+class _Fault(Table, frozen=True, kw_only=True):
+    when: dict[str, _Value]
+    says: str
+    why: str
+
+
+class _Named(Table, frozen=True, kw_only=True):
+    what: str
+    options: dict[str, _Value]
+
+
+class _Check(Table, frozen=True, kw_only=True):
+    builds: int
+    sample: str
+
+
+class _Data(Table, frozen=True, kw_only=True):
+    boots: int
+    wide: tuple[str, ...]
+    check: _Check
+    guest: dict[str, _Value]
+    named: dict[str, _Named]
+    options: dict[str, _Option]
+    faults: tuple[_Fault, ...]
+
+
+DATA = Schema(_Data, f"harness/matrix/{FILE}")
 
 
 @dataclass(frozen=True)
@@ -143,39 +186,55 @@ class Configuration:
 
 
 def load() -> Data:
-    """The data file, as it is."""
-    with (paths.HARNESS / "matrix" / FILE).open("rb") as stream:
-        data = tomllib.load(stream)
-    choices = {name: _choice(name, row) for name, row in data["options"].items()}
+    """The data file, as it is. Raises UserError if it is not as it says."""
+    said = DATA.read()
+    DATA.refuse(_wrong(said))
+    choices = {name: _choice(name, row) for name, row in said.options.items()}
     return Data(
         choices,
-        tuple(Fault(row["when"], row["says"], row["why"]) for row in data["faults"]),
-        data["guest"],
-        data["boots"],
-        {
-            name: (row["what"], _base(choices) | row["options"])
-            for name, row in data["named"].items()
-        },
-        tuple(data["wide"]),
-        data["check"]["builds"],
-        data["check"]["sample"],
+        tuple(Fault(row.when, row.says, row.why) for row in said.faults),
+        said.guest,
+        said.boots,
+        {name: (row.what, _base(choices) | row.options) for name, row in said.named.items()},
+        said.wide,
+        said.check.builds,
+        said.check.sample,
     )
 
 
-def _choice(name: str, row: Mapping[str, Any]) -> Choice:
-    needs = row.get("needs", {})
-    return Choice(
-        name,
-        tuple(row.get("values", _BOOLEAN)),
-        {
-            other: (value,) if isinstance(value, str) else tuple(value)
-            for other, value in needs.items()
-        },
-        row.get("forces", {}),
-        frozenset(row.get("gives", ())),
-        row.get("ours", False),
-        row.get("file", ""),
-    )
+def _wrong(said: _Data) -> Iterator[datafile.Fault]:
+    """Options that are none, values that one cannot have, and words for features that are none."""
+    words = features.words()
+    yield from datafile.each_among(("wide",), said.wide, said.options)
+    yield from _unknown(("guest",), said.guest, said)
+    for name, named in said.named.items():
+        yield from _unknown(("named", name, "options"), named.options, said)
+    for number, fault in enumerate(said.faults):
+        yield from _unknown(("faults", number, "when"), fault.when, said)
+    for name, row in said.options.items():
+        keys = ("options", name)
+        yield from _unknown((*keys, "needs"), row.needs, said)
+        yield from _unknown((*keys, "forces"), row.forces, said)
+        for word in sorted(row.gives):
+            yield from datafile.among((*keys, "gives"), word, words)
+
+
+def _unknown(
+    keys: Keys, values: Mapping[str, str | tuple[str, ...]], said: _Data
+) -> Iterator[datafile.Fault]:
+    for name, value in values.items():
+        if name not in said.options:
+            yield from datafile.among((*keys, name), name, said.options)
+            continue
+        for each in (value,) if isinstance(value, str) else value:
+            yield from datafile.among((*keys, name), each, said.options[name].values)
+
+
+def _choice(name: str, row: _Option) -> Choice:
+    needs = {
+        other: (value,) if isinstance(value, str) else value for other, value in row.needs.items()
+    }
+    return Choice(name, row.values, needs, row.forces, row.gives, row.ours, row.file)
 
 
 def _base(choices: Mapping[str, Choice]) -> Row:

@@ -63,6 +63,11 @@ def compose(fragments: Sequence[str], base: str = BASE) -> tuple[Option, ...]:
     return tuple(options[symbol] for symbol in sorted(options))
 
 
+def names() -> list[str]:
+    """What there is to compose, by the names of the files without their ending."""
+    return sorted(path.stem for path in paths.KERNEL_CONFIG.glob("*.config"))
+
+
 def overlaid(options: Iterable[Option], changes: Iterable[Option]) -> tuple[Option, ...]:
     """The options with others in the place of those of the same symbols, sorted by symbol."""
     laid = {option.symbol: option for option in (*options, *changes)}

@@ -3,48 +3,68 @@
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypeVar
 
-from harness.base import paths, tables
+import msgspec
+
+from harness.base import datafile
+from harness.base.datafile import Fault, Schema, Table
 from harness.base.errors import UserError
+from harness.matrix import features, kernelconfig
+from harness.upstream import releases
 
 # The implementation that all others are measured by.
 REFERENCE = "linux-2.2.12"
 
-FILE = "kernels.toml"
+S = TypeVar("S", bound=Table)
 
-# The table that is no kernel's (harness/matrix/suites.py).
-DEBIAN = "debian"
 
-# What a kernel's table in the file can have, and what its table `hardware` has to have.
-_KEYS: Mapping[str, type] = {
-    "like": str,
-    "sources": list,
-    "release": str,
-    "suites": dict,
-    "hosts": list,
-    "package": str,
-    "source-package": str,
-    "configs": list,
-    "optional": bool,
-    "modules": list,
-    "modules-at-hand": list,
-    "gone": list,
-    "lacks": list,
-    "features": list,
-    "module-features": list,
-    "hardware": dict,
-}
-_HARDWARE_NEEDED: Mapping[str, type] = {
-    "program": str,
-    "card": str,
-    "memory-mib": int,
-    "append": str,
-}
-_HARDWARE: Mapping[str, type] = {**_HARDWARE_NEEDED, "cpu": str, "append-several": str}
+class _Hardware(Table, frozen=True, kw_only=True, rename="kebab"):
+    program: str | None = None
+    card: str | None = None
+    memory_mib: int | None = None
+    append: str | None = None
+    append_several: str | None = None
+    cpu: str | None = None
+
+
+class _Row(Table, frozen=True, kw_only=True, rename="kebab"):
+    """What the file says of a kernel. What it needs not say may be as of one that it is like."""
+
+    like: str | None = None
+    sources: tuple[str, ...] = ()
+    release: str | None = None
+    suites: dict[str, str] = msgspec.field(default_factory=dict)
+    hosts: tuple[str, ...] = ()
+    package: str | None = None
+    source_package: str | None = None
+    configs: tuple[str, ...] = ()
+    optional: bool | None = None
+    modules: tuple[str, ...] = ()
+    modules_at_hand: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
+    lacks: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
+    module_features: tuple[str, ...] = ()
+    hardware: _Hardware = _Hardware()
+
+
+DATA = Schema(dict[str, _Row], "harness/matrix/kernels.toml")
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What rows can name."""
+
+    words: Sequence[str]
+    sources: Sequence[str]
+    configs: Sequence[str]
+
+
+# What a machine cannot be without.
+_NEEDED = ("program", "card", "memory-mib", "append")
 
 
 @dataclass(frozen=True)
@@ -114,71 +134,85 @@ class Kernel:
 
 def load() -> dict[str, Kernel]:
     """All kernels by name, the reference first. Raises UserError if the file is not as it says."""
-    rows: dict[str, Mapping[str, Any]] = {}
-    for name, row in read().items():
-        if name == DEBIAN:
-            continue
-        tables.check(FILE, name, row, _KEYS)
-        like = row.get("like")
-        if like is not None and like not in rows:
-            raise UserError(f"{FILE}: {name} is like {like}, which is none above it")
-        rows[name] = _like(rows.get(like, {}), row)
+    said = DATA.read()
+    rows: dict[str, _Row] = {}
+    faults: list[Fault] = []
+    known = _Known(sorted(features.words()), list(releases.load()), kernelconfig.names())
+    for name, row in said.items():
+        if row.like is not None:
+            faults += datafile.among((name, "like"), row.like, rows)
+        rows[name] = _like(rows[row.like], row) if row.like in rows else row
+        faults += _wrong(name, row, rows[name], known)
+    DATA.refuse(faults)
     return {name: _kernel(name, row) for name, row in rows.items()}
 
 
-def read() -> dict[str, Any]:
-    """The file as it stands. Raises UserError if there is none, or it is no TOML."""
-    path = paths.HARNESS / "matrix" / FILE
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"cannot use {path}: {error}") from error
-
-
-def _like(above: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
+def _like(above: S, row: S) -> S:
     """A row as of that one above it, but for what it says; to lists and tables it adds."""
-    found = dict(above)
-    for key, value in row.items():
-        if isinstance(value, list):
-            found[key] = [*found.get(key, ()), *value]
-        elif isinstance(value, dict):
-            found[key] = found.get(key, {}) | value
+    found = {}
+    for name in row.__struct_fields__:
+        old, new = getattr(above, name), getattr(row, name)
+        if isinstance(new, tuple):
+            found[name] = (*old, *new)
+        elif isinstance(new, dict):
+            found[name] = old | new
+        elif isinstance(new, Table):
+            found[name] = _like(old, new)
         else:
-            found[key] = value
-    return found
+            found[name] = old if new is None else new
+    return type(row)(**found)
 
 
-def _kernel(name: str, row: Mapping[str, Any]) -> Kernel:
-    tables.check(FILE, name, row, _KEYS, needed=("features", "hardware"))
-    hardware = row["hardware"]
-    tables.check(FILE, f"{name}.hardware", hardware, _HARDWARE, needed=_HARDWARE_NEEDED)
-    lacks = frozenset(row.get("lacks", ()))
-    if not row.get("sources") and not (row.get("package") and row.get("release")):
-        raise UserError(f"{FILE}: {name} has neither sources nor the package of a release")
+def _wrong(name: str, row: _Row, whole: _Row, known: _Known) -> Iterator[Fault]:
+    """What no type tells: of a row, and of it with what it is like."""
+    if not whole.sources and not (whole.package and whole.release):
+        yield Fault((name,), "has neither sources nor the package of a release")
+    if not whole.features:
+        yield Fault((name,), "lacks features")
+    if whole.hardware == _Hardware():
+        yield Fault((name,), "lacks hardware")
+    else:
+        for key in _NEEDED:
+            if getattr(whole.hardware, key.replace("-", "_")) is None:
+                yield Fault((name, "hardware"), f"lacks {key}")
+    modules = {*whole.modules, *whole.modules_at_hand}
+    yield from datafile.each_among((name, "features"), row.features, known.words)
+    yield from datafile.each_among((name, "module-features"), row.module_features, known.words)
+    # What it is like has them, which is where they are looked for.
+    yield from datafile.each_among((name, "gone"), row.gone, modules)
+    there = {*modules, *whole.features, *whole.module_features}
+    yield from datafile.each_among((name, "lacks"), row.lacks, there)
+    yield from datafile.each_among((name, "sources"), row.sources, known.sources)
+    yield from datafile.each_among((name, "configs"), row.configs, known.configs)
+
+
+def _kernel(name: str, row: _Row) -> Kernel:
+    lacks = frozenset(row.lacks)
+    hardware = row.hardware
     return Kernel(
         name,
         Hardware(
-            hardware["program"],
-            hardware["card"],
-            hardware["memory-mib"],
-            tuple(hardware["append"].split()),
-            cpu=hardware.get("cpu", ""),
-            append_several=tuple(hardware.get("append-several", "").split()),
+            hardware.program or "",
+            hardware.card or "",
+            hardware.memory_mib or 0,
+            tuple((hardware.append or "").split()),
+            cpu=hardware.cpu or "",
+            append_several=tuple((hardware.append_several or "").split()),
         ),
-        tuple(row.get("sources", ())),
-        row.get("package", ""),
-        tuple(each for each in row.get("modules", ()) if each not in lacks),
-        tuple(each for each in row.get("modules-at-hand", ()) if each not in lacks),
-        frozenset(row["features"]) - lacks,
-        frozenset(row.get("module-features", ())) - lacks,
-        row.get("release", ""),
-        row.get("suites", {}),
-        tuple(row.get("hosts", ())),
-        row.get("source-package", ""),
-        tuple(row.get("configs", ())),
-        row.get("optional", False),
-        tuple(row.get("gone", ())),
-        row.get("like", ""),
+        row.sources,
+        row.package or "",
+        tuple(each for each in row.modules if each not in lacks),
+        tuple(each for each in row.modules_at_hand if each not in lacks),
+        frozenset(row.features) - lacks,
+        frozenset(row.module_features) - lacks,
+        row.release or "",
+        row.suites,
+        row.hosts,
+        row.source_package or "",
+        row.configs,
+        row.optional or False,
+        row.gone,
+        row.like or "",
     )
 
 

@@ -3,18 +3,23 @@
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
 
 from harness.base import paths
+from harness.base.datafile import Fault, Schema, Table
 from harness.base.errors import UserError
-from harness.matrix import configurations, kernels
+from harness.matrix import features as words
+from harness.matrix import kernels
+from harness.matrix.features import NOT
 from harness.matrix.variants import Variant
 
-NOT = "no "
 # What is said of a test that has nothing to say about a kernel.
 NOT_APPLICABLE = "not applicable: "
 # ... whatever its statements say.
@@ -23,6 +28,34 @@ UNFIT = f"{NOT_APPLICABLE}it needs a kernel with "
 CONFIGURATION = "configuration"
 # The chapters of SPEC.md, in its order.
 CHAPTERS = "SRPITFOGCXM"
+
+
+class _Case(Table, frozen=True, kw_only=True):
+    needs: tuple[str, ...]
+    text: str
+
+
+class _Row(Table, frozen=True, kw_only=True):
+    """What a file says of a statement; a case that is words alone has its needs."""
+
+    origin: tuple[Annotated[str, Meta(pattern="^[HFKD]")], ...]
+    needs: tuple[str, ...]
+    text: str
+    cases: dict[str, str | _Case] = msgspec.field(default_factory=dict)
+
+
+class _Expected(Table, frozen=True, kw_only=True):
+    needs: tuple[str, ...]
+    is_: str = msgspec.field(name="is")
+    why: str = ""
+
+
+class _Rows(Table, frozen=True, kw_only=True):
+    rows: tuple[_Expected, ...]
+
+
+DATA = Schema(dict[str, _Row], "harness/matrix/statements/*.toml")
+DIFFERENCES = Schema(dict[str, _Rows], "harness/matrix/differences.toml")
 
 
 @dataclass(frozen=True)
@@ -55,7 +88,7 @@ class Statement:
 
 
 def features(variant: Variant) -> frozenset[str]:
-    """What a kernel has, in the words of matrix/statements."""
+    """What a kernel has, in the words of features.toml."""
     kernel = kernels.named(variant.kernel)
     has = variant.options | kernel.features
     if variant.module:
@@ -71,33 +104,34 @@ def features(variant: Variant) -> frozenset[str]:
     return frozenset(has - variant.lacks)
 
 
-def words() -> frozenset[str]:
-    """All features that a kernel can have."""
-    known = frozenset({"patched", "divert", "passthrough", "defrag", "smp", CONFIGURATION})
-    kernel = (row.features | row.module_features for row in kernels.load().values())
-    choice = (row.gives for row in configurations.load().choices.values())
-    return known.union(*kernel, *choice)
-
-
 def load(folder: Path = paths.HARNESS / "matrix" / "statements") -> dict[str, Statement]:
-    """All statements by name, in the order of SPEC.md."""
-    known = {}
+    """All statements by name, in the order of SPEC.md. Raises UserError if one cannot be."""
+    known: dict[str, Statement] = {}
+    there = words.words()
     for chapter in CHAPTERS:
-        with (folder / f"{chapter.lower()}.toml").open("rb") as stream:
-            for name, row in tomllib.load(stream).items():
-                known[name] = _statement(name, row)
+        file = folder / f"{chapter.lower()}.toml"
+        said = DATA.read(file)
+        DATA.refuse((fault for row in said.items() for fault in _wrong(chapter, *row, there)), file)
+        known |= {name: _statement(name, row) for name, row in said.items()}
     return known
 
 
-def _statement(name: str, row: Mapping[str, Any]) -> Statement:
-    needs = tuple(row["needs"])
-    cases = {}
-    for case, part in row.get("cases", {}).items():
-        if isinstance(part, str):
-            cases[case] = Case(needs, part)
-        else:
-            cases[case] = Case(tuple(part["needs"]), part["text"])
-    return Statement(name, tuple(row["origin"]), needs, row["text"], cases)
+def _wrong(chapter: str, name: str, row: _Row, there: Collection[str]) -> Iterator[Fault]:
+    """A name of another chapter, and words for features that are none."""
+    if not re.fullmatch(rf"{chapter}[1-9]\d*", name):
+        yield Fault((name,), f"no name of this chapter's, as {chapter}1")
+    yield from words.unknown((name, "needs"), row.needs, there)
+    for case, part in row.cases.items():
+        if isinstance(part, _Case):
+            yield from words.unknown((name, "cases", case, "needs"), part.needs, there)
+
+
+def _statement(name: str, row: _Row) -> Statement:
+    cases = {
+        case: Case(row.needs, part) if isinstance(part, str) else Case(part.needs, part.text)
+        for case, part in row.cases.items()
+    }
+    return Statement(name, row.origin, row.needs, row.text, cases)
 
 
 def needs(name: str, known: Mapping[str, Statement]) -> tuple[str, ...]:
@@ -164,16 +198,23 @@ def why_unfit(wanted: Iterable[str], has: frozenset[str]) -> str | None:
     return None if need is None else f"{UNFIT}{need}"
 
 
-def difference(
-    name: str, has: frozenset[str], path: Path = paths.HARNESS / "matrix" / "differences.toml"
-) -> tuple[str, str]:
+def difference(name: str, has: frozenset[str], path: Path | None = None) -> tuple[str, str]:
     """What is expected of a kernel that has `has`, and why, where a row says that.
 
     Raises UserError if no row fits.
     """
-    with path.open("rb") as stream:
-        data = tomllib.load(stream)
-    for row in data.get(name, {}).get("rows", []):
-        if unmet(row["needs"], has) is None:
-            return str(row["is"]), str(row.get("why", ""))
-    raise UserError(f"nothing says what {name} is for this kernel", f"see {path.name}")
+    said, there = DIFFERENCES.read(path), words.words()
+    DIFFERENCES.refuse(
+        (
+            fault
+            for each, table in said.items()
+            for number, row in enumerate(table.rows)
+            for fault in words.unknown((each, "rows", number, "needs"), row.needs, there)
+        ),
+        path,
+    )
+    for row in said[name].rows if name in said else ():
+        if unmet(row.needs, has) is None:
+            return row.is_, row.why
+    where = (path or Path(DIFFERENCES.where)).name
+    raise UserError(f"nothing says what {name} is for this kernel", f"see {where}")

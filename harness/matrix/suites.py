@@ -1,28 +1,24 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Debian's suites with kernels that the module is for (SPEC.md M13), as kernels.toml names them."""
+"""Debian's suites with kernels that the module is for (SPEC.md M13), as suites.toml names them."""
 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
 
-from harness.base.errors import HarnessError, UserError
+from harness.base.datafile import Schema, Table
+from harness.base.errors import HarnessError
 from harness.debian import packages
 from harness.matrix import kernels
-from harness.matrix.kernels import DEBIAN, FILE
 
 # Each depends on the newest kernel of its flavour that a suite has. They are of one version.
 PACKAGES = ("linux-image-amd64", "linux-image-cloud-amd64", "linux-image-rt-amd64")
 
 ARCHITECTURE = "amd64"
 
-_KEYS: Mapping[str, type] = {"day": datetime.date, "first": str, "last": str, "suites": dict}
 
-
-@dataclass(frozen=True)
-class Debian:
+class Debian(Table, frozen=True, kw_only=True):
     """The `day` for which the data is complete, the oldest and the newest series, and the version
     of the kernels that each suite had then.
     """
@@ -30,7 +26,10 @@ class Debian:
     day: datetime.date
     first: str
     last: str
-    suites: Mapping[str, str]
+    suites: dict[str, str]
+
+
+DATA = Schema(Debian, "harness/matrix/suites.toml")
 
 
 @dataclass(frozen=True)
@@ -46,15 +45,8 @@ class Difference:
 
 
 def load() -> Debian:
-    """What kernels.toml says of them. Raises UserError if it is not as its head says."""
-    row = kernels.read().get(DEBIAN)
-    if not isinstance(row, dict) or set(row) != set(_KEYS):
-        raise UserError(f"{FILE}: {DEBIAN} needs {', '.join(_KEYS)}, and nothing else")
-    for key, kind in _KEYS.items():
-        if not isinstance(row[key], kind):
-            raise UserError(f"{FILE}: the {key} of {DEBIAN} is no {kind.__name__}")
-    values: dict[str, Any] = row
-    return Debian(values["day"], values["first"], values["last"], values["suites"])
+    """What suites.toml says of them. Raises UserError if it is not as its head says."""
+    return DATA.read()
 
 
 def series(version: str) -> str:

@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import difflib
 import itertools
-import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from harness.base import paths, tables
+from harness.base import datafile, paths
+from harness.base.datafile import Fault, Schema, Table
 from harness.base.errors import UserError
 from harness.debian import packages
-from harness.matrix import configurations, kernels
+from harness.matrix import configurations, features, kernelconfig, kernels
 from harness.matrix.configurations import Configuration
 from harness.matrix.kernelconfig import Option
 from harness.matrix.kernels import Hardware
@@ -20,22 +20,24 @@ from harness.matrix.kernels import Hardware
 # The fragment that makes a kernel one of the matrix: a kernel with divert sockets (SPEC.md O3).
 MATRIX_FRAGMENT = "divert"
 
-FILE = "variants.toml"
-
-# What a variant's table can have.
-_KEYS: Mapping[str, type] = {
-    "series": list,
-    "fragments": list,
-    "module": bool,
-    "processors": int,
-    "options": list,
-    "check": bool,
-    "sample": str,
-    "what": str,
-}
-
 # In a variant's name: that of each kernel of a distribution.
 _EVERY = "*"
+
+
+class _Row(Table, frozen=True, kw_only=True):
+    """What the file says of a variant."""
+
+    options: frozenset[str]
+    series: tuple[str, ...] = ()
+    fragments: tuple[str, ...] = ()
+    module: bool = False
+    processors: int = 1
+    check: bool = True
+    sample: str = ""
+    what: str = ""
+
+
+DATA = Schema(dict[str, _Row], "harness/matrix/variants.toml")
 
 
 @dataclass(frozen=True)
@@ -86,47 +88,76 @@ class Variant:
 
 
 def load() -> dict[str, Variant]:
-    """All variants by name, in the order of harness/matrix/variants.toml."""
-    with (paths.HARNESS / "matrix" / FILE).open("rb") as stream:
-        data = tomllib.load(stream)
-    for name, row in data.items():
-        tables.check(FILE, name, row, _KEYS, needed=("options",))
-    distributed = [row.name for row in kernels.load().values() if row.package]
+    """All variants by name, in the order of harness/matrix/variants.toml.
+
+    Raises UserError if it is not as it says.
+    """
+    said, known = DATA.read(), kernels.load()
+    DATA.refuse(_wrong(said, known))
     rows = [
-        Variant(
-            name.replace(_EVERY, kernel),
-            tuple(row.get("series", ())),
-            tuple(row.get("fragments", ())),
-            frozenset(row["options"]),
-            row.get("what", ""),
-            kernel,
-            row.get("module", False),
-            row.get("check", True),
-            row.get("sample", ""),
-            row.get("processors", 1),
+        (
+            name,
+            Variant(
+                name.replace(_EVERY, kernel),
+                row.series,
+                row.fragments,
+                row.options,
+                row.what,
+                kernel,
+                row.module,
+                row.check,
+                row.sample,
+                row.processors,
+            ),
         )
-        for name, row in data.items()
-        for kernel in (distributed if _EVERY in name else [kernels.REFERENCE])
+        for name, row in said.items()
+        for kernel in _kernels(name, known)
     ]
     # All of one kernel together.
-    order = list(kernels.load())
-    rows.sort(key=lambda row: order.index(row.kernel))
-    _different(rows)
-    return {row.name: row for row in rows}
+    order = list(known)
+    rows.sort(key=lambda each: order.index(each[1].kernel))
+    DATA.refuse(_alike(rows))
+    return {row.name: row for _, row in rows}
 
 
-def _different(rows: Sequence[Variant]) -> None:
-    """Raise UserError if --matrix could not tell two of them apart: one would never be tested."""
+def _kernels(name: str, known: Mapping[str, kernels.Kernel]) -> list[str]:
+    """Those that a name in the file is for."""
+    kernel = name.rpartition(":")[0] or kernels.REFERENCE
+    if kernel == _EVERY:
+        return [row.name for row in known.values() if row.package]
+    return [kernel]
+
+
+def _wrong(said: Mapping[str, _Row], known: Mapping[str, kernels.Kernel]) -> Iterator[Fault]:
+    """What no type tells."""
+    patches = (paths.PATCHES / kernels.REFERENCE).iterdir()
+    parts = sorted(path.name for path in patches if path.is_dir())
+    fragments, words = kernelconfig.names(), features.words()
+    for name, row in said.items():
+        for kernel in _kernels(name, known):
+            yield from datafile.among((name,), kernel, [_EVERY, *known])
+        if row.processors < 1:
+            yield Fault((name, "processors"), "a machine has at least one")
+        yield from datafile.each_among((name, "series"), row.series, parts)
+        yield from datafile.each_among((name, "fragments"), row.fragments, fragments)
+        for option in sorted(row.options):
+            yield from datafile.among((name, "options"), option, words)
+
+
+def _alike(rows: Iterable[tuple[str, Variant]]) -> Iterator[Fault]:
+    """Where --matrix could not tell two of them apart: one would never be tested."""
     known: dict[tuple[str, frozenset[str]], str] = {}
-    for row in rows:
-        if not row.in_matrix:
-            continue
-        other = known.setdefault((row.kernel, row.options), row.name)
+    names: set[str] = set()
+    for said, row in rows:
+        if row.name in names:
+            yield Fault((said,), f"{row.name} is there already")
+        names.add(row.name)
+        other = known.setdefault((row.kernel, row.options), row.name) if row.in_matrix else row.name
         if other != row.name:
-            raise UserError(
-                f"{FILE}: {other} and {row.name} have the same options, "
-                "and --matrix means one of them",
-                "give one of them an option of its own, a word that --matrix can name",
+            yield Fault(
+                (said, "options"),
+                f"{other} and {row.name} have the same, and --matrix means one of them: "
+                "give one an option of its own, a word that --matrix can name",
             )
 
 

@@ -150,7 +150,7 @@ class CanariesEnded(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class VariantSelected(Event):
-    """A variant of the kernel `kernel` is to be tested; `has` in the words of matrix/statements.
+    """A variant of the kernel `kernel` is to be tested; `has` in the words of features.toml.
 
     `lacks` is what it would have, in the same words, with the upstream source that is missing.
     """

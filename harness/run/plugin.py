@@ -18,7 +18,7 @@ import pytest
 
 from harness.base import background, paths, runfolder
 from harness.base.errors import GuestError, UserError
-from harness.matrix import statements
+from harness.matrix import features, statements
 from harness.network import dissect
 from harness.record.events import TestsCollected
 from harness.run import selection
@@ -83,12 +83,12 @@ def needs(item: pytest.Item) -> tuple[str, ...]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    known, words = statements.load(), statements.words()
+    known, words = statements.load(), features.words()
     own = config.getoption("--divert-own")
     for item in items:
         names = proves(item)
         for word in needs(item):
-            if word.removeprefix(statements.NOT) not in words:
+            if word.removeprefix(features.NOT) not in words:
                 raise pytest.UsageError(f"{item.nodeid} needs {word}, which no kernel can have")
         if not (names or own):
             raise pytest.UsageError(f"{item.nodeid} is not marked with a statement of SPEC.md")

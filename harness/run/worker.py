@@ -46,7 +46,7 @@ COLLECT_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class WorkerSpec:
-    """What one session needs to know. `has` is in the words of matrix/statements, and so is what
+    """What one session needs to know. `has` is in the words of features.toml, and so is what
     the guest `lacks`, each with the upstream source that is missing for it.
 
     `events` is where its events go, a file or a pipe; all else it writes is below `folder`. `only`

@@ -4,13 +4,38 @@
 from __future__ import annotations
 
 import difflib
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.base import paths
+from harness.base.datafile import Schema, Table
 from harness.base.errors import UserError
+
+
+class _Version(Table, frozen=True, kw_only=True):
+    file: str
+    pattern: str
+    expected: str
+
+
+class _Row(Table, frozen=True, kw_only=True):
+    """What the file says of a release."""
+
+    title: str
+    archive: str
+    endings: tuple[str, ...]
+    places: tuple[str, ...]
+    digests: dict[str, str]
+    manifest: str
+    version: _Version
+    leave_out: tuple[str, ...]
+    written: tuple[str, ...]
+    gives: str = ""
+    instead: str = ""
+
+
+DATA = Schema(dict[str, _Row], "harness/upstream/sources.toml")
 
 
 @dataclass(frozen=True)
@@ -36,27 +61,28 @@ class Source:
 
 
 def load() -> dict[str, Source]:
-    """All sources by name, as harness/upstream/sources.toml has them."""
-    path = paths.HARNESS / "upstream" / "sources.toml"
-    with path.open("rb") as stream:
-        data = tomllib.load(stream)
+    """All sources by name, as harness/upstream/sources.toml has them.
+
+    Raises UserError if it is not as it says.
+    """
+    manifests = paths.HARNESS / "upstream" / "manifests"
     return {
         name: Source(
             name=name,
-            title=row["title"],
-            archives=tuple(row["archive"] + ending for ending in row["endings"]),
-            places=tuple(row["places"]),
-            digests=row["digests"],
-            manifest=path.parent / "manifests" / row["manifest"],
-            version_file=row["version"]["file"],
-            version_pattern=row["version"]["pattern"],
-            version=row["version"]["expected"],
-            leave_out=tuple(row["leave_out"]),
-            written=tuple(row["written"]),
-            gives=row.get("gives", ""),
-            instead=row.get("instead", ""),
+            title=row.title,
+            archives=tuple(row.archive + ending for ending in row.endings),
+            places=row.places,
+            digests=row.digests,
+            manifest=manifests / row.manifest,
+            version_file=row.version.file,
+            version_pattern=row.version.pattern,
+            version=row.version.expected,
+            leave_out=row.leave_out,
+            written=row.written,
+            gives=row.gives,
+            instead=row.instead,
         )
-        for name, row in data.items()
+        for name, row in DATA.read().items()
     }
 
 

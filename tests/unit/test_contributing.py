@@ -36,7 +36,7 @@ print([(each.symbol, each.value) for each in asked if each.file == "example.conf
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The checkout with all that CONTRIBUTING.md adds to it."""
     folder = tmp_path_factory.mktemp("checkout")
-    for name in ("divert_reference", "harness", "tests", "kernel-config", "images"):
+    for name in ("divert_reference", "harness", "tests", "kernel-config", "images", "patches"):
         left = shutil.ignore_patterns("__pycache__", "unit")
         shutil.copytree(paths.ROOT / name, folder / name, ignore=left)
     for name, text in EXAMPLES.items():
@@ -62,6 +62,7 @@ def run(copy: Path, code: str) -> str:
 
 def test_there_is_an_example_of_each() -> None:
     assert sorted(EXAMPLES) == [
+        "harness/matrix/features.toml",
         "harness/matrix/kernels.toml",
         "harness/matrix/statements/p.toml",
         "harness/matrix/variants.toml",

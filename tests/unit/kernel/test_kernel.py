@@ -15,7 +15,7 @@ from harness.boot import bootable
 from harness.kernel import kernel, kernelmodules, kerneltrees
 from harness.matrix import kernelconfig, variants
 from harness.matrix.variants import Variant
-from harness.upstream import archive, manifest, patches, sources, worktree
+from harness.upstream import archive, manifest, patches, releases, sources, worktree
 from tests.unit.support.toy import write_tree
 
 MAKEFILE = """\
@@ -66,6 +66,8 @@ def given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     write_tree(series / "divert", {"0001-fw.patch": header})
     write_tree(series / "divert" / "overlay", {"net/ipv4/divert.c": "int divert;\n"})
     config = tmp_path / "kernel-config"
+    # The other variants' are named, and empty.
+    write_tree(config, dict.fromkeys((f"{name}.config" for name in kernelconfig.names()), ""))
     write_tree(config, {"base.config": "CONFIG_NET=y\n", "divert.config": "CONFIG_IP_DIVERT=y\n"})
     harness = write_tree(
         tmp_path / "harness",
@@ -77,11 +79,10 @@ def given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
             f'["{kernel.SOURCE}".version]\nfile = "Makefile"\nexpected = "2"\n'
             "pattern = 'VERSION = (\\d+)'\n",
             "upstream/manifests/toy": manifest.dump(manifest.of_tree(tree)),
-            "matrix/variants.toml": (paths.HARNESS / "matrix" / "variants.toml").read_text(),
-            "matrix/kernels.toml": (paths.HARNESS / "matrix" / "kernels.toml").read_text(),
         },
     )
     monkeypatch.setattr(paths, "HARNESS", harness)
+    monkeypatch.setattr(releases.DATA, "where", str(harness / "upstream" / "sources.toml"))
     monkeypatch.setattr(paths, "PATCHES", tmp_path / "patches")
     monkeypatch.setattr(paths, "KERNEL_CONFIG", config)
     monkeypatch.setattr(paths, "BUILD", tmp_path / "build")

@@ -150,10 +150,3 @@ def test_host_that_is_not_fit_is_told_first(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(packages, "binary", lambda *_: pytest.fail("nothing is downloaded"))
     with pytest.raises(InfrastructureError, match=r"no linux-6\.1-debug here"):
         rebuilt.obtain(KERNEL)
-
-
-def test_each_such_kernel_has_its_configuration() -> None:
-    folder = Path(__file__).parents[3] / "kernel-config"
-    for kernel in kernels.load().values():
-        assert bool(kernel.configs) == bool(kernel.source_package)
-        assert all((folder / f"{name}.config").is_file() for name in kernel.configs), kernel.name

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from harness.base import paths
 from harness.base.errors import UserError
 from harness.matrix import kernels
 
@@ -17,9 +16,11 @@ HARDWARE = f"""
 hardware = {{ program = "qemu", card = "tulip", memory-mib = 64, append = "{APPEND}" }}
 """
 
+OLD = '"linux-2.2.12", "ipchains-1.3.9"'
+
 FILE = f"""
 [old]
-sources = ["old-1", "tool-2"]
+sources = ["linux-2.2.12", "ipchains-1.3.9"]
 features = ["chains"]
 {HARDWARE}
 [new]
@@ -42,7 +43,7 @@ hardware = {{ memory-mib = 96, cpu = "max" }}
 like = "newer"
 release = "forky"
 gone = ["net/llc/llc"]
-lacks = ["net/802/stp", "nfqueue", "never"]
+lacks = ["net/802/stp", "nfqueue"]
 optional = true
 source-package = "linux-source"
 """
@@ -50,10 +51,9 @@ source-package = "linux-source"
 
 @pytest.fixture(name="file")
 def _file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The file kernels.toml of a folder of its own."""
-    monkeypatch.setattr(paths, "HARNESS", tmp_path)
-    file = tmp_path / "matrix" / "kernels.toml"
-    file.parent.mkdir()
+    """A file kernels.toml of the test's own."""
+    file = tmp_path / "kernels.toml"
+    monkeypatch.setattr(kernels.DATA, "where", str(file))
     file.write_text(FILE)
     return file
 
@@ -74,7 +74,7 @@ def test_what_a_kernel_has_and_has_not() -> None:
     assert old.hardware == kernels.Hardware(
         "qemu", "tulip", 64, ("root=/dev/ram0", "rw", "panic=1")
     )
-    assert old.sources == ("old-1", "tool-2")
+    assert old.sources == ("linux-2.2.12", "ipchains-1.3.9")
     assert old.features == {"chains"}
     assert not (old.package or old.release or old.modules_kept or old.module_features)
     assert new.sources == ()
@@ -134,39 +134,69 @@ def test_where_a_host_takes_the_package_from(name: str, host: str, suite: str) -
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("[old\n", "at line 1"),
-        (f"[old]\n{HARDWARE}\n[old]\n", "old"),
-        ("old = 1\n", "old is no table"),
-        (FILE.replace("modules-at-hand", "modules_at_hand"), "new has an unknown modules_at_hand"),
-        (FILE.replace("memory-mib = 64", "memory = 64"), "old.hardware has an unknown memory"),
-        (FILE.replace('card = "tulip", ', ""), "old.hardware lacks card"),
-        (FILE.replace("64", '"64"'), "the memory-mib of old.hardware is no int"),
-        (FILE.replace('["old-1", "tool-2"]', '"old-1"'), "the sources of old is no list"),
-        (FILE.replace('features = ["chains"]', "", 1), "old lacks features"),
-        (FILE.replace(HARDWARE, "", 1), "old lacks hardware"),
-        (FILE.replace('like = "new"', 'like = "never"'), "newer is like never"),
-        (FILE.replace('like = "new"', 'like = "newest"'), "newer is like newest"),
-        (FILE.replace('like = "new"', 'like = "newer"'), "newer is like newer"),
-        (FILE.replace('sources = ["old-1", "tool-2"]', ""), "old has neither sources nor"),
-        (FILE.replace('package = "linux-image"', ""), "new has neither sources nor"),
-        (FILE.replace('release = "bookworm"', ""), "new has neither sources nor"),
+        ("[old\n", "1: no TOML: Expected ']'"),
+        (f"[old]\n{HARDWARE}\n[old]\n", "5: no TOML: Cannot declare ('old',) twice"),
+        ("old = 1\n", "1: old: expected table, got integer"),
+        (
+            FILE.replace("modules-at-hand", "modules_at_hand"),
+            "12: new.modules_at_hand: no such",
+        ),
+        (FILE.replace("memory-mib = 64", "memory = 64"), "6: old.hardware.memory: no such key"),
+        (FILE.replace('card = "tulip", ', ""), "6: old.hardware: lacks card"),
+        (
+            FILE.replace("64", '"64"'),
+            "old.hardware.memory-mib: expected integer, got",
+        ),
+        (FILE.replace(f"[{OLD}]", '"old-1"'), "3: old.sources: expected list, got string"),
+        (FILE.replace('features = ["chains"]', "", 1), "2: old: lacks features"),
+        (FILE.replace(HARDWARE, "", 1), "2: old: lacks hardware"),
+        (FILE.replace('like = "new"', 'like = "never"'), "19: newer.like: never is not known"),
+        (FILE.replace('like = "new"', 'like = "newest"'), "19: newer.like: newest is not known"),
+        (FILE.replace('like = "new"', 'like = "newer"'), "19: newer.like: newer is not known"),
+        (FILE.replace(f"sources = [{OLD}]", ""), "2: old: has neither sources nor"),
+        (FILE.replace('package = "linux-image"', ""), "8: new: has neither sources nor"),
+        (FILE.replace('release = "bookworm"', ""), "8: new: has neither sources nor"),
+        # What is named and is nowhere.
+        (FILE.replace('"linux-2.2.12",', '"linux-2.2.21",'), "3: old.sources[1]: linux-2.2.21 is"),
+        (
+            FILE.replace('["mmsg"', '["msg"'),
+            "new.features[1]: msg is not known, did",
+        ),
+        (FILE.replace('["chains"]\n\nh', '["chain"]\n\nh'), "old.features[1]: chain is not known"),
+        (
+            FILE.replace('lacks = ["net/802', 'lacks = ["net/803'),
+            "newest.lacks[1]: net/803/stp",
+        ),
+        (FILE.replace('gone = ["net', 'gone = ["nat'), "newest.gone[1]: nat/llc/llc is not known"),
+        (
+            f'{FILE}configs = ["debog"]\n',
+            "newest.configs[1]: debog is not known, did",
+        ),
     ],
 )
 def test_file_that_is_not_as_it_should_be(file: Path, text: str, says: str) -> None:
     said = refused(file, text)
     assert says in said
-    assert "kernels.toml" in said
+    assert said.startswith(f"{file}:")
+
+
+def test_all_that_is_wrong_is_told_at_once(file: Path) -> None:
+    said = refused(file, FILE.replace("suites", "suite").replace("gone", "went"))
+    assert [line.partition(": ")[2].partition(",")[0] for line in said.splitlines()] == [
+        "newer.suite: no such key",
+        "newest.went: no such key; known: like",
+    ]
 
 
 def test_key_that_is_misspelt_is_told_with_those_that_there_are(file: Path) -> None:
     said = refused(file, FILE.replace("suites", "suite"))
-    assert "newer has an unknown suite\n" in said
+    assert "newer.suite: no such key, did you mean suites? known: like, " in said
     assert "suites" in said.partition("known: ")[2].split(", ")
 
 
 def test_file_that_cannot_be_read(file: Path) -> None:
-    file.write_bytes(b"[\xff]\n")
-    with pytest.raises(UserError, match=r"cannot use .*kernels\.toml"):
+    file.write_bytes(b"[a]\n\n[\xff]\n")
+    with pytest.raises(UserError, match=r"kernels\.toml:3: not UTF-8"):
         kernels.load()
     file.unlink()
     with pytest.raises(UserError, match=r"cannot use .*kernels\.toml.*No such file"):
@@ -202,6 +232,7 @@ def test_file_of_this_project() -> None:
     assert next(iter(known)) == kernels.REFERENCE
     for row in known.values():
         assert bool(row.sources) != bool(row.package)
+        assert bool(row.configs) == bool(row.source_package)
         assert len(set(row.modules_kept)) == len(row.modules_kept)
     assert known["linux-6.12"].suite("bookworm") == "bookworm-backports"
     assert known["linux-6.12"].suite("trixie") == "trixie"

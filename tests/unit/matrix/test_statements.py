@@ -9,7 +9,7 @@ import pytest
 
 from harness.base import paths
 from harness.base.errors import UserError
-from harness.matrix import kernels, statements, variants
+from harness.matrix import configurations, features, kernels, statements, variants
 from harness.matrix.statements import Case, Statement
 
 KNOWN = statements.load()
@@ -58,7 +58,7 @@ def test_data_is_whole() -> None:
     }
     expected = [f"{letter}{n}" for letter, count in chapters.items() for n in range(1, count + 1)]
     assert list(KNOWN) == expected
-    words = statements.words()
+    words = features.words()
     for statement in KNOWN.values():
         assert statement.text
         assert {origin[0] for origin in statement.origin} <= set("HFKD")
@@ -111,6 +111,44 @@ def test_case_in_one_string_has_the_needs_of_its_statement() -> None:
     assert statements.needs("I3/martian-wire", KNOWN) == ()
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ('["divert"]', '["divret"]', "7: S1.needs[1]: divret is not known, did you mean divert?"),
+        ('["no divert"]', '["not divert"]', "S2.needs[1]: not divert is not known"),
+        ('["H 4", "H 6.4"]', '["X 4"]', "6: S1.origin[1]: expected string matching regex"),
+        (
+            "[S1]\n",
+            '[T9]\norigin = []\nneeds = []\ntext = ""\n[S1]\n',
+            "5: T9: no name of this chapter's, as S1",
+        ),
+        ("\nbind = ", "\nbind.is = ", "S2.cases.bind.is: no such key; known: needs, text"),
+        (
+            "[S1]\n",
+            "[S1]\nneed = 1\n",
+            "6: S1.need: no such key, did you mean needs? known",
+        ),
+    ],
+)
+def test_chapter_that_is_not_as_it_should_be(old: str, new: str, says: str, tmp_path: Path) -> None:
+    there = paths.ROOT / "harness" / "matrix" / "statements"
+    for file in there.glob("*.toml"):
+        text = file.read_text()
+        (tmp_path / file.name).write_text(text.replace(old, new, 1) if file.stem == "s" else text)
+    with pytest.raises(UserError) as caught:
+        statements.load(tmp_path)
+    assert f"{tmp_path}/s.toml:" in caught.value.message
+    assert says in caught.value.message
+
+
+def test_each_word_is_what_some_kernel_has() -> None:
+    """One that no kernel has would be a need that nothing meets."""
+    had = frozenset().union(*(has(name) for name in variants.load()))
+    choices = configurations.load().choices.values()
+    had |= frozenset().union(*(choice.gives for choice in choices))
+    assert features.words() == had | {statements.CONFIGURATION}
+
+
 def test_differences(tmp_path: Path) -> None:
     file = tmp_path / "differences.toml"
     file.write_text(
@@ -122,6 +160,13 @@ def test_differences(tmp_path: Path) -> None:
     for name, variant in (("colour", "off"), ("size", "base")):
         with pytest.raises(UserError, match="nothing says"):
             statements.difference(name, has(variant), file)
+
+
+def test_difference_by_a_word_that_nobody_knows(tmp_path: Path) -> None:
+    file = tmp_path / "differences.toml"
+    file.write_text('[colour]\nrows = [\n{ needs = ["defarg"], is = "red" },\n]\n')
+    with pytest.raises(UserError, match=r"toml:3: colour\.rows\[1\]\.needs\[1\]: defarg is not"):
+        statements.difference("colour", has("base"), file)
 
 
 def test_differences_of_the_project() -> None:

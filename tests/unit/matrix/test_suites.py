@@ -7,18 +7,18 @@ import datetime
 import subprocess
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from harness.base import paths
 from harness.base.errors import UnavailableError, UserError
 from harness.debian import packages
-from harness.matrix import kernels, suites
+from harness.matrix import suites
 from harness.matrix.suites import Debian, Difference
 
 DKMS = paths.ROOT / "module/dkms.conf"
 
 TOY = """
-[debian]
 day = 2026-11-30
 first = "6.1"
 last = "7.3"
@@ -28,10 +28,9 @@ suites = { bookworm = "6.1.176-1", sid = "7.2.13-1" }
 
 @pytest.fixture(name="file")
 def _file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The file kernels.toml of a folder of its own."""
-    monkeypatch.setattr(paths, "HARNESS", tmp_path)
-    file = tmp_path / "matrix" / "kernels.toml"
-    file.parent.mkdir()
+    """A file suites.toml of the test's own."""
+    file = tmp_path / "suites.toml"
+    monkeypatch.setattr(suites.DATA, "where", str(file))
     file.write_text(TOY)
     return file
 
@@ -39,18 +38,17 @@ def _file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.usefixtures("file")
 def test_what_the_data_says() -> None:
     known = {"bookworm": "6.1.176-1", "sid": "7.2.13-1"}
-    assert suites.load() == Debian(datetime.date(2026, 11, 30), "6.1", "7.3", known)
-    # It is no kernel.
-    assert kernels.load() == {}
+    day = datetime.date(2026, 11, 30)
+    assert suites.load() == Debian(day=day, first="6.1", last="7.3", suites=known)
 
 
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("", "debian needs day, first, last, suites"),
-        (TOY.replace("first", "frist"), "debian needs day, first, last, suites"),
-        (TOY.replace("2026-11-30", '"2026-11-30"'), "the day of debian is no date"),
-        (TOY.replace('"7.3"', "7.3"), "the last of debian is no str"),
+        ("", "suites.toml:1: lacks day\n.*lacks first\n.*lacks last\n.*lacks suites"),
+        (TOY.replace("first", "frist"), "toml:3: frist: no such key, did you mean first"),
+        (TOY.replace("2026-11-30", '"2026-11-30"'), "toml:2: day: expected date, got string"),
+        (TOY.replace('"7.3"', "7.3"), "toml:4: last: expected string, got float"),
     ],
 )
 def test_data_that_is_not_as_it_should_be(file: Path, text: str, says: str) -> None:
@@ -62,7 +60,7 @@ def test_data_that_is_not_as_it_should_be(file: Path, text: str, says: str) -> N
 def test_each_suite_has_a_row_for_each_flavour() -> None:
     known = suites.load()
     assert suites.missing(known) == []
-    more = Debian(known.day, known.first, known.last, {**known.suites, "trixie": "9.9.1-1"})
+    more = msgspec.structs.replace(known, suites={**known.suites, "trixie": "9.9.1-1"})
     assert suites.missing(more) == [f"{name} of trixie" for name in suites.PACKAGES]
 
 

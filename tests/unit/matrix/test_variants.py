@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import itertools
-import re
 from pathlib import Path
 
 import pytest
@@ -131,30 +130,66 @@ def test_variants_of_a_kernel_that_has_to_be_named() -> None:
     [
         (
             '[second]\nfragments = ["divert"]\noptions = []\n',
-            "variants.toml: base and second have the same options, and --matrix means one of them",
+            "3: second.options: base and second have the same, and --matrix means one of them",
         ),
         (
             '["*:second"]\nmodule = true\noptions = ["defrag"]\n',
-            ":defrag and linux-6.1:second have",
+            '3: "*:second".options: linux-6.1:defrag and linux-6.1:second have',
         ),
-        ("[second]\noption = []\n", "variants.toml: second has an unknown option"),
-        ("[second]\nfragments = []\n", "variants.toml: second lacks options"),
-        ('[second]\noptions = "defrag"\n', "variants.toml: the options of second is no list"),
+        (
+            '["linux-6.1:base"]\noptions = ["mmsg"]\n',
+            '1: "linux-6.1:base": linux-6.1:base is',
+        ),
+        (
+            '["linux-6.0:base"]\noptions = []\n',
+            '1: "linux-6.0:base": linux-6.0 is not known, did',
+        ),
+        ("[second]\noption = []\n", "2: second.option: no such key, did you mean options? known: "),
+        ("[second]\nfragments = []\n", "1: second: lacks options"),
+        ('[second]\noptions = "defrag"\n', "2: second.options: expected list, got string"),
+        (
+            '[second]\noptions = ["defarg"]\n',
+            "2: second.options: defarg is not known, did you",
+        ),
+        (
+            '[second]\nfragments = [\n"divert",\n"dfrag"]\noptions = []\n',
+            "4: second.fragments[2]: dfrag is not known, did you mean defrag? known: base, ",
+        ),
+        (
+            '[second]\nseries = ["diverts"]\noptions = []\n',
+            "2: second.series[1]: diverts is not known, did you mean divert? known:",
+        ),
+        (
+            "[second]\nprocessors = 0\noptions = []\n",
+            "2: second.processors: a machine has",
+        ),
     ],
 )
 def test_row_that_cannot_be_meant(
     row: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A second one with the options of `base` would take its place in --matrix without a word."""
-    there = paths.HARNESS / "matrix"
-    (tmp_path / "matrix").mkdir()
-    for file in there.glob("*.toml"):
-        (tmp_path / "matrix" / file.name).write_text(file.read_text())
-    table = tmp_path / "matrix" / "variants.toml"
-    table.write_text(f"{table.read_text()}\n{row}")
-    monkeypatch.setattr(paths, "HARNESS", tmp_path)
-    with pytest.raises(UserError, match=re.escape(says)):
+    there = (paths.ROOT / variants.DATA.where).read_text()
+    before = len(there.splitlines()) + 1
+    file = tmp_path / "variants.toml"
+    file.write_text(f"{there}\n{row}")
+    monkeypatch.setattr(variants.DATA, "where", str(file))
+    with pytest.raises(UserError) as caught:
         variants.load()
+    line, _, told = says.partition(":")
+    assert f"variants.toml:{int(line) + before}:{told}" in caught.value.message
+
+
+def test_variant_of_one_kernel_of_a_distribution(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "variants.toml"
+    file.write_text('[base]\noptions = []\n["linux-6.12:base"]\nmodule = true\noptions = []\n')
+    monkeypatch.setattr(variants.DATA, "where", str(file))
+    assert [(row.name, row.kernel) for row in variants.load().values()] == [
+        ("base", "linux-2.2.12"),
+        ("linux-6.12:base", "linux-6.12"),
+    ]
 
 
 def test_machine_of_a_variant() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness.base import paths
-from harness.upstream import manifest
+from harness.upstream import manifest, releases
 
 NAME = "toy-1.2.3"
 
@@ -96,6 +96,7 @@ def release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Release:
     patches.mkdir(parents=True)
     (patches / "0001-tenth-line.patch").write_text(PATCH)
     monkeypatch.setattr(paths, "HARNESS", harness)
+    monkeypatch.setattr(releases.DATA, "where", str(data / "sources.toml"))
     monkeypatch.setattr(paths, "PATCHES", tmp_path / "patches")
     monkeypatch.setattr(paths, "BUILD", tmp_path / "build")
     monkeypatch.setenv("DIVERT_CACHE", str(tmp_path / "cache"))
