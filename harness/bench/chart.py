@@ -12,6 +12,7 @@ from typing import Any
 from harness.base import paths, templates
 
 FILE = "bench.svg"
+TITLE = "Packets through the guest: forwarding, rules, divert sockets, NFQUEUE"
 _TEMPLATE = paths.HARNESS / "bench" / "bench.svg.j2"
 
 # What the columns show, and in which units; see bench_result.FIGURES.
@@ -91,10 +92,20 @@ def render(data: Mapping[str, Any]) -> str:
         margin=_MARGIN,
         width=_left(len(COLUMNS)) + _MARGIN,
         height=(drawn[-1].y + _height(len(drawn[-1].lines)) if drawn else _TOP) + _MARGIN,
-        rounds=data["rounds"],
-        seconds=data["seconds"],
-        accelerators=sorted(set(data["accelerator"].values())),
+        title=TITLE,
+        summary=_summary(data),
+        # One value has no quartiles.
+        spread=data["rounds"] > 1,
     )
+
+
+def _summary(data: Mapping[str, Any]) -> str:
+    what = f"One round of {data['seconds']} s"
+    if data["rounds"] > 1:
+        what = f"Median of {data['rounds']} rounds of {data['seconds']} s"
+        what += "; the line across is from the first to the third quartile"
+    accelerators = ", ".join(sorted(set(data["accelerator"].values())))
+    return f"{what}. Accelerator: {accelerators}. The scale is that of a kernel and datagram."
 
 
 def panels(measurements: Sequence[Mapping[str, Any]]) -> list[Panel]:

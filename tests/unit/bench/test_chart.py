@@ -104,11 +104,38 @@ def test_the_file_is_svg_with_title_units_and_a_bar_for_each_figure(tmp_path: Pa
     for unit in ("packets/s, more is better", "CPU µs for each packet, less is better"):
         assert texts.count(unit) == 5
     assert texts.count("divert-input <&>") == 1
-    bars = [each for each in root.iter(f"{SVG}rect") if each.get("class")]
+    bars = [each for each in root.iter(f"{SVG}rect") if each.get("class") != "paper"]
     assert len(bars) == 3 * len(ROWS)
     assert float(root.get("height", 0)) > max(panel.y for panel in chart.panels(ROWS))
 
 
+def _lines(svg: str) -> list[ET.Element]:
+    return [each for each in ET.fromstring(svg).iter(f"{SVG}line") if each.get("class") == "spread"]
+
+
+def test_it_is_a_picture_with_a_name_in_light_and_dark() -> None:
+    svg = chart.render(DATA)
+    root = ET.fromstring(svg)
+    assert root.get("role") == "img"
+    named = (root.get("aria-labelledby") or "").split()
+    texts = {
+        each.get("id"): each.text for each in root if each.tag in (f"{SVG}title", f"{SVG}desc")
+    }
+    assert root[0].tag == f"{SVG}title"
+    assert [bool(texts[name]) for name in named] == [True, True]
+    assert "@media (prefers-color-scheme: dark)" in svg
+    # No colour but those of classes, which both schemes have.
+    assert not [each for each in root.iter() if each.get("fill") or each.get("stroke")]
+
+
+def test_one_round_has_no_quartiles() -> None:
+    assert len(_lines(chart.render(DATA))) == 3 * len(ROWS)
+    svg = chart.render({**DATA, "rounds": 1})
+    assert not _lines(svg)
+    assert "quartile" not in svg
+    assert "One round of 0.5 s." in svg
+
+
 def test_nothing_measured_is_an_empty_chart() -> None:
     root = ET.fromstring(chart.render({**DATA, "measurements": []}))
-    assert not [each for each in root.iter(f"{SVG}rect") if each.get("class")]
+    assert not [each for each in root.iter(f"{SVG}rect") if each.get("class") != "paper"]
