@@ -28,6 +28,7 @@ _REQUIRE = (
     "NAME: fail if this kernel is not tested, or this archive not there; host-kernel is the one of "
     "the host's release (repeatable)"
 )
+_JSON = "print it as JSON, for programs: docs/commands.md"
 _JOBS = "how many at once (default: builds, one a processor; guests, two a processor)"
 
 
@@ -56,11 +57,16 @@ def setup(_context: Context, check_only: bool = False, print_packages: bool = Fa
 
 @task(
     iterable=["source"],
-    help={"kvm": "try KVM instead, step by step, with a guest of each kernel", "source": _SOURCE},
+    help={
+        "kvm": "try KVM instead, step by step, with a guest of each kernel",
+        "source": _SOURCE,
+        "json": _JSON,
+    },
 )
 @reports_errors
-def doctor(_context: Context, source: list[str], kvm: bool = False) -> None:
+def doctor(_context: Context, source: list[str], kvm: bool = False, json: bool = False) -> None:
     """Say what this host has and lacks: tools, archives, accelerator, disk, cache."""
+    options.not_both(("--kvm", kvm), ("--json", json))
     if kvm:
         from harness.host import kvm as kvm_module
 
@@ -68,16 +74,16 @@ def doctor(_context: Context, source: list[str], kvm: bool = False) -> None:
         return
     from harness.host import doctor as doctor_module
 
-    doctor_module.doctor()
+    doctor_module.doctor(as_json=json)
 
 
-@task(iterable=["source"], help={"source": _SOURCE})
+@task(iterable=["source"], help={"source": _SOURCE, "json": _JSON})
 @reports_errors
-def sources(_context: Context, source: list[str]) -> None:
+def sources(_context: Context, source: list[str], json: bool = False) -> None:
     """Find, or download, the upstream archives, check their content, and say where they are."""
     from harness.upstream import sources as sources_module
 
-    sources_module.report(given=source)
+    sources_module.report(given=source, as_json=json)
 
 
 @task(
@@ -194,14 +200,14 @@ def test(
 
 @task(
     positional=["name"],
-    help={"name": "a chapter (S) or a statement (S1): show only this"},
+    help={"name": "a chapter (S) or a statement (S1): show only this", "json": _JSON},
 )
 @reports_errors
-def statements(_context: Context, name: str | None = None) -> None:
+def statements(_context: Context, name: str | None = None, json: bool = False) -> None:
     """Show the statements of SPEC.md, their cases, and how many tests prove each."""
     from harness.run import statementtests
 
-    statementtests.show(name or None)
+    statementtests.show(name or None, as_json=json)
 
 
 @task(
@@ -228,17 +234,19 @@ def inventory(_context: Context, write: bool = False, durations: str | None = No
     help={
         "run": "the folder of a run (default: the latest)",
         "merge": "folders of the shards of a run: one verdict, one page, one JUnit file of all",
+        "json": _JSON,
     },
 )
 @reports_errors
-def report(_context: Context, merge: list[str], run: str | None = None) -> None:
+def report(_context: Context, merge: list[str], run: str | None = None, json: bool = False) -> None:
     """Show the report of an old run again, from its events."""
     from harness.report import report as report_module
 
+    options.not_both(("--merge", merge), ("--run", run))
     if merge:
-        report_module.show_merged(merge)
+        report_module.show_merged(merge, as_json=json)
     else:
-        report_module.show(run)
+        report_module.show(run, as_json=json)
 
 
 @task(

@@ -48,6 +48,8 @@ _ERROR = 2
 _INVOKE = "invoke"
 # Tasks that may have a word, and need not: invoke knows only words that a task wants.
 _WORDLESS = ("statements", "judge")
+# What may stand behind such a task without its word: options that have no value.
+_FLAGS = ("--json",)
 # Tasks of which each further word is a value of this option.
 _LISTS = {"test": "--path"}
 # Options that have all words up to the next option.
@@ -113,8 +115,8 @@ def as_options(words: Sequence[str], contexts: Iterable[ParserContext]) -> list[
     """
     given = _each_named(words)
     # Alone: as the last word of several it may be the value of an option.
-    if len(given) == 1 and given[0] in _WORDLESS:
-        return [*given, ""]
+    if given and given[0] in _WORDLESS and all(word in _FLAGS for word in given[1:]):
+        return [given[0], "", *given[1:]]
     if not given or given[0] not in _LISTS:
         return given
     task, option = given[0], _LISTS[given[0]]

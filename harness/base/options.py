@@ -34,3 +34,10 @@ def seed(text: str | None, seeds: int) -> int:
     if not text.isdecimal() or int(text) >= seeds:
         raise UserError(f"--seed {text}: a seed is 0 to {seeds - 1}")
     return int(text)
+
+
+def not_both(*flags: tuple[str, object]) -> None:
+    """Of options with their values, at most one may be given. Raises UserError, which names two."""
+    given = [flag for flag, value in flags if value]
+    if len(given) > 1:
+        raise UserError(f"{given[0]} and {given[1]} do not go together", "see: ./inv --list")

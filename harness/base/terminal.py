@@ -7,6 +7,7 @@ and none of its control characters reaches the terminal.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
@@ -150,6 +151,11 @@ def show(what: Shown = "") -> None:
     """
     with _display.paused():
         print_whole(out, what)
+
+
+def show_json(value: object) -> None:
+    """Print on standard output what --json asks for."""
+    show(json.dumps(value, indent=1))
 
 
 def print_whole(shown_on: Console, what: Shown) -> None:

@@ -17,7 +17,7 @@ from harness.base.errors import (
 from harness.bench import bench
 from harness.bench import plan as bench_plan
 from harness.canaries import canaries, canary
-from harness.check import configurationrun, guestruns
+from harness.check import checkjunit, configurationrun, guestruns
 from harness.check.docsrun import documents
 from harness.check.gdbrun import gdb_steps
 from harness.check.guestruns import TESTS, guest_samples, guest_tests
@@ -90,7 +90,9 @@ def check(
     for result in results:
         if result.note:
             terminal.show(f"\n{result.note}")
-    terminal.show(f"\n{total}")
+    junit = folder / checkjunit.FILE
+    checkjunit.write(junit, results)
+    terminal.show(f"\nJUnit: {junit}\n{total}")
     if fast:
         terminal.show("without guests, builds and slow unit tests: those are ./inv check's")
     elif not guests:
@@ -214,7 +216,7 @@ def other_configurations(
     """
     name, begin = "configurations", time.monotonic()
     rows = configurationrun.draw(checkout.seed())
-    counts, output, boots, error = Counts(), [], [], None
+    counts, output, boots, error, step = Counts(), [], [], None, Step(name, ())
     try:
         for result in configurationrun.build(rows, given=given):
             if result.built is None:
@@ -230,9 +232,9 @@ def other_configurations(
         tested = guestruns.run(name, chosen, configurations.load().check_sample, given, ())
         counts += tested.counts
         output += filter(None, [tested.output])
-        error = tested.error
+        error, step = tested.error, tested.step
     seconds = time.monotonic() - begin
-    return StepResult(Step(name, ()), counts, seconds, "\n".join(output), error=error)
+    return StepResult(step, counts, seconds, "\n".join(output), error=error)
 
 
 def sampled_mutants(given: Sequence[str], _require: Sequence[str]) -> StepResult:

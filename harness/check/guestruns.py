@@ -73,7 +73,7 @@ def run(
     counts += Counts(skipped=len(request.tests) * sum(row.kernel in absent for row in chosen))
     unmet = InfrastructureError if lacking else None
     return StepResult(
-        Step(name, ()),
+        Step(name, (), result.folder / report.JUNIT),
         counts,
         time.monotonic() - begin,
         "",

@@ -9,6 +9,7 @@ import platform
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 from harness.base import compiler, paths, store, terminal
 from harness.base.errors import InfrastructureError
@@ -24,24 +25,64 @@ _ACCELERATOR = "accelerator"
 _TRY = "./inv doctor --kvm"
 
 
-def doctor() -> None:
-    """Print what the host has and lacks; change and download nothing.
+# Counts up when a key of the JSON goes, or means something else.
+SCHEMA = 1
+
+
+def doctor(*, as_json: bool = False) -> None:
+    """Print what the host has and lacks, for people or `as_json`; change and download nothing.
 
     Raises InfrastructureError that names what is missing, or a cache in which nothing can be built,
     after all of it has been shown.
     """
-    facts = terminal.Grid("fact", "value", show_header=False)
-    for name, value in (*_machine(), *_archives(), *_disk()):
-        facts.row(name, value)
-    terminal.show(facts)
-    terminal.show()
-    terminal.show(host.table())
+    if as_json:
+        terminal.show_json(_data())
+    else:
+        facts = terminal.Grid("fact", "value", show_header=False)
+        for name, value in (*_machine(), *_archives(), *_disk()):
+            facts.row(name, value)
+        terminal.show(facts)
+        terminal.show()
+        terminal.show(host.table())
     if lacking := host.missing():
         raise InfrastructureError(
             f"this host lacks {', '.join(need.name for need in lacking)}", "run: ./inv setup"
         )
     store.root()
     compiler.identity()
+
+
+def _data() -> dict[str, Any]:
+    """All of it for programs: docs/commands.md has the keys, which stay."""
+    cache = paths.cache_dir()
+    there = _existing(cache)
+    archives = {name: sources.downloaded(source) for name, source in releases.load().items()}
+    return {
+        "schema": SCHEMA,
+        "machine": dict(_machine()),
+        "archives": {name: str(path) if path else None for name, path in archives.items()},
+        "cache": {"path": str(cache), "bytes": used(cache), "writable": os.access(there, os.W_OK)},
+        "downloads": str(paths.downloads_dir()),
+        "disk_free": shutil.disk_usage(there).free,
+        "build": {"path": str(paths.BUILD), "bytes": used(paths.BUILD)},
+        "needs": [
+            {
+                "name": need.name,
+                "there": host.has(need),
+                "where": host.where(need),
+                "reason": need.reason,
+                "package": need.package,
+                "task": need.task,
+            }
+            for need in host.load()
+        ],
+        "lacking": [need.name for need in host.missing()],
+    }
+
+
+def _existing(folder: Path) -> Path:
+    """The folder, or that above it which is there."""
+    return next(path for path in (folder, *folder.parents) if path.exists())
 
 
 def _machine() -> list[tuple[str, str]]:
@@ -81,7 +122,7 @@ def _archives() -> list[tuple[str, str]]:
 
 def _disk() -> list[tuple[str, str]]:
     cache = paths.cache_dir()
-    there = next(path for path in (cache, *cache.parents) if path.exists())
+    there = _existing(cache)
     free = shutil.disk_usage(there).free
     writable = "" if os.access(there, os.W_OK) else ", NOT WRITABLE"
     scarce = "" if free >= WANTED_FREE else f", LESS THAN {size(WANTED_FREE)}"

@@ -221,7 +221,8 @@ class TestFinished(Event):
     """One test ended. `message` says why it failed or was skipped; `artifacts` is its folder.
 
     `measures` are figures that it recorded by pytest's `record_property`, as text with their unit.
-    `own` is the file of a test of somebody's own.
+    `own` is the file of a test of somebody's own. `line` is where it stands in its file, from 1 on;
+    0 in the events of older versions.
     """
 
     __test__ = False  # not a test class, whatever its name begins with
@@ -234,6 +235,7 @@ class TestFinished(Event):
     artifacts: str = ""
     measures: dict[str, str] = field(default_factory=dict)
     own: str = ""
+    line: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,59 +3,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
-from junitparser import Error, Failure, Skipped
-from junitparser.xunit2 import JUnitXml, TestCase, TestSuite
+from junitparser import Attr as TextAttr
+from junitparser import Error, Failure, IntAttr, Skipped
+from junitparser.xunit2 import JUnitXml, TestSuite
+from junitparser.xunit2 import TestCase as PlainCase
 
-from harness.record.events import Event, TestFinished
-from harness.report.verdict import Verdict
+from harness.report.cases import Case, Suite
 
 
-def write(path: Path, events: Sequence[Event], verdict: Verdict) -> None:
-    """Write the run to `path`. Why a variant failed beyond its tests is an error of
-    its own, and so is what could not be built.
-    """
+class TestCase(PlainCase):
+    """A case that says where it is: GitLab, Jenkins and others read it there."""
+
+    __test__ = False  # not a test class, whatever its name begins with
+    file = TextAttr()
+    line = IntAttr()
+
+
+def write(path: Path, suites: Iterable[Suite]) -> None:
+    """Write the suites of a run to `path`."""
+    document(suites).write(str(path))
+
+
+def document(suites: Iterable[Suite]) -> JUnitXml:
+    """The suites of a run."""
     root = JUnitXml("divert sockets")
-    for row in verdict.variants:
-        suite = TestSuite(row.variant)
-        for test in events:
-            if isinstance(test, TestFinished) and test.variant == row.variant:
-                suite.add_testcase(_case(test))
-        for reason in row.reasons:
-            if reason != f"{row.failed} failed":
-                suite.add_testcase(_error(row.variant, "session", reason))
+    for each in suites:
+        suite = TestSuite(each.name)
+        for case in each.cases:
+            suite.add_testcase(_case(each, case))
         suite.update_statistics()
-        suite.time = round(row.test_seconds or 0, 3)
+        suite.time = round(each.seconds, 3)
         root.append(suite)
-    for unbuilt in verdict.not_built:
-        suite = TestSuite(unbuilt.name)
-        suite.add_testcase(_error(unbuilt.name, "build", unbuilt.reason))
-        root.append(suite)
-    root.write(str(path))
+    root.update_statistics()
+    return root
 
 
-def _error(suite: str, name: str, reason: str) -> TestCase:
-    case = TestCase(name, suite)
-    error = Error(_printable(reason.partition("\n")[0]))
-    error.text = _printable(reason)
-    case.result = [error]
-    return case
-
-
-def _case(test: TestFinished) -> TestCase:
-    module, _, name = test.test.partition("::")
-    case = TestCase(name, f"{test.variant}.{Path(module).stem}", round(test.seconds, 3))
-    for statement in test.statements:
-        case.add_property("statement", statement)
-    if test.outcome == "failed":
-        failure = Failure(_printable(test.message.partition("\n")[0]))
-        failure.text = _printable(f"{test.message}\n{test.artifacts}")
-        case.result = [failure]
-    elif test.outcome == "skipped":
-        case.result = [Skipped(_printable(test.message))]
-    return case
+def _case(suite: Suite, case: Case) -> TestCase:
+    place = f"{suite.name}.{case.module}" if case.module else suite.name
+    row = TestCase(_printable(case.name), _printable(place), round(case.seconds, 3))
+    if case.file:
+        row.file = _printable(case.file)
+    if case.line:
+        row.line = case.line
+    for statement in case.test.statements if case.test else ():
+        row.add_property("statement", statement)
+    first, whole = _printable(case.first), _printable(case.message)
+    if case.outcome == "failed":
+        failure = Failure(first)
+        failure.text = f"{whole}\n{_printable(case.test.artifacts if case.test else '')}"
+        row.result = [failure]
+    elif case.outcome == "error":
+        error = Error(first)
+        error.text = whole
+        row.result = [error]
+    elif case.outcome == "skipped":
+        row.result = [Skipped(whole)]
+    return row
 
 
 def _printable(text: str) -> str:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -14,12 +15,28 @@ from harness.base.errors import NoRoomError, UserError
 from harness.record import runfolders, stream
 from harness.record.events import Event, ShardMerged, TestFinished
 from harness.record.repeat import repeat
-from harness.report import exitstatus, junit, merge, statementpage, statementverdicts, untried
+from harness.report import (
+    badge,
+    cases,
+    exitstatus,
+    github,
+    junit,
+    merge,
+    result,
+    statementpage,
+    statementverdicts,
+    tap,
+    untried,
+)
 from harness.report.statementverdicts import Cell
 from harness.report.verdict import VariantSummary, Verdict, judge
 
 SUMMARY = "summary.txt"
 JUNIT = "junit.xml"
+TAP, KTAP = "results.tap", "results.ktap"
+MARKDOWN, ANNOTATIONS = "summary.md", "annotations.txt"
+BADGE, RESULT = "badge.svg", "result.json"
+FILES = (SUMMARY, JUNIT, TAP, KTAP, MARKDOWN, ANNOTATIONS, BADGE, RESULT)
 # In full on the terminal; the others are named, and all are in the summary.
 FAILURES_SHOWN = 10
 MESSAGE_LINES = 15
@@ -182,7 +199,7 @@ def write(folder: Path, events: Sequence[Event]) -> None:
             _write(folder, events)
     except NoRoomError:
         # What is cut off may look whole.
-        for name in (SUMMARY, JUNIT):
+        for name in FILES:
             (folder / name).unlink(missing_ok=True)
         shutil.rmtree(folder / statementpage.FOLDER, ignore_errors=True)
         raise
@@ -192,21 +209,33 @@ def _write(folder: Path, events: Sequence[Event]) -> None:
     verdict = judge(events)
     with (folder / SUMMARY).open("w", encoding="utf-8") as file:
         terminal.write(file, render(events, folder, everything=True))
-    junit.write(folder / JUNIT, events, verdict)
+    suites = cases.of(events, verdict)
+    junit.write(folder / JUNIT, suites)
+    word = _verdict_line(verdict).plain.partition("\n")[0]
+    for name, text in (
+        (TAP, tap.tap(suites)),
+        (KTAP, tap.ktap(suites)),
+        (MARKDOWN, github.summary(verdict, suites, word)),
+        (ANNOTATIONS, github.log_commands(suites)),
+        (BADGE, badge.render(verdict)),
+        (RESULT, json.dumps(result.of(events, verdict), indent=1) + "\n"),
+    ):
+        (folder / name).write_text(text, encoding="utf-8")
     statementpage.write(folder, events, verdict)
 
 
-def show(run: str | None = None) -> None:
-    """Print the report of an old run again: of the folder named, or of the latest.
+def show(run: str | None = None, *, as_json: bool = False) -> None:
+    """Print the report of an old run again: of the folder named, or of the latest; in full, for
+    people, or `as_json` (docs/commands.md).
 
     Raises UserError if it is no run's folder, InfrastructureError if its events cannot be read, and
     the error that the run ended with (`exitstatus`).
     """
     folder = _folder(Path(run) if run else paths.RUNS / "latest")
-    _tell(folder, runfolders.events(folder))
+    _tell(folder, runfolders.events(folder), as_json=as_json)
 
 
-def show_merged(runs: Sequence[str]) -> None:
+def show_merged(runs: Sequence[str], *, as_json: bool = False) -> None:
     """Put the shards in these folders together, as a run with a folder of its own, and print its
     report.
 
@@ -222,7 +251,7 @@ def show_merged(runs: Sequence[str]) -> None:
     for event in events:
         writer.write(event)
     writer.close()
-    _tell(folder, events)
+    _tell(folder, events, as_json=as_json)
 
 
 def _folder(folder: Path) -> Path:
@@ -246,8 +275,11 @@ def _kept(events: Sequence[Event], folder: Path) -> Iterator[Event]:
             yield event
 
 
-def _tell(folder: Path, events: Sequence[Event]) -> None:
+def _tell(folder: Path, events: Sequence[Event], *, as_json: bool) -> None:
     write(folder, events)
-    terminal.show(render(events, folder))
     verdict = judge(events)
+    if as_json:
+        terminal.show_json(result.of(events, verdict))
+    else:
+        terminal.show(render(events, folder))
     exitstatus.raise_for(verdict, verdict.started.require if verdict.started else ())

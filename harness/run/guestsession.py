@@ -44,6 +44,7 @@ class Record:
     messages: list[str] = field(default_factory=list)
     measures: dict[str, str] = field(default_factory=dict)
     own: str = ""
+    line: int = 0
     no_room: str = ""
 
 
@@ -127,6 +128,7 @@ class GuestSession:
                 artifacts=str(artifacts) if artifacts.is_dir() else "",
                 measures=record.measures,
                 own=record.own,
+                line=record.line,
             )
         )
 

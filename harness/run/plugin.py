@@ -171,6 +171,7 @@ class _Reporter:
         record = self.session.record(item.nodeid)
         record.statements = names
         record.own = str(item.path) if self.session.spec.own else ""
+        record.line = (item.location[1] or 0) + 1
         spec = self.session.spec
         has = self.session.has
         reason = statements.why_skipped(names, has, self.known, spec.lacks)

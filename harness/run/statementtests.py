@@ -33,8 +33,12 @@ def in_short(tests: Iterable[str]) -> list[str]:
     return [name if count == 1 else f"{name} ({count} cases)" for name, count in names.items()]
 
 
-def show(chapter_or_name: str | None = None) -> None:
-    """Print statements, their cases, needs, and how many tests prove each.
+# Counts up when a key of the JSON goes, or means something else.
+SCHEMA = 1
+
+
+def show(chapter_or_name: str | None = None, *, as_json: bool = False) -> None:
+    """Print statements, their cases, needs, and how many tests prove each; `as_json`, which.
 
     `chapter_or_name` narrows it to a chapter (S) or a statement (S1), whose tests are then named.
     Raises UserError if there is no such chapter or statement.
@@ -45,6 +49,10 @@ def show(chapter_or_name: str | None = None) -> None:
     if not chosen:
         raise UserError(f"there is no statement {chapter_or_name}", "./inv statements shows all")
     proofs = by_part()
+    if as_json:
+        rows = [_row(statement, proofs) for statement in chosen]
+        terminal.show_json({"schema": SCHEMA, "statements": rows})
+        return
     grid = terminal.Grid("what", "origin", "needs", "tests", "text", folded=("text",))
     for statement in chosen:
         for name, part in statement.parts.items():
@@ -63,3 +71,20 @@ def show(chapter_or_name: str | None = None) -> None:
     lacking = unproved({s.name: s for s in chosen}, proofs)
     if lacking:
         terminal.show(f"\nno test proves: {', '.join(lacking)}")
+
+
+def _row(statement: Statement, proofs: Mapping[str, list[str]]) -> dict[str, object]:
+    return {
+        "statement": statement.name,
+        "origin": list(statement.origin),
+        "text": statement.text,
+        "parts": [
+            {
+                "part": name,
+                "needs": list(part.needs),
+                "text": part.text,
+                "tests": proofs.get(name, []),
+            }
+            for name, part in statement.parts.items()
+        ],
+    }

@@ -237,28 +237,51 @@ def _digest(path: Path, algorithm: str, _size: int, _mtime_ns: int) -> str:
         return hashlib.file_digest(stream, algorithm).hexdigest()
 
 
-def report(given: Sequence[str] = ()) -> None:
-    """Print where each source is and how it compares; get what is missing.
+# Counts up when a key of the JSON goes, or means something else.
+SCHEMA = 1
+
+
+def report(given: Sequence[str] = (), *, as_json: bool = False) -> None:
+    """Print where each source is and how it compares, for people or `as_json`; get what is missing.
 
     Raises the first error after all sources have been looked at.
     """
     table = terminal.Grid("source", "archive or tree", "verdict")
     errors: list[HarnessError] = []
+    rows = []
     for name, source in load().items():
         try:
             verified = obtain(name, given)
         except (UserError, InfrastructureError) as error:
             errors.append(error)
+            rows.append(_row(name, source, None, error.message, error.hint))
             table.row(name, "-", terminal.text(error.message.splitlines()[0], style="red"))
         else:
+            rows.append(_row(name, source, verified, verdict(source, verified)))
             table.row(name, str(verified.origin), verdict(source, verified))
-    terminal.show(table)
+    if as_json:
+        terminal.show_json({"schema": SCHEMA, "sources": rows})
+    else:
+        terminal.show(table)
     if errors:
         # A mistake in --source is found anew for every source.
         for further in dict.fromkeys(map(str, errors[1:])):
             if further != str(errors[0]):
                 terminal.say(further)
         raise errors[0]
+
+
+def _row(
+    name: str, source: Source, verified: Verified | None, message: str, hint: str = ""
+) -> dict[str, object]:
+    return {
+        "source": name,
+        "title": source.title,
+        "verified": verified is not None,
+        "origin": str(verified.origin) if verified else None,
+        "message": message,
+        "hint": hint,
+    }
 
 
 def verdict(source: Source, verified: Verified) -> str:

@@ -28,3 +28,9 @@ def test_what_cannot_be(text: str, complaint: str) -> None:
     with pytest.raises(UserError) as caught:
         options.count("--jobs", text)
     assert caught.value.message == complaint
+
+
+def test_two_that_do_not_go_together() -> None:
+    options.not_both(("--kvm", False), ("--json", True))
+    with pytest.raises(UserError, match="--kvm and --json do not go together"):
+        options.not_both(("--kvm", True), ("--run", None), ("--json", True))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -52,6 +53,20 @@ def test_what_is_there(
     assert "3 MiB" in out
     assert "disk free" in out
     assert "accelerator" in out
+
+
+def test_as_json(needs: Path, release: Release, capsys: pytest.CaptureFixture[str]) -> None:
+    archive = pack(release.downloads / f"{NAME}.tar.gz")
+    doctor.doctor(as_json=True)
+    told = json.loads(capsys.readouterr().out)
+    assert told["schema"] == doctor.SCHEMA == 1
+    assert set(told) == {
+        *("schema", "machine", "archives", "cache", "downloads", "disk_free", "build"),
+        *("needs", "lacking"),
+    }
+    assert told["archives"] == {NAME: str(archive)}
+    assert [(need["name"], need["there"]) for need in told["needs"]] == [("sh", True)]
+    assert (told["cache"]["writable"], told["lacking"]) == (True, [])
 
 
 def test_what_is_missing(needs: Path, release: Release, capsys: pytest.CaptureFixture[str]) -> None:

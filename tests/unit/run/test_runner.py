@@ -98,8 +98,31 @@ def test_run_that_passes(suite: Callable[[str], Path]) -> None:
     rows = {row.variant: row for row in result.verdict.variants}
     assert (rows["off"].build_cached, rows["base"].build_seconds) == (True, 14.5)
     names = {path.name for path in result.folder.iterdir()}
-    assert names == {"events.jsonl", "summary.txt", "junit.xml", "report", "off", "base"}
+    assert names == {"events.jsonl", *report.FILES, "report", "off", "base"}
     assert (paths.RUNS / "latest").resolve() == result.folder.resolve()
+
+
+def test_shards_of_a_run_are_merged_to_what_the_run_would_have_been(
+    suite: Callable[[str], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = ("red", "two", "three")
+    suite("\n".join(f"@S1\ndef test_{name}(guest): assert '{name}' != 'red'" for name in names))
+    toysuite.owe(paths.GUEST_TESTS, worker.survey(Selection(root=paths.GUEST_TESTS)))
+    whole = runner.run(asked(variant="base", seed="5"))
+    folders = []
+    for number in (1, 2):
+        shard = runner.run(asked(variant="base", seed="5", shard=f"{number}/2"))
+        assert shard.verdict.shard == f"shard {number} of 2"
+        assert sum(shard.verdict.counts) < sum(whole.verdict.counts)
+        folders.append(str(shard.folder))
+    with pytest.raises(TestsFailedError):
+        report.show_merged(folders)
+    merged = judge(read_events(paths.RUNS / "latest" / runfolders.EVENTS))
+    assert (merged.counts, merged.reasons) == (whole.verdict.counts, whole.verdict.reasons)
+    assert {test.line > 0 for test in merged.failures} == {True}
+    with pytest.raises((InfrastructureError, TestsFailedError)):
+        report.show_merged(folders[:1])
+    assert "shard 2 of 2 is missing" in capsys.readouterr().out
 
 
 def test_run_that_fails(suite: Callable[[str], Path]) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 
 import pytest
 
@@ -54,3 +55,12 @@ def test_unknown_statement_is_the_users_mistake() -> None:
 def test_test_is_named_once_with_the_number_of_its_cases() -> None:
     tests = ["a/t.py::one[x]", "a/t.py::two", "a/t.py::one[y]", "a/t.py::one[[z]/w]", "a/t.py::on"]
     assert statementtests.in_short(tests) == ["t.py::one (3 cases)", "t.py::two", "t.py::on"]
+
+
+def test_statements_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    statementtests.show("S1", as_json=True)
+    told = json.loads(capsys.readouterr().out)
+    (row,) = told["statements"]
+    assert (told["schema"], set(row)) == (1, {"statement", "origin", "text", "parts"})
+    assert {key for part in row["parts"] for key in part} == {"part", "needs", "text", "tests"}
+    assert all(part["tests"] for part in row["parts"])

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 from pathlib import Path
 
@@ -230,6 +231,21 @@ def test_report(release: Release, capsys: pytest.CaptureFixture[str]) -> None:
     pack(release.downloads / f"{NAME}.tar.gz")
     sources.report()
     assert "content verified" in capsys.readouterr().out
+
+
+def test_report_as_json(release: Release, capsys: pytest.CaptureFixture[str]) -> None:
+    archive = pack(release.downloads / f"{NAME}.tar.gz")
+    sources.report(as_json=True)
+    told = json.loads(capsys.readouterr().out)
+    (row,) = told["sources"]
+    assert set(row) == {"source", "title", "verified", "origin", "message", "hint"}
+    assert (told["schema"], row["verified"], row["origin"]) == (1, True, str(archive))
+    archive.unlink()
+    with pytest.raises(MissingSourceError):
+        sources.report(as_json=True)
+    (row,) = json.loads(capsys.readouterr().out)["sources"]
+    assert (row["verified"], row["origin"]) == (False, None)
+    assert "put " in row["hint"]
 
 
 def test_report_of_what_is_missing(release: Release, capsys: pytest.CaptureFixture[str]) -> None:
