@@ -541,6 +541,34 @@ def refresh_patches(_context: Context, source: list[str], check: bool = False) -
     refresh.refresh(check=check, given=source)
 
 
+@task(
+    positional=["action", "file"],
+    iterable=["source"],
+    help={
+        "action": "export or import",
+        "file": "the tar file",
+        "variant": "what these kernel variants need, comma-separated (default: all that is there)",
+        "matrix": _MATRIX,
+        "kernel": _KERNEL,
+        "source": _SOURCE,
+    },
+)
+@reports_errors
+def cache(
+    _context: Context,
+    action: str,
+    file: str,
+    source: list[str],
+    variant: str | None = None,
+    matrix: str | None = None,
+    kernel: str | None = None,
+) -> None:
+    """Take what was built and downloaded to other machines, as a tar file; or from one."""
+    from harness.host import cachefile
+
+    cachefile.run(action, file, variant=variant, matrix=matrix, kernel=kernel, given=source)
+
+
 @task(help={"everything": "also the cache of built things; downloads are never removed"})
 @reports_errors
 def clean(_context: Context, everything: bool = False) -> None:

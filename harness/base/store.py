@@ -71,6 +71,29 @@ def looking() -> Iterator[None]:
         _looks.pop()
 
 
+# Who wants to know what is used, in all threads of this process.
+_noting: list[set[Path]] = []
+
+
+@contextmanager
+def noting() -> Iterator[set[Path]]:
+    """While this lasts, what is used of the cache is noted: folders of entries, and what else is
+    told to `note`.
+    """
+    used: set[Path] = set()
+    _noting.append(used)
+    try:
+        yield used
+    finally:
+        _noting.remove(used)
+
+
+def note(path: Path) -> None:
+    """Have it known that what is at this path is used."""
+    for used in _noting:
+        used.add(path)
+
+
 _given_up = threading.Event()
 
 
@@ -126,6 +149,7 @@ def keep(target: Path, make: Callable[[Path], None], what: str) -> Entry:
     and whatever `make` raises. What did not build is not tried again by the same process: a broken
     module does not break six times, once for each variant that it is for.
     """
+    note(target)
     if not _damage(target):
         return Entry(target, 0.0, True)
     if _looks:
@@ -209,6 +233,31 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
+
+
+def entries(folder: Path) -> list[Path]:
+    """The folders of all that is kept in a cache, with digests beside them."""
+    found = (path.with_suffix("") for path in folder.glob(f"*/*{digests.ENDING}"))
+    return sorted(path for path in found if _ENTRY.fullmatch(path.name) and path.is_dir())
+
+
+def is_entry(name: str) -> bool:
+    """Whether a folder of a kind can have this name: it is a fingerprint's."""
+    return _ENTRY.fullmatch(name) is not None
+
+
+def adopt(folder: Path, target: Path, what: str) -> bool:
+    """Make what is in `folder`, on the same file system, the entry `target`; whether it was not
+    there yet. The folder is empty, or gone, then.
+
+    Raises InfrastructureError as `keep`.
+    """
+
+    def take(partial: Path) -> None:
+        for path in folder.iterdir():
+            path.rename(partial / path.name)
+
+    return not keep(target, take, what).cached
 
 
 def verify(file: Path) -> None:

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.base import fingerprint
+from harness.base import fingerprint, store
 from harness.base.errors import InfrastructureError
 
 _DIGEST = "SHA256SUMS"
@@ -56,6 +56,7 @@ def write(file: Path) -> None:
 
 def read(name: str, folder: Path) -> Package:
     """The package in a folder. Raises DamagedError unless its file is what was written down."""
+    store.note(folder)
     try:
         digest, file = (folder / _DIGEST).read_text().split()
         version = version_in(file)

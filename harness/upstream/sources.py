@@ -84,7 +84,10 @@ _failed_downloads: dict[tuple[str, Path], str] = {}
 def downloaded(source: Source) -> Path | None:
     """The archive of `source` in the downloads folder, if there is one."""
     candidates = (paths.downloads_dir() / name for name in source.archives)
-    return next((path for path in candidates if path.is_file()), None)
+    found = next((path for path in candidates if path.is_file()), None)
+    if found is not None:
+        store.note(found)
+    return found
 
 
 def _download(source: Source, folder: Path) -> Path:
