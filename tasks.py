@@ -29,6 +29,7 @@ _REQUIRE = (
     "the host's release (repeatable)"
 )
 _JSON = "print it as JSON, for programs: docs/commands.md"
+_TOOLS = "in a guest with Python, tcpdump and strace (a kernel of today)"
 _JOBS = "how many at once (default: builds, one a processor; guests, two a processor)"
 
 
@@ -146,6 +147,7 @@ def build_image(_context: Context, source: list[str], jobs: str | None = None) -
         "path": "files of tests, of the suite or your own; as words: test my_test.py (repeatable)",
         "jobs": _JOBS,
         "keep": "leave the guests running, and print how to log in",
+        "tools": f"{_TOOLS}: tests of your own, or with --keep",
         "source": _SOURCE,
         "require": _REQUIRE,
         "seed": "the order of the tests, as an earlier run printed it (default: a new one)",
@@ -171,6 +173,7 @@ def test(
     repeat: int = 1,
     coverage: bool = False,
     shard: str | None = None,
+    tools: bool = False,
 ) -> None:
     """Build what is needed, run the guest tests on each variant, and give the verdict."""
     from harness.run import request as request_module
@@ -189,6 +192,7 @@ def test(
         given=source,
         seed=seed,
         shard=shard,
+        tools=tools,
     )
     if coverage:
         from harness.coverage import coverage as coverage_module
@@ -331,40 +335,49 @@ def cc(
     help={
         "variant": "the kernel variant to boot",
         "put": "a file to put into the guest's /root first (repeatable)",
+        "tools": _TOOLS,
         "source": _SOURCE,
     },
 )
 @reports_errors
-def run(_context: Context, variant: str, put: list[str], source: list[str]) -> None:
+def run(
+    _context: Context, variant: str, put: list[str], source: list[str], tools: bool = False
+) -> None:
     """Boot a guest, put files there, run the command after `--`, and pass on its exit status."""
     from harness.interactive import session
 
     words = remainder(sys.argv)
-    _end_with(session.run(variant=variant, put=put, words=words, given=source))
+    _end_with(session.run(variant=variant, put=put, words=words, given=source, tools=tools))
 
 
-@task(iterable=["source"], help={"variant": "the kernel variant to boot", "source": _SOURCE})
+@task(
+    iterable=["source"],
+    help={"variant": "the kernel variant to boot", "tools": _TOOLS, "source": _SOURCE},
+)
 @reports_errors
-def shell(_context: Context, variant: str, source: list[str]) -> None:
+def shell(_context: Context, variant: str, source: list[str], tools: bool = False) -> None:
     """Log in to a fresh guest; it ends with the shell."""
     from harness.interactive import session
 
-    _end_with(session.shell(variant=variant, given=source))
+    _end_with(session.shell(variant=variant, given=source, tools=tools))
 
 
 @task(
     iterable=["source"],
     help={
         "variant": "boot this variant; without it, attach to a guest kept by `test --keep`",
+        "tools": _TOOLS,
         "source": _SOURCE,
     },
 )
 @reports_errors
-def console(_context: Context, source: list[str], variant: str | None = None) -> None:
+def console(
+    _context: Context, source: list[str], variant: str | None = None, tools: bool = False
+) -> None:
     """Show the serial console: of a fresh guest, or of one that is running."""
     from harness.interactive import session
 
-    session.console(variant=variant, given=source)
+    session.console(variant=variant, given=source, tools=tools)
 
 
 @task(

@@ -4,18 +4,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.base import command, terminal
-from harness.base.errors import InfrastructureError, UnavailableError
+from harness.base.errors import InfrastructureError, UnavailableError, UserError
 from harness.boot import initramfs
-from harness.image import image
+from harness.image import image, tools
 from harness.image.image import Image
 from harness.kernel import debiankernel, kernel, module, parts, rebuilt
 from harness.kernel.debiankernel import Distributed
 from harness.matrix import availability, kernels, variants
-from harness.matrix.kernels import Kernel
+from harness.matrix.kernels import Hardware, Kernel
 from harness.matrix.variants import Variant
 
 # What --matrix can name, as the module's parameters.
@@ -29,6 +29,7 @@ class Bootable:
     `objects` holds net/ipv4/*.o and `system_map` the kernel's symbols, of a kernel that was built
     here. `seconds` went into the kernel, or into the module and the image made for it. `packed` is
     the kernel in the form that boots later and is put back sooner, if there is another.
+    `memory_mib` is what the image needs, if that is more than the kernel's machine has.
     """
 
     kernel: Kernel
@@ -40,6 +41,23 @@ class Bootable:
     system_map: Path | None = None
     objects: Path | None = None
     packed: Path | None = None
+    memory_mib: int = 0
+
+    @property
+    def hardware(self) -> Hardware:
+        """The machine that it boots on: the variant's, with as much memory as its image takes."""
+        own = self.variant.hardware
+        return replace(own, memory_mib=max(own.memory_mib, self.memory_mib))
+
+    def with_tools(self) -> Bootable:
+        """The same with Python, tcpdump and strace in its image.
+
+        Raises UserError for a kernel that such programs are too new for; UnavailableError if they
+        cannot be had.
+        """
+        require_tools(self.variant)
+        made = tools.build(self.image)
+        return replace(self, image=made, memory_mib=tools.load().memory_mib)
 
     def kernel_for(self, *, long: bool) -> Path:
         """The file to boot, for a long row of tests or a short one.
@@ -49,6 +67,17 @@ class Bootable:
         TCG (2 cores, QEMU 7.2); a packed kernel's code is the guest's own, but unpacking takes 3 s.
         """
         return self.packed if long and self.packed else self.bzimage
+
+
+def require_tools(variant: Variant) -> None:
+    """Raise UserError for a variant whose kernel cannot run what an image with tools has."""
+    if kernels.named(variant.kernel).sources:
+        raise UserError(
+            f"--tools: {variant.name} is Linux 2.2.12, and Debian's Python, tcpdump and strace are "
+            "programs of 64 bits that want a kernel of 3.2 or later",
+            "as in: ./inv run --tools --variant linux-6.1:base -- python3; for 2.2.12 Python is "
+            "outside: docs/python.md",
+        )
 
 
 def userland(row: Kernel, given: Sequence[str] = (), without: Collection[str] = ()) -> Userland:

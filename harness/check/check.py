@@ -25,6 +25,7 @@ from harness.check.judgerun import both_kernels
 from harness.check.neighbours import other_users
 from harness.check.smokerun import smoke_steps
 from harness.check.steps import Counts, Step, StepResult, run_step, steps
+from harness.check.toolsrun import tools_steps
 from harness.debian import packages
 from harness.fresh import fresh
 from harness.interactive import session
@@ -76,6 +77,7 @@ def check(
     if not fast and guests:
         rests = (
             *(documents, fresh_room, module_builds, benchmark, other_users, smoke_steps, gdb_steps),
+            tools_steps,
             *(other_configurations, quick_canaries, sampled_mutants, both_kernels),
             *(guest_samples, guest_tests),
         )

@@ -13,7 +13,7 @@ import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from harness.base import command, paths, store, terminal
@@ -69,6 +69,27 @@ def size(name: str, architecture: str, codename: str = "") -> int:
         return 0
     _, size = _looked_up(name, architecture, codename)
     return size
+
+
+def closure(names: Sequence[str], architecture: str) -> list[str]:
+    """The host release's packages that a system would get which has nothing yet, for these to work,
+    in the order in which they would be installed; nothing of it is fetched.
+
+    Raises what `source` raises.
+    """
+    release = host_release()
+    folder = _folder(names[0], architecture, release)
+    with store.disk_errors(folder), _locked(folder):
+        what = f"looking for what {', '.join(names)} need"
+        apt = aptlists.prepared(store.root(), architecture, release)
+        words = ["install", "--print-uris", "--yes", "--no-install-recommends", *names]
+        try:
+            said = apt.run(words, what=what)
+        except AptError as error:
+            raise error.error(what) from error
+    # 'ADDRESS' FILE SIZE DIGEST
+    found = [word for word in said.split() if word.endswith(".deb")]
+    return [file.partition("_")[0] for file in found]
 
 
 def _looked_up(name: str, architecture: str, codename: str) -> tuple[str, int]:

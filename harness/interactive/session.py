@@ -26,7 +26,14 @@ from harness.matrix import variants
 _LEAVE = b"\x1d"
 
 
-def run(variant: str, put: Sequence[str], words: Sequence[str], given: Sequence[str] = ()) -> int:
+def run(
+    variant: str,
+    put: Sequence[str],
+    words: Sequence[str],
+    given: Sequence[str] = (),
+    *,
+    tools: bool = False,
+) -> int:
     """Boot a guest, put files into its /root, run a command there; the command's exit status.
 
     The words of the command stay the words that they are; one word alone is a line for the guest's
@@ -39,7 +46,7 @@ def run(variant: str, put: Sequence[str], words: Sequence[str], given: Sequence[
     if not line.strip():
         raise UserError("no command to run", "as in: ./inv run --variant base -- ipchains -L -n")
     files = _files(put)
-    with guest("run", variant, given) as machine:
+    with guest("run", variant, given, tools=tools) as machine:
         if files:
             _require_room(files, machine, variant)
         for file in files:
@@ -54,13 +61,13 @@ def run(variant: str, put: Sequence[str], words: Sequence[str], given: Sequence[
         return status
 
 
-def shell(variant: str, given: Sequence[str] = ()) -> int:
+def shell(variant: str, given: Sequence[str] = (), *, tools: bool = False) -> int:
     """Log in to a fresh guest, which ends with the shell; the shell's exit status.
 
     Without a terminal on standard input, the shell's commands are read from there.
     """
     _require_input()
-    with guest("shell", variant, given) as machine:
+    with guest("shell", variant, given, tools=tools) as machine:
         channel = machine.ssh.open_channel()
         if sys.stdin.isatty():
             return Relay(machine).terminal(channel)
@@ -68,7 +75,7 @@ def shell(variant: str, given: Sequence[str] = ()) -> int:
         return Relay(machine).command(channel)
 
 
-def console(variant: str | None, given: Sequence[str] = ()) -> None:
+def console(variant: str | None, given: Sequence[str] = (), *, tools: bool = False) -> None:
     """Show the serial console: of a fresh guest of `variant`, or of the one kept last.
 
     What is typed goes to a fresh guest's console, until Ctrl-] or the end of input. Raises
@@ -79,7 +86,7 @@ def console(variant: str | None, given: Sequence[str] = ()) -> None:
         return
     _require_input()
     terminal.say("the console of a fresh guest; Ctrl-] ends it")
-    with guest("console", variant, given, on_console=_write_out) as machine:
+    with guest("console", variant, given, on_console=_write_out, tools=tools) as machine:
         Relay(machine).console(_LEAVE)
 
 
@@ -89,12 +96,22 @@ def guest(
     variant: str,
     given: Sequence[str],
     on_console: Callable[[bytes], object] | None = None,
+    *,
+    tools: bool = False,
 ) -> Iterator[Machine]:
-    """A fresh guest of `variant`, built if need be, as `boot` has it.
+    """A fresh guest of `variant`, built if need be, as `boot` has it; with Python, tcpdump and
+    strace, if it is to have `tools`.
 
-    Raises UserError for an unknown variant, InfrastructureError if it does not build.
+    Raises UserError for an unknown variant, and for tools in a kernel that is too old for them;
+    InfrastructureError if it does not build.
     """
-    built = bootable.build(variants.named(variant), given)
+    row = variants.named(variant)
+    if tools:
+        # Before minutes of building.
+        bootable.require_tools(row)
+    built = bootable.build(row, given)
+    if tools:
+        built = built.with_tools()
     with boot(kind, built, on_console) as machine:
         yield machine
 
@@ -129,7 +146,7 @@ def machine_spec(built: Bootable, folder: Path, accelerator: str = "") -> Machin
         private_key=built.image.private_key,
         host_key=built.image.host_key,
         folder=folder,
-        hardware=built.variant.hardware,
+        hardware=built.hardware,
         system_map=built.system_map,
         accelerator=accelerator,
     )

@@ -97,6 +97,8 @@ def _each(
     for variant in chosen:
         try:
             built = userland.boot(variant)
+            if request.tools:
+                built = built.with_tools()
         except UnavailableError:
             raise
         except InfrastructureError as error:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from harness.base import checkout, paths, terminal
 from harness.base.errors import UserError
+from harness.boot import bootable
 from harness.debian import packages
 from harness.matrix import kernels, variants
 from harness.matrix.variants import Variant
@@ -45,7 +46,8 @@ class Request:
     has for variants the addresses whose blocks are to be told. `owed` are those of the tests that
     have to run, by the variant, with what each needs of it; `require` are the kernels and upstream
     sources without which the run is a failure. `shard` has the tests of each variant that are to
-    run, where others run the rest; `variants` are then those that it has any of.
+    run, where others run the rest; `variants` are then those that it has any of. `tools`: in
+    guests with Python, tcpdump and strace.
     """
 
     variants: tuple[Variant, ...]
@@ -60,6 +62,7 @@ class Request:
     owed: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
     require: tuple[str, ...] = ()
     shard: Shard | None = None
+    tools: bool = False
 
     def long_on(self, variant: str) -> bool:
         """Whether a variant's guest serves so many tests that a slower boot pays."""
@@ -228,6 +231,7 @@ def asked(
     given: Sequence[str] = (),
     seed: str | None = None,
     shard: str | None = None,
+    tools: bool = False,
 ) -> Request:
     """What a command line asks for. Raises UserError if that is not there, and as `selection.of`,
     `required` and `requested`.
@@ -236,13 +240,29 @@ def asked(
     names = required(require, rows)
     if seed is not None and not seed.isdecimal():
         raise UserError(f"--seed {seed}: it has to be a number")
+    selected = selection.of(expression, statement, files)
+    if tools:
+        _require_tools(rows, selected, keep=keep)
     request = requested(
         rows,
-        selection.of(expression, statement, files),
+        selected,
         jobs=jobs,
         keep=keep,
         given=given,
         seed=None if seed is None else int(seed),
         shard=None if shard is None else shards.parse(shard),
     )
-    return replace(request, require=names)
+    return replace(request, require=names, tools=tools)
+
+
+def _require_tools(rows: Sequence[Variant], selected: Selection, *, keep: bool) -> None:
+    """Raise UserError for the suite's own tests alone, whose verdict is of the image that they are
+    for, and for a kernel that is too old.
+    """
+    for row in rows:
+        bootable.require_tools(row)
+    if not keep and not selected.own:
+        raise UserError(
+            "--tools is for tests of your own, and for guests that are kept to look into",
+            "add --keep, or the file of a test of your own",
+        )

@@ -56,8 +56,9 @@ class WorkerSpec:
     files of tests that it reads; none: all that there are. `statements` are those of which a test
     has to prove something to be among them; none: all. `own`: these are somebody's own tests, which
     need prove nothing, may skip themselves, and come in the order of their files. `processors` are
-    those of the guest. `traced`: the addresses whose blocks are told, test by test
-    (harness.run.tracing); none if empty.
+    those of the guest, `memory_mib` what its image needs if that is more than its kernel's machine
+    has. `traced`: the addresses whose blocks are told, test by test (harness.run.tracing); none if
+    empty.
     """
 
     variant: str
@@ -83,6 +84,7 @@ class WorkerSpec:
     kernel: str = kernels.REFERENCE
     processors: int = 1
     traced: str = ""
+    memory_mib: int = 0
     lacks: Mapping[str, str] = field(default_factory=dict)
 
     @staticmethod
@@ -117,13 +119,16 @@ class WorkerSpec:
             "given": tuple(given),
             "kernel": variant.kernel,
             "processors": variant.processors,
+            "memory_mib": built.memory_mib,
         }
         return WorkerSpec(**fields | more)
 
     @property
     def hardware(self) -> Hardware:
         """The machine that the guest boots on."""
-        return replace(kernels.named(self.kernel).hardware, processors=self.processors)
+        own = kernels.named(self.kernel).hardware
+        memory = max(own.memory_mib, self.memory_mib)
+        return replace(own, processors=self.processors, memory_mib=memory)
 
     def write(self, path: Path) -> None:
         """Write it for the session to read."""

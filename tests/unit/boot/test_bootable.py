@@ -5,12 +5,19 @@ from __future__ import annotations
 
 import gzip
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from harness.base.errors import InfrastructureError, MissingSourceError, UnavailableError
+from harness.base.errors import (
+    InfrastructureError,
+    MissingSourceError,
+    UnavailableError,
+    UserError,
+)
 from harness.boot import bootable
+from harness.image import tools
 from harness.kernel import debiankernel, module
 from harness.kernel.debiankernel import Distributed
 from harness.kernel.module import Module
@@ -207,3 +214,31 @@ def test_variant_that_does_not_build_takes_no_other(
     rows = [row for row in table(capsys) if row[0] in ("off", f"{MODERN}:base", f"{MODERN}:stock")]
     assert [row[0] for row in rows] == ["off", f"{MODERN}:stock", f"{MODERN}:base"]
     assert rows[-1][1:] == ["NOT", "BUILT"]
+
+
+def test_image_with_tools_is_another_one_with_more_memory(
+    builds: Builds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What tests run on stays what it was, file and machine."""
+    built = bootable.userland(kernels.named(MODERN)).boot(variants.named(f"{MODERN}:base"))
+    other = replace(built.image, initrd=builds.here / "with-tools")
+    monkeypatch.setattr(tools, "build", lambda _: other)
+    more = built.with_tools()
+    assert more.image == other
+    assert more.hardware == replace(built.hardware, memory_mib=tools.load().memory_mib)
+    assert built.image != other
+    assert built.hardware == built.variant.hardware
+    assert more.bzimage == built.bzimage
+
+
+def test_memory_of_a_kernel_that_has_more_stays(builds: Builds) -> None:
+    built = bootable.userland(kernels.named(MODERN)).boot(variants.named(f"{MODERN}:base"))
+    assert replace(built, memory_mib=1).hardware == built.variant.hardware
+
+
+@pytest.mark.parametrize("variant", ["base", "stock", "passthrough"])
+def test_programs_of_today_are_refused_for_2_2_12(variant: str) -> None:
+    with pytest.raises(
+        UserError, match=rf"--tools: {variant} is Linux 2\.2\.12.*\n.*linux-6\.1:base"
+    ):
+        bootable.require_tools(variants.named(variant))

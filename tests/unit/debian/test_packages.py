@@ -112,6 +112,16 @@ def test_size_of_what_is_yet_to_be_downloaded(host: Host) -> None:
     assert packages.size("tool", "i386") == 0
 
 
+def test_what_packages_need_besides_is_named_and_not_fetched(host: Host) -> None:
+    host.archive.binary("bookworm", "library", "1:2.0-1")
+    host.archive.binary("bookworm", "program", "3-1", depends="library (>= 2), tool | other")
+    host.archive.binary("bookworm", "unrelated", "1-1")
+    assert sorted(packages.closure(["program"], "i386")) == ["library", "program", "tool"]
+    assert host.calls("download") == 0
+    with pytest.raises(UnavailableError, match="no such package"):
+        packages.closure(["absent"], "i386")
+
+
 def test_lists_are_fetched_once_a_process(host: Host) -> None:
     host.archive.source("bookworm", "other", "3")
     packages.source("toy")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from unittest.mock import MagicMock
 
@@ -10,6 +11,7 @@ import pytest
 
 from harness.base import paths
 from harness.base.errors import GuestLostError, UserError
+from harness.boot import bootable
 from harness.interactive import session
 
 
@@ -111,3 +113,18 @@ def test_files_for_which_the_guest_has_no_room(tmp_path: Path, machine: MagicMoc
     assert "a guest of base has room for 4.3 MiB" in caught.value.message
     # None of them has been put there.
     assert machine.ssh.put.call_count == 1
+
+
+@pytest.mark.parametrize("task", ["run", "shell", "console"])
+def test_tools_that_are_too_new_are_refused_before_anything_is_built(
+    task: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bootable, "build", lambda *_: pytest.fail("it is being built"))
+    monkeypatch.setattr(session, "_require_input", lambda: None)
+    asked: dict[str, Callable[[], object]] = {
+        "run": lambda: session.run("base", [], ["python3"], tools=True),
+        "shell": lambda: session.shell("base", tools=True),
+        "console": lambda: session.console("base", tools=True),
+    }
+    with pytest.raises(UserError, match=r"--tools: base is Linux 2\.2\.12"):
+        asked[task]()

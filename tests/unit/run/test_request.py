@@ -7,6 +7,7 @@ import copy
 import os
 import shlex
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from invoke.parser import Parser
@@ -147,3 +148,20 @@ def test_selection_that_applies_to_other_variants_alone_names_one() -> None:
     with pytest.raises(UserError, match=r"\) applies to base: they need divert, keep") as error:
         request.requested(chosen, "test_m_kept")
     assert "try: ./inv test --variant linux-6.1:base -k test_m_kept" in error.value.hint
+
+
+def test_tools_are_for_guests_to_look_into_and_for_own_tests(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The suite's verdict is of the image that it is for."""
+    monkeypatch.setattr(request, "requested", lambda rows, *_, **more: of(rows[0].name))
+    modern = "linux-6.1:base"
+    with pytest.raises(UserError, match=r"--tools is for tests of your own.*\nadd --keep"):
+        request.asked(variant=modern, tools=True)
+    with pytest.raises(UserError, match=r"--tools: base is Linux 2\.2\.12"):
+        request.asked(variant=f"base,{modern}", keep=True, tools=True)
+    own = tmp_path / "test_own.py"
+    own.write_text("")
+    assert request.asked(variant=modern, keep=True, tools=True).tools
+    assert request.asked(variant=modern, files=[str(own)], tools=True).tools
+    assert not request.asked(variant=modern).tools

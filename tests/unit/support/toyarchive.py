@@ -47,7 +47,7 @@ class ToyArchive:
         )
         return tarball
 
-    def binary(self, suite: str, name: str, version: str) -> Path:
+    def binary(self, suite: str, name: str, version: str, depends: str = "") -> Path:
         """Add a package for i386; its file is returned."""
         pool = self.root / "pool" / suite
         tree = pool / f"{name}-tree"
@@ -55,6 +55,7 @@ class ToyArchive:
         (tree / "usr").mkdir()
         (tree / "usr" / name).write_text(f"{name} of {suite}\n")
         control = f"Package: {name}\nVersion: {version}\nArchitecture: i386\nMaintainer: x <x@x>\n"
+        control += f"Depends: {depends}\n" if depends else ""
         (tree / "DEBIAN/control").write_text(f"{control}Description: toy\n")
         deb = pool / f"{name}_{version}_i386.deb"
         subprocess.run(["dpkg-deb", "--root-owner-group", "-b", tree, deb], check=True)
