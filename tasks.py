@@ -203,7 +203,6 @@ def test(
 
 
 @task(
-    positional=["name"],
     help={"name": "a chapter (S) or a statement (S1): show only this", "json": _JSON},
 )
 @reports_errors
@@ -331,23 +330,86 @@ def cc(
 
 
 @task(
-    iterable=["put", "source"],
+    iterable=["put", "send", "source"],
     help={
         "variant": "the kernel variant to boot",
         "put": "a file to put into the guest's /root first (repeatable)",
         "tools": _TOOLS,
+        "send": "a capture file, whose packets are sent to the guest once the command has bound a "
+        "divert port; from the far host of wire 0, or as far=FILE of wire 1 (repeatable)",
+        "ready": "send when the command has written something that matches this, instead",
+        "record": "a file for what passes on both wires meanwhile, as pcap",
         "source": _SOURCE,
     },
 )
 @reports_errors
 def run(
-    _context: Context, variant: str, put: list[str], source: list[str], tools: bool = False
+    _context: Context,
+    variant: str,
+    put: list[str],
+    send: list[str],
+    source: list[str],
+    tools: bool = False,
+    ready: str = "",
+    record: str = "",
 ) -> None:
     """Boot a guest, put files there, run the command after `--`, and pass on its exit status."""
-    from harness.interactive import session
+    from harness.interactive import ownwires, session
 
     words = remainder(sys.argv)
-    _end_with(session.run(variant=variant, put=put, words=words, given=source, tools=tools))
+    plan = ownwires.planned(send, record, ready)
+    _end_with(
+        session.run(
+            variant=variant, put=put, words=words, given=source, tools=tools, plan=plan
+        )
+    )
+
+
+@task(
+    help={
+        "address": "whom: the guest's address on that wire, or one behind it",
+        "wire": "from the far host of which wire: near (192.0.2.2) or far (198.51.100.2)",
+        "count": "how many echo requests",
+        "size": "how many bytes of data each has",
+    },
+)
+@reports_errors
+def ping(
+    _context: Context,
+    address: str = "",
+    wire: str = "near",
+    count: int = 4,
+    size: int = 56,
+) -> None:
+    """Ping a guest that runs in another terminal, or through it, as a host on its wires."""
+    from harness.interactive import farhosts
+
+    farhosts.ping(address, wire=wire, count=count, size=size)
+
+
+@task(
+    positional=["packets"],
+    help={
+        "packets": "a capture file, or scapy's words: 'IP(dst=\"198.51.100.2\")/UDP(dport=9)'",
+        "wire": "from the far host of which wire: near (192.0.2.2) or far (198.51.100.2)",
+        "wait": "how many seconds nothing more may have come before it ends",
+    },
+)
+@reports_errors
+def send(_context: Context, packets: str, wire: str = "near", wait: str = "0.5") -> None:
+    """Send packets to a guest that runs in another terminal, and show what passes on its wires."""
+    from harness.interactive import farhosts
+
+    farhosts.send(packets, wire=wire, wait=options.seconds("--wait", wait))
+
+
+@task(iterable=["source"], help={"variant": "the kernel variant to boot", "source": _SOURCE})
+@reports_errors
+def python(_context: Context, variant: str, source: list[str]) -> None:
+    """Boot a guest, and give a Python prompt with it, its wires and scapy (docs/python.md)."""
+    from divert_reference import prompt
+
+    _end_with(prompt.prompt(variant, source))
 
 
 @task(
@@ -448,7 +510,6 @@ def fuzz(
 
 
 @task(
-    positional=["name"],
     iterable=["source"],
     help={
         "name": "model: a guest against the model of SPEC.md; kernels: a guest against another",

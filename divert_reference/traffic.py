@@ -19,6 +19,7 @@ from divert_reference.chains import Chains
 from divert_reference.programs import Calls
 from harness.guest.machine import Machine
 from harness.network.addresses import LINKS
+from harness.network.frames import checksum
 
 NEAR, FAR = LINKS
 PROTOCOLS = ("icmp", "udp", "tcp", "other")
@@ -84,14 +85,6 @@ def hop(data: bytes) -> bytes:
     packet.ttl -= 1
     del packet.chksum
     return bytes(packet)
-
-
-def checksum(data: bytes) -> int:
-    """The Internet checksum over `data`; 0 for a header whose checksum is right (RFC 1071)."""
-    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
 
 
 def header_is_right(data: bytes) -> bool:

@@ -46,12 +46,8 @@ _ERROR = 2
 
 # As a word behind --help: invoke's own options.
 _INVOKE = "invoke"
-# Tasks that may have a word, and need not: invoke knows only words that a task wants.
-_WORDLESS = ("statements", "judge")
-# What may stand behind such a task without its word: options that have no value.
-_FLAGS = ("--json",)
-# Tasks of which each further word is a value of this option.
-_LISTS = {"test": "--path"}
+# Tasks that may have words, and need not: each is a value of this option.
+_WORDS = {"judge": "--name", "ping": "--address", "statements": "--name", "test": "--path"}
 # Options that have all words up to the next option.
 _SEVERAL = ("--merge",)
 _PATIENCE = b"ending already: guests are stopped, and what is known is written (at once: SIGQUIT)\n"
@@ -109,17 +105,13 @@ class _Parser(Program):
 def as_options(words: Sequence[str], contexts: Iterable[ParserContext]) -> list[str]:
     """A command line as invoke can parse it (pure).
 
-    invoke knows only a fixed number of words, which a task wants. So the word that a task may have
-    is there, empty, and the words of a task that takes any number of them, or none, are the values
-    of the option that is for them.
+    invoke knows only words that a task wants. So those of a task that may have some, and need not,
+    are the values of the option that is for them.
     """
     given = _each_named(words)
-    # Alone: as the last word of several it may be the value of an option.
-    if given and given[0] in _WORDLESS and all(word in _FLAGS for word in given[1:]):
-        return [given[0], "", *given[1:]]
-    if not given or given[0] not in _LISTS:
+    if not given or given[0] not in _WORDS:
         return given
-    task, option = given[0], _LISTS[given[0]]
+    task, option = given[0], _WORDS[given[0]]
     known = {context.name: context for context in contexts}
     tasks = {*known, *(alias for each in known.values() for alias in each.aliases)}
     turned, value = [task], False

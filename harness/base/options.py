@@ -41,3 +41,18 @@ def not_both(*flags: tuple[str, object]) -> None:
     given = [flag for flag, value in flags if value]
     if len(given) > 1:
         raise UserError(f"{given[0]} and {given[1]} do not go together", "see: ./inv --list")
+
+
+def seconds(flag: str, text: str | None, otherwise: float = 0.5, most: float = 600.0) -> float:
+    """The value of an option that is a time, from a hundredth of a second on; `otherwise` where it
+    was not given.
+
+    Raises UserError, which names the option.
+    """
+    try:
+        found = otherwise if text is None else float(text)
+    except ValueError:
+        found = 0.0
+    if not 0.01 <= found <= most:
+        raise UserError(f"{flag} {text}: it has to be 0.01 to {most:g} seconds", "as in: 0.5")
+    return found

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.base import terminal
+from harness.base import options, terminal
 from harness.base.errors import InfrastructureError, MissingSourceError, UnavailableError, UserError
 from harness.bench import chart, load, measurement, report, result, wires
 from harness.bench import plan as bench_plan
@@ -71,23 +71,15 @@ def bench(
         raise UserError(f"--rounds {rounds}: at least one is needed")
     if not rows:
         raise UserError("nothing can be measured on these variants", "as in: --variant base")
-    request = Request(bench_plan.only(rows, only), rounds, _seconds(seconds), tuple(given))
+    request = Request(
+        bench_plan.only(rows, only), rounds, options.seconds("--seconds", seconds), tuple(given)
+    )
     folder = session.new_folder("bench")
     done = run(request, plan, folder)
     write(folder, plan, done)
     terminal.show(f"run: {folder}")
     if done.not_built:
         raise InfrastructureError(f"not built: {', '.join(done.not_built)}")
-
-
-def _seconds(text: str | None) -> float:
-    try:
-        seconds = float(text or 0.5)
-    except ValueError:
-        seconds = 0.0
-    if not 0.01 <= seconds <= 600:
-        raise UserError(f"--seconds {text}: a measurement takes 0.01 to 600 s", "as in: 0.5")
-    return seconds
 
 
 def run(request: Request, plan: Plan, folder: Path) -> Run:

@@ -1,24 +1,31 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Guests that outlive the run which started them: what is known of them, on disk.
 
-Run as a program, `python -m harness.guest.kept FD LOG SECONDS`, it goes on keeping the console of
-such a guest: the terminal with the descriptor FD, into the file LOG, launched SECONDS ago. While it
-holds the terminal, QEMU is not hung up; it ends with QEMU.
+Run as a program, `python -m harness.guest.detached VARIANT FD LOG SECONDS NEAR FAR NEAR FAR`, it
+goes on keeping the console of such a guest: the terminal with the descriptor FD, into the file LOG,
+launched SECONDS ago. While it holds the terminal, QEMU is not hung up; it ends with QEMU. The other
+descriptors are the ends of its wires: there it is both far hosts (harness.guest.wiretap).
 """
 
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from harness.base import paths
 from harness.base.errors import GuestError
+from harness.guest import wiretap
 from harness.guest.console import Console
 from harness.guest.emulator import Emulator
 from harness.guest.login import Account
+from harness.network.addresses import LINKS
+from harness.network.wire import Wire
 
 RECORD = "kept.json"
 
@@ -49,11 +56,17 @@ class Kept:
 
 
 def keep(
-    variant: str, folder: Path, emulator: Emulator, console: Console, account: Account
+    variant: str,
+    folder: Path,
+    emulator: Emulator,
+    console: Console,
+    account: Account,
+    *,
+    wires: Sequence[Wire] = (),
 ) -> Kept:
     """Make a guest independent of this process, and write down how to find it.
 
-    The guest's console is from now on another's. Raises GuestError if QEMU has ended.
+    The guest's console and wires are from now on another's. Raises GuestError if QEMU has ended.
     """
     began = _began(emulator.process.pid)
     if emulator.status is not None or not began:
@@ -61,20 +74,16 @@ def keep(
     known_hosts = folder / "known_hosts"
     account.write_known_hosts(known_hosts)
     console.stop()
-    follower = [
-        sys.executable,
-        "-m",
-        "harness.guest.detached",
-        str(emulator.console_fd),
-        str(console.log),
-    ]
+    ends = [end for wire in wires for end in wire.hand_over()]
+    follower = [sys.executable, "-m", "harness.guest.detached", variant]
+    follower += [str(emulator.console_fd), str(console.log), str(console.age), *map(str, ends)]
     subprocess.Popen(
-        [*follower, str(console.age)],
+        follower,
         cwd=paths.ROOT,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        pass_fds=(emulator.console_fd,),
+        pass_fds=(emulator.console_fd, *ends),
         start_new_session=True,
     )
     emulator.release()
@@ -109,9 +118,18 @@ def _began(pid: int) -> str:
     return "" if fields[0] == "Z" else fields[19]
 
 
-def _follow(fd: int, log: Path, age: float) -> None:
-    Console(fd, log, age=age, limit=sys.maxsize).join(None)
+def _follow(variant: str, fd: int, log: Path, age: float, ends: Sequence[int]) -> None:
+    console = Console(fd, log, age=age, limit=sys.maxsize)
+    with ExitStack() as stack:
+        wires = []
+        for link, near, far in zip(LINKS, ends[::2], ends[1::2], strict=False):
+            wires.append(Wire(link, socket.socket(fileno=near), socket.socket(fileno=far)))
+            stack.callback(wires[-1].close)
+        if wires:
+            stack.enter_context(wiretap.Server(variant, log.parent, wires))
+        console.join(None)
 
 
 if __name__ == "__main__":
-    _follow(int(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3]))
+    _variant, _fd, _log, _age, *_ends = sys.argv[1:]
+    _follow(_variant, int(_fd), Path(_log), float(_age), [int(end) for end in _ends])

@@ -211,11 +211,19 @@ class Machine:
     def keep(self) -> Kept:
         """Leave the guest running, also after the end of this process, and say how to find it.
 
-        Nobody is at the far end of its wires any more. This object is of no further use.
+        At the far ends of its wires there are hosts that answer ARP and pings, and that other
+        processes can send from (harness.guest.wiretap). This object is of no further use.
         """
         self._log_out()
         spec = self.spec
-        kept = keep(spec.variant, spec.folder, self.emulator, self.console, self.account)
+        kept = keep(
+            spec.variant,
+            spec.folder,
+            self.emulator,
+            self.console,
+            self.account,
+            wires=self.wires,
+        )
         self.stop()
         return kept
 

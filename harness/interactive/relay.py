@@ -12,7 +12,7 @@ import sys
 import termios
 import time
 import tty
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from types import FrameType
 
@@ -37,8 +37,12 @@ class Relay:
     and so does a guest that hangs, where a command is waited for.
     """
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(
+        self, machine: Machine, on_output: Callable[[bytes], object] = lambda _: None
+    ) -> None:
+        """`on_output` is also given what a command writes to its standard output."""
         self._machine = machine
+        self._on_output = on_output
 
     def command(self, channel: paramiko.Channel) -> int:
         """Pass everything to and from a command that runs on `channel`; its exit status."""
@@ -63,10 +67,10 @@ class Relay:
                 elif time.monotonic() - heard >= SILENCE_SECONDS:
                     self._machine.check()
                     heard = time.monotonic()
-                _copy_output(channel)
+                self._copy_output(channel)
                 if channel.closed:
                     break
-            _copy_output(channel)
+            self._copy_output(channel)
             status = channel.recv_exit_status()
             if status < 0:
                 self._machine.check()
@@ -84,11 +88,22 @@ class Relay:
             except TimeoutError:
                 self._machine.check()
                 # A command that reads slowly, or not yet, may be waiting for us to read.
-                _copy_output(channel)
+                self._copy_output(channel)
             except OSError:
                 # The command has ended, and has not read all.
                 return False
         return True
+
+    def _copy_output(self, channel: paramiko.Channel) -> None:
+        """Write out what has come."""
+        while channel.recv_ready():
+            data = channel.recv(_CHUNK)
+            self._on_output(data)
+            sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+        while channel.recv_stderr_ready():
+            sys.stderr.buffer.write(channel.recv_stderr(_CHUNK))
+        sys.stderr.buffer.flush()
 
     def terminal(self, channel: paramiko.Channel) -> int:
         """Give a shell on `channel` the person's terminal; its exit status."""
@@ -164,16 +179,6 @@ def _read(source: int) -> bytes:
         return os.read(source, _CHUNK)
     except OSError:
         return b""
-
-
-def _copy_output(channel: paramiko.Channel) -> None:
-    """Write out what has come."""
-    while channel.recv_ready():
-        sys.stdout.buffer.write(channel.recv(_CHUNK))
-    sys.stdout.buffer.flush()
-    while channel.recv_stderr_ready():
-        sys.stderr.buffer.write(channel.recv_stderr(_CHUNK))
-    sys.stderr.buffer.flush()
 
 
 @contextmanager

@@ -17,10 +17,14 @@ from harness.base import occupancy, paths, runfolder, streams, terminal
 from harness.base.errors import HarnessError, InfrastructureError, ReaderGoneError, UserError
 from harness.boot import bootable
 from harness.boot.bootable import Bootable
-from harness.guest import detached
+from harness.guest import detached, wiretap
 from harness.guest.machine import Machine, MachineSpec
+from harness.interactive.ownwires import Plan, Sender, recorded
 from harness.interactive.relay import Relay
 from harness.matrix import variants
+from harness.network.addresses import LINKS
+
+NO_PLAN = Plan()
 
 # Ctrl-], as in telnet.
 _LEAVE = b"\x1d"
@@ -33,14 +37,17 @@ def run(
     given: Sequence[str] = (),
     *,
     tools: bool = False,
+    plan: Plan = NO_PLAN,
 ) -> int:
     """Boot a guest, put files into its /root, run a command there; the command's exit status.
 
     The words of the command stay the words that they are; one word alone is a line for the guest's
     shell. Standard input, output and error are passed through, and so are, on standard error, the
-    console lines of that time. Files keep their mode. Raises UserError for a missing command or
-    file, for two files of one name, and for files that the guest has no room for; GuestError if the
-    guest is lost.
+    console lines of that time. Files keep their mode. Packets of `plan` are sent meanwhile, and far
+    hosts answer pings; what passes on the wires is kept where it says.
+
+    Raises UserError for a missing command or file, for two files of one name, for files that the
+    guest has no room for, and if nothing of the plan was sent; GuestError if the guest is lost.
     """
     line = words[0] if len(words) == 1 else shlex.join(words)
     if not line.strip():
@@ -52,10 +59,16 @@ def run(
         for file in files:
             machine.ssh.put(file, _place(file), mode=file.stat().st_mode & 0o777)
         machine.console.tee = ConsoleLines()
+        sender = Sender(plan, machine)
         channel = machine.ssh.open_channel()
-        # The shell stays, and tells of a signal as 128 + its number. A word may be no text.
-        channel.exec_command(f"{line}\nexit $?".encode(errors="surrogateescape"))
-        status = Relay(machine).command(channel)
+        with wiretap.Server(variant, machine.spec.folder, machine.wires), recorded(plan, machine):
+            # The shell stays, and tells of a signal as 128 + its number. A word may be no text.
+            channel.exec_command(f"{line}\nexit $?".encode(errors="surrogateescape"))
+            sender.begin(channel.close)
+            try:
+                status = Relay(machine, sender.hear).command(channel)
+            finally:
+                sender.end()
         # A command may end well in a guest that does not.
         machine.check()
         return status
@@ -67,7 +80,7 @@ def shell(variant: str, given: Sequence[str] = (), *, tools: bool = False) -> in
     Without a terminal on standard input, the shell's commands are read from there.
     """
     _require_input()
-    with guest("shell", variant, given, tools=tools) as machine:
+    with guest("shell", variant, given, tools=tools) as machine, _far_hosts(machine):
         channel = machine.ssh.open_channel()
         if sys.stdin.isatty():
             return Relay(machine).terminal(channel)
@@ -86,8 +99,20 @@ def console(variant: str | None, given: Sequence[str] = (), *, tools: bool = Fal
         return
     _require_input()
     terminal.say("the console of a fresh guest; Ctrl-] ends it")
-    with guest("console", variant, given, on_console=_write_out, tools=tools) as machine:
+    with (
+        guest("console", variant, given, on_console=_write_out, tools=tools) as machine,
+        _far_hosts(machine),
+    ):
         Relay(machine).console(_LEAVE)
+
+
+@contextmanager
+def _far_hosts(machine: Machine) -> Iterator[None]:
+    """Hosts on both wires that answer, and that other terminals can send from."""
+    with wiretap.Server(machine.spec.variant, machine.spec.folder, machine.wires):
+        hosts = " and ".join(f"{link.host_ip} on {link.interface}" for link in LINKS)
+        terminal.say(f"{hosts} answer; from another terminal: ./inv ping, ./inv send")
+        yield
 
 
 @contextmanager

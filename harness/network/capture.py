@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 from harness.base.deadline import Deadline
 from harness.base.errors import DeadlineError
@@ -15,12 +16,18 @@ from harness.network.frames import Frame
 from harness.network.packets import write_pcap
 
 
+class Recording(Protocol):
+    """What gets each frame of both directions."""
+
+    def append(self, frame: Frame, /) -> object: ...
+
+
 class Capture:
     """The frames of one wire. Filled by the wire's thread, read and waited for by the tests'."""
 
     def __init__(self) -> None:
         self._frames: list[Frame] = []
-        self._recordings: list[list[Frame]] = []
+        self._recordings: list[Recording] = []
         self._changed = threading.Condition()
         self._interrupted = False
 
@@ -88,20 +95,30 @@ class Capture:
             self._interrupted = False
 
     @contextmanager
+    def tapped(self, recording: Recording) -> Iterator[None]:
+        """Give each frame of both directions to `recording`, from the thread that has it."""
+        with self._changed:
+            self._recordings.append(recording)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._recordings = [one for one in self._recordings if one is not recording]
+
+    @contextmanager
     def record(self, path: Path, complete: Callable[[], None]) -> Iterator[None]:
         """Keep a pcap at `path`, written when the context is left, after `complete()`.
 
         A wait of `complete` in vain does not cost the pcap.
         """
         recording: list[Frame] = []
-        with self._changed:
-            self._recordings.append(recording)
         try:
-            yield
+            with self.tapped(recording):
+                try:
+                    yield
+                finally:
+                    # In vain if the guest is lost, which is reported elsewhere.
+                    with contextlib.suppress(DeadlineError):
+                        complete()
         finally:
-            # In vain if the guest is lost, which is reported elsewhere.
-            with contextlib.suppress(DeadlineError):
-                complete()
-            with self._changed:
-                self._recordings = [one for one in self._recordings if one is not recording]
             write_pcap(path, recording)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ipaddress
 import struct
+from collections.abc import Collection
 from dataclasses import dataclass
 
 ETHERTYPE_ARP = 0x0806
@@ -18,6 +19,8 @@ ARP_REPLY = 2
 _ARP = struct.Struct("!6s6sHHHBBH6s4s6s4s")
 # Ethernet's shortest frame, without the checksum.
 SHORTEST = 60
+# The headers of Ethernet, of IP without options, and of an ICMP echo.
+_ETHERNET, _IP, _ECHO = 14, 20, 8
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,41 @@ def reply_to(request: Arp, mac: bytes) -> Arp:
         target_mac=request.sender_mac,
         target_ip=request.sender_ip,
     )
+
+
+def echo_reply(frame: bytes, addresses: Collection[bytes], mac: bytes) -> bytes | None:
+    """The answer to an ICMP echo request in `frame` of the host that has one of the `addresses`,
+    and the card `mac`; None for anything else, a fragment, or a packet that is not whole.
+    """
+    packet = frame[_ETHERNET:]
+    if len(packet) < _IP or frame[:6] != mac or frame[12:14] != b"\x08\x00":
+        return None
+    header, length = (packet[0] & 15) * 4, int.from_bytes(packet[2:4], "big")
+    message = packet[header:length]
+    # More fragments, or an offset: not whole.
+    fragment = int.from_bytes(packet[6:8], "big") & 0x3FFF
+    whole = packet[0] >> 4 == 4 and header >= _IP and len(packet) >= length and not fragment
+    asks = packet[9] == 1 and len(message) >= _ECHO and message[:2] == b"\x08\x00"
+    if not (whole and asks) or packet[16:20] not in addresses or checksum(message):
+        return None
+    answer = bytearray(message)
+    answer[:4] = bytes(4)
+    answer[2:4] = checksum(answer).to_bytes(2, "big")
+    # A plain header: options were those of the question's way.
+    size = (_IP + len(answer)).to_bytes(2, "big")
+    first = bytearray(b"\x45" + packet[1:2] + size + packet[4:6])
+    first += b"\0\0\x40\x01\0\0" + packet[16:20] + packet[12:16]
+    first[10:12] = checksum(first).to_bytes(2, "big")
+    return (frame[6:12] + mac + b"\x08\x00" + first + answer).ljust(SHORTEST, b"\0")
+
+
+def checksum(data: bytes | bytearray) -> int:
+    """The Internet checksum (RFC 1071) of data; 0 where it holds one that is right."""
+    padded = bytes(data) + bytes(len(data) & 1)
+    total: int = sum(struct.unpack(f"!{len(padded) // 2}H", padded))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
 
 
 def probe(mac: bytes, ip: str) -> Arp:

@@ -16,7 +16,7 @@ from harness.base.deadline import Deadline
 from harness.base.errors import DeadlineError, GuestError
 from harness.network import frames, packets
 from harness.network.addresses import Link
-from harness.network.capture import Capture
+from harness.network.capture import Capture, Recording
 from harness.network.frames import Frame
 from harness.network.listener import Listener
 
@@ -71,6 +71,7 @@ class Wire:
         self._addresses = {frames.ip_bytes(link.host_ip)}
         self._mac = frames.mac_bytes(link.host_mac)
         self._capture = Capture()
+        self._answers_pings = False
         self._barriers = itertools.count(1)
         self._barriers_seen: set[bytes] = set()
         self._fences_seen = 0
@@ -87,6 +88,10 @@ class Wire:
     def remove_address(self, ip: str) -> None:
         """Answer ARP for `ip` no more."""
         self._addresses.discard(frames.ip_bytes(ip))
+
+    def answer_pings(self) -> None:
+        """Answer ICMP echo requests too, as the host that has this wire's addresses does."""
+        self._answers_pings = True
 
     def send(self, packet: Any) -> None:
         """Send to the guest: bytes as the frame that they are, scapy's IP in a frame of its own.
@@ -198,6 +203,15 @@ class Wire:
         """The guest is well again."""
         self._capture.resume()
 
+    def tapped(self, recording: Recording) -> AbstractContextManager[None]:
+        """Give each frame of both directions, ARP included, to `recording` as it comes."""
+        return self._capture.tapped(recording)
+
+    def hand_over(self) -> tuple[int, int]:
+        """Leave the wire to another process, which has these two descriptors: its ends."""
+        self._listener.stop()
+        return self._near.fileno(), self._far.fileno()
+
     @contextmanager
     def lent(self) -> Iterator[int]:
         """The descriptor of this end, for a program that plays the far host in the meantime.
@@ -260,6 +274,8 @@ class Wire:
         arp = frames.parse_arp(data)
         if arp is None:
             self._capture.add(frame)
+            if self._answers_pings:
+                self._answer(frames.echo_reply(data, self._addresses, self._mac))
         elif arp.destination.startswith(_BARRIER_PREFIX):
             self._capture.change(lambda: self._barriers_seen.add(arp.destination))
         elif arp.target_ip not in self._addresses:
@@ -267,13 +283,14 @@ class Wire:
         else:
             self._capture.note(frame)
             if arp.operation == frames.ARP_REQUEST:
-                self._answer(frames.reply_to(arp, self._mac))
+                self._answer(frames.reply_to(arp, self._mac).encode())
 
     def _count_fence(self) -> None:
         self._fences_seen += 1
 
-    def _answer(self, reply: frames.Arp) -> None:
-        data = reply.encode()
+    def _answer(self, data: bytes | None) -> None:
+        if data is None:
+            return
         try:
             self._near.send(data)
         except (BlockingIOError, ConnectionError):

@@ -14,9 +14,10 @@ from divert_reference.chains import Chains
 from divert_reference.divert import DivertSocket, built, left
 from divert_reference.fixtures import Divert
 from divert_reference.programs import Calls
-from divert_reference.traffic import FAR, NEAR, NUMBERS, UDP_PORT, checksum, hop
+from divert_reference.traffic import FAR, NEAR, NUMBERS, UDP_PORT, hop
 from harness.guest.machine import Machine
 from harness.guest.shell import Shell
+from harness.network.frames import checksum
 from harness.network.wire import Wire
 from tests.guest.support import nfqueue
 from tests.guest.support.datagrams import cut

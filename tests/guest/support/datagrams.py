@@ -9,8 +9,9 @@ from collections import defaultdict
 from scapy.layers.inet import IP, UDP
 
 from divert_reference.programs import Calls
-from divert_reference.traffic import NEAR, checksum, header_is_right
+from divert_reference.traffic import NEAR, header_is_right
 from harness.guest.shell import Shell
+from harness.network.frames import checksum
 
 # What fits behind a header of 20 bytes into an Ethernet's 1,500, in units of 8.
 ROOM = 1480

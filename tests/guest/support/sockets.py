@@ -10,7 +10,8 @@ from scapy.layers.inet import IP
 
 from divert_reference.chains import Chains
 from divert_reference.programs import Calls
-from divert_reference.traffic import NEAR, NUMBERS, OTHER, checksum
+from divert_reference.traffic import NEAR, NUMBERS, OTHER
+from harness.network.frames import checksum
 
 # The smallest queue that has one packet of this size has no room for any other.
 LARGEST = 65535

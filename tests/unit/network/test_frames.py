@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from scapy.layers.inet import IP, UDP
+from scapy.layers.inet import ICMP, IP, UDP
 from scapy.layers.l2 import ARP, Ether
 
 from harness.network import frames
@@ -74,3 +74,37 @@ def test_anything_else_is_no_arp(data: bytes) -> None:
 )
 def test_destination_of_a_packet(ip: str, mac: str) -> None:
     assert frames.destination_mac(ip, GUEST) == mac
+
+
+def _echo(**changes: object) -> Ether:
+    ip = {"src": "192.0.2.1", "dst": "192.0.2.2", "tos": 4, "id": 7, **changes}
+    return Ether(src=GUEST, dst=MAC) / IP(**ip) / ICMP(id=3, seq=4) / b"odd"
+
+
+def test_echo_reply_is_that_of_the_host_asked() -> None:
+    reply = frames.echo_reply(bytes(_echo()), {frames.ip_bytes("192.0.2.2")}, frames.mac_bytes(MAC))
+    assert reply is not None
+    seen = Ether(reply)
+    assert (seen.src, seen.dst, len(reply)) == (MAC, GUEST, frames.SHORTEST)
+    expected = IP(src="192.0.2.2", dst="192.0.2.1", tos=4, id=7, ttl=64) / ICMP(type=0, id=3, seq=4)
+    assert bytes(seen[IP])[: seen[IP].len] == bytes(expected / b"odd")
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b"",
+        bytes(_echo())[:30],
+        bytes(_echo(dst="192.0.2.3")),
+        bytes(_echo(flags="MF")),
+        bytes(_echo(frag=3)),
+        bytes(_echo(len=27)),
+        bytes(Ether(src=GUEST, dst=MAC) / IP(dst="192.0.2.2") / ICMP(type=0)),
+        bytes(Ether(src=GUEST, dst=MAC) / IP(dst="192.0.2.2") / ICMP(chksum=1)),
+        bytes(Ether(src=GUEST, dst=GUEST) / IP(dst="192.0.2.2") / ICMP()),
+        bytes(Ether(src=GUEST, dst=MAC) / IP(dst="192.0.2.2") / UDP(dport=8)),
+    ],
+)
+def test_anything_else_has_no_echo_reply(frame: bytes) -> None:
+    own = {frames.ip_bytes("192.0.2.2")}
+    assert frames.echo_reply(frame, own, frames.mac_bytes(MAC)) is None
