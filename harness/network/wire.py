@@ -107,8 +107,9 @@ class Wire:
         if not isinstance(packet, bytes):
             packet = packets.encode(packet, self.host_mac, self.guest_mac)
         data: bytes = packet
-        self._write(self._near, data)
+        # Before: the guest's answer may be captured before this thread goes on.
         self._capture.note(Frame(time.time(), True, data))
+        self._write(self._near, data)
 
     def send_all(self, packets: Iterable[Any]) -> None:
         """Send many packets, and wait until the guest has received them."""
