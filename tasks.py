@@ -359,9 +359,7 @@ def run(
     words = remainder(sys.argv)
     plan = ownwires.planned(send, record, ready)
     _end_with(
-        session.run(
-            variant=variant, put=put, words=words, given=source, tools=tools, plan=plan
-        )
+        session.run(variant=variant, put=put, words=words, given=source, tools=tools, plan=plan)
     )
 
 

@@ -58,7 +58,9 @@ def test_what_is_sent_and_what_passes_is_shown(
 ) -> None:
     farhosts.send(f'IP(dst="{FAR.host_ip}")/UDP(sport=4000, dport=[9, 10])/b"x"')
     ways = [" ".join(line.split()[:3]) for line in capsys.readouterr().out.splitlines()]
-    assert ways == [*["near -> guest"] * 2, *["guest -> far"] * 2]
+    # The second may be sent behind the first's arrival.
+    assert ways[0] == "near -> guest"
+    assert sorted(ways) == [*["guest -> far"] * 2, *["near -> guest"] * 2]
     # Through a program, by a capture of another host's, with link addresses of no use here.
     listen(1000, "--reinject")
     chains.append("forward -p UDP -j DIVERT 1000")
