@@ -10,14 +10,15 @@ import functools
 import os
 import shutil
 import subprocess
-import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
-from harness.base import command, paths, terminal
+from msgspec import Meta
+
+from harness.base import command, terminal
+from harness.base.datafile import Schema, Table
 from harness.base.errors import InfrastructureError
 
-DATA = paths.HARNESS / "base" / "compilers.toml"
 # Names another than those of the data file.
 VARIABLE = "DIVERT_GCC"
 
@@ -26,18 +27,28 @@ ASK_SECONDS = 30.0
 _PLUS_PLUS = "cc1plus"
 
 
-def _data() -> dict[str, Any]:
-    return tomllib.loads(DATA.read_text())
+_Version = Annotated[str, Meta(pattern=r"^\d+$")]
+
+
+class _Compilers(Table, frozen=True, kw_only=True):
+    """`releases` is for harness/host/setup.sh alone, which reads the file without Python."""
+
+    candidates: str
+    tried: dict[_Version, str]
+    releases: dict[str, int]
+
+
+DATA = Schema(_Compilers, "harness/base/compilers.toml")
 
 
 def candidates() -> list[str]:
     """The names of which the first in PATH is taken."""
-    return str(_data()["candidates"]).split()
+    return DATA.read().candidates.split()
 
 
 def tried() -> list[int]:
     """The versions with which the reference was built and tested, the oldest first."""
-    return sorted(map(int, _data()["tried"]))
+    return sorted(map(int, DATA.read().tried))
 
 
 def name() -> str:

@@ -31,6 +31,8 @@ from harness.base.errors import UserError
 
 T = TypeVar("T")
 
+_ROOT = paths.ROOT
+
 Keys = tuple[str | int, ...]
 
 # Where tomllib says that something is wrong.
@@ -78,7 +80,7 @@ class Schema(Generic[T]):
 
         Raises UserError with all that is wrong, a line each: FILE:LINE: what.
         """
-        path = path or paths.ROOT / self.where
+        path = path or _ROOT / self.where
         text = _text(path)
         data = _parsed(text, path)
         try:
@@ -89,7 +91,7 @@ class Schema(Generic[T]):
 
     def refuse(self, faults: Iterable[Fault], path: Path | None = None) -> None:
         """Raise UserError, as `read` does, if there are faults: such as no type can tell."""
-        path = path or paths.ROOT / self.where
+        path = path or _ROOT / self.where
         if found := list(faults):
             raise _error(path, _text(path), found)
 
@@ -107,7 +109,7 @@ def each_among(keys: Keys, values: Iterable[str], known: Collection[str]) -> Ite
 
 
 def _shown(path: Path) -> str:
-    return str(path.relative_to(paths.ROOT) if path.is_relative_to(paths.ROOT) else path)
+    return str(path.relative_to(_ROOT) if path.is_relative_to(_ROOT) else path)
 
 
 def _text(path: Path) -> str:
@@ -190,8 +192,10 @@ def _of_parts(value: object, kind: Any, keys: Keys) -> Iterator[Fault]:
             if field.required and name not in value:
                 yield Fault(keys, f"lacks {name}")
     elif isinstance(value, dict) and get_origin(kind) is dict:
+        name, of = get_args(kind)
         for key, part in value.items():
-            yield from _faults(part, get_args(kind)[1], (*keys, key))
+            yield from _faults(key, name, (*keys, key))
+            yield from _faults(part, of, (*keys, key))
     elif isinstance(value, list) and get_origin(kind) in _LISTS:
         for number, part in enumerate(value):
             yield from _faults(part, get_args(kind)[0], (*keys, number))

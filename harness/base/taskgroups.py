@@ -3,15 +3,10 @@
 
 from __future__ import annotations
 
-import tomllib
-from dataclasses import dataclass
-from pathlib import Path
-
-TABLE = Path(__file__).with_name("taskgroups.toml")
+from harness.base.datafile import Schema, Table
 
 
-@dataclass(frozen=True)
-class Group:
+class Group(Table, frozen=True, kw_only=True):
     """Tasks for one purpose, the first to look at first, and a command line that can be typed."""
 
     title: str
@@ -19,7 +14,13 @@ class Group:
     example: str
 
 
+class _Groups(Table, frozen=True, kw_only=True):
+    group: tuple[Group, ...]
+
+
+DATA = Schema(_Groups, "harness/base/taskgroups.toml")
+
+
 def load() -> tuple[Group, ...]:
-    """All groups, in the order in which they are shown."""
-    rows = tomllib.loads(TABLE.read_text())["group"]
-    return tuple(Group(row["title"], tuple(row["tasks"]), row["example"]) for row in rows)
+    """All groups, in the order in which they are shown. Raises UserError if the file is not so."""
+    return DATA.read().group

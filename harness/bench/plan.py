@@ -4,19 +4,58 @@
 from __future__ import annotations
 
 import fnmatch
-import tomllib
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Literal, TypeVar
 
-from harness.base import paths
+import msgspec
+
+from harness.base import datafile
+from harness.base.datafile import Fault, Schema, Table
 from harness.base.errors import UserError
-from harness.matrix import statements
+from harness.matrix import features, statements
+from harness.matrix import variants as matrix
 from harness.matrix.variants import Variant
 
-DATA = paths.HARNESS / "bench" / "bench.toml"
+T = TypeVar("T")
+
 _HOOK = "{hook}"
+
+
+class _Datagram(Table, frozen=True, kw_only=True):
+    bytes: int
+    window: int
+    needs: tuple[str, ...] = ()
+    wires: Literal["cards", "memory"] = "cards"
+
+
+class _Way(Table, frozen=True, kw_only=True):
+    text: str
+    needs: tuple[str, ...]
+    setup: tuple[str, ...] = ()
+    teardown: tuple[str, ...] = ()
+    program: str = ""
+    chain: Literal["", "input", "forward", "output", "{hook}"] = ""
+    baseline: bool = False
+
+
+class _Comparison(Table, frozen=True, kw_only=True):
+    text: str
+    over: str
+    under: str
+    target: float | None = None
+
+
+class _Bench(Table, frozen=True, kw_only=True):
+    hooks: tuple[Literal["input", "forward", "output"], ...]
+    modules: dict[str, tuple[str, ...]]
+    datagrams: dict[str, _Datagram]
+    ways: dict[str, _Way]
+    comparisons: tuple[_Comparison, ...]
+
+
+DATA = Schema(_Bench, "harness/bench/bench.toml")
 
 
 @dataclass(frozen=True)
@@ -81,60 +120,89 @@ class Measurement:
         return f"{self.variant.name}/{self.way.name}/{self.datagram.name}"
 
 
-def load(path: Path = DATA) -> Plan:
-    """The table, in the order of the file."""
-    data = tomllib.loads(path.read_text())
+def load(path: Path | None = None) -> Plan:
+    """The table, in the order of the file. Raises UserError if it is not as its head says."""
+    said = DATA.read(path)
+    DATA.refuse(_wrong(said), path)
     return Plan(
-        tuple(_datagram(name, row) for name, row in data["datagrams"].items()),
-        tuple(_way(name, row) for name, row in _ways(data["ways"], data["hooks"]).items()),
         tuple(
-            Comparison(row["text"], _rows(row["over"]), _rows(row["under"]), row.get("target"))
-            for each in data["comparisons"]
-            for row in _at_hooks(each, data["hooks"])
+            Datagram(name, row.bytes, row.window, row.needs, row.wires)
+            for name, row in said.datagrams.items()
         ),
-        {feature: tuple(names) for feature, names in data["modules"].items()},
+        tuple(
+            Way(
+                name,
+                row.text,
+                row.needs,
+                row.setup,
+                row.teardown,
+                row.program,
+                row.chain,
+                row.baseline,
+            )
+            for name, row in _ways(said.ways, said.hooks).items()
+        ),
+        tuple(
+            Comparison(row.text, _rows(row.over), _rows(row.under), row.target)
+            for each in said.comparisons
+            for row in _at_hooks(each, said.hooks)
+        ),
+        said.modules,
     )
 
 
-def _ways(rows: dict[str, Any], hooks: Sequence[str]) -> dict[str, Any]:
+def _wrong(said: _Bench) -> Iterator[Fault]:
+    """Words, variants and ways that there are not."""
+    words = features.words()
+    for kind, rows in (("datagrams", said.datagrams), ("ways", said.ways)):
+        for name, row in rows.items():
+            yield from features.unknown((kind, name, "needs"), row.needs, words)
+    for word in said.modules:
+        yield from datafile.among(("modules", word), word, words)
+    short = sorted({row.short for row in matrix.load().values()})
+    ways = _ways(said.ways, said.hooks)
+    for number, comparison in enumerate(said.comparisons):
+        for each in _at_hooks(comparison, said.hooks):
+            for key, text in (("over", each.over), ("under", each.under)):
+                yield from _no_row(("comparisons", number, key), text, short, ways)
+
+
+def _no_row(
+    keys: datafile.Keys, text: str, variants: Collection[str], ways: Collection[str]
+) -> Iterator[Fault]:
+    variant, way = _rows(text)
+    yield from datafile.among(keys, variant, variants)
+    if way:
+        yield from datafile.among(keys, way, ways)
+
+
+def _ways(rows: Mapping[str, _Way], hooks: Sequence[str]) -> dict[str, _Way]:
     """Those of no hook, then for each hook those of all."""
     found = {name: row for name, row in rows.items() if _HOOK not in name}
     for hook in hooks:
-        found |= _at({name: row for name, row in rows.items() if _HOOK in name}, hook)
+        found |= {
+            name.replace(_HOOK, hook): _at(row, hook) for name, row in rows.items() if _HOOK in name
+        }
     return found
 
 
-def _at_hooks(row: dict[str, Any], hooks: Sequence[str]) -> list[dict[str, Any]]:
-    return [_at(row, hook) for hook in hooks] if _HOOK in row["over"] else [row]
+def _at_hooks(row: _Comparison, hooks: Sequence[str]) -> list[_Comparison]:
+    return [_at(row, hook) for hook in hooks] if _HOOK in row.over else [row]
 
 
-def _at(value: Any, hook: str) -> Any:
+def _at(value: T, hook: str) -> T:
     """A value of the file with the hook's name in all of its texts."""
+    return msgspec.convert(_with(msgspec.to_builtins(value), hook), type(value))
+
+
+def _with(value: object, hook: str) -> object:
     if isinstance(value, str):
         return value.replace(_HOOK, hook)
-    if isinstance(value, list):
-        return [_at(each, hook) for each in value]
+    if isinstance(value, list | tuple):
+        return [_with(each, hook) for each in value]
     if isinstance(value, dict):
-        return {_at(name, hook): _at(each, hook) for name, each in value.items()}
+        return {name: _with(each, hook) for name, each in value.items()}
     return value
-
-
-def _datagram(name: str, row: dict[str, Any]) -> Datagram:
-    needs = tuple(row.get("needs", ()))
-    return Datagram(name, row["bytes"], row["window"], needs, row.get("wires", "cards"))
-
-
-def _way(name: str, row: dict[str, Any]) -> Way:
-    return Way(
-        name,
-        row["text"],
-        tuple(row["needs"]),
-        tuple(row.get("setup", ())),
-        tuple(row.get("teardown", ())),
-        row.get("program", ""),
-        row.get("chain", ""),
-        row.get("baseline", False),
-    )
 
 
 def _rows(text: str) -> tuple[str, str]:

@@ -4,17 +4,16 @@
 from __future__ import annotations
 
 import fnmatch
-import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from harness.base import paths, tables
+import msgspec
+
+from harness.base.datafile import Fault, Schema, Table
 from harness.base.errors import UserError
 from harness.matrix import variants
 
-FILE = paths.HARNESS / "canaries" / "canaries.toml"
 # A row without a guest.
 NO_GUEST = "none"
 # What runs a row's tests and no others, by the name of the file that they are in.
@@ -22,24 +21,28 @@ DEFAULT_RUN = ("test", "--variant", "{needs}", "-k", "test_canary", "--jobs", "1
 # For what hangs; a busy host can take ten times as long as ever.
 _SECONDS = 600
 
-_KEYS: dict[str, type] = {
-    "what": str,
-    "why": str,
-    "needs": str,
-    "quick": bool,
-    "shared": bool,
-    "fault": str,
-    "test": str,
-    "append": dict,
-    "world": str,
-    "run": list,
-    "seconds": int,
-    "verdict": str,
-    "status": int,
-    "cause": list,
-    "absent": list,
-}
-_NEEDED = ("what", "status", "cause")
+
+class _Row(Table, frozen=True, kw_only=True):
+    """What the file says of a canary."""
+
+    what: str
+    status: int
+    cause: tuple[str, ...]
+    absent: tuple[str, ...] = ()
+    verdict: str = ""
+    needs: str = NO_GUEST
+    run: tuple[str, ...] | None = None
+    fault: str = ""
+    test: str = ""
+    append: dict[str, str] = msgspec.field(default_factory=dict)
+    world: str = ""
+    quick: bool = False
+    shared: bool = False
+    seconds: int = _SECONDS
+    why: str = ""
+
+
+DATA = Schema(dict[str, _Row], "harness/canaries/canaries.toml")
 
 
 @dataclass(frozen=True)
@@ -80,26 +83,28 @@ class Canary:
         return self.needs != NO_GUEST
 
 
-def load(file: Path = FILE) -> tuple[Canary, ...]:
+def load(file: Path | None = None) -> tuple[Canary, ...]:
     """All rows, in order. Raises UserError, which names the row, for one that cannot be."""
-    with file.open("rb") as stream:
-        data: dict[str, dict[str, Any]] = tomllib.load(stream)
-    return tuple(_canary(file, name, row) for name, row in data.items())
+    said = DATA.read(file)
+    DATA.refuse(_wrong(said), file)
+    return tuple(_canary(name, row) for name, row in said.items())
 
 
-def _canary(file: Path, name: str, row: dict[str, Any]) -> Canary:
-    tables.check(file.name, name, row, _KEYS, _NEEDED)
-    needs = row.get("needs", NO_GUEST)
-    if needs != NO_GUEST:
-        variants.select(needs)
-    elif "run" not in row:
-        raise UserError(f"{file.name}: {name} needs no guest, so it has to say what to run")
-    words = [str(word).replace("{needs}", needs) for word in row.get("run", DEFAULT_RUN)]
-    lists: dict[str, object] = {
-        key: tuple(map(str, row[key])) for key in ("cause", "absent") if key in row
-    }
-    values: dict[str, Any] = {**row, **lists, "name": name, "run": tuple(words)}
-    return Canary(**values)
+def _wrong(said: Mapping[str, _Row]) -> Iterator[Fault]:
+    for name, row in said.items():
+        if row.needs != NO_GUEST:
+            try:
+                variants.select(row.needs)
+            except UserError as error:
+                yield Fault((name, "needs"), f"{error.message}; {error.hint}")
+        elif row.run is None:
+            yield Fault((name,), "needs no guest, so it has to say what to run")
+
+
+def _canary(name: str, row: _Row) -> Canary:
+    words = (word.replace("{needs}", row.needs) for word in row.run or DEFAULT_RUN)
+    values = {key: getattr(row, key) for key in row.__struct_fields__}
+    return Canary(**{**values, "name": name, "run": tuple(words)})
 
 
 def select(rows: Sequence[Canary], names: str | None, *, quick: bool = False) -> tuple[Canary, ...]:
@@ -111,7 +116,7 @@ def select(rows: Sequence[Canary], names: str | None, *, quick: bool = False) ->
     words = [word.strip() for word in names.split(",")] if names else ["*"]
     for word in words:
         if not any(_matches(row, word) for row in rows):
-            raise UserError(f"no canary matches {word}", f"they are in {FILE.name}")
+            raise UserError(f"no canary matches {word}", f"they are in {DATA.where}")
     chosen = (row for row in rows if any(_matches(row, word) for word in words))
     return tuple(row for row in chosen if row.quick or not quick)
 

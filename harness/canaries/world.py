@@ -4,20 +4,22 @@
 from __future__ import annotations
 
 import fnmatch
-import tomllib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from harness.base import paths
+from harness.base import datafile
+from harness.base.datafile import Schema
 from harness.base.errors import InfrastructureError
+from harness.canaries import canary
 from harness.canaries.canary import Canary
 from harness.canaries.outcome import Outcome, judge
 from harness.canaries.stage import Ran, Stage
 from harness.record import runfolders, stream
 from harness.record.events import TestFinished
 
-FILE = paths.HARNESS / "canaries" / "vacuous.toml"
+DATA = Schema(dict[str, dict[str, str]], "harness/canaries/vacuous.toml")
+_FILE = "vacuous.toml"
 _CONFTEST = "tests/guest/conftest.py"
 _MODULE = "tests.guest.support.worlds"
 # Where the session notes who relied on what is false, below build/; by a path from the checkout.
@@ -47,23 +49,26 @@ def outcome(row: Canary, ran: Ran, build: Path, listed: Mapping[str, str] | None
     }
     found = sorted(test for test in passed if f"tests/guest/{test}" in relied)
     differs = [
-        f"{test} passes, and is not in {FILE.name}"
+        f"{test} passes, and is not in {_FILE}"
         for test in found
         if not any(_matches(test, pattern) for pattern in listed)
     ]
     differs += [
-        f"{pattern} of {FILE.name} does not pass any more"
+        f"{pattern} of {_FILE} does not pass any more"
         for pattern in listed
         if not any(_matches(test, pattern) for test in found)
     ]
     return replace(judged, differs=(*judged.differs, *differs))
 
 
-def load(file: Path = FILE) -> dict[str, dict[str, str]]:
-    """For each world the tests that may pass in it, and why."""
-    with file.open("rb") as stream_:
-        data: dict[str, dict[str, str]] = tomllib.load(stream_)
-    return data
+def load() -> dict[str, dict[str, str]]:
+    """For each world the tests that may pass in it, and why. Raises UserError for one that no
+    canary has.
+    """
+    said = DATA.read()
+    worlds = [row.name for row in canary.load() if row.world]
+    DATA.refuse(fault for name in said for fault in datafile.among((name,), name, worlds))
+    return said
 
 
 def _matches(test: str, pattern: str) -> bool:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from harness.base import paths, terminal
+from harness.base import terminal
 from harness.base.errors import UserError
 from harness.boot import bootable
 from harness.coverage import debug, measure, page, result
@@ -158,6 +158,5 @@ def _say_unexplained(found: Mapping[str, Sequence[File]]) -> None:
     ]
     if rows:
         more = [f"and {len(rows) - _SHOWN} more"] if len(rows) > _SHOWN else []
-        where = result.REASONS.relative_to(paths.ROOT)
         terminal.say("\n".join(["no test ran, and no reason is given:", *rows[:_SHOWN], *more]))
-        terminal.say(f"a test, or a row of {where}, each")
+        terminal.say(f"a test, or a row of {result.REASONS.where}, each")

@@ -4,27 +4,30 @@ reason."""
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from harness.base import paths, tables
+from harness.base.datafile import Schema, Table
 from harness.coverage.measure import Coverage, Line
-
-REASONS = paths.HARNESS / "coverage" / "reasons.toml"
 
 State = Literal["ran", "partly", "not run", "explained", "no code"]
 
 
-@dataclass(frozen=True)
-class Reason:
+class Reason(Table, frozen=True, kw_only=True):
     """Why no test runs a line."""
 
     file: str
     text: str
     reason: str
+
+
+class _Reasons(Table, frozen=True, kw_only=True):
+    line: tuple[Reason, ...] = ()
+
+
+REASONS = Schema(_Reasons, "harness/coverage/reasons.toml")
 
 
 @dataclass(frozen=True)
@@ -69,13 +72,9 @@ class File:
         return [row for row in self.code if row.state == "not run"]
 
 
-def reasons(file: Path = REASONS) -> tuple[Reason, ...]:
+def reasons(file: Path | None = None) -> tuple[Reason, ...]:
     """The rows of the table. Raises UserError if one is not as it has to be."""
-    rows = tomllib.loads(file.read_text()).get("line", [])
-    keys: Mapping[str, type] = {"file": str, "text": str, "reason": str}
-    for number, row in enumerate(rows):
-        tables.check(file.name, f"line {number}", row, keys, needed=tuple(keys))
-    return tuple(Reason(**row) for row in rows)
+    return REASONS.read(file).line
 
 
 def files(

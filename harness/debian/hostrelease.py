@@ -5,19 +5,16 @@ from __future__ import annotations
 
 import functools
 import shlex
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.base import paths
+from harness.base.datafile import Schema, Table
 
 OS_RELEASE = Path("/etc/os-release")
-DATA = paths.HARNESS / "debian" / "distributions.toml"
 
 
-@dataclass(frozen=True)
-class Distribution:
+class Distribution(Table, frozen=True, kw_only=True):
     """One, as harness/debian/distributions.toml describes it."""
 
     title: str
@@ -26,6 +23,9 @@ class Distribution:
     components: tuple[str, ...]
     codename: str
     others: tuple[str, ...]
+
+
+DATA = Schema(dict[str, Distribution], "harness/debian/distributions.toml")
 
 
 @dataclass(frozen=True)
@@ -84,19 +84,7 @@ class Release:
 @functools.cache
 def distributions() -> Mapping[str, Distribution]:
     """Those of the data file, by the ID that os-release has for them."""
-    with DATA.open("rb") as stream:
-        data = tomllib.load(stream)
-    return {
-        name: Distribution(
-            row["title"],
-            row["origin"],
-            tuple(row["suites"]),
-            tuple(row["components"]),
-            row["codename"],
-            tuple(row["others"]),
-        )
-        for name, row in data.items()
-    }
+    return DATA.read()
 
 
 def parse(text: str) -> Release:

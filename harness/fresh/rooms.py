@@ -3,42 +3,69 @@
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Literal, get_args
 
-from harness.base import paths, tables
+import msgspec
+
+from harness.base import datafile
+from harness.base.datafile import Fault, Schema, Table
 from harness.base.errors import UserError
 from harness.matrix import kernels
 
-FILE = "rooms.toml"
-
-USERS = ("root", "sudo", "plain")
-NETWORKS = ("there", "gone")
-ARCHIVES = ("both", "kernel", "none")
+User = Literal["root", "sudo", "plain"]
+Network = Literal["there", "gone"]
+Archives = Literal["both", "kernel", "none"]
+USERS: tuple[str, ...] = get_args(User)
+NETWORKS: tuple[str, ...] = get_args(Network)
+ARCHIVES: tuple[str, ...] = get_args(Archives)
 
 # What moves the cache, as README says; and where Containerfile has it.
 CACHE = "DIVERT_CACHE"
 CONTAINER_CACHE = "/cache"
 
-_KEYS: Mapping[str, type] = {
-    "release": str,
-    "packages": list,
-    "user": str,
-    "network": str,
-    "archives": str,
-    "locale": str,
-    "umask": str,
-    "home": str,
-    "checkout": str,
-    "environment": dict,
-    "refused": str,
-    "then": list,
-    "commands": str,
-    "containerfile": bool,
-    "check": bool,
-}
+
+class _Room(Table, frozen=True, kw_only=True):
+    """What the file says of a room."""
+
+    release: str
+    packages: tuple[str, ...] = ()
+    user: User = "root"
+    network: Network = "there"
+    archives: Archives = "both"
+    locale: str = "C.UTF-8"
+    umask: str = "022"
+    home: str = ""
+    checkout: str = ""
+    environment: dict[str, str] = msgspec.field(default_factory=dict)
+    refused: str = ""
+    then: tuple[str, ...] = ()
+    commands: str = ""
+    containerfile: bool = False
+    check: bool = False
+
+
+class _Short(Table, frozen=True, kw_only=True):
+    seconds: float
+    both: tuple[str, ...]
+    kernel: tuple[str, ...]
+    none: tuple[str, ...]
+
+
+class _Full(Table, frozen=True, kw_only=True):
+    seconds: float
+
+
+class _Rooms(Table, frozen=True, kw_only=True):
+    short: _Short
+    full: _Full
+    commands: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
+    room: dict[str, _Room]
+
+
+DATA = Schema(_Rooms, "harness/fresh/rooms.toml")
 
 
 @dataclass(frozen=True)
@@ -157,41 +184,24 @@ def distribution_kernel(release: str) -> str:
     return next(row.name for row in kernels.usual(release) if row.package)
 
 
-def load() -> Plan:
+def load(path: Path | None = None) -> Plan:
     """All of the file. Raises UserError if it is not as it says."""
-    path = paths.HARNESS / "fresh" / FILE
-    try:
-        return parse(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        raise UserError(f"cannot use {path}: {error}") from error
-
-
-def parse(data: Mapping[str, Any]) -> Plan:
-    """The same of what is read already (pure)."""
-    short = data["short"]
-    commands = {name: tuple(row) for name, row in data.get("commands", {}).items()}
+    said = DATA.read(path)
+    DATA.refuse(_wrong(said), path)
     return Plan(
-        {name: _room(name, row, commands) for name, row in data["room"].items()},
-        {kind: tuple(short[kind]) for kind in ARCHIVES},
-        float(short["seconds"]),
-        float(data["full"]["seconds"]),
-        commands,
+        {name: _made(name, row) for name, row in said.room.items()},
+        {kind: getattr(said.short, kind) for kind in ARCHIVES},
+        said.short.seconds,
+        said.full.seconds,
+        said.commands,
     )
 
 
-def _room(name: str, row: Mapping[str, Any], commands: Iterable[str]) -> Room:
-    tables.check(FILE, name, row, _KEYS, needed=("release",))
-    values: dict[str, Any] = {
-        key: tuple(value) if isinstance(value, list) else value for key, value in row.items()
-    }
-    room = Room(name, **values)
-    _among(name, "user", room.user, USERS)
-    _among(name, "network", room.network, NETWORKS)
-    _among(name, "archives", room.archives, ARCHIVES)
-    _among(name, "commands", room.commands, ("", *commands))
-    return room
+def _wrong(said: _Rooms) -> Iterator[Fault]:
+    for name, row in said.room.items():
+        if row.commands:
+            yield from datafile.among(("room", name, "commands"), row.commands, said.commands)
 
 
-def _among(name: str, key: str, value: str, known: Iterable[str]) -> None:
-    if value not in known:
-        raise UserError(f"{FILE}: the {key} of {name} is {value}", f"known: {', '.join(known)}")
+def _made(name: str, row: _Room) -> Room:
+    return Room(name, **{key: getattr(row, key) for key in row.__struct_fields__})

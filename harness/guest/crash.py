@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import functools
 import re
-import tomllib
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
-from harness.base import paths
+import msgspec
+
+from harness.base.datafile import Fault, Keys, Schema, Table
 
 
 @dataclass(frozen=True)
@@ -43,15 +44,59 @@ class Crash:
         return self.last is not None and self.last.search(line) is not None
 
 
+class _NoFault(Table, frozen=True, kw_only=True):
+    patterns: tuple[str, ...]
+    why: str
+
+
+class _Rule(Table, frozen=True, kw_only=True):
+    """What the file says of a kind of fault."""
+
+    name: str
+    patterns: tuple[str, ...]
+    last: str | None = None
+    guest_goes_on: bool
+    heading: bool = False
+
+
+class _Rules(Table, frozen=True, kw_only=True):
+    no_fault: tuple[_NoFault, ...] = msgspec.field(name="no-fault")
+    rule: tuple[_Rule, ...]
+
+
+DATA = Schema(_Rules, "harness/guest/crash.toml")
+
+
 @functools.cache
-def _data() -> dict[str, Any]:
-    return tomllib.loads((paths.HARNESS / "guest" / "crash.toml").read_text())
+def _data() -> _Rules:
+    said = DATA.read()
+    DATA.refuse(_wrong(said))
+    return said
+
+
+def _wrong(said: _Rules) -> Iterator[Fault]:
+    """What is no regular expression."""
+    patterns: dict[Keys, str] = {}
+    lists: dict[Keys, tuple[str, ...]] = {
+        **{("no-fault", row): each.patterns for row, each in enumerate(said.no_fault)},
+        **{("rule", row): each.patterns for row, each in enumerate(said.rule)},
+    }
+    for keys, rows in lists.items():
+        patterns |= {(*keys, "patterns", number): row for number, row in enumerate(rows)}
+    for row, rule in enumerate(said.rule):
+        if rule.last is not None:
+            patterns["rule", row, "last"] = rule.last
+    for keys, pattern in patterns.items():
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            yield Fault(keys, f"no regular expression: {error}")
 
 
 @functools.cache
 def _no_faults() -> tuple[re.Pattern[str], ...]:
     """What is no fault, though a rule would take it for one."""
-    return tuple(re.compile(pattern) for row in _data()["no-fault"] for pattern in row["patterns"])
+    return tuple(re.compile(pattern) for row in _data().no_fault for pattern in row.patterns)
 
 
 @functools.cache
@@ -59,13 +104,13 @@ def rules() -> tuple[Rule, ...]:
     """The rules, in the order in which they are tried."""
     return tuple(
         Rule(
-            name=entry["name"],
-            patterns=tuple(re.compile(pattern) for pattern in entry["patterns"]),
-            last=re.compile(entry["last"]) if "last" in entry else None,
-            guest_goes_on=entry["guest_goes_on"],
-            heading=entry.get("heading", False),
+            name=row.name,
+            patterns=tuple(re.compile(pattern) for pattern in row.patterns),
+            last=None if row.last is None else re.compile(row.last),
+            guest_goes_on=row.guest_goes_on,
+            heading=row.heading,
         )
-        for entry in _data()["rule"]
+        for row in _data().rule
     )
 
 

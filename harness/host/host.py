@@ -8,12 +8,13 @@ import shutil
 import ssl
 import subprocess
 import sys
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from harness.base import command, compiler, paths, terminal
+from harness.base.datafile import Schema, Table
 from harness.base.errors import InfrastructureError
 
 SCRIPT = paths.HARNESS / "host" / "setup.sh"
@@ -42,19 +43,24 @@ class Need:
     package: str = ""
 
 
+class _Row(Table, frozen=True, kw_only=True):
+    """What the file says of a need. harness/host/setup.sh reads it too, without Python."""
+
+    package: str
+    reason: str
+    version: tuple[str, ...] = ()
+    compile: Literal["", "native", "32-bit"] = ""
+    task: str = ""
+
+
+DATA = Schema(dict[str, _Row], "harness/host/host.toml")
+
+
 def load() -> tuple[Need, ...]:
     """All that the host needs, and what a task alone does, in the order of the file."""
-    data = tomllib.loads((paths.HARNESS / "host" / "host.toml").read_text())
     return tuple(
-        Need(
-            name,
-            row["reason"],
-            tuple(row.get("version", ())),
-            row.get("compile", ""),
-            row.get("task", ""),
-            row["package"],
-        )
-        for name, row in data.items()
+        Need(name, row.reason, row.version, row.compile, row.task, row.package)
+        for name, row in DATA.read().items()
     )
 
 

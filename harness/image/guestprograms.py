@@ -3,18 +3,29 @@
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.base import fingerprint, paths, store
+from harness.base import datafile, fingerprint, paths, store
+from harness.base.datafile import Fault, Schema, Table
 from harness.base.errors import InfrastructureError
 from harness.image import sysroot
 from harness.kernel import parts
 
 FOLDER = paths.TESTS / "programs"
-DATA = FOLDER / "programs.toml"
+
+
+class _Row(Table, frozen=True, kw_only=True):
+    """What the file says of a program."""
+
+    sources: tuple[str, ...]
+    flags: tuple[str, ...]
+    warnings: bool
+    instead_of: str = ""
+
+
+DATA = Schema(dict[str, _Row], "tests/programs/programs.toml")
 
 
 @dataclass(frozen=True)
@@ -32,17 +43,22 @@ class Program:
 
 
 def load() -> tuple[Program, ...]:
-    """Every program, in the order of the data file."""
+    """Every program, in the order of the data file. Raises UserError if it is not as it says."""
+    said = DATA.read()
+    DATA.refuse(_wrong(said))
     return tuple(
-        Program(
-            name,
-            tuple(entry["sources"]),
-            tuple(entry["flags"]),
-            entry["warnings"],
-            entry.get("instead_of", ""),
-        )
-        for name, entry in tomllib.loads(DATA.read_text()).items()
+        Program(name, row.sources, row.flags, row.warnings, row.instead_of)
+        for name, row in said.items()
     )
+
+
+def _wrong(said: Mapping[str, _Row]) -> Iterator[Fault]:
+    for name, row in said.items():
+        for number, source in enumerate(row.sources):
+            if not (FOLDER / source).is_file():
+                yield Fault((name, "sources", number), f"there is no {source}")
+        if row.instead_of:
+            yield from datafile.among((name, "instead_of"), row.instead_of, parts.load())
 
 
 def build(root: sysroot.Sysroot, present: Collection[str]) -> list[parts.Built]:

@@ -8,7 +8,6 @@ import gzip
 import os
 import tempfile
 import time
-import tomllib
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 from harness.base import command, fingerprint, paths, store, terminal
 from harness.image import guestprograms, keys, rootfs, sysroot
 from harness.kernel import kernel, parts
+from harness.kernel.parts import Layout
 from harness.matrix import availability
 
 # Counts up when what this module makes of its inputs changes.
@@ -44,14 +44,6 @@ class Image:
     host_key: Path
     seconds: float
     cached: bool
-
-
-@dataclass(frozen=True)
-class _Layout:
-    """Size of the file system in KiB, and its number of inodes."""
-
-    size: int
-    inodes: int
 
 
 def build(*, jobs: int = 0, given: Sequence[str] = (), without: Collection[str] = ()) -> Image:
@@ -85,7 +77,7 @@ def _build(
     begin = time.monotonic()
     built = userland(jobs=jobs, given=given, without=without)
     secrets = keys.obtain()
-    layout = _Layout(**tomllib.loads(parts.DATA.read_text())["image"])
+    layout = parts.DATA.read().image
     print_ = fingerprint.of_bytes(
         RECIPE,
         repr(layout),
@@ -180,7 +172,7 @@ def _build_programs(
 
 
 def _assemble(
-    folder: Path, layout: _Layout, built: Sequence[parts.Built], secrets: keys.Keys
+    folder: Path, layout: Layout, built: Sequence[parts.Built], secrets: keys.Keys
 ) -> None:
     with tempfile.TemporaryDirectory(dir=folder) as work:
         root = Path(work) / "root"

@@ -4,14 +4,25 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.base import paths
+from harness.base.datafile import Schema, Table
 
-DATA = paths.IMAGES / "sysroot" / "headers.toml"
+
+class _Glibc(Table, frozen=True, kw_only=True):
+    names: tuple[str, ...]
+
+
+class _Headers(Table, frozen=True, kw_only=True):
+    same: dict[str, str | tuple[str, ...]]
+    after: dict[str, str]
+    absent: dict[str, str]
+    glibc: _Glibc
+
+
+DATA = Schema(_Headers, "images/sysroot/headers.toml")
 
 _LICENSE = "/* SPDX-License-Identifier: GPL-2.0-only */\n"
 
@@ -43,12 +54,10 @@ class Includes:
 
 
 def load() -> Includes:
-    """The file."""
-    data = tomllib.loads(DATA.read_text())
-    same = {
-        name: (row,) if isinstance(row, str) else tuple(row) for name, row in data["same"].items()
-    }
-    return Includes(same, data["after"], data["absent"], tuple(data["glibc"]["names"]))
+    """The file. Raises UserError if it is not as its head says."""
+    said = DATA.read()
+    same = {name: (row,) if isinstance(row, str) else row for name, row in said.same.items()}
+    return Includes(same, said.after, said.absent, said.glibc.names)
 
 
 def write(folder: Path) -> None:

@@ -3,15 +3,20 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.base import paths
+from harness.base.datafile import Fault, Schema, Table
 from harness.base.errors import UserError
 from harness.model.steps import Step, step
 
-KEPT = paths.HARNESS / "judge" / "kept.toml"
+
+class _Kept(Table, frozen=True, kw_only=True):
+    what: str
+    steps: str
+
+
+KEPT = Schema(dict[str, _Kept], "harness/judge/kept.toml")
 
 
 class FindError(AssertionError):
@@ -35,17 +40,28 @@ def read(text: str, where: str) -> list[Step]:
 
     Raises UserError, naming `where`, for what is no step.
     """
-    lines = (line.partition("#")[0].strip() for line in text.splitlines())
     try:
-        return [step(line) for line in lines if line]
+        return _read(text)
     except ValueError as error:
         raise UserError(f"{where}: {error}") from error
 
 
+def _read(text: str) -> list[Step]:
+    lines = (line.partition("#")[0].strip() for line in text.splitlines())
+    return [step(line) for line in lines if line]
+
+
 def kept() -> dict[str, list[Step]]:
     """The sequences that were once a find, by name: they are tried first."""
-    rows = tomllib.loads(KEPT.read_text())
-    return {name: read(row["steps"], f"{KEPT.name}, {name}") for name, row in rows.items()}
+    found: dict[str, list[Step]] = {}
+    faults = []
+    for name, row in KEPT.read().items():
+        try:
+            found[name] = _read(row.steps)
+        except ValueError as error:
+            faults.append(Fault((name, "steps"), str(error)))
+    KEPT.refuse(faults)
+    return found
 
 
 def of_file(path: Path) -> list[Step]:

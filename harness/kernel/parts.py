@@ -6,17 +6,50 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
-import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.base import command, compiler, complaints, fingerprint, paths, store, terminal
+from harness.base import (
+    command,
+    compiler,
+    complaints,
+    datafile,
+    fingerprint,
+    paths,
+    store,
+    terminal,
+)
+from harness.base.datafile import Fault, Schema, Table
 from harness.base.errors import InfrastructureError
 from harness.debian import packagefolder, packages
-from harness.upstream import patches, sources
+from harness.upstream import patches, releases, sources
 
-DATA = paths.IMAGES / "image.toml"
+
+class _Part(Table, frozen=True, kw_only=True):
+    """What the file says of a part."""
+
+    seconds: float
+    package: str | None = None
+    upstream: str | None = None
+    tried: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    binary: tuple[str, ...] = ()
+
+
+class Layout(Table, frozen=True, kw_only=True):
+    """Size of the file system in KiB, and its number of inodes."""
+
+    size: int
+    inodes: int
+
+
+class _Image(Table, frozen=True, kw_only=True):
+    image: Layout
+    parts: dict[str, _Part]
+
+
+DATA = Schema(_Image, "images/image.toml")
 
 # Counts up when what this module adds to a recipe changes.
 RECIPE = "1"
@@ -55,20 +88,27 @@ class Built:
 
 
 def load() -> dict[str, Part]:
-    """Every part by its name; one comes after those that it needs."""
-    table = tomllib.loads(DATA.read_text())["parts"]
+    """Every part by its name; one comes after those that it needs. Raises UserError if the file is
+    not as it says.
+    """
+    said = DATA.read().parts
+    DATA.refuse(_wrong(said))
     return {
-        name: Part(
-            name,
-            float(entry["seconds"]),
-            entry.get("package"),
-            entry.get("upstream"),
-            tuple(entry.get("tried", ())),
-            tuple(entry.get("needs", ())),
-            tuple(entry.get("binary", ())),
-        )
-        for name, entry in table.items()
+        name: Part(name, row.seconds, row.package, row.upstream, row.tried, row.needs, row.binary)
+        for name, row in said.items()
     }
+
+
+def _wrong(said: Mapping[str, _Part]) -> Iterator[Fault]:
+    above: list[str] = []
+    for name, row in said.items():
+        yield from datafile.each_among(("parts", name, "needs"), row.needs, above)
+        if row.upstream is not None:
+            keys = ("parts", name, "upstream")
+            yield from datafile.among(keys, row.upstream, releases.load())
+        if not (paths.IMAGES / name / "build.sh").is_file():
+            yield Fault(("parts", name), f"there is no images/{name}/build.sh")
+        above.append(name)
 
 
 def processors() -> int:

@@ -6,27 +6,25 @@ from __future__ import annotations
 
 import fnmatch
 import re
-import tomllib
-from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.base import fingerprint, paths
+from harness.base import datafile, fingerprint, paths
 from harness.base.errors import UserError
 from harness.kernel import kernel, module
 from harness.matrix import statements
 from harness.mutate import edit as edits
+from harness.mutate import rows as data
 from harness.mutate import syntax
 from harness.mutate.edit import Edit, Place
+from harness.mutate.rows import Listed, Rows
 from harness.mutate.syntax import Fault
 from harness.upstream import patches
 from harness.upstream.patches import Series
 
 FOLDER = paths.HARNESS / "mutate" / "mutants"
-HUNKS = "hunks.toml"
-SYNTAX = "syntax.toml"
 IPCHAINS = "ipchains-1.3.9"
 # The source of the module's, and the folder of it.
 MODULE = "module"
@@ -98,15 +96,10 @@ def load(folder: Path = FOLDER) -> tuple[tuple[Mutant, ...], tuple[LeftOut, ...]
     Raises UserError, which names the mutant, if one cannot be made of the series as it is.
     """
     series = _series()
-    mutants, left_out = _of_hunks(_rows(folder / HUNKS, "hunk"), series)
-    for path in sorted(folder.glob("*.toml")):
-        if path.name not in (HUNKS, SYNTAX):
-            mutants += [_listed(row, series) for row in _rows(path, "mutant")]
-    mutants += _of_syntax(_rows(folder / SYNTAX, "fault"), series)
-    names = Counter(mutant.name for mutant in mutants)
-    for name, count in names.items():
-        if count > 1:
-            raise UserError(f"two mutants have the name {name}", f"see {folder}")
+    rows = data.read(folder)
+    mutants, left_out = _of_hunks(rows, series)
+    mutants += _of_lists(rows, series)
+    mutants += _of_syntax(rows, series)
     return tuple(mutants), tuple(left_out)
 
 
@@ -141,34 +134,30 @@ def _matches(mutant: Mutant, pattern: str) -> bool:
     return pattern in mutant.name or any(fnmatch.fnmatchcase(word, pattern) for word in words)
 
 
-def _rows(path: Path, kind: str) -> list[dict[str, Any]]:
-    if not path.is_file():
-        return []
-    with path.open("rb") as stream:
-        data = tomllib.load(stream)
-    rows: list[dict[str, Any]] = data.get(kind, [])
-    return rows
+def _of_lists(rows: Rows, series: Mapping[str, Sequence[Series]]) -> list[Mutant]:
+    made: dict[str, Mutant] = {}
+    for path, listed in rows.listed.items():
+        faults = []
+        for number, row in enumerate(listed):
+            try:
+                mutant = _listed(row, series)
+            except UserError as error:
+                told = f"mutant {row.name}: {error.message}; {error.hint}"
+                faults.append(datafile.Fault(("mutant", number), told))
+                continue
+            if row.name in made:
+                told = f"two mutants have the name {row.name}"
+                faults.append(datafile.Fault(("mutant", number, "name"), told))
+            made[row.name] = mutant
+        data.LISTED.refuse(faults, path)
+    return list(made.values())
 
 
-def _listed(row: Mapping[str, Any], series: Mapping[str, Sequence[Series]]) -> Mutant:
-    source = row.get("source", kernel.SOURCE)
-    try:
-        edit = edits.replacement(series[source], row["file"], row["old"], row["new"])
-    except UserError as error:
-        raise UserError(f"mutant {row['name']}: {error.message}", error.hint) from None
-    return _mutant(row["name"], source, edit, row)
-
-
-def _mutant(name: str, source: str, edit: Edit, row: Mapping[str, Any]) -> Mutant:
-    return Mutant(
-        name,
-        source,
-        edit,
-        breaks=tuple(row.get("breaks", ())),
-        variants=tuple(row.get("variants", VARIANTS)),
-        tests=tuple(row.get("tests", ())),
-        survives=row.get("survives", ""),
-    )
+def _listed(row: Listed, series: Mapping[str, Sequence[Series]]) -> Mutant:
+    if row.source not in series:
+        raise UserError(f"there is no source {row.source}", f"known: {', '.join(series)}")
+    edit = edits.replacement(series[row.source], row.file, row.old, row.new)
+    return Mutant(row.name, row.source, edit, **row.said)
 
 
 def _faults(series: Mapping[str, Sequence[Series]]) -> Iterator[tuple[str, str, Fault]]:
@@ -186,10 +175,8 @@ def _faults(series: Mapping[str, Sequence[Series]]) -> Iterator[tuple[str, str, 
                 yield MODULE, MODULE, fault
 
 
-def _of_syntax(
-    rows: Sequence[Mapping[str, Any]], series: Mapping[str, Sequence[Series]]
-) -> list[Mutant]:
-    used = [False] * len(rows)
+def _of_syntax(rows: Rows, series: Mapping[str, Sequence[Series]]) -> list[Mutant]:
+    used: set[int] = set()
     made = []
     every = list(_faults(series))
     of_file: dict[str, dict[str, None]] = {}
@@ -197,21 +184,25 @@ def _of_syntax(
         of_file.setdefault(fault.file, {}).update(dict.fromkeys(_named(fault.comments)))
     for source, part, fault in every:
         said: dict[str, Any] = {}
-        for number, row in enumerate(rows):
-            if _is_so(row, fault):
-                used[number] = True
+        for number, row in enumerate(rows.syntax):
+            if row.is_of(fault):
+                used.add(number)
                 # Those further down say it more closely.
-                said |= row
+                said |= row.said
         edit = Edit(part, fault.file, fault.first, fault.old, fault.new)
         of_all = MODULE_VARIANTS if source == MODULE else VARIANTS
         # What is said of the function names what it serves, or else what is said in the file.
         breaks = _named(fault.comments) or tuple(of_file[fault.file])
-        row = {"variants": of_all, "breaks": breaks, **said}
-        made.append(replace(_mutant(fault.name, source, edit, row), fault=fault))
-    for row, was_used in zip(rows, used, strict=True):
-        if not was_used:
-            raise UserError(f"{SYNTAX} has a row for no fault: {dict(row)}")
+        said = {"variants": of_all, "breaks": breaks, **said}
+        made.append(Mutant(fault.name, source, edit, fault=fault, **said))
+    data.SYNTAX.refuse(_unused("fault", rows.syntax, used), rows.syntax_file)
     return made
+
+
+def _unused(kind: str, rows: Sequence[object], used: Collection[int]) -> Iterator[datafile.Fault]:
+    for number in range(len(rows)):
+        if number not in used:
+            yield datafile.Fault((kind, number), f"a row for no {kind}")
 
 
 def _named(text: str) -> tuple[str, ...]:
@@ -219,38 +210,27 @@ def _named(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_STATEMENT.findall(text)))
 
 
-def _is_so(row: Mapping[str, Any], fault: Fault) -> bool:
-    return (
-        fnmatch.fnmatchcase(fault.file, row.get("file", "*"))
-        and row.get("function", fault.function) == fault.function
-        and row.get("operator", fault.operator) == fault.operator
-        and row.get("text", fault.text) == fault.text
-        and row.get("number", fault.number) == fault.number
-    )
-
-
 def _of_hunks(
-    rows: Sequence[Mapping[str, Any]], series: Mapping[str, Sequence[Series]]
+    rows: Rows, series: Mapping[str, Sequence[Series]]
 ) -> tuple[list[Mutant], list[LeftOut]]:
     mutants: list[Mutant] = []
     left_out: list[LeftOut] = []
-    used = [False] * len(rows)
+    used: set[int] = set()
+    faults = []
     for source, place in _places(series):
         name = _name(source, place)
-        found = [number for number, row in enumerate(rows) if _is_of(row, place)]
-        if len(found) > 1:
-            raise UserError(f"{HUNKS} has more than one row for {name}")
-        row = rows[found[0]] if found else {}
-        for number in found:
-            used[number] = True
-        if "left_out" in row:
-            left_out.append(LeftOut(name, row["left_out"]))
+        found = [number for number, row in enumerate(rows.hunks) if row.is_of(place)]
+        used.update(found)
+        for number in found[1:]:
+            told = f"more than one row for {name}"
+            faults.append(datafile.Fault(("hunk", number), told))
+        row = rows.hunks[found[0]] if found else None
+        if row and row.left_out is not None:
+            left_out.append(LeftOut(name, row.left_out))
             continue
-        said = {"breaks": _named(place.patch.head), **row}
-        mutants.append(_mutant(name, source, edits.removal(place), said))
-    for row, was_used in zip(rows, used, strict=True):
-        if not was_used:
-            raise UserError(f"{HUNKS} has a row for no hunk: {dict(row)}")
+        said = {"breaks": _named(place.patch.head), **(row.said if row else {})}
+        mutants.append(Mutant(name, source, edits.removal(place), **said))
+    data.HUNKS.refuse([*faults, *_unused("hunk", rows.hunks, used)], rows.hunks_file)
     return mutants, left_out
 
 
@@ -265,12 +245,3 @@ def _name(source: str, place: Place) -> str:
     number = place.patch.path.name.partition("-")[0]
     whose = "" if source == kernel.SOURCE else "ipchains-"
     return f"{whose}{number}:{place.file}:{place.number}"
-
-
-def _is_of(row: Mapping[str, Any], place: Place) -> bool:
-    return (
-        fnmatch.fnmatchcase(f"{edits.part(place.series)}/{place.patch.path.name}", row["patch"])
-        and fnmatch.fnmatchcase(place.file, row.get("file", "*"))
-        and row.get("number", place.number) == place.number
-        and ("adds" not in row or list(place.added) == row["adds"])
-    )

@@ -6,38 +6,51 @@ from __future__ import annotations
 import datetime
 import email.utils
 import re
-import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
-from harness.base import paths, tables
+import msgspec
+
+from harness.base import datafile, paths
+from harness.base.datafile import Fault, Schema, Table
 from harness.base.errors import UserError
+from harness.image import guestprograms
 
 FOLDER = paths.ROOT / "packaging"
-FILE = "packages.toml"
 CHANGELOG = "changelog"
 
-_COMMON = "common"
-_NEEDED: Mapping[str, type] = {
-    "architecture": str,
-    "section": str,
-    "summary": str,
-    "description": list,
-}
-_KEYS: Mapping[str, type] = {
-    **_NEEDED,
-    "depends": list,
-    "recommends": list,
-    "suggests": list,
-    "manuals": list,
-    "scripts": list,
-    "files": list,
-    "programs": dict,
-    "commands": list,
-}
-_FILES = {"from", "names", "to"}
+
+class _Files(Table, frozen=True, kw_only=True):
+    from_: str = msgspec.field(name="from")
+    names: tuple[str, ...]
+    to: str
+
+
+class _Row(Table, frozen=True, kw_only=True):
+    """What the file says of a package."""
+
+    architecture: Literal["all", "amd64"]
+    section: str
+    summary: str
+    description: tuple[str, ...]
+    depends: tuple[str, ...] = ()
+    recommends: tuple[str, ...] = ()
+    suggests: tuple[str, ...] = ()
+    manuals: tuple[str, ...] = ()
+    scripts: tuple[str, ...] = ()
+    files: tuple[_Files, ...] = ()
+    programs: dict[str, str] = msgspec.field(default_factory=dict)
+    commands: tuple[str, ...] = ()
+
+
+class _Packages(Table, frozen=True, kw_only=True):
+    maintainer: str
+    package: dict[str, _Row]
+
+
+DATA = Schema(_Packages, "packaging/packages.toml")
 
 _ENTRY = re.compile(r"^\S+ \((?P<version>[^)\s]+)\) ", re.MULTILINE)
 _SIGNED = re.compile(r"^ -- [^>]*>  (?P<date>.+)$", re.MULTILINE)
@@ -86,45 +99,46 @@ class Recipe:
     commands: tuple[str, ...] = ()
 
 
-def load() -> tuple[Recipe, ...]:
+def load(path: Path | None = None) -> tuple[Recipe, ...]:
     """All packages. Raises UserError if the file is not as it says."""
-    path = FOLDER / FILE
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"cannot use {path}: {error}") from error
-    return parse(data)
+    said = DATA.read(path)
+    DATA.refuse(_wrong(said), path)
+    return tuple(_recipe(name, row, said.maintainer) for name, row in said.package.items())
 
 
-def parse(data: Mapping[str, Any]) -> tuple[Recipe, ...]:
-    """The same of what is read already (pure)."""
-    maintainer = str(data[_COMMON]["maintainer"])
-    return tuple(_recipe(name, row, maintainer) for name, row in data.items() if name != _COMMON)
+def _wrong(said: _Packages) -> Iterator[Fault]:
+    """What is nowhere: manuals, scripts, programs, folders."""
+    programs = [program.name for program in guestprograms.load()]
+    manuals = sorted(path.name for path in (FOLDER / "man").iterdir())
+    for name, row in said.package.items():
+        keys = ("package", name)
+        yield from datafile.each_among((*keys, "manuals"), row.manuals, manuals)
+        for key, program in row.programs.items():
+            yield from datafile.among((*keys, "programs", key), program, programs)
+        for number, script in enumerate(row.scripts):
+            if not (FOLDER / f"{name}.{script}").is_file():
+                yield Fault((*keys, "scripts", number), f"there is no {name}.{script}")
+        for number, files in enumerate(row.files):
+            if not (paths.ROOT / files.from_).is_dir():
+                yield Fault((*keys, "files", number, "from"), f"there is no {files.from_}")
 
 
-def _recipe(name: str, row: Mapping[str, Any], maintainer: str) -> Recipe:
-    tables.check(FILE, name, row, _KEYS, needed=_NEEDED)
-    relations = ("depends", "recommends", "suggests")
+def _recipe(name: str, row: _Row, maintainer: str) -> Recipe:
+    relations = {"Depends": row.depends, "Recommends": row.recommends, "Suggests": row.suggests}
     return Recipe(
         name,
         maintainer,
-        row["architecture"],
-        row["section"],
-        row["summary"],
-        tuple(row["description"]),
-        {key.capitalize(): tuple(row[key]) for key in relations if row.get(key)},
-        tuple(row.get("manuals", ())),
-        tuple(row.get("scripts", ())),
-        tuple(_files(name, each) for each in row.get("files", ())),
-        tuple(row.get("programs", {}).items()),
-        tuple(row.get("commands", ())),
+        row.architecture,
+        row.section,
+        row.summary,
+        row.description,
+        {key: value for key, value in relations.items() if value},
+        row.manuals,
+        row.scripts,
+        tuple(Files(paths.ROOT / each.from_, each.names, each.to) for each in row.files),
+        tuple(row.programs.items()),
+        row.commands,
     )
-
-
-def _files(name: str, row: Mapping[str, Any]) -> Files:
-    if set(row) != _FILES:
-        raise UserError(f"{FILE}: files of {name} need {', '.join(sorted(_FILES))}")
-    return Files(paths.ROOT / row["from"], tuple(row["names"]), row["to"])
 
 
 def release() -> Release:

@@ -83,7 +83,7 @@ def matched(files: Files) -> list[Path]:
         }
         if not new:
             raise InfrastructureError(
-                f"{deb_recipe.FILE} packs {name} of {files.source}, and there is none"
+                f"{deb_recipe.DATA.where} packs {name} of {files.source}, and there is none"
             )
         found |= new
     return sorted(found)

@@ -4,27 +4,31 @@
 from __future__ import annotations
 
 import re
-import tomllib
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from harness.base import paths, tables
+from harness.base.datafile import Schema, Table
 from harness.record.events import Event, GuestBooted, RunStarted
 
-FILE = "tried.toml"
-
-_KEYS: Mapping[str, type] = {"machines": list, "accelerators": list, "qemu": list}
 _SERIES = re.compile(r"version (\d+\.\d+)")
 
 
-def load() -> dict[str, Any]:
+class Tried(Table, frozen=True, kw_only=True):
+    """What has been tried, by kind."""
+
+    machines: tuple[str, ...]
+    accelerators: tuple[str, ...]
+    qemu: tuple[str, ...]
+
+
+DATA = Schema(Tried, "harness/report/tried.toml")
+
+
+def load() -> Tried:
     """What has been tried, by kind. Raises UserError if the file is not as it says."""
-    row = tomllib.loads((paths.HARNESS / "report" / FILE).read_text(encoding="utf-8"))
-    tables.check(FILE, "it", row, _KEYS, needed=_KEYS)
-    return row
+    return DATA.read()
 
 
-def line(events: Sequence[Event], tried: Mapping[str, Sequence[str]] | None = None) -> str:
+def line(events: Sequence[Event], tried: Tried | None = None) -> str:
     """A line for the report of a run of guests; "" if such hosts are known, or no guest booted."""
     tried = load() if tried is None else tried
     accelerators = [event.accelerator for event in events if isinstance(event, GuestBooted)]
@@ -32,15 +36,15 @@ def line(events: Sequence[Event], tried: Mapping[str, Sequence[str]] | None = No
     if started is None or not accelerators:
         return ""
     found = [
-        f"under {name}" for name in dict.fromkeys(accelerators) if name not in tried["accelerators"]
+        f"under {name}" for name in dict.fromkeys(accelerators) if name not in tried.accelerators
     ]
     # Of a run that several machines shared, each has its own.
     series = _SERIES.findall(started.qemu)
-    found += [f"with QEMU {each}" for each in series if each not in tried["qemu"]]
+    found += [f"with QEMU {each}" for each in series if each not in tried.qemu]
     if not series:
         found.append("with a QEMU of unknown version")
     machines = started.machine.split("; ")
-    found += [f"on {name}" for name in machines if name not in ("", *tried["machines"])]
+    found += [f"on {name}" for name in machines if name not in ("", *tried.machines)]
     if not found:
         return ""
     return (

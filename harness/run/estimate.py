@@ -7,15 +7,16 @@ import contextlib
 import json
 import math
 import os
-import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from harness.base import paths
+from harness.base import datafile, paths
+from harness.base.datafile import Fault, Schema, Table
 from harness.matrix import kernels
-from harness.matrix.variants import Variant, load
+from harness.matrix import variants as matrix
+from harness.matrix.variants import Variant
 from harness.record.events import (
     Event,
     ImageBuilt,
@@ -24,8 +25,21 @@ from harness.record.events import (
     TestFinished,
     VariantSelected,
 )
+from harness.upstream import releases
 
-RECORDED = paths.HARNESS / "run" / "durations.toml"
+
+class Recorded(Table, frozen=True, kw_only=True):
+    """What the data file has; `tests` are by kernel, `builds` and `megabytes` by more than that."""
+
+    where: str
+    processors: int
+    begin: float
+    tests: dict[str, float]
+    builds: dict[str, float]
+    megabytes: dict[str, float]
+
+
+RECORDED = Schema(Recorded, "harness/run/durations.toml")
 # In the cache, which checkouts share.
 REMEMBERED = "durations.json"
 
@@ -55,28 +69,55 @@ class Figures:
     where: str = ""
 
 
+def load() -> Recorded:
+    """What was recorded. Raises UserError if the file is not as it says."""
+    said = RECORDED.read()
+    RECORDED.refuse(_wrong(said))
+    return said
+
+
+def _wrong(said: Recorded) -> Iterator[Fault]:
+    """Kernels that there are not, or of which nothing is known."""
+    known = kernels.load()
+    others: dict[str, tuple[str, ...]] = {
+        "tests": (),
+        "builds": (IMAGE, PACKING),
+        "megabytes": (IMAGE, *releases.load()),
+    }
+    for key, more in others.items():
+        figures: Mapping[str, float] = getattr(said, key)
+        for name in figures:
+            yield from datafile.among((key, name), name, [*known, *more])
+        for name, row in known.items():
+            if not row.like and name not in figures:
+                yield Fault((key,), f"lacks {name}, which is like no other")
+    for name in (IMAGE, PACKING):
+        if name not in said.builds:
+            yield Fault(("builds",), f"lacks {name}")
+
+
 def figures(variants: Iterable[Variant], folder: Path | None = None) -> Figures:
     """What is known of these variants; `folder` is the cache's, if not this machine's."""
-    recorded = tomllib.loads(RECORDED.read_text())
+    recorded = load()
     here = processors()
     own = _read(_file(folder))
-    scale = recorded["processors"] / here
-    tests, builds = {}, {name: recorded["builds"][name] * scale for name in (IMAGE, PACKING)}
-    megabytes = dict(recorded["megabytes"])
+    scale = recorded.processors / here
+    tests, builds = {}, {name: recorded.builds[name] * scale for name in (IMAGE, PACKING)}
+    megabytes = dict(recorded.megabytes)
     foreign, known = False, kernels.load()
     for variant in variants:
         name, kernel = variant.name, variant.kernel
         foreign |= name not in own["tests"]
-        tests[name] = own["tests"].get(name, of_kernel(recorded["tests"], kernel, known))
-        builds[name] = of_kernel(recorded["builds"], kernel, known) * scale
+        tests[name] = own["tests"].get(name, of_kernel(recorded.tests, kernel, known))
+        builds[name] = of_kernel(recorded.builds, kernel, known) * scale
         megabytes[kernel] = of_kernel(megabytes, kernel, known)
     return Figures(
         processors=here,
-        begin=recorded["begin"],
+        begin=recorded.begin,
         tests=tests,
         builds={**builds, **own["builds"]},
         megabytes=megabytes,
-        where=f"by what it took elsewhere: {recorded['where']}" if foreign else "as before here",
+        where=f"by what it took elsewhere: {recorded.where}" if foreign else "as before here",
     )
 
 
@@ -141,7 +182,7 @@ def _at_once(session: SessionFinished, ended: Iterable[SessionFinished]) -> floa
 
 def remember(events: Sequence[Event], folder: Path | None = None) -> None:
     """Keep what a run's events tell for the next one. That it cannot be kept is no error."""
-    known_variants = load()
+    known_variants = matrix.load()
     selected = {event.variant for event in events if isinstance(event, VariantSelected)}
     rows = [known_variants[name] for name in selected if name in known_variants]
     new = learned(events, processors(), figures(rows, folder).builds)

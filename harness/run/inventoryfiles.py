@@ -7,14 +7,13 @@ Kernels on which the same tests run are named together, and a new test is a line
 from __future__ import annotations
 
 import json
-import tomllib
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from harness.base.errors import TestsFailedError
+from harness.base.datafile import Fault, Schema
+from harness.base.errors import TestsFailedError, UserError
 from harness.matrix import configurations, kernels, variants
 
 FILE = "inventory.toml"
@@ -22,6 +21,11 @@ APPLIES = "applies.toml"
 COMMAND = "./inv inventory"
 # In APPLIES: which kernels are as another one, and the reference's other configurations.
 _KERNELS, _CONFIGURATIONS = "kernels", "configurations"
+
+# By its module, and by the function in it, the number of a test's cases by its needs.
+TESTS = Schema(dict[str, dict[str, dict[str, str]]], f"tests/guest/*/{FILE}")
+# By its needs, the names of variants, by the kernel; and which kernels are as another one.
+RUNS = Schema(dict[str, dict[str, str | tuple[str, ...]]], f"tests/guest/{APPLIES}")
 
 # By its function, and by its needs, the number of a test's cases and their digest.
 Functions = Mapping[str, Mapping[str, str]]
@@ -47,24 +51,41 @@ class Inventory:
 def read(folder: Path) -> Inventory:
     """The inventory of the tests in `folder`. Raises TestsFailedError if it cannot be read."""
     functions: dict[str, Mapping[str, str]] = {}
-    for path in sorted(folder.rglob(FILE)):
-        prefix = "".join(f"{part}/" for part in path.parent.relative_to(folder).parts)
-        for module, own in _load(path).items():
-            functions |= {f"{prefix}{module}::{name}": lines for name, lines in own.items()}
-    table = _load(folder / APPLIES)
-    same = table.pop(_KERNELS)
+    try:
+        for path in sorted(folder.rglob(FILE)):
+            prefix = "".join(f"{part}/" for part in path.parent.relative_to(folder).parts)
+            for module, own in TESTS.read(path).items():
+                functions |= {f"{prefix}{module}::{name}": lines for name, lines in own.items()}
+        same, table = _applies_of(folder / APPLIES)
+    except UserError as error:
+        raise TestsFailedError(error.message, f"see: {COMMAND} --write") from None
     applies = {wanted: frozenset(_expanded(rows, same)) for wanted, rows in table.items()}
     return Inventory(functions, applies)
 
 
-def _load(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise TestsFailedError(f"cannot use {path}: {error}", f"see: {COMMAND} --write") from None
+def _applies_of(
+    path: Path,
+) -> tuple[Mapping[str, Sequence[str]], Mapping[str, Mapping[str, str]]]:
+    """Which kernels are as another one, and on which variants tests of the same needs run."""
+    same: dict[str, Sequence[str]] = {}
+    table: dict[str, dict[str, str]] = {}
+    faults = []
+    for wanted, rows in RUNS.read(path).items():
+        if wanted != _KERNELS:
+            table[wanted] = {}
+        for name, value in rows.items():
+            if wanted == _KERNELS and not isinstance(value, str):
+                same[name] = value
+            elif wanted != _KERNELS and isinstance(value, str):
+                table[wanted][name] = value
+            else:
+                kind = "a list of kernels" if wanted == _KERNELS else "the names of variants"
+                faults.append(Fault((wanted, name), f"expected {kind}"))
+    RUNS.refuse(faults, path)
+    return same, table
 
 
-def _expanded(rows: Mapping[str, str], same: Mapping[str, list[str]]) -> Iterable[str]:
+def _expanded(rows: Mapping[str, str], same: Mapping[str, Sequence[str]]) -> Iterable[str]:
     for first, words in rows.items():
         for word in words.split():
             if first == _CONFIGURATIONS:

@@ -8,7 +8,6 @@ inventory, and what tests took once (slow.toml), never what this machine remembe
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -167,11 +166,11 @@ class _Costs:
     def __init__(self, chosen: Sequence[Variant]) -> None:
         self._tests = slowtests.load()
         self._kernels = kernels.load()
-        recorded = tomllib.loads(estimate.RECORDED.read_text(encoding="utf-8"))
-        builds = recorded["builds"]
+        recorded = estimate.load()
+        builds = recorded.builds
         self.of_variants = {
             row.name: round(
-                1000 * (recorded["begin"] + estimate.of_kernel(builds, row.kernel, self._kernels))
+                1000 * (recorded.begin + estimate.of_kernel(builds, row.kernel, self._kernels))
             )
             for row in chosen
         }

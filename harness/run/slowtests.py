@@ -5,19 +5,17 @@ from __future__ import annotations
 
 import json
 import statistics
-import tomllib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
-from harness.base import paths, tables
+from harness.base import datafile, paths
+from harness.base.datafile import Schema, Table
 from harness.base.errors import UserError
+from harness.matrix import kernels
 from harness.record import runfolders
 from harness.record.events import Event, TestFinished, VariantSelected
 
-FILE = paths.HARNESS / "run" / "slow.toml"
-_KEYS: Mapping[str, type] = {"usual": float, "slow": dict}
 # Who takes so many times what is usual has a line.
 _SLOW = 2.0
 _HEAD = """\
@@ -30,12 +28,14 @@ _HEAD = """\
 """
 
 
-@dataclass(frozen=True)
-class Seconds:
+class Seconds(Table, frozen=True, kw_only=True):
     """What tests take on a kernel: the usual one, and the slow ones by function."""
 
     usual: float
-    slow: Mapping[str, float]
+    slow: dict[str, float]
+
+
+DATA = Schema(dict[str, Seconds], "harness/run/slow.toml")
 
 
 def function(test: str) -> str:
@@ -43,13 +43,12 @@ def function(test: str) -> str:
     return test.partition("[")[0]
 
 
-def load(file: Path = FILE) -> dict[str, Seconds]:
+def load(file: Path | None = None) -> dict[str, Seconds]:
     """What is written down, by kernel. Raises UserError if the file is not as it says."""
-    found = {}
-    for name, row in tomllib.loads(file.read_text(encoding="utf-8")).items():
-        tables.check(file.name, name, row, _KEYS, needed=_KEYS)
-        found[name] = Seconds(row["usual"], row["slow"])
-    return found
+    said, known = DATA.read(file), kernels.load()
+    wrong = (fault for name in said for fault in datafile.among((name,), name, known))
+    DATA.refuse(wrong, file)
+    return said
 
 
 def learned(events: Iterable[Event]) -> dict[str, Seconds]:
@@ -79,10 +78,12 @@ def _seconds(rows: Mapping[str, list[float]]) -> Seconds:
     usual = statistics.median(each for cases in rows.values() for each in cases)
     means = {name: statistics.fmean(cases) for name, cases in rows.items()}
     slow = {name: mean for name, mean in sorted(means.items()) if mean > _SLOW * usual}
-    return Seconds(round(usual, 2), {name: round(mean, 1) for name, mean in slow.items()})
+    return Seconds(
+        usual=round(usual, 2), slow={name: round(mean, 1) for name, mean in slow.items()}
+    )
 
 
-def write(known: Mapping[str, Seconds], file: Path = FILE) -> None:
+def write(known: Mapping[str, Seconds], file: Path | None = None) -> None:
     """Write them down."""
     lines = [_HEAD]
     for kernel, row in known.items():
@@ -90,4 +91,5 @@ def write(known: Mapping[str, Seconds], file: Path = FILE) -> None:
         lines += [f"[{json.dumps(kernel)}.slow]"]
         lines += [f"{json.dumps(name)} = {seconds}" for name, seconds in row.slow.items()]
         lines.append("")
+    file = file or paths.ROOT / DATA.where
     file.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")

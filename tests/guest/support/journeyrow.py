@@ -3,15 +3,17 @@
 
 from __future__ import annotations
 
-import tomllib
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Literal
+
+import msgspec
 
 from divert_reference.traffic import FAR, NEAR
+from harness.base import datafile
+from harness.base.datafile import Fault, Schema, Table
 from tests.guest.support.stack import HERE, THERE
 
-TABLE = Path(__file__).with_name("journeys.toml")
 # Behind one of the wires' hosts, and so is the other.
 BEYOND, BESIDE = "203.0.113.7", "203.0.113.9"
 # Where each path begins, and goes; then where a program sends it instead.
@@ -30,15 +32,17 @@ DOINGS = ("given-back", "kept", "payload", "kept-payload", "address")
 INSIDE = "there/"
 
 
-@dataclass(frozen=True)
-class Row:
+Ends = Literal["out", "through", "in", "lo", "into", "from", "across"]
+
+
+class Row(Table, frozen=True, kw_only=True):
     """A row of the table; see there."""
 
     name: str
     statements: tuple[str, ...]
     what: str
-    path: str
-    leaves: str
+    path: Ends
+    leaves: Literal["near", "far", "here", "there"]
     elsewhere: str = ""
     steps: tuple[str, ...] = ()
     to: str = ""
@@ -53,7 +57,7 @@ class Row:
     fragments: bool = False
     frame: str = ""
     answers: tuple[str, ...] = ()
-    protocol: str = "udp"
+    protocol: Literal["udp", "tcp"] = "udp"
     vlan: int = 0
     tunnelled: tuple[str, ...] = ()
     protected: tuple[str, ...] = ()
@@ -82,16 +86,37 @@ class Row:
         return [each for each in DOINGS if not {each, f"{first}:{each}"} & {*self.but}]
 
 
-def table(path: Path = TABLE) -> list[Row]:
-    """All rows, each with the places at which it is taken."""
-    with path.open("rb") as stream:
-        data = tomllib.load(stream)
-    rows = []
-    for row in data["row"]:
-        values: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in row.items()
-        }
-        places = [each for each in data["places"][row["path"]] if each not in row.get("but", ())]
-        values.setdefault("places", tuple(places))
-        rows.append(Row(**values))
-    return rows
+class _Journeys(Table, frozen=True, kw_only=True):
+    places: dict[Ends, tuple[str, ...]]
+    row: tuple[Row, ...]
+
+
+DATA = Schema(_Journeys, "tests/guest/support/journeys.toml")
+
+
+def table(path: Path | None = None) -> list[Row]:
+    """All rows, each with the places at which it is taken. Raises UserError if the file is not as
+    its head says.
+    """
+    said = DATA.read(path)
+    DATA.refuse(_wrong(said), path)
+    return [
+        row
+        if row.places
+        else msgspec.structs.replace(
+            row, places=tuple(each for each in said.places[row.path] if each not in row.but)
+        )
+        for row in said.row
+    ]
+
+
+def _wrong(said: _Journeys) -> Iterator[Fault]:
+    """Paths without places, and what is left out that would not be there."""
+    for number, row in enumerate(said.row):
+        if row.path not in said.places:
+            yield Fault(("row", number, "path"), f"[places] lacks {row.path}")
+            continue
+        places = row.places or said.places[row.path]
+        first = {place.split()[0] for place in places}
+        there = [*places, *DOINGS, *(f"{hook}:{doing}" for hook in first for doing in DOINGS)]
+        yield from datafile.each_among(("row", number, "but"), row.but, there)

@@ -180,7 +180,7 @@ def test_file_that_cannot_be_read(file: Path) -> None:
 
 
 def test_name_of_a_file_of_the_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    monkeypatch.setattr(datafile, "_ROOT", tmp_path)
     with pytest.raises(UserError, match=r"^cannot use tests/unit/base/nothing\.toml: No such file"):
         DATA.read()
     file = tmp_path / DATA.where

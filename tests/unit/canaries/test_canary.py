@@ -32,10 +32,10 @@ def test_a_row_with_a_guest_runs_its_tests_there(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("", "name needs no guest, so it has to say what to run"),
-        ('needs = "nonsense"', "there is no variant nonsense"),
-        ('colour = "yellow"', "name has an unknown colour"),
-        ('quick = "yes"', "the quick of name is no bool"),
+        ("", ":1: name: needs no guest, so it has to say what to run"),
+        ('needs = "nonsense"', ":5: name.needs: there is no variant nonsense; "),
+        ('colour = "yellow"', ":5: name.colour: no such key; known: what"),
+        ('quick = "yes"', ":5: name.quick: expected boolean, got string"),
     ],
 )
 def test_a_row_that_cannot_be(tmp_path: Path, text: str, complaint: str) -> None:

@@ -85,7 +85,10 @@ def test_each_build_has_branches_of_its_own() -> None:
 
 
 def test_a_reason_explains_what_did_not_run() -> None:
-    known = (Reason(NAME, "g();", "nothing can"), Reason("net/b.c", "if (a)", "of another file"))
+    known = (
+        Reason(file=NAME, text="g();", reason="nothing can"),
+        Reason(file="net/b.c", text="if (a)", reason="of another file"),
+    )
     file = files(row("one", (0, 4)), known=known)
     assert file.unexplained == []
     assert (file.rows[3].state, file.rows[3].reason) == ("explained", "nothing can")
@@ -95,7 +98,7 @@ def test_a_reason_explains_what_did_not_run() -> None:
 def test_reasons_are_rows_with_all_three(tmp_path: Path) -> None:
     file = tmp_path / "reasons.toml"
     file.write_text('[[line]]\nfile = "a"\ntext = "b"\nreason = "c"\n')
-    assert result.reasons(file) == (Reason("a", "b", "c"),)
+    assert result.reasons(file) == (Reason(file="a", text="b", reason="c"),)
     file.write_text('[[line]]\nfile = "a"\ntext = "b"\n')
     with pytest.raises(UserError):
         result.reasons(file)

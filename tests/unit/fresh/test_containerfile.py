@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-import tomllib
-
 import pytest
 
 from harness.base import paths
 from harness.base.errors import UserError
 from harness.fresh import containerfile
+from harness.host import host
 
 # What every image of Debian has.
 IN_THE_IMAGE = {"apt", "dpkg", "tar", "gzip"}
@@ -62,8 +61,7 @@ def test_ours_installs_what_setup_installs() -> None:
     recipe = containerfile.parse((paths.ROOT / containerfile.NAME).read_text())
     assert recipe.entry_point == ("./inv",)
     assert recipe.environment["DIVERT_CACHE"] == "/cache"
-    rows = tomllib.loads((paths.HARNESS / "host" / "host.toml").read_text()).values()
     # The release's own compiler and Python; an image has no cross compiler to lose to gcc-multilib.
     own = {"{python}": "python3-venv", "{gcc}": "gcc", "{multilib}": "gcc-multilib"}
-    wanted = {own.get(row["package"], row["package"]) for row in rows if "task" not in row}
+    wanted = {own.get(row.package, row.package) for row in host.load() if not row.task}
     assert sorted(recipe.packages) == sorted(wanted - IN_THE_IMAGE)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +14,23 @@ from harness.base import paths
 from harness.base.errors import UserError
 from harness.fresh import containerfile, rooms
 from harness.matrix import kernels
+from tests.unit.support.toml import toml
 
 SHORT = {"seconds": 1, "both": ["./inv a"], "kernel": ["./inv b"], "none": ["./inv c {kernel}"]}
 
 
-def data(**row: Any) -> dict[str, Any]:
-    return {
+def parsed(**row: Any) -> rooms.Plan:
+    """The plan of a file in which one room has this row."""
+    data = {
         "short": SHORT,
         "full": {"seconds": 2},
         "commands": {"own": ["./inv d"]},
         "room": {"one": {"release": "bookworm"} | row, "two": {"release": "trixie"}},
     }
+    with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
+        file.write("".join(f"{key} = {toml(value)}\n" for key, value in data.items()))
+        file.flush()
+        return rooms.load(Path(file.name))
 
 
 def test_file_is_what_it_says() -> None:
@@ -57,7 +64,7 @@ def test_container_is_of_the_release_that_its_file_is_of() -> None:
 
 
 def test_selected_by_name() -> None:
-    plan = rooms.parse(data())
+    plan = parsed()
     assert [row.name for row in plan.select(None)] == ["one", "two"]
     assert [row.name for row in plan.select("two, one,two")] == ["two", "one"]
     for names in ("three", "", ","):
@@ -66,7 +73,7 @@ def test_selected_by_name() -> None:
 
 
 def test_short_form_names_the_kernel_of_the_release() -> None:
-    plan = rooms.parse(data())
+    plan = parsed()
     one, two = plan.select(None)
     assert plan.short_commands(one, "none") == ("./inv c linux-6.1",)
     assert plan.short_commands(two, "none") == ("./inv c linux-6.12",)
@@ -75,7 +82,7 @@ def test_short_form_names_the_kernel_of_the_release() -> None:
 
 
 def test_commands_instead_of_readme_s() -> None:
-    plan = rooms.parse(data(commands="own"))
+    plan = parsed(commands="own")
     assert plan.rooms["one"].commands == "own"
     assert plan.rooms["two"].commands == ""
     assert plan.commands == {"own": ("./inv d",)}
@@ -101,18 +108,18 @@ def test_steps_of_the_room_of_packages_are_those_of_its_script() -> None:
 
 
 def test_who_types_the_commands_and_where() -> None:
-    root = rooms.parse(data()).rooms["one"]
+    root = parsed().rooms["one"]
     assert (root.account, root.home_folder) == ("root", "/root")
     assert root.checkout_folder == "/root/divert-sockets"
-    user = rooms.parse(data(user="sudo", home="/srv/a b")).rooms["one"]
+    user = parsed(user="sudo", home="/srv/a b").rooms["one"]
     assert user.account != "root"
     assert user.checkout_folder == "/srv/a b/divert-sockets"
-    assert rooms.parse(data(checkout="/x")).rooms["one"].checkout_folder == "/x"
+    assert parsed(checkout="/x").rooms["one"].checkout_folder == "/x"
 
 
 def test_where_a_user_puts_the_archives() -> None:
     def folder(**row: Any) -> str:
-        return rooms.parse(data(**row)).rooms["one"].downloads_folder
+        return parsed(**row).rooms["one"].downloads_folder
 
     assert folder() == "/root/.cache/divert-sockets/downloads"
     assert folder(home="/srv/a b") == "/srv/a b/.cache/divert-sockets/downloads"
@@ -123,14 +130,14 @@ def test_where_a_user_puts_the_archives() -> None:
 @pytest.mark.parametrize(
     ("row", "said"),
     [
-        ({"colour": "red"}, "unknown colour"),
-        ({"packages": "git"}, "packages of one is no list"),
-        ({"user": "wheel"}, "user of one is wheel"),
-        ({"network": "slow"}, "network of one is slow"),
-        ({"archives": "some"}, "archives of one is some"),
-        ({"commands": "others"}, "commands of one is others"),
+        ({"colour": "red"}, r"room\.one\.colour: no such key; known: release"),
+        ({"packages": "git"}, r"room\.one\.packages: expected list, got string"),
+        ({"user": "wheel"}, r"room\.one\.user: wheel is not known; known: root, sudo, plain"),
+        ({"network": "slow"}, r"room\.one\.network: slow is not known; known: there, gone"),
+        ({"archives": "some"}, r"room\.one\.archives: some is not known"),
+        ({"commands": "others"}, r":4: room\.one\.commands: others is not known; known: own"),
     ],
 )
 def test_what_the_file_may_not_have(row: dict[str, Any], said: str) -> None:
     with pytest.raises(UserError, match=said):
-        rooms.parse(data(**row))
+        parsed(**row)

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import re
 import subprocess
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -14,12 +13,20 @@ from pathlib import Path
 import pytest
 
 from harness.base import paths
+from harness.base.datafile import Schema, Table
 from harness.guest.crash import classify
 from harness.upstream import releases, sources
 from tests.unit.support import kernelmessages
 from tests.unit.support.kernelmessages import Message
 
-DATA = tomllib.loads((Path(__file__).parent / "left-out.toml").read_text())
+
+class Row(Table, frozen=True, kw_only=True):
+    why: str
+    files: tuple[str, ...] = ()
+    messages: tuple[str, ...] = ()
+
+
+DATA = Schema(dict[str, list[Row]], "tests/unit/guest/left-out.toml")
 
 
 @dataclass(frozen=True)
@@ -38,10 +45,8 @@ class LeftOut:
 
 def left_out(kernel: str) -> list[LeftOut]:
     return [
-        LeftOut(
-            tuple(row.get("files", ())), tuple(map(re.compile, row.get("messages", ()))), row["why"]
-        )
-        for row in DATA[kernel]
+        LeftOut(row.files, tuple(map(re.compile, row.messages)), row.why)
+        for row in DATA.read()[kernel]
     ]
 
 
@@ -120,7 +125,7 @@ def test_message_that_nobody_has_thought_of() -> None:
     assert unexplained("linux-2-2-12", [new]) != []
 
 
-@pytest.mark.parametrize("kernel", DATA)
+@pytest.mark.parametrize("kernel", DATA.read())
 def test_nothing_is_left_out_that_is_a_rule_or_without_a_reason(kernel: str) -> None:
     for row in left_out(kernel):
         assert row.why

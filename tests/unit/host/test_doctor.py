@@ -12,7 +12,7 @@ import pytest
 from harness.base import paths
 from harness.base.errors import InfrastructureError
 from harness.debian import hostrelease
-from harness.host import doctor
+from harness.host import doctor, host
 from tests.unit.support.toy import NAME, Release, pack, release
 
 __all__ = ["release"]
@@ -25,6 +25,7 @@ def needs(release: Release, monkeypatch: pytest.MonkeyPatch) -> Path:
         (paths.HARNESS / name).mkdir()
     shutil.copy(paths.ROOT / "harness/base/compilers.toml", paths.HARNESS / "base")
     path = paths.HARNESS / "host" / "host.toml"
+    monkeypatch.setattr(host.DATA, "where", str(path))
     path.write_text('[sh]\npackage = "dash"\nreason = "runs scripts"\n')
     return path
 

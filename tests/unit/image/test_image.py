@@ -18,8 +18,9 @@ from harness.base.deadline import Deadline
 from harness.base.errors import InfrastructureError
 from harness.image import guestprograms, image, keys, rootfs, sysroot
 from harness.kernel import kernel, parts
+from harness.kernel.parts import Layout
 
-LAYOUT = image._Layout(size=1024, inodes=256)
+LAYOUT = Layout(size=1024, inodes=256)
 
 # An ext2 file system's magic number, at its place in the superblock.
 EXT2_MAGIC = (1024 + 56, b"\x53\xef")

@@ -66,6 +66,7 @@ def listed(folder: Path, hunks: str = "", mutants: str = "") -> Path:
     """A folder with a list of its own."""
     (folder / "hunks.toml").write_text(hunks)
     (folder / "socket.toml").write_text(mutants)
+    (folder / "syntax.toml").write_text("")
     return folder
 
 
@@ -80,21 +81,59 @@ breaks = ["S3"]
 
 
 def test_mutant_that_does_not_apply_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"mutant bind-byte-order: net/ipv4/ip_divert\.c has 0"):
+    with pytest.raises(
+        UserError,
+        match=r"socket\.toml:2: mutant\[1\]: mutant bind-byte-order: net/ipv4/ip_divert\.c has 0",
+    ):
         mutate_list.load(listed(tmp_path, mutants=ROW))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ('["S3"]', '["S33"]', "7: mutant[1].breaks[1]: S33 is not known, did you mean S3? known"),
+        ("breaks", "breakes", "7: mutant[1].breakes: no such key, did you mean breaks? known: "),
+        ("[[mutant]]", "[[hunk]]", "2: hunk: no such key; known: mutant"),
+        ('new = ""\n', "", "2: mutant[1]: lacks new"),
+        (
+            "breaks",
+            'variants = ["bsae"]\nbreaks',
+            "7: mutant[1].variants[1]: bsae is not known",
+        ),
+        (
+            "breaks",
+            'source = "linux"\nbreaks',
+            "there is no source linux; known: linux",
+        ),
+    ],
+)
+def test_row_that_says_what_there_is_not(tmp_path: Path, old: str, new: str, says: str) -> None:
+    with pytest.raises(UserError) as caught:
+        mutate_list.load(listed(tmp_path, mutants=ROW.replace(old, new)))
+    assert says in caught.value.message
+    assert caught.value.message.startswith(f"{tmp_path}/socket.toml:")
 
 
 def test_names_are_unique(tmp_path: Path) -> None:
     row = ROW.replace("return NOT THERE;", "divert_lookup(unsigned short port)")
-    with pytest.raises(UserError, match="two mutants have the name bind-byte-order"):
+    with pytest.raises(
+        UserError,
+        match=r"socket\.toml:10: mutant\[2\]\.name: two mutants have the name bind-byte-order",
+    ):
         mutate_list.load(listed(tmp_path, mutants=row * 2))
 
 
 @pytest.mark.parametrize(
     ("hunks", "said"),
     [
-        ('[[hunk]]\npatch = "linux-2.2.12/divert/0099-*"\n', "a row for no hunk"),
-        ('[[hunk]]\npatch = "*0005-*"\nnumber = 2\n' * 2, "more than one row for 0005:"),
+        (
+            '[[hunk]]\npatch = "linux-2.2.12/divert/0099-*"\n',
+            r":1: hunk\[1\]: a row for no",
+        ),
+        (
+            '[[hunk]]\npatch = "*0005-*"\nnumber = 2\n' * 2,
+            r":4: hunk\[2\]: more than one row for 0005:",
+        ),
     ],
     ids=["none", "two"],
 )
@@ -131,7 +170,7 @@ variants = ["linux-6.12:base"]
 
 def test_rows_of_what_is_made_from_the_syntax(tmp_path: Path) -> None:
     listed(tmp_path)
-    (tmp_path / mutate_list.SYNTAX).write_text(SAID)
+    (tmp_path / "syntax.toml").write_text(SAID)
     found = {m.name: m for m in mutate_list.load(tmp_path)[0]}
     one = found["module/socket/sock.c:divert_bind:drop:divert_listener(net, port)"]
     assert (one.variants, one.tests, one.survives) == (("linux-6.12:base",), ("test_bind",), "why")
@@ -150,8 +189,8 @@ def test_rows_of_what_is_made_from_the_syntax(tmp_path: Path) -> None:
 def test_row_is_of_a_fault_that_is_there(tmp_path: Path) -> None:
     listed(tmp_path)
     row = '[[fault]]\nfile = "module/socket/sock.c"\ntext = "no such text"\nsurvives = "why"\n'
-    (tmp_path / mutate_list.SYNTAX).write_text(row)
-    with pytest.raises(UserError, match="a row for no fault"):
+    (tmp_path / "syntax.toml").write_text(row)
+    with pytest.raises(UserError, match=r"syntax\.toml:1: fault\[1\]: a row for no fault"):
         mutate_list.load(tmp_path)
 
 

@@ -13,7 +13,7 @@ import os
 import signal
 import socket
 import subprocess
-import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,22 +21,23 @@ import pytest
 
 from harness.base import compiler
 from harness.bench import load
+from harness.image import guestprograms
 
 PROGRAMS = Path(__file__).parents[2] / "programs"
-TABLE: dict[str, dict[str, Any]] = tomllib.loads((PROGRAMS / "programs.toml").read_text())
+TABLE = {program.name: program for program in guestprograms.load()}
 
 # Those that include the patched kernel's headers compile in the sysroot, when the image is built.
 NEEDS_KERNEL = {
     name
     for name, program in TABLE.items()
-    if any("<linux/ip_fw.h>" in (PROGRAMS / source).read_text() for source in program["sources"])
+    if any("<linux/ip_fw.h>" in (PROGRAMS / source).read_text() for source in program.sources)
 }
 PORTABLE = sorted(set(TABLE) - NEEDS_KERNEL)
 
 SECONDS = 20.0
 
 
-def compile_c(output: Path, sources: list[Path], flags: list[str]) -> str:
+def compile_c(output: Path, sources: list[Path], flags: Sequence[str]) -> str:
     """Compile with the guest's word size; returns the compiler's messages. Fails on an error."""
     command = [
         *compiler.for_32_bit(),
@@ -58,9 +59,9 @@ def bin_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bin")
     for name in PORTABLE:
         program = TABLE[name]
-        sources = [PROGRAMS / source for source in program["sources"]]
-        messages = compile_c(folder / name, sources, program["flags"])
-        assert not (program["warnings"] and messages), messages
+        sources = [PROGRAMS / source for source in program.sources]
+        messages = compile_c(folder / name, sources, program.flags)
+        assert not (program.warnings and messages), messages
     return folder
 
 
@@ -103,21 +104,21 @@ def sources_there() -> set[str]:
 
 
 def test_the_table_names_files_that_exist_and_all_of_them() -> None:
-    named = {source for program in TABLE.values() for source in program["sources"]}
+    named = {source for program in TABLE.values() for source in program.sources}
     assert named == sources_there()
 
 
 def test_only_the_program_of_the_year_2000_may_warn() -> None:
-    assert [name for name, program in TABLE.items() if not program["warnings"]] == ["howto"]
+    assert [name for name, program in TABLE.items() if not program.warnings] == ["howto"]
     for name in set(TABLE) - {"howto"}:
-        assert {"-Wall", "-Wextra"} <= set(TABLE[name]["flags"]), name
+        assert {"-Wall", "-Wextra"} <= set(TABLE[name].flags), name
 
 
 @pytest.mark.parametrize("name", PORTABLE)
 def test_compiles_for_a_64_bit_libc_too(name: str) -> None:
     program = TABLE[name]
-    sources = [str(PROGRAMS / source) for source in program["sources"]]
-    command = [compiler.name(), "-fsyntax-only", "-Werror", *program["flags"], *sources]
+    sources = [str(PROGRAMS / source) for source in program.sources]
+    command = [compiler.name(), "-fsyntax-only", "-Werror", *program.flags, *sources]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
 

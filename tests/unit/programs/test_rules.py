@@ -7,7 +7,6 @@ What it sets and shows is tested where ipchains is not, in the guest.
 from __future__ import annotations
 
 import os
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -19,9 +18,9 @@ from tests.unit.programs.test_c_programs import PROGRAMS, compile_c, run
 @pytest.fixture(scope="module")
 def rules(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tool, under the name of what it stands for."""
-    table = tomllib.loads((PROGRAMS / "programs.toml").read_text())["rules"]
+    (row,) = (row for row in guestprograms.load() if row.name == "rules")
     program = tmp_path_factory.mktemp("bin") / "ipchains"
-    compile_c(program, [PROGRAMS / source for source in table["sources"]], table["flags"])
+    compile_c(program, [PROGRAMS / source for source in row.sources], row.flags)
     return program
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,21 @@ from harness.base import paths
 from harness.base.errors import UserError
 from harness.image import guestprograms
 from harness.release import deb_recipe, deb_tree
+from tests.unit.support.toml import toml
 
 DKMS = paths.ROOT / "module" / "dkms.conf"
 ROW = {"architecture": "all", "section": "net", "summary": "s", "description": ["d"]}
 
 
-def parsed(**row: Any) -> deb_recipe.Recipe:
-    data = {"common": {"maintainer": "Me <me@example.org>"}, "one": ROW | row}
-    return deb_recipe.parse(data)[0]
+def file(row: Mapping[str, Any], folder: Path) -> Path:
+    """A file with one package."""
+    path = folder / "packages.toml"
+    path.write_text(f'maintainer = "Me <me@example.org>"\npackage.one = {toml(row)}\n')
+    return path
+
+
+def parsed(folder: Path, **row: Any) -> deb_recipe.Recipe:
+    return deb_recipe.load(file(ROW | row, folder))[0]
 
 
 def test_file_names_what_is_there() -> None:
@@ -57,8 +65,9 @@ def test_version_is_that_of_dkms() -> None:
     assert re.search(rf"^## {re.escape(version)}(,|$)", changes, re.MULTILINE)
 
 
-def test_what_a_row_says() -> None:
+def test_what_a_row_says(tmp_path: Path) -> None:
     recipe = parsed(
+        tmp_path,
         depends=["a", "b (>= 1)"],
         files=[{"from": "module", "names": ["*.c"], "to": "x"}],
         programs={"ipchains": "rules"},
@@ -72,31 +81,38 @@ def test_what_a_row_says() -> None:
 @pytest.mark.parametrize(
     ("row", "said"),
     [
-        ({"colour": "red"}, "one has an unknown colour"),
-        ({"manuals": "x.8"}, "the manuals of one is no list"),
-        ({"files": [{"from": "module", "to": "x"}]}, "files of one need from, names, to"),
+        ({"colour": "red"}, r"one\.colour: no such key; known: architecture"),
+        ({"manuals": "x.8"}, r"one\.manuals: expected list, got string"),
+        ({"architecture": "amd46"}, r"one\.architecture: amd46 is not known, did you mean amd64"),
+        ({"files": [{"from": "module", "to": "x"}]}, r"one\.files\[1\]: lacks names"),
+        (
+            {"files": [{"from": "modul", "to": "x", "names": []}]},
+            r"one\.files\[1\]\.from: there is no modul",
+        ),
+        ({"manuals": ["divert.5"]}, r"one\.manuals\[1\]: divert\.5 is not known, did you mean"),
+        ({"scripts": ["postint"]}, r"one\.scripts\[1\]: there is no one\.postint"),
+        (
+            {"programs": {"ipchains": "rule"}},
+            r"one\.programs\.ipchains: rule is not known, did",
+        ),
     ],
 )
-def test_what_a_row_may_not_say(row: dict[str, Any], said: str) -> None:
-    with pytest.raises(UserError, match=said):
-        parsed(**row)
+def test_what_a_row_may_not_say(row: dict[str, Any], said: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=rf"packages\.toml:2: package\.{said}"):
+        parsed(tmp_path, **row)
 
 
 @pytest.mark.parametrize("key", list(ROW))
-def test_what_a_row_has_to_say(key: str) -> None:
-    data = {"common": {"maintainer": "m"}, "one": {k: v for k, v in ROW.items() if k != key}}
-    with pytest.raises(UserError, match=f"one lacks {key}"):
-        deb_recipe.parse(data)
+def test_what_a_row_has_to_say(key: str, tmp_path: Path) -> None:
+    row = {k: v for k, v in ROW.items() if k != key}
+    with pytest.raises(UserError, match=rf":2: package\.one: lacks {key}"):
+        deb_recipe.load(file(row, tmp_path))
 
 
-def test_a_file_that_is_no_toml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_changelog_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deb_recipe, "FOLDER", tmp_path)
-    for use in (deb_recipe.load, deb_recipe.release):
-        with pytest.raises(UserError, match="cannot use"):
-            use()
-    (tmp_path / deb_recipe.FILE).write_text("[")
     with pytest.raises(UserError, match="cannot use"):
-        deb_recipe.load()
+        deb_recipe.release()
 
 
 ENTRY = "x (2.1) unstable; urgency=low\n\n  * y\n\n -- Me <me@example.org>  {date}\n\n"

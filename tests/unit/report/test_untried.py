@@ -11,10 +11,11 @@ import pytest
 from harness.base import terminal
 from harness.record.events import Event, GuestBooted
 from harness.report import report, untried
+from harness.report.untried import Tried
 from harness.report.verdict import judge
 from tests.unit.report.test_verdict import GOOD, STARTED
 
-TRIED = {"machines": ["x86_64"], "accelerators": ["tcg"], "qemu": ["7.2", "10.0"]}
+TRIED = Tried(machines=("x86_64",), accelerators=("tcg",), qemu=("7.2", "10.0"))
 HOST = replace(STARTED, qemu="QEMU emulator version 7.2.22 (Debian 1:7.2)", machine="x86_64")
 TCG = GuestBooted(variant="base", seconds=1.2, accelerator="tcg")
 KVM = replace(TCG, accelerator="kvm")
@@ -45,7 +46,7 @@ def test_line(events: tuple[Event, ...], words: str) -> None:
 
 
 def test_the_file_and_its_words() -> None:
-    assert untried.load().keys() == TRIED.keys()
+    assert untried.load() == TRIED
     assert untried.line((HOST, TCG)) == ""
 
 

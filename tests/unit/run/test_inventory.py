@@ -151,7 +151,21 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         inventoryfiles.read(tmp_path)
     inventoryfiles.write(tmp_path, of({}))
     (tmp_path / inventoryfiles.FILE).write_text("<<<<<<< HEAD\n")
-    with pytest.raises(TestsFailedError, match=r"cannot use .*inventory\.toml"):
+    with pytest.raises(TestsFailedError, match=r"inventory\.toml:1: no TOML.*\n.*--write"):
+        inventoryfiles.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('[kernels]\na = "b"\n', "toml:2: kernels.a: expected a list of kernels"),
+        ('[kernels]\n[any]\na = ["b"]\n', "toml:3: any.a: expected the names of variants"),
+        ("[kernels]\na = [1]\n", r"toml:2: kernels.a\[1\]: expected string, got integer"),
+    ],
+)
+def test_lists_and_names(tmp_path: Path, text: str, says: str) -> None:
+    (tmp_path / inventoryfiles.APPLIES).write_text(text)
+    with pytest.raises(TestsFailedError, match=says):
         inventoryfiles.read(tmp_path)
 
 
