@@ -364,6 +364,36 @@ def run(
 
 
 @task(
+    iterable=["put", "send", "source"],
+    help={
+        "variant": "the kernel variant to boot",
+        "put": "a file to put into the guest's /root first (repeatable)",
+        "send": "a capture file with the packets to follow, from the far host of wire 0, or as "
+        "far=FILE of wire 1 (repeatable; default: two to the guest, one through it)",
+        "picture": "an SVG file to write, too",
+        "source": _SOURCE,
+    },
+)
+@reports_errors
+def trace(
+    _context: Context,
+    variant: str,
+    put: list[str],
+    send: list[str],
+    source: list[str],
+    picture: str = "",
+) -> None:
+    """Follow packets through a guest, rule by rule, into the program after `--`, and out again."""
+    from harness.interactive import ownwires
+    from harness.interactive import trace as trace_module
+
+    plan = ownwires.planned(send, "", "")
+    trace_module.trace(
+        variant, remainder(sys.argv), put=put, plan=plan, picture=picture, given=source
+    )
+
+
+@task(
     help={
         "address": "whom: the guest's address on that wire, or one behind it",
         "wire": "from the far host of which wire: near (192.0.2.2) or far (198.51.100.2)",

@@ -52,12 +52,12 @@ def run(
     line = words[0] if len(words) == 1 else shlex.join(words)
     if not line.strip():
         raise UserError("no command to run", "as in: ./inv run --variant base -- ipchains -L -n")
-    files = _files(put)
+    files = files_of(put)
     with guest("run", variant, given, tools=tools) as machine:
         if files:
             _require_room(files, machine, variant)
         for file in files:
-            machine.ssh.put(file, _place(file), mode=file.stat().st_mode & 0o777)
+            machine.ssh.put(file, place(file), mode=file.stat().st_mode & 0o777)
         machine.console.tee = ConsoleLines()
         sender = Sender(plan, machine)
         channel = machine.ssh.open_channel()
@@ -200,21 +200,22 @@ def _new_folder(kind: str) -> Path:
             return folder
 
 
-def _place(file: Path) -> str:
+def place(file: Path) -> str:
+    """Where a file is put in a guest."""
     return f"/root/{file.name}"
 
 
-def _files(names: Sequence[str]) -> list[Path]:
+def files_of(names: Sequence[str]) -> list[Path]:
     """The files to put into a guest, each of which is there, under a name of its own."""
     files: dict[str, Path] = {}
     for name in names:
         path = Path(name)
         if not path.is_file():
             raise UserError(f"--put {name}: there is no such file")
-        other = files.setdefault(_place(path), path)
+        other = files.setdefault(place(path), path)
         if not other.samefile(path):
             raise UserError(
-                f"--put {other} and --put {path} would both be {_place(path)} in the guest",
+                f"--put {other} and --put {path} would both be {place(path)} in the guest",
                 "give one of them another name",
             )
     return list(files.values())

@@ -16,8 +16,9 @@ from divert_reference.guest import Guest
 from harness.base import paths
 from harness.base.errors import TestsFailedError, UserError
 from harness.guest import wiretap
-from harness.interactive import farhosts, ownwires
+from harness.interactive import farhosts, ownwires, trace, tracepicture
 from harness.interactive.ownwires import Plan, Sender
+from harness.network import packets
 from harness.network.addresses import LINKS
 
 NEAR, FAR = LINKS
@@ -103,3 +104,46 @@ def test_command_that_never_binds_is_told_that_nothing_was_sent(guest: Guest) ->
             sender.end()
     guest.barrier()
     assert guest.near.received(lambda packet: UDP in packet) == []
+
+
+def _rows(guest: Guest, frame: bytes) -> list[tuple[str, str]]:
+    """The way of a frame. What the interceptor tells meanwhile is packets too, which policies
+    count.
+    """
+    rows = tracepicture.rows(trace._follow(guest, 0, frame))
+    return [(row.place, row.words.partition("  (")[0]) for row in rows]
+
+
+@pytest.mark.statement("R2/path")
+def test_way_of_a_packet_is_told_rule_by_rule(guest: Guest, chains: Chains, listen: Listen) -> None:
+    chains("-N mine")
+    chains.append(
+        "input -p UDP -j mine",
+        "mine -p ICMP -j DENY",
+        f"mine -d {FAR.host_ip} -j DIVERT 1000",
+        "forward -p UDP -j ACCEPT",
+        "forward -j DENY",
+    )
+    listen(1000, "--reinject", "--patch", "28:4142")
+    packet = IP(src=NEAR.host_ip, dst=FAR.host_ip) / UDP(sport=1, dport=9, chksum=0) / b"data"
+    frame = packets.encode(packet, NEAR.host_mac, NEAR.guest_mac)
+    rows = _rows(guest, frame)
+    assert rows[1:7] == [
+        ("input", "rule 1: -p udp -j mine"),
+        ("mine", f"rule 2: -d {FAR.host_ip} -j DIVERT 1000"),
+        ("port 1000", "the program reads 1 packet, 1 packet reinjected"),
+        ("input", "policy ACCEPT"),
+        ("forward", "rule 1: -p udp -j ACCEPT"),
+        ("output", "policy ACCEPT"),
+    ]
+    assert rows[7][1].startswith("guest -> far ")
+    assert ("", "Raw load: b'data' -> b'ABta'") in rows
+    # What forward denies leaves nowhere.
+    packet = IP(src=NEAR.host_ip, dst=FAR.host_ip) / ICMP() / b"data"
+    frame = packets.encode(packet, NEAR.host_mac, NEAR.guest_mac)
+    rows = _rows(guest, frame)
+    assert rows[1:] == [
+        ("input", "policy ACCEPT"),
+        ("forward", "rule 2: -j DENY"),
+        ("", "nothing leaves the guest"),
+    ]
