@@ -203,6 +203,40 @@ def test(
 
 
 @task(
+    iterable=["source", "path"],
+    help={
+        "path": "some of them: files or folders of tests (words will do, as in `./inv watch FILE`)",
+        "variant": _VARIANT,
+        "matrix": _MATRIX,
+        "kernel": _KERNEL,
+        "k": "pytest's -k: only tests whose names match this expression",
+        "statement": "only those that prove something of these statements or chapters: S8,P",
+        "jobs": _JOBS,
+        "source": _SOURCE,
+    },
+)
+@reports_errors
+def watch(
+    _context: Context,
+    source: list[str],
+    path: list[str],
+    variant: str | None = None,
+    matrix: str | None = None,
+    kernel: str | None = None,
+    k: str = "",
+    statement: str = "",
+    jobs: str | None = None,
+) -> None:
+    """Run `./inv test` again each time that a file changes, until Ctrl-C."""
+    from harness.run import watch as watch_module
+
+    given = {"--variant": variant, "--matrix": matrix, "--kernel": kernel, "-k": k}
+    given |= {"--statement": statement, "--jobs": jobs}
+    words = [*path, *(word for name, value in given.items() if value for word in (name, value))]
+    watch_module.watch([*words, *(word for row in source for word in ("--source", row))])
+
+
+@task(
     help={"name": "a chapter (S) or a statement (S1): show only this", "json": _JSON},
 )
 @reports_errors

@@ -47,7 +47,10 @@ _ERROR = 2
 # As a word behind --help: invoke's own options.
 _INVOKE = "invoke"
 # Tasks that may have words, and need not: each is a value of this option.
-_WORDS = {"judge": "--name", "ping": "--address", "statements": "--name", "test": "--path"}
+_WORDS = {
+    **{"judge": "--name", "ping": "--address", "statements": "--name"},
+    **{"test": "--path", "watch": "--path"},
+}
 # Options that have all words up to the next option.
 _SEVERAL = ("--merge",)
 _PATIENCE = b"ending already: guests are stopped, and what is known is written (at once: SIGQUIT)\n"

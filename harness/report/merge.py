@@ -54,6 +54,21 @@ class Shard:
         return f"{self.name} ({self.folder})"
 
 
+# What each machine may have of its own.
+_OWN = frozenset(["--shard", "--jobs", "--source"])
+
+
+def _options(command: str) -> tuple[str, ...]:
+    """The command line, but for what is a machine's own."""
+    words, kept = iter(shlex.split(command)), []
+    for word in words:
+        if word in _OWN:
+            next(words, None)
+        else:
+            kept.append(word)
+    return tuple(kept)
+
+
 # What all shards of a run have alike, and how to say that one has not.
 _ALIKE: tuple[tuple[str, Callable[[Shard], Any]], ...] = (
     ("another checkout", lambda shard: shard.own.checkout),
@@ -62,6 +77,7 @@ _ALIKE: tuple[tuple[str, Callable[[Shard], Any]], ...] = (
     ("a run with another -k", lambda shard: shard.started.expression),
     ("a run with another seed", lambda shard: shard.started.seed),
     ("a run with another --require", lambda shard: shard.own.require),
+    ("a run with other options", lambda shard: _options(shard.started.command)),
     ("a run that was divided otherwise", lambda shard: shard.own.division),
 )
 

@@ -259,6 +259,7 @@ def test_shard_that_broke_off_is_named() -> None:
         ({"of": 4}, "another number of shards"),
         ({"variants": ("base",)}, "other variants"),
         ({"require": ("linux-6.1",)}, "another --require"),
+        ({"command": f"{SHARDED} --tools"}, "other options"),
         ({"division": "0c" * 32}, "divided otherwise"),
     ],
 )
@@ -267,6 +268,11 @@ def test_shard_of_another_run_is_a_mistake_in_the_command(
 ) -> None:
     with pytest.raises(UserError, match=rf"shard 3 of \d \(/runs/3\) is of .*{what}"):
         merged([shard(1), shard(2), shard(3, **other)])
+
+
+def test_what_is_a_machines_own_may_differ() -> None:
+    other = SHARDED.replace("1/3", "3/3").replace("--jobs 2", "--jobs 8 --source a=/other/b.tar")
+    assert verdict_of([shard(1), shard(2), shard(3, command=other, jobs=8)]).passed
 
 
 def test_shard_twice_and_not_the_same_is_a_mistake() -> None:
