@@ -24,7 +24,7 @@ from harness.mutate import mutants
 from tests.unit.support import commandline, doclines
 
 # What CONTRIBUTING.md has its reader add.
-_ADDED = frozenset(["linux-9.9:base", "example", "P9", "test_p_example"])
+_ADDED = frozenset(["linux-9.9:base", "example", "P5", "test_p_example"])
 # In the place of a name.
 _PLACEHOLDER = re.compile(r"[A-Z]{2,}|\.\.\.|…")
 # Files that the reader of a line has, or makes by the line before it, as all below build/.

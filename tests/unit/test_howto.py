@@ -64,7 +64,7 @@ def test_a_claim_has_a_statement_and_a_test_that_proves_it(
     for name in claim.proved:
         statements.needs(name, statements.load())
     unknown = [test for test in claim.tests if test not in proving]
-    assert unknown == []
+    assert not unknown, f"docs/howto.md names what is no guest test: {unknown}"
     for test in claim.tests:
         assert proving[test] & set(claim.proved), f"{test} proves none of {claim.proved}"
     proved = set[str]().union(*(proving[test] for test in claim.tests))
@@ -84,4 +84,8 @@ def test_every_statement_of_the_howtos_has_a_row_of_its_section() -> None:
         for section in _sections(statement.origin)
         if (section, name) not in rows and (section or name not in named)
     ]
-    assert missing == []
+    assert not missing, "\n".join(
+        f"docs/howto.md has no row of section {section or '(any)'} for {name}, whose origin is "
+        "there: add one, with a test"
+        for name, section in missing
+    )

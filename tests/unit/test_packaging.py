@@ -50,12 +50,18 @@ def admits(release: str) -> bool:
 def test_dkms_builds_for_the_kernels_that_are_tested_and_no_newer_and_older() -> None:
     for major, minor in series():
         for rest in (".0-50-amd64", ".95+deb13-amd64", ".95+deb12-cloud-amd64", ".4+bpo-rt-amd64"):
-            assert admits(f"{major}.{minor}{rest}"), f"name {major}.{minor} in dkms.conf"
+            assert admits(f"{major}.{minor}{rest}"), (
+                f"harness/matrix/kernels.toml has {major}.{minor}, and dkms refuses {major}.{minor}"
+                f"{rest}: let it in by BUILD_EXCLUSIVE_KERNEL of module/dkms.conf"
+            )
         for alike in (f"1{major}.{minor}.0-1-amd64", f"{major}.{minor}00.0-1-amd64"):
             assert not admits(alike), alike
     (first, least), (last, most) = series()[0], series()[-1]
     for untried in (f"{first}.{least - 1}", f"{last}.{most + 1}", f"{last + 1}.0", "5.10", "6.120"):
-        assert not admits(f"{untried}.0-1-amd64"), untried
+        assert not admits(f"{untried}.0-1-amd64"), (
+            f"BUILD_EXCLUSIVE_KERNEL of module/dkms.conf lets in {untried}, which no row of "
+            "harness/matrix/kernels.toml has tried"
+        )
 
 
 def test_dkms_s_scripts_do_what_dh_dkms_s_do(tmp_path: Path) -> None:

@@ -31,7 +31,30 @@ def test_chapters_are_those_of_the_specification_in_its_order() -> None:
 
 
 def test_every_statement_is_known_and_no_other() -> None:
-    assert sorted(_specified()) == sorted(_known())
+    told, known = list(_specified()), list(_known())
+    faults = [
+        f"{name} is in docs/SPEC.md and has no table: add one to "
+        f"harness/matrix/statements/{name[0].lower()}.toml"
+        for name in told
+        if name not in known
+    ]
+    faults += [
+        f"{name} is in harness/matrix/statements/{name[0].lower()}.toml and has no sentence: add "
+        f"one to chapter {name[0]} of docs/SPEC.md, or take its table out"
+        for name in known
+        if name not in told
+    ]
+    assert not faults, "\n".join(faults)
+    for one, other in zip(told, known, strict=True):
+        assert one == other, f"docs/SPEC.md has {one} where the tables of statements have {other}"
+
+
+def test_statements_of_a_chapter_are_numbered_without_a_gap() -> None:
+    for chapter in statements.CHAPTERS:
+        names = [name for name in _known() if name[0] == chapter]
+        for number, name in enumerate(names, 1):
+            due = f"{chapter}{number}"
+            assert name == due, f"chapter {chapter} of docs/SPEC.md has {name} where {due} is due"
 
 
 def test_origins_are_those_of_the_specification() -> None:
@@ -41,4 +64,8 @@ def test_origins_are_those_of_the_specification() -> None:
         for name, origins in _specified().items()
         if origins and not set(origins) <= set(known[name])
     }
-    assert differing == {}
+    assert not differing, "\n".join(
+        f"{name} is of {', '.join(told)} in docs/SPEC.md, and of {', '.join(known)} by its origin "
+        f"in harness/matrix/statements/{name[0].lower()}.toml"
+        for name, (told, known) in differing.items()
+    )

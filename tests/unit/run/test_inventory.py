@@ -51,7 +51,8 @@ def test_inventory_is_that_of_the_tests_that_there_are() -> None:
     """See ./inv inventory; if what has come and gone is meant: ./inv inventory --write."""
     stored = inventoryfiles.read(paths.GUEST_TESTS)
     now = inventory.of_suite(paths.GUEST_TESTS)
-    assert inventory.differences(stored, now) == []
+    differ = inventory.differences(stored, now)
+    assert not differ, "\n".join([*differ, "if that is meant: ./inv inventory --write"])
     written = inventoryfiles.texts(now.functions, now.applies)
     files = sorted(paths.GUEST_TESTS.rglob(inventoryfiles.FILE))
     assert {path.relative_to(paths.GUEST_TESTS).as_posix() for path in files} | {
