@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Divert sockets driven call by call: what is taken, and when it is given back."""
+"""Divert sockets driven call by call: what is taken, and when it is reinjected."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Taken:
 
     @property
     def packet(self) -> Any:
-        """The packet as scapy's IP, of which a changed copy can be given back."""
+        """The packet as scapy's IP, of which a changed copy can be reinjected."""
         return IP(self.data)
 
 

@@ -128,7 +128,7 @@ class Guest(Machine):
         return self._calls
 
     def divert(self, port: int) -> DivertSocket:
-        """A divert socket, bound to `port` (1 to 65535), whose packets one takes and gives back."""
+        """A divert socket, bound to `port` (1 to 65535), whose packets one takes and reinjects."""
         return DivertSocket(self.calls, port)
 
     def listen(self, port: int, *flags: str, limit: int | None = None) -> Interceptor:

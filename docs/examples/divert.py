@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Read one packet from the divert port that is named, and give it back as it was, with its tag."""
+"""Read one packet from the divert port that is named, and reinject it as it was, with its tag."""
 
 import ctypes
 import socket

@@ -2,7 +2,7 @@
 /*
  * Lets no more than so many bytes a second through a divert port: shape PORT BYTES
  *
- * A packet takes its length of the line; it is given back when its last byte would be through. What
+ * A packet takes its length of the line; it is reinjected when its last byte would be through. What
  * finds no room in the queue here stays in that of the socket, and behind that the kernel drops.
  */
 #include "port.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Shows each packet that comes to a divert port, and gives it back as it was: watch PORT */
+/* Shows each packet that comes to a divert port, and reinjects it as it was: watch PORT */
 #include "port.h"
 
 static unsigned char packet[65535];

@@ -70,7 +70,7 @@ def tools_steps(given: Sequence[str], _require: Sequence[str]) -> StepResult:
 
 
 def _python(machine: Machine) -> None:
-    """A divert socket of Python's reads a packet, and gives it back with its tag."""
+    """A divert socket of Python's reads a packet, and reinjects it."""
     process = machine.ssh.start("python3 -u divert.py 1000", ready="listening", seconds=_SECONDS)
     _send(machine)
     process.expect(rf"{_LENGTH} bytes from 192\.0\.2\.1, tag [0-9a-f]*[1-9a-f]", _SECONDS)
@@ -119,7 +119,7 @@ def _arrives(machine: Machine) -> None:
     machine.wires[1].expect(
         lambda each: UDP in each and each[UDP].dport == 9,
         seconds=_SECONDS,
-        what="packet that was given back",
+        what="packet that was reinjected",
     )
 
 

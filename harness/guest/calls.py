@@ -10,7 +10,7 @@ from typing import Any
 from harness.base.errors import GuestError
 from harness.guest.shell import Shell
 
-# An answer comes within milliseconds; but 6,000 packets that are given back in one call take a
+# An answer comes within milliseconds; but 6,000 packets that are reinjected in one call take a
 # kernel with KASAN seconds, and a busy host some times that.
 ANSWER_SECONDS = 20.0
 

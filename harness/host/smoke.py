@@ -113,7 +113,7 @@ def _uptime(machine: Machine) -> float:
 
 
 def _divert(machine: Machine) -> str:
-    """A packet is taken by a rule, given to a program, given back by it, and forwarded."""
+    """A packet is taken by a rule, given to a program, reinjected by it, and forwarded."""
     near, far = machine.wires
     for wire in machine.wires:
         wire.clear()
@@ -130,10 +130,10 @@ def _divert(machine: Machine) -> str:
     far.expect(lambda each: UDP in each and bytes(each[UDP].payload) == _MARK, seconds=10)
     machine.barrier()
     if (count := len(far.received(lambda each: UDP in each))) != 1:
-        raise GuestError(f"one packet was sent, diverted and given back, and {count} came out")
+        raise GuestError(f"one packet was sent, diverted and reinjected, and {count} came out")
     interceptor.signal("INT")
     interceptor.wait(10)
-    return "diverted, given back, forwarded"
+    return "diverted, reinjected, forwarded"
 
 
 def _again(machine: Machine) -> str:

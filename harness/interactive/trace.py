@@ -144,7 +144,7 @@ def _follow(machine: Machine, number: int, data: bytes) -> Journey:
         machine.barrier()
         deadline = Deadline(_HELD_SECONDS, "the program")
         after = _look(machine)
-        # A program that has read a packet may give it back; one that has not read it is slow.
+        # A program that has read a packet may reinject it; one that has not read it is slow.
         while _under_way(before, after) and not deadline.expired:
             after = _look(machine)
         machine.barrier()
@@ -161,7 +161,7 @@ def _follow(machine: Machine, number: int, data: bytes) -> Journey:
 
 
 def _under_way(before: Counters, after: Counters) -> bool:
-    """Whether a program has something that it has not given back."""
+    """Whether a program has something that it has not reinjected."""
     for number, port in after.ports.items():
         since = port.since(before.ports.get(number, way.Port()))
         if port.queued or since.delivered > since.injected:

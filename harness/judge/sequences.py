@@ -22,7 +22,7 @@ from harness.model.rules import ACCEPT, DENY, DIVERT, HOOKS, RETURN
 from harness.model.socket import Held
 from harness.model.steps import Step
 
-# How many packets are given back at once, at the most: they may go round.
+# How many packets are reinjected at once, at the most: they may go round.
 READS = 8
 
 
@@ -174,7 +174,7 @@ class Foretellable(RuleBasedStateMachine):
     @precondition(lambda self: self.sockets)
     @rule(data=st.data(), all_=st.booleans())
     def pass_on(self, data: st.DataObject, all_: bool) -> None:
-        """As most programs do: what is read is given back at once; by one of them, or by all."""
+        """As most programs do: what is read is reinjected at once; by one of them, or by all."""
         left = READS if all_ else 1
         while (full := self.course.full()) and left:
             name = full[0] if all_ else data.draw(st.sampled_from(full))

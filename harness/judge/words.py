@@ -30,7 +30,7 @@ def lines(
 ) -> Iterator[str]:
     """The calls of a step, the first of which is the one that it is about; none: no call.
 
-    `packets` are what it sends, `tag` the address of what it gives back; `count` tells how many
+    `packets` are what it sends, `tag` the address of what it reinjects; `count` tells how many
     rules a guarded chain has.
     """
     words = step.words

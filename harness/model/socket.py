@@ -11,7 +11,7 @@ from harness.model.walk import Place
 
 @dataclass(eq=False)
 class Taken:
-    """A packet that a rule took, and what is known of it until it is given back (I2).
+    """A packet that a rule took, and what is known of it until it is reinjected (I2).
 
     `interface` is the one that received it, "" for a packet of this host's own; `out` that by which
     it leaves, if that is known. `header` is what routing looks at, as it was when it was taken.

@@ -70,7 +70,7 @@ class Foretold:
     """What a step has to come to.
 
     `answer` is errno's name, or "". `packets` are what the call has to send, or what the wire's
-    host does; `held` what it reads, or gives back. `sent` is by interface, `received` by receiver,
+    host does; `held` what it reads, or reinjects. `sent` is by interface, `received` by receiver,
     each in its order.
     """
 
@@ -97,7 +97,7 @@ class Foreteller:
         self._serial = 0
 
     def packets_of(self, step: Step) -> list[Packet]:
-        """The packets that a step makes: what is sent, injected or given back. Changes nothing."""
+        """The packets that a step makes: what is sent, injected or reinjected. Changes nothing."""
         words = step.words
         makes: dict[str, Callable[[], list[Packet]]] = {
             "wire": lambda: self._made(words[1:]),

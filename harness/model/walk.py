@@ -19,7 +19,7 @@ NOBODY = "nobody listens"
 
 @dataclass(frozen=True)
 class Mark:
-    """What is known of a packet that a program has given back, until this host has sent it.
+    """What is known of a packet that a program has reinjected, until this host has sent it.
 
     `port` is that of the socket that injected it last, 0 if that has none (T1). `hook` and `place`
     are where it was taken, if it re-enters there (T3); they are over with the first walk.
