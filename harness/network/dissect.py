@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,45 @@ from scapy.error import Scapy_Exception
 from scapy.layers.inet import IP
 from scapy.utils import PcapReader
 
+from harness.network.addresses import LINKS
+
 _HEX_BYTES = 64
+_GUEST = frozenset(link.guest_mac for link in LINKS)
+# Where fields begin, behind the header before; an empty name is the end of those that have one.
+_IP_FIELDS = {
+    0: "version and length of the header",
+    1: "TOS",
+    2: "total length",
+    4: "identification",
+    6: "flags and fragment offset",
+    8: "TTL",
+    9: "protocol",
+    10: "header checksum",
+    12: "source",
+    16: "destination",
+    20: "",
+}
+_FIELDS = {
+    1: {0: "ICMP type", 1: "ICMP code", 2: "ICMP checksum", 4: ""},
+    6: {
+        0: "TCP source port",
+        2: "TCP destination port",
+        4: "TCP sequence number",
+        8: "TCP acknowledgment number",
+        12: "TCP data offset and flags",
+        14: "TCP window",
+        16: "TCP checksum",
+        18: "TCP urgent pointer",
+        20: "",
+    },
+    17: {
+        0: "UDP source port",
+        2: "UDP destination port",
+        4: "UDP length",
+        6: "UDP checksum",
+        8: "",
+    },
+}
 _SHOWN = 12
 
 
@@ -45,7 +83,28 @@ def difference(seen: bytes, expected: bytes) -> str:
     places = [n for n, (a, b) in enumerate(zip(seen, expected, strict=True)) if a != b]
     first = places[0]
     more = f", and {len(places) - 1} more" if len(places) > 1 else ""
-    return f"byte {first} is {seen[first]:#04x}, {expected[first]:#04x} expected{more}"
+    name = field(expected, first)
+    return f"byte {first} ({name}) is {seen[first]:#04x}, {expected[first]:#04x} expected{more}"
+
+
+def field(packet: bytes, place: int) -> str:
+    """What a byte of an IP packet is of, as RFC 791 and those of ICMP, TCP and UDP name it."""
+    header = (packet[0] & 15) * 4
+    fragment = int.from_bytes(packet[6:8], "big") & 0x1FFF
+    if place < header:
+        return _name(_IP_FIELDS, place, "options")
+    behind = place - header
+    # A fragment that is not the first has no header of a protocol.
+    fields = {} if fragment else _FIELDS.get(packet[9], {})
+    return _name(fields, behind, f"byte {behind} of the data")
+
+
+def _name(fields: Mapping[int, str], place: int, otherwise: str) -> str:
+    """The name of the field that has a byte: each begins at a place, and ends where the next does;
+    an empty name ends the last.
+    """
+    names = [name for begin, name in fields.items() if begin <= place]
+    return (names[-1] if names else "") or otherwise
 
 
 def compared(seen: Sequence[bytes], expected: Sequence[bytes]) -> list[str]:
@@ -75,24 +134,29 @@ def packets(value: object) -> list[bytes] | None:
     return None
 
 
-def capture(path: Path) -> list[str]:
-    """The frames of a pcap file, a line each, with the seconds since the first of them.
+def captures(paths: Sequence[Path]) -> list[str]:
+    """The frames of several wires' pcap files in the order of time, a line each: the seconds since
+    the first of them, the wire, whether to the guest or from it, the packet.
 
-    A file that is not there, or is none, gives one line that says so.
+    A file that is not there, or is none, gives a line at the end that says so.
     """
-    try:
-        with PcapReader(str(path)) as reader:
-            return list(_frames(reader))
-    except (OSError, Scapy_Exception, EOFError) as error:
-        return [f"{path.name} cannot be read: {error}"]
+    found: list[tuple[float, str]] = []
+    broken = []
+    for path in paths:
+        try:
+            with PcapReader(str(path)) as reader:
+                found += [(float(frame.time), _frame(path.stem, frame)) for frame in reader]
+        except (OSError, Scapy_Exception, EOFError) as error:
+            broken.append(f"{path.name} cannot be read: {error}")
+    # What is noted at one moment stays in the order of the files.
+    found.sort(key=lambda each: each[0])
+    return [f"{time - found[0][0]:9.6f}  {line}" for time, line in found] + broken
 
 
-def _frames(reader: Iterable[Any]) -> Iterable[str]:
-    begin: float | None = None
-    for frame in reader:
-        begin = float(frame.time) if begin is None else begin
-        inside = words(bytes(frame[IP])) if frame.haslayer(IP) else frame.summary()
-        yield f"{float(frame.time) - begin:9.6f}  {frame.src} > {frame.dst}  {inside}"
+def _frame(wire: str, frame: Any) -> str:
+    way = "from the guest" if frame.src in _GUEST else "to the guest"
+    inside = words(bytes(frame[IP])) if frame.haslayer(IP) else frame.summary()
+    return f"{wire}  {way:14}  {inside}"
 
 
 def _hex(data: bytes) -> str:

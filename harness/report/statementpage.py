@@ -169,23 +169,16 @@ def _anchor(*words: str) -> str:
 def _failure(folder: Path, test: TestFinished) -> dict[str, Any]:
     """A failed test, with what is in its captures."""
     artifacts = Path(test.artifacts) if test.artifacts else None
-    captures = []
-    for pcap in sorted(artifacts.glob("*.pcap")) if artifacts else []:
-        frames = dissect.capture(pcap)
-        captures.append(
-            (
-                pcap.name,
-                _relative(pcap, folder),
-                frames[:_FRAMES_SHOWN],
-                len(frames) - _FRAMES_SHOWN,
-            )
-        )
+    files = sorted(artifacts.glob("*.pcap")) if artifacts else []
+    frames = dissect.captures(files)
     statements = dict.fromkeys(name.partition("/")[0] for name in test.statements)
     return {
         "test": test,
         "statements": list(statements),
         "again": repeat(test),
-        "captures": captures,
+        "captures": [(pcap.name, _relative(pcap, folder)) for pcap in files],
+        "frames": frames[:_FRAMES_SHOWN],
+        "more": len(frames) - _FRAMES_SHOWN,
     }
 
 

@@ -282,16 +282,22 @@ def _message(call: pytest.CallInfo[None], report: pytest.TestReport) -> str:
         return f"{error}{_asked_at(call)}"
     crash = getattr(report.longrepr, "reprcrash", None)
     if crash is not None:
-        return f"{crash.message}\n({Path(crash.path).name}, line {crash.lineno})"
+        return f"{crash.message}\n{_line(Path(crash.path), crash.lineno)}"
     return report.longreprtext
 
 
 def _asked_at(call: pytest.CallInfo[None]) -> str:
     """The line of the test that asked the guest in vain; nothing, where that was no test's."""
     assert call.excinfo is not None
-    places = [(Path(entry.path).name, entry.lineno + 1) for entry in call.excinfo.traceback]
-    lines = [f"\n({name}, line {line})" for name, line in places if name.startswith("test_")]
-    return lines[-1] if lines else ""
+    places = [(Path(entry.path), entry.lineno + 1) for entry in call.excinfo.traceback]
+    lines = [_line(path, line) for path, line in places if path.name.startswith("test_")]
+    return f"\n{lines[-1]}" if lines else ""
+
+
+def _line(path: Path, line: int) -> str:
+    """A line of a file, by its path in the checkout if it is there."""
+    shown = path.relative_to(paths.ROOT) if path.is_relative_to(paths.ROOT) else path
+    return f"({shown}, line {line})"
 
 
 @pytest.fixture(scope="session")

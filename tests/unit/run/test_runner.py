@@ -291,7 +291,7 @@ def test_tests_of_somebodys_own(suite: Callable[[str], Path], tmp_path: Path) ->
         ("test_own_skip", "skipped", "Skipped: not today"),
         ("test_own_fault", "skipped", "expected to fail: known"),
         ("test_own_fault_that_is_gone", "passed", ""),
-        ("test_fails", "failed", "no packet\n(test_own.py, line 11)"),
+        ("test_fails", "failed", f"no packet\n({file}, line 11)"),
     ]
     assert result.verdict.reasons == ("base: 1 failed",)
     again = shlex.split(repeat(ended[-1]))
