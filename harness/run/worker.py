@@ -57,8 +57,9 @@ class WorkerSpec:
     has to prove something to be among them; none: all. `own`: these are somebody's own tests, which
     need prove nothing, may skip themselves, and come in the order of their files. `processors` are
     those of the guest, `memory_mib` what its image needs if that is more than its kernel's machine
-    has. `traced`: the addresses whose blocks are told, test by test (harness.run.tracing); none if
-    empty.
+    has. `row` is the variant that it boots, where `variant` is but the session's name, as of a
+    mutant's. `traced`: the addresses whose blocks are told, test by test (harness.run.tracing);
+    none if empty.
     """
 
     variant: str
@@ -85,6 +86,7 @@ class WorkerSpec:
     processors: int = 1
     traced: str = ""
     memory_mib: int = 0
+    row: str = ""
     lacks: Mapping[str, str] = field(default_factory=dict)
 
     @staticmethod
@@ -120,6 +122,7 @@ class WorkerSpec:
             "kernel": variant.kernel,
             "processors": variant.processors,
             "memory_mib": built.memory_mib,
+            "row": variant.name,
         }
         return WorkerSpec(**fields | more)
 

@@ -31,7 +31,7 @@ SEQUENCES = 15
 @pytest.fixture
 def examination(guest: Guest, shell: Shell, worker_spec: WorkerSpec) -> Examination:
     """Sequences on this guest, against the model."""
-    row = variants.named(worker_spec.variant)
+    row = variants.named(worker_spec.row)
     return judge.against_the_model(Stage(row.name, shell, guest), row)
 
 

@@ -59,6 +59,8 @@ def test_two(guest, divert_session):
 @pytest.mark.statement("S4/in-use")
 def test_flaky(guest, divert_session):
     assert not divert_session.spec.variant.startswith(("flaky", "control"))
+    # What it boots, whatever the session's name.
+    assert divert_session.spec.row in ("base", "defrag", "linux-6.1:base")
 """
 
 

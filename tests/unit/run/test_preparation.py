@@ -127,6 +127,7 @@ def test_session_for_each_variant(builds: Builds) -> None:
         given=(GIVEN,),
         modules=("test_a.py",),
         kernel=kernels.REFERENCE,
+        row="off",
     )
     assert (base.variant, base.kernel) == (f"{MODERN}:base", MODERN)
     assert (base.bzimage, base.objects) == (f"{here}/vmlinuz", "")
