@@ -3,7 +3,7 @@
 
 What a file has that no schema knows would be left out without a word, and what it lacks would be a
 traceback somewhere else. So a module that has data says what it can be, as types, in a `Schema`
-beside the code that reads it.
+beside the code that reads it; tests/unit/test_datafiles.py finds each file that has none.
 
 msgspec holds data against types. It is imported in 10 ms, which each command pays that reads data
 (cattrs takes 28 and turns 1 into "1" unless told not to, pydantic 55, jsonschema 60 without types).
@@ -75,23 +75,27 @@ class Schema(Generic[T]):
         self.where = where
         self.known.append(self)
 
+    @property
+    def path(self) -> Path:
+        """The file that it is of, where that is one."""
+        return _ROOT / self.where
+
     def read(self, path: Path | None = None) -> T:
         """What the file says; without `path`, the one that `where` names.
 
         Raises UserError with all that is wrong, a line each: FILE:LINE: what.
         """
-        path = path or _ROOT / self.where
+        path = path or self.path
         text = _text(path)
         data = _parsed(text, path)
         try:
             return msgspec.convert(data, self.kind, builtin_types=_TIMES)
-        except msgspec.ValidationError as error:
-            found = _faults(data, self.kind, ()) or [Fault((), str(error))]
-            raise _error(path, text, found) from None
+        except msgspec.ValidationError:
+            raise _error(path, text, _faults(data, self.kind, ())) from None
 
     def refuse(self, faults: Iterable[Fault], path: Path | None = None) -> None:
         """Raise UserError, as `read` does, if there are faults: such as no type can tell."""
-        path = path or _ROOT / self.where
+        path = path or self.path
         if found := list(faults):
             raise _error(path, _text(path), found)
 
@@ -171,13 +175,12 @@ def _dotted(keys: Keys) -> str:
 
 def _faults(value: object, kind: Any, keys: Keys) -> list[Fault]:
     """All that is wrong with a value, in its smallest parts."""
-    found = list(_of_parts(value, _meant(value, kind), keys))
-    if not found:
-        try:
-            msgspec.convert(value, kind, builtin_types=_TIMES)
-        except msgspec.ValidationError as error:
-            found = [Fault(keys, _said(value, kind, error))]
-    return found
+    try:
+        msgspec.convert(value, kind, builtin_types=_TIMES)
+    except msgspec.ValidationError as error:
+        found = list(_of_parts(value, _meant(value, kind), keys))
+        return found or [Fault(keys, _said(value, kind, error))]
+    return []
 
 
 def _of_parts(value: object, kind: Any, keys: Keys) -> Iterator[Fault]:

@@ -142,7 +142,7 @@ class Sampled:
 
 
 def sample(count: int, seed: int, kernel: str, given: Sequence[str] = ()) -> Sampled:
-    """Try so many mutants again of those that record.FILE says tests of a kernel's base kill.
+    """Try so many mutants again of those that killed.toml says tests of a kernel's base kill.
 
     Each is shown that test, and if it does not see it, some more of that file. Raises what `mutate`
     raises for what cannot be built or had; UserError while that is done here.

@@ -8,21 +8,22 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable
 
-from harness.base import paths
-from harness.base.errors import InfrastructureError
+from harness.base.datafile import Schema
 from harness.mutate.mutants import MODULE
 from harness.mutate.result import Result, Verdict
 
-FILE = paths.HARNESS / "mutate" / "mutants" / "killed.json"
+DATA = Schema(dict[str, str], "harness/mutate/killed.toml")
+_HEAD = """\
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Which test killed which mutant of the module. Written by ./inv mutate --record.
+
+"""
 
 
 def read() -> dict[str, str]:
-    """The tests by the mutants' names. Raises InfrastructureError if the file is no such one."""
-    try:
-        rows = json.loads(FILE.read_text())
-        return {str(name): str(test) for name, test in rows.items()}
-    except (OSError, ValueError, AttributeError) as error:
-        raise InfrastructureError(f"cannot read {FILE}: {error}", "git checkout it") from error
+    """The tests by the mutants' names. Raises UserError if the file is no such one."""
+    return DATA.read()
 
 
 def write(results: Iterable[Result], there: Collection[str]) -> None:
@@ -37,4 +38,6 @@ def write(results: Iterable[Result], there: Collection[str]) -> None:
             known.pop(result.name, None)
         elif result.confirmed:
             known[result.name] = result.test
-    FILE.write_text(json.dumps(dict(sorted(known.items())), indent=0) + "\n")
+    # A string of JSON is one of TOML.
+    rows = (f"{json.dumps(name)} = {json.dumps(test)}\n" for name, test in sorted(known.items()))
+    DATA.path.write_text(_HEAD + "".join(rows))

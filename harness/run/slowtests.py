@@ -91,5 +91,5 @@ def write(known: Mapping[str, Seconds], file: Path | None = None) -> None:
         lines += [f"[{json.dumps(kernel)}.slow]"]
         lines += [f"{json.dumps(name)} = {seconds}" for name, seconds in row.slow.items()]
         lines.append("")
-    file = file or paths.ROOT / DATA.where
+    file = file or DATA.path
     file.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")

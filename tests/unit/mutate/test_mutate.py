@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness.base import occupancy, paths
-from harness.base.errors import InfrastructureError, UserError
+from harness.base.errors import UserError
 from harness.mutate import mutants as mutate_list
 from harness.mutate import mutate, programs, record, subset
 from harness.mutate.mutants import Mutant
@@ -87,9 +87,10 @@ def test_the_module_is_tried_on_the_kernels_named() -> None:
 def recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """A record of three mutants that are there, and of one that is not."""
     there = [each.name for each in mutate_list.load()[0] if each.source == mutate_list.MODULE][:3]
-    file = tmp_path / "killed.json"
-    file.write_text(json.dumps(dict.fromkeys([*there, "module/gone.c:f:call:g()"], "a::test_b")))
-    monkeypatch.setattr(record, "FILE", file)
+    file = tmp_path / "killed.toml"
+    names = [*there, "module/gone.c:f:call:g()"]
+    file.write_text("".join(f'{json.dumps(name)} = "a::test_b"\n' for name in names))
+    monkeypatch.setattr(record.DATA, "where", str(file))
     return there
 
 
@@ -117,6 +118,6 @@ def test_record_has_what_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     # A run that was broken off has not seen yet that its tests pass without the mutants.
     record.write([unsure], [two, three])
     assert record.read() == {two: "c::test_d", three: "a::test_b"}
-    record.FILE.write_text("[]")
-    with pytest.raises(InfrastructureError, match="cannot read"):
+    record.DATA.path.write_text("a = 1\n")
+    with pytest.raises(UserError, match=r"killed\.toml:1: a: expected string, got integer"):
         record.read()
