@@ -12,7 +12,7 @@ from typing import Any
 
 from harness.base import paths, templates
 from harness.network import dissect
-from harness.record.events import CanariesEnded, Event, TestFinished
+from harness.record.events import CanariesEnded, Event, ShardMerged, TestFinished
 from harness.record.repeat import repeat
 from harness.report import statementverdicts, untried
 from harness.report.statementverdicts import Cell, PartVerdict
@@ -114,6 +114,7 @@ def _page(folder: Path, events: Sequence[Event], cells: Sequence[Cell], verdict:
         unbuilt=verdict.unbuilt,
         done_without=verdict.done_without,
         untried=untried.line(events),
+        shards=[event for event in events if isinstance(event, ShardMerged)],
         canaries=_canaries(events),
         failures=verdict.failures,
         causes=_by_cause([_failure(folder, test) for test in verdict.failures]),

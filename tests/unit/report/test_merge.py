@@ -180,6 +180,13 @@ def test_shard_alone_is_no_verdict_on_the_whole() -> None:
     assert [cell.verdict for cell in cells(shard(2))] == [NOT_RUN, NOT_RUN, PROVED, NOT_RUN]
 
 
+def test_page_of_a_shard_says_that_it_is_one(tmp_path: Path) -> None:
+    report.write(tmp_path, shard(2))
+    page = (tmp_path / "report" / "statements.html").read_text()
+    assert '<p class="result not-run">PASS of shard 2 of 3</p>' in page
+    assert '<p class="result proved">' not in page
+
+
 def test_order_of_the_folders_does_not_matter_nor_that_one_is_named_twice() -> None:
     assert verdict_of(three()[::-1]).passed
     assert verdict_of([*three(), shard(2)][:3]).passed
@@ -438,6 +445,8 @@ def test_merged_run_is_a_run_whose_report_can_be_had_again(
     latest = (tmp_path / "runs" / "latest").resolve()
     assert (latest / "base" / "tests" / "c_c" / "failure.txt").read_text() == "why"
     assert str(latest / "base" / "tests" / "c_c") in told
+    page = (latest / "report" / "statements.html").read_text()
+    assert '<th scope="row">3 of 3</th><td>from-3</td>' in page
     (suites,) = [ElementTree.parse(latest / report.JUNIT).getroot()]
     assert [suite.get("tests") for suite in suites] == ["3", "3"]
     with pytest.raises(TestsFailedError):
