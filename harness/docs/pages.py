@@ -15,6 +15,8 @@ from harness.base import paths
 
 # Beside all of docs/: the page that a newcomer reads first, and what others lead to.
 DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "module/README.md")
+# How the site looks, beside what its theme says.
+STYLE = "docs/site.css"
 
 # The target of a link or a picture, without its anchor.
 _LINK = re.compile(r"\]\((?!\w+:)([^)\s#]+)")
@@ -35,8 +37,9 @@ def files(root: Path) -> list[Path]:
     so.
     """
     documents = documents_of(root)
+    style = [path for path in [root / STYLE] if path.is_file()]
     linked = {target for path in documents for target in _targets(path)}
-    return sorted({*documents, *(path for path in linked if path.is_relative_to(root))})
+    return sorted({*documents, *style, *(path for path in linked if path.is_relative_to(root))})
 
 
 def documents_of(root: Path) -> list[Path]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import functools
 import re
+import tomllib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -146,6 +147,50 @@ def _fault(line: doclines.Line) -> str:
 def test_each_line_is_one_that_can_be_typed() -> None:
     faults = [fault for line in doclines.every() if (fault := _fault(line))]
     assert not faults, "\n".join(["the documents print what cannot be typed:", *faults])
+
+
+def _rows() -> list[dict[str, Any]]:
+    table = paths.ROOT / "tests" / "unit" / "doclines.toml"
+    rows: list[dict[str, Any]] = tomllib.loads(table.read_text())["row"]
+    return rows
+
+
+def _row_of(text: str) -> tuple[int, str] | None:
+    """The first row that a line fits, by its number, and the pattern of it that it fits."""
+    for number, row in enumerate(_rows()):
+        for pattern in row["line"]:
+            if re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), text):
+                return number, pattern
+    return None
+
+
+def test_each_line_is_run_by_somebody_or_says_why_not() -> None:
+    lines = {line.text: line for line in doclines.every()}
+    found = {text: _row_of(text) for text in lines}
+    lacking = [str(lines[text]) for text, row in found.items() if row is None]
+    assert not lacking, "\n".join(
+        ["say in tests/unit/doclines.toml who runs this, or why nobody does:", *lacking]
+    )
+    used = set(filter(None, found.values()))
+    idle = [
+        pattern
+        for number, row in enumerate(_rows())
+        for pattern in row["line"]
+        if (number, pattern) not in used
+    ]
+    assert not idle, f"no document prints what these rows of doclines.toml are for: {idle}"
+
+
+def test_a_line_that_no_row_is_for_is_found() -> None:
+    assert _row_of("./inv nothing") is None
+    assert _row_of("./inv docsx y") == _row_of("./inv docs --output DIR")
+
+
+def test_who_is_said_to_run_a_line_is_there() -> None:
+    for row in _rows():
+        assert ("by" in row) != ("why" in row), f"a row says `by` or `why`: {row['line']}"
+        if "by" in row:
+            assert (paths.ROOT / row["by"]).is_file(), f"there is no {row['by']}: {row['line']}"
 
 
 @pytest.mark.parametrize(
