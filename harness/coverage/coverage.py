@@ -13,6 +13,7 @@ from harness.coverage import debug, measure, page, result
 from harness.coverage.debug import Code
 from harness.coverage.measure import Coverage
 from harness.coverage.result import File
+from harness.guest import blocks
 from harness.matrix import kernels
 from harness.record import linecoverage
 from harness.record.events import Event, TestFinished
@@ -47,21 +48,29 @@ def test(request: Request, *, times: int = 1) -> None:
     traced = {name: code.ranges for name, code in codes.items()}
     outcome = runner.run(request.traced_as(traced))
     terminal.show(report.render(outcome.events, outcome.folder))
-    found = _files(request, codes, outcome.folder)
+    found, cut = _files(request, codes, outcome.folder)
     folder = outcome.folder / FOLDER
     folder.mkdir()
-    (folder / "index.html").write_text(page.render(found, f"{request.command} --coverage"))
+    (folder / "index.html").write_text(page.render(found, f"{request.command} --coverage", cut))
     tests = _tests(outcome.events)
     whole = request.selected.whole and bool(tests)
     LineCoverage(tests, _sources(found, codes, tests), whole).write(folder / FILE)
     terminal.show(_table(found))
+    if cut:
+        terminal.say(
+            f"of {len(cut)} tests only the first {blocks.MOST_LINES:,} blocks were looked at"
+        )
     _say_unexplained(found)
     terminal.say(f"coverage: {folder / 'index.html'}")
     exitstatus.raise_for(outcome.verdict, request.require)
 
 
-def _files(request: Request, codes: Mapping[str, Code], run: Path) -> dict[str, Sequence[File]]:
+def _files(
+    request: Request, codes: Mapping[str, Code], run: Path
+) -> tuple[dict[str, Sequence[File]], Sequence[str]]:
+    """By kernel; and the tests of which but the beginning was looked at."""
     known = result.reasons()
+    cut: set[str] = set()
     found: dict[str, Sequence[File]] = {}
     for kernel in kernels.load():
         chosen = [row for row in request.variants if row.kernel == kernel]
@@ -79,7 +88,8 @@ def _files(request: Request, codes: Mapping[str, Code], run: Path) -> dict[str, 
             texts |= code.texts
             ours |= code.ours
         found[kernel] = result.files(coverage, texts, ours, known)
-    return found
+        cut |= coverage.cut
+    return found, sorted(cut)
 
 
 def _tests(events: Iterable[Event]) -> tuple[linecoverage.Test, ...]:

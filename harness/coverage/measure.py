@@ -20,7 +20,8 @@ class Coverage:
     """What ran of a kernel's code, by all of its variants.
 
     `tests` has for each line the tests that ran it, as VARIANT:TEST; `branches` for each
-    conditional jump in a line the ways that it went, of two.
+    conditional jump in a line the ways that it went, of two. `cut` are tests that have run more
+    than was looked at.
     """
 
     lines: set[Line] = field(default_factory=set)
@@ -28,6 +29,7 @@ class Coverage:
     branches: dict[Line, dict[tuple[str, Address], set[int]]] = field(
         default_factory=lambda: defaultdict(dict)
     )
+    cut: set[str] = field(default_factory=set)
 
     def ways(self, line: Line) -> tuple[int, int]:
         """How many ways its branches went, and how many there are."""
@@ -47,7 +49,10 @@ class Coverage:
                 if each.targets is not None:
                     self.branches[line].setdefault((build, each.address), set())
         for row in rows:
-            self._add_test(build, f"{variant}:{row['test']}", program, row)
+            test = f"{variant}:{row['test']}"
+            self._add_test(build, test, program, row)
+            if row["cut"]:
+                self.cut.add(test)
 
     def _add_test(self, build: str, test: str, program: Program, row: Mapping[str, Any]) -> None:
         where = _Places(program, row["sections"])

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
+import threading
 from collections.abc import Coroutine
 from types import TracebackType
 from typing import Any, TypeVar
@@ -36,11 +37,12 @@ _FORWARD = re.compile(r"HOST_FORWARD\]\s+\d+\s+127\.0\.0\.1\s+(\d+)\s")
 
 
 class Qmp:
-    """The monitor of one QEMU, over a connected stream socket. Used from one thread at a time."""
+    """The monitor of one QEMU, over a connected stream socket. Threads wait for each other."""
 
     def __init__(self, connection: socket.socket) -> None:
         """Say hello to QEMU. Raises GuestLostError if it does not answer."""
         self._has_disk = False
+        self._turn = threading.Lock()
         self._runner = asyncio.Runner()
         self._client = QMPClient("qemu")
         try:
@@ -181,7 +183,8 @@ class Qmp:
 
     def _wait(self, action: Coroutine[Any, Any, T]) -> T:
         try:
-            return self._runner.run(_in_time(action))
+            with self._turn:
+                return self._runner.run(_in_time(action))
         except TimeoutError:
             raise GuestLostError(
                 "QEMU stuck", f"QEMU's monitor did not answer within {ANSWER_SECONDS:g} s"

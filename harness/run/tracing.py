@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Which blocks of the code under test each test of a session has run, a line of JSON a test.
 
-The file is `blocks.jsonl` in the session's folder: {"test", "steps", "sections"}.
+The file is `blocks.jsonl` in the session's folder: {"test", "steps", "sections", "cut"}.
 Addresses are the guest's; `sections` says where the module's are, and is empty for what is the
-kernel's own.
+kernel's own. `cut`: more has run than is told (`blocks.MOST_LINES`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -58,26 +58,26 @@ class Tracing:
         self._sections = {
             name: int(address, 16) for name, address in zip(words[::2], words[1::2], strict=True)
         }
-        self._write(linecoverage.BOOT, self._end_boot(), self._sections)
+        self._write(linecoverage.BOOT, self._end_boot())
         self._sections.pop(_OF_BOOT, None)
 
     @contextmanager
     def test(self, guest: Machine, name: str) -> Iterator[None]:
         """While a test runs on `guest`."""
-        log = Log(self._scratch / "test")
+        log = Log(self._scratch / "test", lambda: blocks.end(guest.qmp))
         try:
             blocks.begin(guest.qmp, log)
             yield
         finally:
             blocks.end(guest.qmp)
-            self._write(name, log.close(), self._sections)
+            self._write(name, log.close(), cut=log.cut)
 
     def close(self) -> None:
         """The session is over."""
         self._end_boot()
         shutil.rmtree(self._scratch, ignore_errors=True)
 
-    def _write(self, name: str, steps: Steps, sections: Mapping[str, int]) -> None:
-        row = {"test": name, "steps": sorted(steps), "sections": sections}
+    def _write(self, name: str, steps: Steps, *, cut: bool = False) -> None:
+        row = {"test": name, "steps": sorted(steps), "sections": self._sections, "cut": cut}
         with self._file.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(row, separators=(",", ":")) + "\n")

@@ -39,6 +39,7 @@ def row(test: str, *steps: tuple[int, int]) -> dict[str, object]:
         "test": test,
         "steps": [[BASE + one, BASE + other] for one, other in steps],
         "sections": {".text": BASE},
+        "cut": test == "long",
     }
 
 
@@ -72,7 +73,7 @@ def test_a_step_to_elsewhere_is_no_way_of_a_branch() -> None:
 
 
 def test_addresses_of_a_linked_program_are_its_own() -> None:
-    linked: dict[str, object] = {"test": "one", "steps": [[0, 2]], "sections": {}}
+    linked: dict[str, object] = {"test": "one", "steps": [[0, 2]], "sections": {}, "cut": False}
     assert files(linked).lines == (2, 3)
 
 
@@ -118,3 +119,12 @@ def test_page_shows_source_beside_tests() -> None:
     assert "base:&lt;one&gt;" in html
     assert "66.7 %" in html
     assert page.share((0, 0)) == "-"
+
+
+def test_of_which_tests_not_all_was_looked_at_is_told() -> None:
+    found = Coverage()
+    found.add("base", "base", PROGRAM, [row("one", (0, 4)), row("long", (0, 2))])
+    assert found.cut == {"base:long"}
+    html = page.render({}, "./inv test --coverage", sorted(found.cut))
+    assert "only the first 1,000,000 blocks" in html and "base:long" in html
+    assert "only the first" not in page.render({}, "./inv test --coverage")

@@ -6,6 +6,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+import pytest
+
 from harness.base.errors import GuestLostError
 from harness.guest import blocks
 
@@ -68,6 +70,25 @@ def test_what_is_logged_between_begin_and_end_is_read(tmp_path: Path) -> None:
     assert qemu.told == [f"logfile {tmp_path}/log", "log exec,nochain", "log none"]
     assert not (tmp_path / "log").exists()
     blocks.end(cast("Monitor", qemu))
+
+
+def test_a_log_that_is_full_is_ended_once_and_what_qemu_writes_till_then_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blocks.Parser.__init__, "__defaults__", (3,))
+    qemu = Qemu()
+    ended: list[str] = []
+
+    def end() -> None:
+        # More than a pipe has room for: it would wait for ever if nobody read.
+        with (tmp_path / "log").open("wb") as stream:
+            stream.write(LOG * 1000)
+        ended.append("now")
+
+    log = blocks.Log(tmp_path / "log", end)
+    blocks.begin(cast("Monitor", qemu), log)
+    assert begins(log.close())
+    assert (log.cut, ended) == (True, ["now"])
 
 
 def test_a_log_to_which_nobody_writes_is_empty(tmp_path: Path) -> None:
