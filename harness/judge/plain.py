@@ -7,11 +7,13 @@ What that is, and why, is said in harness/matrix/differences.toml: `own-packets`
 from __future__ import annotations
 
 from harness.model.host import ADDRESSES
-from harness.model.packet import HEADER_BYTES, ICMP, Packet, checksum
+from harness.model.packet import HEADER_BYTES, ICMP, TCP, UDP, Packet, checksum
 
 # Unreachable, time exceeded, parameter problem (RFC 792).
 _ERRORS = (3, 11, 12)
 _QUOTED = 8
+# Where in a transport header its checksum is.
+_CHECKSUMS = {UDP: 6, TCP: 16}
 _DO_NOT_FRAGMENT = 0x4000
 
 
@@ -22,21 +24,34 @@ def packet(data: bytes) -> bytes:
     """
     if len(data) < HEADER_BYTES or data[0] >> 4 != 4 or checksum(data[:HEADER_BYTES]) != 0:
         return data
-    here = Packet.of(data)
-    if here.source not in ADDRESSES.values():
+    here = _without_choices(Packet.of(data))
+    if here.identification is not None:
         return here.data
-    fragment = here.fragment & ~_DO_NOT_FRAGMENT
-    here = here.changed(identification=None, ttl=0, fragment=fragment)
+    here = here.changed(ttl=0)
     if here.protocol == ICMP and here.body[0] in _ERRORS:
         here = here.changed(body=_without_more(here.body))
     return here.data
 
 
+def _without_choices(here: Packet) -> Packet:
+    """Without ID and DF, if it is an own one."""
+    if here.source not in ADDRESSES.values():
+        return here
+    return here.changed(identification=None, fragment=here.fragment & ~_DO_NOT_FRAGMENT)
+
+
 def _without_more(body: bytes) -> bytes:
-    """An ICMP error, its checksum right, with no more than the packet that it is about."""
-    if checksum(body) != 0:
-        return body
+    """An ICMP error, its checksum right, with no more than the packet that it is about.
+
+    An own one that is quoted has the checksum of its transport only if that was summed already.
+    """
     quoted = body[_QUOTED:]
+    if checksum(body) != 0 or len(quoted) < HEADER_BYTES:
+        return body
     quoted = quoted[: int.from_bytes(quoted[2:4], "big")]
-    quoted = quoted[:10] + b"\0\0" + quoted[12:]  # its header's checksum
+    about = _without_choices(Packet.of(quoted))
+    if about.identification is None and (at := _CHECKSUMS.get(about.protocol)):
+        about = about.changed(body=about.body[:at] + b"\0\0" + about.body[at + 2 :])
+    data = about.data
+    quoted = quoted[:2] + data[2:10] + b"\0\0" + data[12:]  # its header's checksum
     return body[:2] + b"\0\0" + body[4:_QUOTED] + quoted

@@ -14,23 +14,18 @@
 
 #include "socket.h"
 
-/* What the stack has put off until a card, or nobody, does it. */
-static void complete_transport(const struct sk_buff *skb, struct sk_buff *copy)
+/* What the stack has put off until a card, or nobody, does it; skb_copy_expand() says where. */
+static void complete_transport(struct sk_buff *copy)
 {
 	int start, field;
 
-	if (skb->ip_summed != CHECKSUM_PARTIAL)
+	if (copy->ip_summed != CHECKSUM_PARTIAL)
 		return;
-	start = skb_checksum_start_offset(skb) - skb_network_offset(skb);
-	field = start + skb->csum_offset;
+	start = skb_checksum_start_offset(copy);
+	field = start + copy->csum_offset;
 	if (start < 0 || start >= copy->len || field + 2 > copy->len)
 		return;
-	copy->ip_summed = CHECKSUM_PARTIAL;
-	copy->csum_start = skb_headroom(copy) + start;
-	copy->csum_offset = skb->csum_offset;
-	copy->csum_not_inet = skb->csum_not_inet; /* SCTP's CRC */
-	skb_csum_hwoffload_help(copy, 0);
-	copy->ip_summed = CHECKSUM_NONE;
+	skb_csum_hwoffload_help(copy, 0); /* SCTP's CRC, too */
 }
 
 /* A router's own entry in the options, which it makes behind its chains. */
@@ -108,7 +103,7 @@ static struct sk_buff *complete_copy(struct sk_buff *skb, const struct nf_hook_s
 	if (!copy)
 		return NULL;
 	skb_set_delivery_time(copy, skb_tstamp(skb), 0); /* not when TCP wants it sent */
-	complete_transport(skb, copy);
+	complete_transport(copy);
 	copy->ip_summed = CHECKSUM_NONE;
 	whole_header(skb, copy, state);
 	return copy;

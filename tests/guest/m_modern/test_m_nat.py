@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from scapy.layers.inet import IP, UDP
+from scapy.layers.inet import IP, TCP, UDP
 
 from divert_reference.chains import Chains
 from divert_reference.divert import built, left
@@ -39,10 +39,10 @@ def datagram(src: str, dst: str, sport: int = 3000, dport: int = UDP_PORT, **mor
     return built(header / UDP(sport=sport, dport=dport) / b"through a router")
 
 
-def connections(shell: Shell) -> list[str]:
-    """The connections of UDP that are tracked between the wires."""
+def connections(shell: Shell, protocol: str = "udp") -> list[str]:
+    """The connections that are tracked between the wires."""
     lines = shell.check("cat /proc/net/nf_conntrack").splitlines()
-    return [line for line in lines if " udp " in line and NEAR.host_ip in line]
+    return [line for line in lines if f" {protocol} " in line and NEAR.host_ip in line]
 
 
 @statement("M4/masquerade", "M4/tracked")
@@ -84,6 +84,32 @@ def test_masqueraded_datagram_and_its_answer(
     assert socket.rest() == []
     (connection,) = connections(shell)
     assert "UNREPLIED" not in connection
+
+
+@statement("M4/masquerade", "M11/connection")
+def test_of_another_protocol_it_is_another_connection(
+    nft: Nft,
+    guest: Machine,
+    shell: Shell,
+    near: Wire,
+    far: Wire,
+    divert: Divert,
+    chains: Chains,
+) -> None:
+    """A program makes a segment of it, with the same addresses and ports."""
+    masquerade(nft)
+    socket = divert(PORT)
+    chains.append(f"forward -i {FAR.interface} -p UDP -j DIVERT {PORT}")
+    near.send(IP(datagram(NEAR.host_ip, FAR.host_ip)))
+    taken = socket.take()
+    header = IP(src=NEAR.host_ip, dst=FAR.host_ip, id=0x77, ttl=8)
+    segment = built(header / TCP(sport=3000, dport=UDP_PORT, flags="S", seq=7))
+    socket.give_back(taken, segment)
+    (out,) = left(guest, far)
+    assert (IP(out).src, IP(out)[TCP].sport) == (FAR.guest_ip, 3000)
+    assert header_is_right(out) and transport_is_right(out)
+    assert connections(shell) == []
+    assert len(connections(shell, "tcp")) == 1
 
 
 @statement("M4/masquerade", "M4/burst")

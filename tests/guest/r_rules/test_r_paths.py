@@ -56,6 +56,49 @@ def test_path_on_the_loopback(guest: Machine, calls: Calls, chains: Chains) -> N
     assert [chains.counts(name) for name in CHAINS] == [[1], [0], [1]]
 
 
+HOST_UNREACHABLE, PORT_UNREACHABLE = 1, 3
+
+
+@pytest.mark.usefixtures("icmp_errors")
+@statement("R2/path")
+@pytest.mark.parametrize(
+    ("rule", "destination", "code"),
+    [
+        (f"input -i {NEAR.interface}", NEAR.guest_ip, PORT_UNREACHABLE),
+        (f"input -i {NEAR.interface}", FAR.host_ip, PORT_UNREACHABLE),
+        (f"forward -i {FAR.interface}", FAR.host_ip, HOST_UNREACHABLE),
+        (f"output -i {FAR.interface}", FAR.host_ip, HOST_UNREACHABLE),
+    ],
+)
+def test_who_sent_what_is_rejected_is_told_once(
+    rule: str, destination: str, code: int, guest: Machine, near: Wire, chains: Chains
+) -> None:
+    chains.append(f"{rule} -p UDP -j REJECT")
+    near.send(IP(src=NEAR.host_ip, dst=destination, id=7) / UDP(sport=3000, dport=4000) / b"told")
+    (error,) = left(guest, near)
+    assert (IP(error).src, IP(error).dst) == (NEAR.guest_ip, NEAR.host_ip)
+    assert error[20:22] == bytes([3, code])
+    assert error[24:28] == bytes(4)  # of this kind nobody uses them (RFC 792)
+    assert left(guest, guest.wires[1]) == []
+
+
+@pytest.mark.usefixtures("icmp_errors")
+@statement("R2/path")
+def test_a_program_is_told_what_is_rejected_on_the_loopback(calls: Calls, chains: Chains) -> None:
+    """It comes in with the route by which it went out."""
+    chains.append("input -i lo -p UDP -j REJECT")
+    calls.ok("socket", "here", "inet", "dgram", 17)
+    calls.ok("bind", "here", "in:127.0.0.1:4000")
+    calls.ok("socket", "sender", "inet", "dgram", 17)
+    calls.ok("connect", "sender", "in:127.0.0.1:4000")
+    calls.ok("send", "sender", "text:home")
+    assert calls.error("recv", "sender", 100, "dontwait") == "ECONNREFUSED"
+    assert calls.error("recv", "here", 100, "dontwait") == "EAGAIN"
+    chains.flush()
+    calls.ok("send", "sender", "text:home")
+    assert calls.drain("here") == [b"home"]
+
+
 @statement("R2/user-chains")
 @pytest.mark.parametrize("chain", CHAINS)
 def test_works_in_chains_reached_from_them(

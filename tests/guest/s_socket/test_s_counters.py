@@ -147,7 +147,7 @@ def test_is_whole_in_whatever_pieces_it_is_read(shell: Shell) -> None:
     ]
     for size in (1, 7, 49, 50, 51, 1000, 3072, 4096, 65535):
         script = f"dd if=/proc/net/divert bs={size} 2>/dev/null"
-        assert shell.check(script) == text, size
+        assert shell.check(script, seconds=60) == text, size
     # From anywhere, its end and what is behind it too.
     for skip in (49, 50, 51, 5000, len(text) - 51, len(text) - 1, len(text), len(text) + 100):
         script = f"dd if=/proc/net/divert bs={skip} skip=1 2>/dev/null"

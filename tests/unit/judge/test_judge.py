@@ -137,3 +137,15 @@ def test_only_a_packet_of_this_hosts_own_is_made_plain() -> None:
     elsewhere = here.changed(source="192.0.2.2")
     assert plain.packet(elsewhere.data) == elsewhere.data
     assert plain.packet(b"\x45short") == b"\x45short"
+
+
+def test_of_an_own_packet_that_is_quoted_so_is_what_kernels_choose() -> None:
+    def told(identification: int, transport: bytes) -> bytes:
+        udp = b"\x13\x88\x0f\xa0\x00\x0b" + transport + b"abc"
+        about = Packet("192.0.2.1", "192.0.2.1", 17, udp, identification).data
+        body = packet.body(ICMP, "", "", (3, 3), about)
+        return Packet("192.0.2.1", "192.0.2.1", ICMP, body, identification=1).data
+
+    assert plain.packet(told(7, b"\x19\x7d")) == plain.packet(told(0x1234, b"\x84\x25"))
+    other = Packet("192.0.2.1", "192.0.2.2", ICMP, packet.body(ICMP, "", "", (3, 3), b"short"))
+    assert b"short" in plain.packet(other.data)
