@@ -30,6 +30,7 @@ _REQUIRE = (
 )
 _JSON = "print it as JSON, for programs: docs/commands.md"
 _TOOLS = "in a guest with Python, tcpdump and strace (a kernel of today)"
+_COLD = "boot it: do not go on from the snapshot that the first use has left"
 _JOBS = "how many at once (default: builds, one a processor; guests, two a processor)"
 
 
@@ -369,6 +370,7 @@ def cc(
         "variant": "the kernel variant to boot",
         "put": "a file to put into the guest's /root first (repeatable)",
         "tools": _TOOLS,
+        "cold": _COLD,
         "send": "a capture file, whose packets are sent to the guest once the command has bound a "
         "divert port; from the far host of wire 0, or as far=FILE of wire 1 (repeatable)",
         "ready": "send when the command has written something that matches this, instead",
@@ -386,6 +388,7 @@ def run(
     tools: bool = False,
     ready: str = "",
     record: str = "",
+    cold: bool = False,
 ) -> None:
     """Boot a guest, put files there, run the command after `--`, and pass on its exit status."""
     from harness.interactive import ownwires, session
@@ -393,7 +396,15 @@ def run(
     words = remainder(sys.argv)
     plan = ownwires.planned(send, record, ready)
     _end_with(
-        session.run(variant=variant, put=put, words=words, given=source, tools=tools, plan=plan)
+        session.run(
+            variant=variant,
+            put=put,
+            words=words,
+            given=source,
+            tools=tools,
+            plan=plan,
+            cold=cold,
+        )
     )
 
 
@@ -476,14 +487,25 @@ def python(_context: Context, variant: str, source: list[str]) -> None:
 
 @task(
     iterable=["source"],
-    help={"variant": "the kernel variant to boot", "tools": _TOOLS, "source": _SOURCE},
+    help={
+        "variant": "the kernel variant to boot",
+        "tools": _TOOLS,
+        "cold": _COLD,
+        "source": _SOURCE,
+    },
 )
 @reports_errors
-def shell(_context: Context, variant: str, source: list[str], tools: bool = False) -> None:
+def shell(
+    _context: Context,
+    variant: str,
+    source: list[str],
+    tools: bool = False,
+    cold: bool = False,
+) -> None:
     """Log in to a fresh guest; it ends with the shell."""
     from harness.interactive import session
 
-    _end_with(session.shell(variant=variant, given=source, tools=tools))
+    _end_with(session.shell(variant=variant, given=source, tools=tools, cold=cold))
 
 
 @task(

@@ -23,6 +23,7 @@ from harness.check.gdbrun import gdb_steps
 from harness.check.guestruns import TESTS, guest_samples, guest_tests
 from harness.check.judgerun import both_kernels
 from harness.check.neighbours import other_users
+from harness.check.readyrun import snapshot_steps
 from harness.check.smokerun import smoke_steps
 from harness.check.steps import Counts, Step, StepResult, run_step, steps
 from harness.check.toolsrun import tools_steps
@@ -77,7 +78,7 @@ def check(
     if not fast and guests:
         rests = (
             *(documents, fresh_room, module_builds, benchmark, other_users, smoke_steps, gdb_steps),
-            tools_steps,
+            *(tools_steps, snapshot_steps),
             *(other_configurations, quick_canaries, sampled_mutants, both_kernels),
             *(guest_samples, guest_tests),
         )

@@ -106,6 +106,7 @@ def _secret(machine: Machine) -> Iterator[Path]:
     keys = spec.private_key.parent
     yield keys
     yield from keys.iterdir()
+    yield from (paths.BUILD / "ready").glob("*/*")
 
 
 def _ours(machine: Machine) -> Iterator[Path]:

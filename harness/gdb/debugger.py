@@ -66,7 +66,7 @@ def debug(variant: str, wishes: Wishes, given: Sequence[str] = ()) -> int:
         raise UserError(f"--command {wishes.commands}: there is no such file")
     built = bootable.build(variants.named(variant), given)
     found = files(built, debug_info=wishes.debug_info, given=given)
-    with boot(built) as (machine, door):
+    with boot(built) as (machine, door), session.far_hosts(machine):
         machine.console.tee = ConsoleLines()
         return attach(machine, door, script(found, machine, door, wishes.breaks), wishes)
 
@@ -84,17 +84,8 @@ def require() -> None:
 def boot(built: Bootable) -> Iterator[tuple[Machine, Door]]:
     """A guest, and where QEMU waits for gdb: as `session.boot` has it, in a folder of its own."""
     spec = session.machine_spec(built, session.new_folder(PROGRAM))
-    with Door(spec.folder) as door:
-        spec = replace(spec, gdb_fd=door.fd)
-        with (
-            terminal.activity(f"guest {spec.variant}: booting", said=False),
-            Machine(spec) as machine,
-        ):
-            terminal.say(
-                f"guest {spec.variant}: logged in after {machine.boot_seconds:.2f} s under "
-                f"{machine.accelerator}; its console: {machine.console.log}"
-            )
-            yield machine, door
+    with Door(spec.folder) as door, session.started(replace(spec, gdb_fd=door.fd)) as machine:
+        yield machine, door
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from harness.base.deadline import standing_still
 from harness.base.errors import DeadlineError, GuestLostError
 from harness.base.owntime import OwnDeadline, Stall
 from harness.base.stops import Stops
-from harness.guest import accelerator, login, position, snapshotfile, symbols
+from harness.guest import accelerator, login, position, renewal, snapshotfile, symbols
 from harness.guest.console import Console
 from harness.guest.consoleshell import ConsoleShell
 from harness.guest.detached import Kept, keep
@@ -49,6 +49,7 @@ class MachineSpec:
     oops; `append` goes to the end of the kernel's command line. `accelerator` is tcg or kvm, or ""
     for what `accelerator.choose` finds. `traced` and `trace_file` are QemuSpec's, for TCG alone;
     `gdb_fd` is QemuSpec's too: such a guest may be stopped by a debugger.
+    `begin_from` has a snapshot, named as the file is, from which it goes on instead of a boot.
     """
 
     variant: str
@@ -64,6 +65,7 @@ class MachineSpec:
     traced: str = ""
     trace_file: Path | None = None
     gdb_fd: int | None = None
+    begin_from: Path | None = None
 
 
 class Machine:
@@ -161,6 +163,13 @@ class Machine:
         self._log_out()
         self.qmp.save(name)
 
+    def write_snapshots(self, target: Path) -> None:
+        """Write all snapshots to the file `target`, for `MachineSpec.begin_from`; they are gone
+        here.
+        """
+        self.qmp.close_snapshots()
+        snapshotfile.write(self._memory, target)
+
     def restore(self, name: str) -> None:
         """Bring the guest back as `snapshot(name)` kept it, and let it go on. As `put_back`."""
         self.put_back(name)
@@ -240,8 +249,12 @@ class Machine:
         self.accelerator, self.accelerator_reason = chosen.name, chosen.reason
         near_qmp, far_qmp = _pair(stack, socket.SOCK_STREAM)
         cables = [_pair(stack, socket.SOCK_DGRAM) for _ in LINKS]
-        memory = snapshotfile.create(spec.folder)
+        source = spec.begin_from
+        memory = (
+            snapshotfile.begun(spec.folder, source) if source else snapshotfile.create(spec.folder)
+        )
         stack.callback(os.close, memory)
+        self._memory = memory
         qemu_spec = QemuSpec(
             kernel=spec.kernel,
             accelerator=chosen.name,
@@ -255,6 +268,7 @@ class Machine:
             traced=spec.traced,
             trace_file=spec.trace_file,
             gdb_fd=spec.gdb_fd,
+            stopped=source is not None,
         )
         launch = time.monotonic()
         self._start(stack, qemu_spec)
@@ -265,12 +279,17 @@ class Machine:
         try:
             self.qmp = stack.enter_context(Qmp(near_qmp))
             self.account = Account(self.qmp.ssh_port(), spec.private_key, spec.host_key)
-            self._wait_for_mark()
+            if source is not None:
+                self.qmp.begin(source.stem)
+            else:
+                self._wait_for_mark()
         except GuestLostError:
             self._diagnosis.check()
             raise
         stack.callback(self._close_ssh)
         self._ssh = self._log_in()
+        if source is not None:
+            renewal.renew(self._ssh)
         self.boot_seconds = time.monotonic() - launch
 
     def _start(self, stack: ExitStack, qemu_spec: QemuSpec) -> None:

@@ -30,7 +30,7 @@ class QemuSpec:
     -dfilter has them (harness.guest.blocks).
 
     `gdb_fd` is a socket on which somebody listens already: a debugger that connects to it stops the
-    guest (QEMU's gdbstub).
+    guest (QEMU's gdbstub). `stopped`: it begins when it is told to.
 
     `qmp_fd` and `shell_fd` are ends of stream socket pairs, `wire_fds` of datagram socket pairs
     (one datagram is one Ethernet frame), `snapshot_fd` an empty file. What has no descriptor is
@@ -50,6 +50,7 @@ class QemuSpec:
     traced: str = ""
     trace_file: Path | None = None
     gdb_fd: int | None = None
+    stopped: bool = False
 
     @property
     def descriptors(self) -> tuple[int, ...]:
@@ -80,6 +81,7 @@ def arguments(spec: QemuSpec) -> list[str]:
         *_snapshots(spec.snapshot_fd),
         *_trace(spec),
         *_debugger(spec.gdb_fd),
+        *(("-S",) if spec.stopped else ()),
     ]
 
 

@@ -132,6 +132,24 @@ class Qmp:
         self._expect_silence(f"loadvm {name}", f"cannot bring the snapshot '{name}' back")
         self.stop()
 
+    def begin(self, name: str) -> None:
+        """Begin a guest that has not run yet from a snapshot of another process's, which the
+        inherited file has.
+
+        Raises InfrastructureError if there is none of that name, or it is not of such a machine.
+        """
+        self._add_file()
+        self.execute("blockdev-add", driver="qcow2", node_name=_DISK_NODE, file=_FILE_NODE)
+        self._has_disk = True
+        self._expect_silence(f"loadvm {name}", f"cannot begin from the snapshot '{name}'")
+        self.resume()
+
+    def close_snapshots(self) -> None:
+        """Have all snapshots in the inherited file; the next one begins it anew."""
+        for node in (_DISK_NODE, _FILE_NODE):
+            self.execute("blockdev-del", node_name=node)
+        self._has_disk = False
+
     def _expect_silence(self, line: str, what: str) -> None:
         answer = self.monitor(line)
         if answer:

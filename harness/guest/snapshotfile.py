@@ -11,6 +11,32 @@ from pathlib import Path
 ROOM = 1 << 30
 
 
+def write(descriptor: int, target: Path) -> None:
+    """Write what is in such a file to another, which has a name, and is closed to others: all of a
+    guest's memory is in it.
+    """
+    named = os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+    try:
+        _copy(descriptor, named)
+    finally:
+        os.close(named)
+
+
+def begun(folder: Path, source: Path) -> int:
+    """As `create`, with the content of `source`, which nothing is written to."""
+    descriptor = create(folder)
+    with source.open("rb") as stream:
+        _copy(stream.fileno(), descriptor)
+    return descriptor
+
+
+def _copy(source: int, target: int) -> None:
+    """From the first byte on, in the kernel."""
+    size, done = os.fstat(source).st_size, 0
+    while done < size:
+        done += os.sendfile(target, source, done, size - done)
+
+
 def create(folder: Path) -> int:
     """A descriptor of an empty file on the file system of `folder`, gone when it is closed.
 

@@ -14,10 +14,17 @@ from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 
 from harness.base import occupancy, paths, runfolder, streams, terminal
-from harness.base.errors import HarnessError, InfrastructureError, ReaderGoneError, UserError
+from harness.base.errors import (
+    GuestError,
+    HarnessError,
+    InfrastructureError,
+    NoRoomError,
+    ReaderGoneError,
+    UserError,
+)
 from harness.boot import bootable
 from harness.boot.bootable import Bootable
-from harness.guest import detached, wiretap
+from harness.guest import detached, ready, wiretap
 from harness.guest.machine import Machine, MachineSpec
 from harness.interactive.ownwires import Plan, Sender, recorded
 from harness.interactive.relay import Relay
@@ -38,6 +45,7 @@ def run(
     *,
     tools: bool = False,
     plan: Plan = NO_PLAN,
+    cold: bool = False,
 ) -> int:
     """Boot a guest, put files into its /root, run a command there; the command's exit status.
 
@@ -53,7 +61,7 @@ def run(
     if not line.strip():
         raise UserError("no command to run", "as in: ./inv run --variant base -- ipchains -L -n")
     files = files_of(put)
-    with guest("run", variant, given, tools=tools) as machine:
+    with guest("run", variant, given, tools=tools, cold=cold) as machine:
         if files:
             _require_room(files, machine, variant)
         for file in files:
@@ -74,13 +82,18 @@ def run(
         return status
 
 
-def shell(variant: str, given: Sequence[str] = (), *, tools: bool = False) -> int:
+def shell(
+    variant: str, given: Sequence[str] = (), *, tools: bool = False, cold: bool = False
+) -> int:
     """Log in to a fresh guest, which ends with the shell; the shell's exit status.
 
     Without a terminal on standard input, the shell's commands are read from there.
     """
     _require_input()
-    with guest("shell", variant, given, tools=tools) as machine, _far_hosts(machine):
+    with (
+        guest("shell", variant, given, tools=tools, cold=cold) as machine,
+        far_hosts(machine),
+    ):
         channel = machine.ssh.open_channel()
         if sys.stdin.isatty():
             return Relay(machine).terminal(channel)
@@ -101,13 +114,13 @@ def console(variant: str | None, given: Sequence[str] = (), *, tools: bool = Fal
     terminal.say("the console of a fresh guest; Ctrl-] ends it")
     with (
         guest("console", variant, given, on_console=_write_out, tools=tools) as machine,
-        _far_hosts(machine),
+        far_hosts(machine),
     ):
         Relay(machine).console(_LEAVE)
 
 
 @contextmanager
-def _far_hosts(machine: Machine) -> Iterator[None]:
+def far_hosts(machine: Machine) -> Iterator[None]:
     """Hosts on both wires that answer, and that other terminals can send from."""
     with wiretap.Server(machine.spec.variant, machine.spec.folder, machine.wires):
         hosts = " and ".join(f"{link.host_ip} on {link.interface}" for link in LINKS)
@@ -123,6 +136,7 @@ def guest(
     on_console: Callable[[bytes], object] | None = None,
     *,
     tools: bool = False,
+    cold: bool = True,
 ) -> Iterator[Machine]:
     """A fresh guest of `variant`, built if need be, as `boot` has it; with Python, tcpdump and
     strace, if it is to have `tools`.
@@ -137,29 +151,67 @@ def guest(
     built = bootable.build(row, given)
     if tools:
         built = built.with_tools()
-    with boot(kind, built, on_console) as machine:
+    with boot(kind, built, on_console, cold=cold) as machine:
         yield machine
 
 
 @contextmanager
 def boot(
-    kind: str, built: Bootable, on_console: Callable[[bytes], object] | None = None
+    kind: str,
+    built: Bootable,
+    on_console: Callable[[bytes], object] | None = None,
+    *,
+    cold: bool = True,
 ) -> Iterator[Machine]:
     """A fresh guest of what was built, in a folder of its own below build/runs/.
 
-    `kind` is the end of the folder's name: the task's.
+    `kind` is the end of the folder's name: the task's. One that is not to begin `cold` goes on from
+    a snapshot of one that has booted (harness.guest.ready).
     """
-    spec = machine_spec(built, new_folder(kind))
+    with started(machine_spec(built, new_folder(kind)), on_console, cold=cold) as machine:
+        yield machine
+
+
+@contextmanager
+def started(
+    spec: MachineSpec,
+    on_console: Callable[[bytes], object] | None = None,
+    *,
+    cold: bool = True,
+) -> Iterator[Machine]:
+    """The guest of `spec`, which is said to boot, and then how long that took."""
     with ExitStack() as stack:
         booting = terminal.activity(f"guest {spec.variant}: booting", said=False)
         # Who looks at the console sees for himself.
         with nullcontext() if on_console else booting:
-            machine = stack.enter_context(Machine(spec, on_console=on_console))
+            machine = _entered(stack, spec, on_console, cold=cold)
+        how = " from a snapshot" if machine.spec.begin_from else ""
         terminal.say(
             f"guest {spec.variant}: logged in after {machine.boot_seconds:.2f} s under "
-            f"{machine.accelerator}; its console: {machine.console.log}"
+            f"{machine.accelerator}{how}; its console: {machine.console.log}"
         )
         yield machine
+
+
+def _entered(
+    stack: ExitStack,
+    spec: MachineSpec,
+    on_console: Callable[[bytes], object] | None,
+    *,
+    cold: bool,
+) -> Machine:
+    """The guest of `spec`, by a snapshot if it may be, and boots if that does not do."""
+    if not cold:
+        begun = ready.begin(spec)
+        if begun.spec.begin_from:
+            try:
+                return stack.enter_context(Machine(begun.spec, on_console=on_console))
+            except NoRoomError:
+                raise
+            except (InfrastructureError, GuestError, OSError) as error:
+                # Of the system: another process may have removed it, or the disk be full.
+                ready.give_up(begun, error)
+    return stack.enter_context(Machine(spec, on_console=on_console))
 
 
 def machine_spec(built: Bootable, folder: Path, accelerator: str = "") -> MachineSpec:

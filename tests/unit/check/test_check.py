@@ -57,7 +57,7 @@ STEPS = (
         "smoke_steps",
         "gdb_steps",
     ),
-    "tools_steps",
+    *("tools_steps", "snapshot_steps"),
     *("other_configurations", "quick_canaries", "sampled_mutants", "both_kernels"),
     "guest_samples",
 )

@@ -110,6 +110,19 @@ def test_guest_runs_until_it_is_brought_back(monitor: Monitor, client: Qmp) -> N
     assert commands == ["cont", "human-monitor-command", "stop"]
 
 
+def test_guest_that_has_not_run_goes_on_from_a_snapshot_of_another_process(
+    monitor: Monitor, client: Qmp
+) -> None:
+    """Its disk is there, and is not made: that would be an empty one."""
+    monitor.answer("")
+    client.begin("ready")
+    commands = [command for command, _ in monitor.asked]
+    assert commands == ["blockdev-add", "blockdev-add", "human-monitor-command", "cont"]
+    monitor.answer("Device 'snapshots' does not have the requested snapshot 'other'")
+    with pytest.raises(InfrastructureError, match="cannot begin from the snapshot 'other'"):
+        client.begin("other")
+
+
 def test_dashes(monitor: Monitor, client: Qmp) -> None:
     client.execute("blockdev-add", node_name="n")
     assert monitor.asked == [("blockdev-add", {"node-name": "n"})]

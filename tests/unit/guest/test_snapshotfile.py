@@ -48,3 +48,22 @@ def test_in_memory_where_all_files_have_names(
     monkeypatch.setattr("shutil.disk_usage", lambda _: Usage(snapshotfile.ROOM))
     monkeypatch.setattr(os, "open", refuse)
     assert kind(snapshotfile.create(tmp_path)) == "memory"
+
+
+def test_what_is_begun_from_a_file_leaves_that_as_it_is(tmp_path: Path) -> None:
+    """And what is written to one with a name is nobody else's to read: it is a guest's memory."""
+    memory = os.memfd_create("test")
+    os.write(memory, bytes(range(256)) * 1000)
+    named = tmp_path / "ready"
+    before = os.umask(0)
+    try:
+        snapshotfile.write(memory, named)
+    finally:
+        os.umask(before)
+    assert named.stat().st_mode & 0o777 == 0o600
+    begun = snapshotfile.begun(tmp_path, named)
+    assert os.pread(begun, 1 << 20, 0) == named.read_bytes() == bytes(range(256)) * 1000
+    os.pwrite(begun, b"other", 0)
+    assert named.read_bytes() == bytes(range(256)) * 1000
+    for descriptor in (memory, begun):
+        os.close(descriptor)

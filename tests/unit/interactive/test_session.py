@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import MagicMock
 
@@ -12,6 +13,8 @@ import pytest
 from harness.base import paths
 from harness.base.errors import GuestLostError, UserError
 from harness.boot import bootable
+from harness.guest import ready
+from harness.guest.machine import MachineSpec
 from harness.interactive import session
 
 
@@ -128,3 +131,36 @@ def test_tools_that_are_too_new_are_refused_before_anything_is_built(
     }
     with pytest.raises(UserError, match=r"--tools: base is Linux 2\.2\.12"):
         asked[task]()
+
+
+def test_guest_whose_snapshot_does_not_do_is_booted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever is wrong with it, and that is said; one that was to be cold is not asked for it."""
+    spec = MachineSpec("base", tmp_path, tmp_path, tmp_path, tmp_path, tmp_path)
+    begun = ready.Begun(replace(spec, begin_from=tmp_path / "ready"))
+    asked: list[MachineSpec] = []
+
+    def guest(spec: MachineSpec, **_more: object) -> MagicMock:
+        asked.append(spec)
+        machine = MagicMock(boot_seconds=0.3)
+        machine.spec = spec
+        machine.__enter__.return_value = machine
+        machine.__exit__.return_value = False
+        if spec.begin_from:
+            lost = GuestLostError("hang", "hang, guest of variant base: it says nothing")
+            machine.__enter__.side_effect = lost
+        return machine
+
+    monkeypatch.setattr(session, "Machine", guest)
+    monkeypatch.setattr(ready, "begin", lambda _: begun)
+    monkeypatch.setattr(ready, "folder_of", lambda _: tmp_path / "none")
+    with session.started(spec, cold=False) as machine:
+        assert machine.spec == spec
+    assert asked == [begun.spec, spec]
+    assert "cannot be used (hang, guest of variant base: it says nothing): it boots" in (
+        capsys.readouterr().err
+    )
+    asked.clear()
+    with session.started(spec):
+        assert asked == [spec]
