@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-from harness.base import terminal
+from harness.base import checkout, terminal
 from harness.base.errors import HarnessError, InfrastructureError
 from harness.check.steps import Counts, Step, StepResult
 from harness.matrix import kernels, variants
@@ -21,17 +21,28 @@ TESTS = "guest tests"
 
 
 def guest_tests(given: Sequence[str], require: Sequence[str]) -> StepResult:
-    """The guest tests on every variant but those that variants.toml leaves out of `check`.
+    """The guest tests on every variant but those that variants.toml leaves out of `check`, and
+    those whose turn it is not.
 
     Skipped if a kernel cannot be had here, only then.
     """
-    rows = [row for row in variants.select() if row.checked]
-    return run(TESTS, rows, "", given, require)
+    return run(TESTS, whole(variants.select(), checkout.seed()), "", given, require)
+
+
+def whole(rows: Sequence[Variant], seed: int) -> list[Variant]:
+    """Those of the variants that are tested as a whole: of some with the same turn one (pure)."""
+    checked = [row for row in rows if row.checked]
+    turns: dict[str, list[Variant]] = {}
+    for row in checked:
+        turns.setdefault(row.turn or row.name, []).append(row)
+    drawn = {row.name for group in turns.values() for row in [group[seed % len(group)]]}
+    return [row for row in checked if row.name in drawn]
 
 
 def guest_samples(given: Sequence[str], require: Sequence[str]) -> StepResult:
     """Some guest tests on those that are left out: the samples that variants.toml names."""
-    rows = [row for row in variants.select() if row.sample]
+    all_of = {row.name for row in whole(variants.select(), checkout.seed())}
+    rows = [row for row in variants.select() if row.sample and row.name not in all_of]
     if not rows:
         return StepResult(Step("guest samples", ()), Counts(), 0.0, "")
     expression = " or ".join(dict.fromkeys(row.sample for row in rows))

@@ -33,6 +33,7 @@ class _Row(Table, frozen=True, kw_only=True):
     module: bool = False
     processors: int = 1
     check: bool = True
+    turn: str = ""
     sample: str = ""
     what: str = ""
 
@@ -46,9 +47,9 @@ class Variant:
 
     Of a kernel to which divert sockets come by the module, only whether that is loaded. `checked`:
     whether `invoke check` tests it; of one that is not, `sample` selects tests that it does run
-    there, as pytest's -k. `processors`: of its machine. `changes` are laid over the fragments,
-    `make` is what its make is told besides; `lacks` and `gives` are the features in which it
-    differs from other variants of the kernel.
+    there, as pytest's -k. Of those with the same `turn` it tests one. `processors`: of its machine.
+    `changes` are laid over the fragments, `make` is what its make is told besides; `lacks` and
+    `gives` are the features in which it differs from other variants of the kernel.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Variant:
     checked: bool = True
     sample: str = ""
     processors: int = 1
+    turn: str = ""
     changes: tuple[Option, ...] = ()
     make: tuple[str, ...] = ()
     lacks: frozenset[str] = frozenset()
@@ -108,6 +110,7 @@ def load() -> dict[str, Variant]:
                 row.check,
                 row.sample,
                 row.processors,
+                row.turn,
             ),
         )
         for name, row in said.items()
@@ -138,6 +141,8 @@ def _wrong(said: Mapping[str, _Row], known: Mapping[str, kernels.Kernel]) -> Ite
             yield from datafile.among((name,), kernel, [_EVERY, *known])
         if row.processors < 1:
             yield Fault((name, "processors"), "a machine has at least one")
+        if row.turn and not row.sample:
+            yield Fault((name, "turn"), "where it is another's turn there has to be a sample")
         yield from datafile.each_among((name, "series"), row.series, parts)
         yield from datafile.each_among((name, "fragments"), row.fragments, fragments)
         for option in sorted(row.options):

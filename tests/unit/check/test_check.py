@@ -459,3 +459,18 @@ def test_module_that_does_not_build_is_a_failure(monkeypatch: pytest.MonkeyPatch
     result = check.module_builds([], [])
     assert result.counts == Counts(passed=5, failed=1)
     assert "chains.c:1" in result.output
+
+
+def test_of_those_that_take_turns_one_is_whole_and_the_others_a_sample() -> None:
+    rows = variants.select()
+    turns = {row.name for row in rows if row.turn}
+    assert len(turns) > 1
+    seen = set()
+    for seed in range(12):
+        names = {row.name for row in guestruns.whole(rows, seed)}
+        (own,) = names & turns
+        seen.add(own)
+        # All that take no turns are there each time.
+        assert names - turns == {row.name for row in rows if row.checked and not row.turn}
+    assert seen == turns
+    assert all(row.sample for row in rows if row.turn)
