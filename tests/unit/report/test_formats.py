@@ -90,19 +90,12 @@ def junit_red(text: str) -> bool:
 def tap_red(text: str) -> bool:
     """As a consumer has it: a plan that is kept, and no line that is not ok."""
     head, plan, *rest = text.splitlines()
-    assert head == "TAP version 14"
-    top = [line for line in rest if re.match(r"(not )?ok \d+ - ", line)]
-    assert plan == f"1..{len(top)}"
-    inner = [line for line in rest if re.match(r"    (not )?ok \d+ - ", line)]
-    plans = [int(line.rpartition(".")[2]) for line in rest if re.match(r"    1\.\.\d+$", line)]
-    assert sum(plans) == len(inner)
-    known = (
-        r"(    )?((not )?ok \d+ - |1\.\.|  (---|\.\.\.|message: \"|severity: |at: \{)|# Subtest: )"
-    )
+    assert head == "TAP version 13"
+    results = [line for line in rest if re.match(r"(not )?ok \d+ - ", line)]
+    assert plan == f"1..{len(results)}"
+    known = r"(not )?ok \d+ - |  (---|\.\.\.|message: \"|severity: |at: {)"
     assert [line for line in rest if not re.match(known, line)] == []
-    red = [line for line in inner if line.startswith("    not ok")]
-    assert bool(red) == any(line.startswith("not ok") for line in top)
-    return bool(red)
+    return any(line.startswith("not ok") for line in results)
 
 
 # From the kernel's tools/testing/kunit/kunit_parser.py.
@@ -157,7 +150,7 @@ def test_each_test_is_in_each_list_once(tmp_path: Path) -> None:
     told = files(stream(GOOD, BAD, SKIP, AWKWARD), tmp_path)
     (suite,) = ElementTree.fromstring(told[report.JUNIT])
     assert suite.get("tests") == "4"
-    assert len(re.findall(r"^    (?:not )?ok ", told[report.TAP], re.MULTILINE)) == 4
+    assert len(re.findall(r"^(?:not )?ok ", told[report.TAP], re.MULTILINE)) == 4
     assert len(re.findall(r"^  (?:not )?ok ", told[report.KTAP], re.MULTILINE)) == 4
 
 
