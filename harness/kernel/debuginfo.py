@@ -28,7 +28,7 @@ def obtain(kernel: Kernel, booted: Path) -> Path:
     if kernel.source_package:
         raise InfrastructureError(
             f"{kernel.name} is built here, without debugging information",
-            "leave out --debug-info: the module has its own",
+            "leave out --debug-info: gdb has its names, and those of the module",
         )
     release = debiankernel.headers(kernel).release
     suite = kernel.suite(packages.host_release().codename)
