@@ -7,7 +7,6 @@ import os
 import select
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Sequence
 from typing import IO
 
@@ -15,15 +14,11 @@ from scapy.layers.inet import IP, UDP
 
 from harness.base import paths
 from harness.base.deadline import Deadline
-from harness.base.errors import (
-    GuestError,
-    HarnessError,
-    InfrastructureError,
-    UnavailableError,
-)
+from harness.base.errors import GuestError, InfrastructureError
 from harness.boot import bootable
 from harness.boot.bootable import Bootable
-from harness.check.steps import Counts, Step, StepResult
+from harness.check.steps import Counts, StepResult
+from harness.check.tally import Tally
 from harness.gdb import debugger
 from harness.guest.qmp import DEBUG
 from harness.matrix import variants
@@ -50,31 +45,19 @@ def gdb_steps(given: Sequence[str], _require: Sequence[str]) -> StepResult:
     Skipped without gdb, which is said, and for a kernel that cannot be had, which `guest_tests`
     tells.
     """
-    begin = time.monotonic()
-    counts, output, note = Counts(), [], ""
+    tally = Tally(NAME)
     tests: tuple[Callable[[Bootable, Sequence[str]], None], ...] = (_at_a_packet, _by_hand)
     rows = [row for row in variants.select() if row.short == "base"]
     try:
         debugger.require()
     except InfrastructureError as error:
-        note, rows = f"gdb was not tried: {error}", []
-        counts = Counts(skipped=len(tests))
+        tally.note, rows = f"gdb was not tried: {error}", []
+        tally.counts = Counts(skipped=len(tests))
     for row in rows:
         for test in tests:
-            try:
+            with tally.test(row.name):
                 test(bootable.build(row, given), given)
-            except UnavailableError:
-                counts += Counts(skipped=1)
-            except InfrastructureError as error:
-                counts += Counts(unbuilt=1)
-                output.append(f"{row.name}: {error}")
-            except HarnessError as error:
-                counts += Counts(failed=1)
-                output.append(f"{row.name}: {error}")
-            else:
-                counts += Counts(passed=1)
-    seconds = time.monotonic() - begin
-    return StepResult(Step(NAME, ()), counts, seconds, "\n".join(output), note)
+    return tally.result()
 
 
 def _at_a_packet(built: Bootable, given: Sequence[str]) -> None:

@@ -7,10 +7,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.base.errors import GuestError, HarnessError, InfrastructureError, UnavailableError
+from harness.base.errors import GuestError
 from harness.boot import bootable
 from harness.boot.bootable import Bootable
-from harness.check.steps import Counts, Step, StepResult
+from harness.check.steps import Counts, StepResult
+from harness.check.tally import Tally
 from harness.interactive import session
 from harness.matrix import variants
 
@@ -36,23 +37,12 @@ def snapshot_steps(given: Sequence[str], _require: Sequence[str]) -> StepResult:
     Skipped under KVM, where guests boot, and for a kernel that cannot be had, which `guest_tests`
     tells.
     """
-    begin = time.monotonic()
-    counts, output = Counts(), []
+    tally = Tally(NAME)
     for row in variants.select():
-        if row.short != "base":
-            continue
-        try:
-            counts += _pair(bootable.build(row, given))
-        except UnavailableError:
-            counts += Counts(skipped=1)
-        except InfrastructureError as error:
-            counts += Counts(unbuilt=1)
-            output.append(f"{row.name}: {error}")
-        except HarnessError as error:
-            counts += Counts(failed=1)
-            output.append(f"{row.name}: {error}")
-    seconds = time.monotonic() - begin
-    return StepResult(Step(NAME, ()), counts, seconds, "\n".join(output))
+        if row.short == "base":
+            with tally.test(row.name, count=0):
+                tally.counts += _pair(bootable.build(row, given))
+    return tally.result()
 
 
 def _pair(built: Bootable) -> Counts:

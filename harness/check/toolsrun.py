@@ -4,20 +4,15 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable, Sequence
 
 from scapy.layers.inet import IP, UDP
 
 from harness.base import paths
-from harness.base.errors import (
-    GuestError,
-    HarnessError,
-    InfrastructureError,
-    UnavailableError,
-)
+from harness.base.errors import GuestError
 from harness.boot import bootable
-from harness.check.steps import Counts, Step, StepResult
+from harness.check.steps import StepResult
+from harness.check.tally import Tally
 from harness.guest.machine import Machine
 from harness.guest.process import Process
 from harness.interactive import session
@@ -39,34 +34,20 @@ def tools_steps(given: Sequence[str], _require: Sequence[str]) -> StepResult:
 
     Skipped for a kernel that cannot be had, which `guest_tests` tells.
     """
-    begin = time.monotonic()
-    counts, output = Counts(), []
+    tally = Tally(NAME)
     for row in variants.select():
         if row.short != "base" or kernels.named(row.kernel).sources:
             continue
-        try:
+        with tally.test(row.name, count=0):
             built = bootable.build(row, given).with_tools()
             with session.boot(NAME, built) as machine:
                 machine.ssh.put(_PROGRAM, "/root/divert.py")
                 machine.ssh.check(f"ipchains -A input -p udp -j DIVERT {_PORT}")
                 for test in _TESTS:
-                    try:
+                    with tally.test(f"{row.name}, {test.__name__.strip('_')}"):
                         test(machine)
                         machine.check()
-                        counts += Counts(passed=1)
-                    except GuestError as error:
-                        counts += Counts(failed=1)
-                        output.append(f"{row.name}, {test.__name__.strip('_')}: {error}")
-        except UnavailableError:
-            counts += Counts(skipped=len(_TESTS))
-        except InfrastructureError as error:
-            counts += Counts(unbuilt=1)
-            output.append(f"{row.name}: {error}")
-        except HarnessError as error:
-            counts += Counts(failed=1)
-            output.append(f"{row.name}: {error}")
-    seconds = time.monotonic() - begin
-    return StepResult(Step(NAME, ()), counts, seconds, "\n".join(output))
+    return tally.result()
 
 
 def _python(machine: Machine) -> None:
