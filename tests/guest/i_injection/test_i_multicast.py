@@ -257,6 +257,27 @@ def test_what_was_taken_is_looped_back_as_its_sender_wanted(
     assert calls.drain("member") == [b"to the group"] * socket_loops
 
 
+@statement("I2/table-input", "I2/changed", "I7/loop")
+def test_looped_copy_with_another_interfaces_source_stays_at_its_own(
+    guest: Machine, calls: Calls, divert: Divert, chains: Chains
+) -> None:
+    """Its member is there; by the source alone the group would be at the other one."""
+    joined(calls, FAR)
+    calls.ok("socket", "sender", "inet", "dgram", 17)
+    calls.ok("setsockopt", "sender", "ip", "multicast_if", f"ip:{FAR.guest_ip}")
+    socket = divert(PORT)
+    chains.append(f"input -i {FAR.interface} -p UDP -j DIVERT {PORT}")
+    calls.ok("sendto", "sender", "text:group", f"in:{GROUP}:{UDP_PORT}")
+    taken = socket.take()
+    packet = IP(taken.data)
+    packet.src = NEAR.guest_ip
+    del packet.chksum, packet[UDP].chksum
+    socket.give_back(taken, built(packet))
+    assert calls.drain("member") == [b"group"]
+    guest.barrier()
+    assert socket.rest() == []
+
+
 @statement("I7/loop")
 def test_ttl_of_0_stays_on_this_host(inject: Injector, guest: Machine, calls: Calls) -> None:
     joined(calls, FAR)
