@@ -8,8 +8,8 @@ from hypothesis.stateful import rule
 
 from harness.judge.draws import FOREIGN, HOSTS
 from harness.judge.sequences import Foretellable
-from harness.model.host import WIRES
 from harness.model.rules import REJECT
+from harness.model.ways import WIRES
 
 
 class Answered(Foretellable):

@@ -8,8 +8,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from harness.judge.find import FindError
-from harness.model.host import Host, Traits
+from harness.model.host import Host
 from harness.model.steps import Foreteller, Step
+from harness.model.traits import Traits
 
 
 class Course(abc.ABC):

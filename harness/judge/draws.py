@@ -8,9 +8,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from harness.model.host import LOOPBACK, WIRES
 from harness.model.packet import TCP
 from harness.model.rules import DIVERT, Rule
+from harness.model.ways import LOOPBACK, WIRES
 from harness.network.addresses import LINKS
 
 PORTS = (1001, 1002, 1003)
@@ -53,7 +53,8 @@ def rules(draw: Draw, targets: Sequence[str]) -> Rule:
     if picky and draw(st.integers(0, 4)) == 4:
         fields["fragment"] = maybe("fragment", True)
     fields["tos"] = maybe("tos", (0xFF, 0x08), (0x01, 0x10))
-    inverted.discard("tos")
+    fields["mark"] = maybe("mark", 1, 7)
+    inverted -= {"tos", "mark"}
     target = draw(st.sampled_from(targets))
     port = draw(st.sampled_from(PORTS)) if target == DIVERT else 0
     return Rule(**fields, inverted=frozenset(inverted), target=target, port=port)

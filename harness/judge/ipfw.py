@@ -42,7 +42,7 @@ def user(rule: Rule) -> bytes:
     addresses = struct.pack("!4I", source, target, source_mask, target_mask)
     numbers = struct.pack(
         "<IHHH4HHH",
-        0,
+        rule.mark,
         rule.protocol,
         flags,
         turned,

@@ -32,8 +32,8 @@ from harness.judge.stage import Stage
 from harness.judge.trial import Trial
 from harness.matrix import statements, variants
 from harness.matrix.variants import Variant
-from harness.model.host import traits
 from harness.model.steps import Step
+from harness.model.traits import traits
 
 JUDGES = ("model", "kernels")
 SEEDS = 2**32

@@ -13,10 +13,11 @@ from harness.judge.course import Course
 from harness.judge.proc import Table
 from harness.judge.seen import Seen
 from harness.judge.stage import Stage
-from harness.model.host import ADDRESSES, NO_ADDRESS, Traits
 from harness.model.packet import ICMP, Packet
 from harness.model.socket import Held, Taken
 from harness.model.steps import Step
+from harness.model.traits import Traits
+from harness.model.ways import ADDRESSES, NO_ADDRESS
 from harness.network import dissect
 
 # What does nothing to a packet: of these the model says what there is then.

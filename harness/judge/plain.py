@@ -6,8 +6,8 @@ What that is, and why, is said in harness/matrix/differences.toml: `own-packets`
 
 from __future__ import annotations
 
-from harness.model.host import ADDRESSES
 from harness.model.packet import HEADER_BYTES, ICMP, TCP, UDP, Packet, checksum
+from harness.model.ways import ADDRESSES
 
 # Unreachable, time exceeded, parameter problem (RFC 792).
 _ERRORS = (3, 11, 12)

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from harness.base.errors import GuestError
 from harness.guest.calls import Answer, Script
 from harness.judge.seen import Seen
-from harness.model.host import OPEN_PORTS, SENDER_PORT
 from harness.model.packet import ICMP, OTHER, UDP
 from harness.model.steps import RECEIVERS
+from harness.model.ways import OPEN_PORTS, SENDER_PORT
 
 SENDER = "sender"
 _ALL = (SENDER, *RECEIVERS)

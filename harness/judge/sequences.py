@@ -16,11 +16,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from harness.judge.course import Course
 from harness.judge.draws import FOREIGN, HOSTS, OWN, PORTS, SOCKETS, USERS, rules
 from harness.judge.find import FindError
-from harness.model.host import ADDRESSES, LOOPBACK, NO_ADDRESS, OPEN_PORTS, WIRES
 from harness.model.packet import TCP
 from harness.model.rules import ACCEPT, DENY, DIVERT, HOOKS, RETURN
 from harness.model.socket import Held
 from harness.model.steps import Step
+from harness.model.ways import ADDRESSES, LOOPBACK, NO_ADDRESS, OPEN_PORTS, WIRES, way
 
 # How many packets are reinjected at once, at the most: they may go round.
 READS = 8
@@ -229,7 +229,7 @@ class Foretellable(RuleBasedStateMachine):
         number = self._held(data)
         held = self.host.held[number]
         packet, taken = held.packet, held.taken
-        out = self.host.way(packet.destination)
+        out = way(packet.destination)
         inbound = how != "outbound" and taken.hook != "output"
         if out is None or (inbound and taken.interface in (out, LOOPBACK)):
             return

@@ -11,7 +11,7 @@ from harness.model.steps import Step
 T = TypeVar("T")
 # Words that a rule or a packet can do without, with what belongs to them.
 _OPTIONAL = ("size=", "tos=", "cut=")
-_OPTIONS = ("-i", "-p", "-s", "-d", "-t", "--sport", "--dport", "-f", "-y")
+_OPTIONS = ("-i", "-p", "-s", "-d", "-t", "-m", "--sport", "--dport", "-f", "-y")
 _FLAGS = ("-f", "-y")
 
 

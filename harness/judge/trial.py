@@ -10,10 +10,11 @@ from harness.judge.course import Course
 from harness.judge.proc import Table
 from harness.judge.seen import Seen
 from harness.judge.stage import Stage
-from harness.model.host import Host, Traits
+from harness.model.host import Host
 from harness.model.packet import UDP, Packet
 from harness.model.socket import Socket
 from harness.model.steps import Foretold, Step
+from harness.model.traits import Traits
 from harness.network import dissect
 
 

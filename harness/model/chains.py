@@ -82,7 +82,7 @@ class Chains:
         return ""
 
     def delete(self, name: str, rule: Rule) -> str:
-        """R4, IP_FW_DELETE: the first rule that is the same, whatever it does to a TOS."""
+        """R4, IP_FW_DELETE: the first rule that is the same, whatever it does to TOS and mark."""
         error = self._refused(name, rule)
         chain = self.by_name.get(name)
         if error or chain is None:
@@ -167,4 +167,4 @@ class Chains:
 
 
 def _key(rule: Rule) -> Rule:
-    return dataclasses.replace(rule, tos=Rule.tos)
+    return dataclasses.replace(rule, tos=Rule.tos, mark=Rule.mark)

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """S, I, P, T. One host with divert sockets: what its programs and its wires see.
 
-Its network is that of `network.addresses`: a wire and an interface for each link, and the loopback.
 Nothing waits: a packet that comes has left, is queued for a program, or is gone, when the call that
 brought it returns.
 """
@@ -9,48 +8,14 @@ brought it returns.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
-from harness.matrix import statements
 from harness.model.chains import Chains
-from harness.model.packet import OFFSET, Packet
-from harness.model.rules import ACCEPT, DIVERT, network, number
+from harness.model.packet import Packet, completed, whole
+from harness.model.rules import ACCEPT, DIVERT
 from harness.model.socket import Held, Socket, Taken
+from harness.model.traits import Traits
 from harness.model.walk import Mark, walk
-from harness.network.addresses import LINKS
-
-LOOPBACK = "lo"
-ADDRESSES = {link.interface: link.guest_ip for link in LINKS} | {LOOPBACK: "127.0.0.1"}
-NETWORKS = {link.interface: f"{link.guest_ip}/24" for link in LINKS} | {LOOPBACK: "127.0.0.1/8"}
-WIRES = tuple(link.interface for link in LINKS)
-# The UDP ports on which the guest's programs listen, and from which one of them sends.
-OPEN_PORTS = (4000, 4001)
-SENDER_PORT = 5000
-# What S5 tells of a packet on its way out.
-NO_ADDRESS = "0.0.0.0"  # noqa: S104
-
-
-@dataclass(frozen=True)
-class Traits:
-    """In what hosts rightly differ: the options of O3, and lines of differences.toml.
-
-    `shuts`: shutdown() of a socket without a peer has an effect beside ENOTCONN.
-    """
-
-    passthrough: bool = False
-    defrag: bool = False
-    refuses_circles: bool = False
-    shuts: bool = False
-
-
-def traits(has: frozenset[str]) -> Traits:
-    """Those of a kernel that has these features (`matrix.statements.features`)."""
-    return Traits(
-        passthrough="passthrough" in has,
-        defrag="defrag" in has,
-        refuses_circles=statements.difference("circle-of-chains", has)[0] == "refused",
-        shuts=statements.difference("shut-for-writing", has)[0] == "EPIPE",
-    )
+from harness.model.ways import ADDRESSES, LOOPBACK, NO_ADDRESS, way
 
 
 class Host:
@@ -149,7 +114,7 @@ class Host:
 
     def send(self, destination: str, packet: Packet) -> str:
         """R2, P1: a program of this host's own sends a datagram; what it is told."""
-        interface = self.way(destination)
+        interface = way(destination)
         return self._output(interface, packet, Mark()) if interface else "ENETUNREACH"
 
     def inject(self, name: str, packet: Packet, address: str = "") -> str:
@@ -169,7 +134,7 @@ class Host:
 
     def _injected(self, packet: Packet, address: str, mark: Mark) -> str:
         if not address:
-            interface = self.way(packet.destination)
+            interface = way(packet.destination)
             if interface is None:
                 return "ENETUNREACH"
             return self._output(interface, packet, mark)
@@ -198,13 +163,13 @@ class Host:
             self._input(taken.interface, packet, mark, looped=taken.interface == LOOPBACK)
             return ""
         if taken.interface and taken.hook == "forward":
-            out = self.way(packet.destination) if rerouted else taken.out
+            out = way(packet.destination) if rerouted else taken.out
             if out == LOOPBACK:
                 self._deliver(packet)
             elif out:
                 self._forward(taken.interface, out, packet, mark)
             return ""
-        out = self.way(packet.destination) if rerouted else taken.out
+        out = way(packet.destination) if rerouted else taken.out
         if not out:
             return "ENETUNREACH"
         return self._output(out, packet, mark, taken.interface)
@@ -217,7 +182,7 @@ class Host:
             return
         if not looped and packet.source in ADDRESSES.values():
             return  # I3: as the wire's would be
-        out = self.way(packet.destination)
+        out = way(packet.destination)
         if out == LOOPBACK:
             self._deliver(packet)
         elif out:
@@ -284,26 +249,3 @@ class Host:
         """P3: who listens on a port just now."""
         bound = (socket for socket in self.sockets.values() if port and socket.port == port)
         return next(bound, None)
-
-    def way(self, destination: str) -> str | None:
-        """I8: the interface by which this host sends to an address; None for no route."""
-        if destination in ADDRESSES.values():
-            return LOOPBACK
-        for interface, place in NETWORKS.items():
-            wanted, mask = network(place)
-            if number(destination) & mask == wanted:
-                return interface
-        return None
-
-
-def whole(parts: Sequence[Packet]) -> Packet:
-    """F4: the datagram that these fragments are of."""
-    in_order = sorted(parts, key=lambda part: part.fragment & OFFSET)
-    return in_order[0].changed(body=b"".join(part.body for part in in_order), fragment=0)
-
-
-def completed(packet: Packet) -> Packet:
-    """I5: an ID of 0 is filled in, but not in a fragment."""
-    if packet.identification == 0 and not packet.fragment & 0x3FFF:
-        return packet.changed(identification=None)
-    return packet

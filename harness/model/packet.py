@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import socket
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 ICMP, TCP, UDP = 1, 6, 17
@@ -135,6 +136,19 @@ class Packet:
         if self.protocol != TCP or self.is_fragment:
             return False
         return self.body[13] & 0b010110 == 0b000010
+
+
+def whole(parts: Sequence[Packet]) -> Packet:
+    """F4: the datagram that these fragments are of."""
+    in_order = sorted(parts, key=lambda part: part.fragment & OFFSET)
+    return in_order[0].changed(body=b"".join(part.body for part in in_order), fragment=0)
+
+
+def completed(packet: Packet) -> Packet:
+    """I5: an ID of 0 is filled in, but not in a fragment."""
+    if packet.identification == 0 and not packet.fragment & 0x3FFF:
+        return packet.changed(identification=None)
+    return packet
 
 
 def checksum(data: bytes) -> int:

@@ -35,6 +35,8 @@ class Rule:
     syn: bool = False
     inverted: frozenset[str] = frozenset()
     tos: tuple[int, int] = (0xFF, 0)
+    # Added to the packet's, by which nothing here finds its way.
+    mark: int = 0
     target: str = ""
     port: int = 0
 
@@ -68,6 +70,7 @@ _OPTIONS = {
     "-f": "fragment",
     "-y": "syn",
     "-t": "tos",
+    "-m": "mark",
 }
 _DEFAULTS = {each.name: each.default for each in dataclasses.fields(Rule)}
 

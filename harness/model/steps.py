@@ -13,10 +13,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from harness.model import walk
-from harness.model.host import ADDRESSES, NO_ADDRESS, OPEN_PORTS, SENDER_PORT, Host
+from harness.model.host import Host
 from harness.model.packet import ICMP, MORE_FRAGMENTS, OTHER, TCP, UDP, Packet, body
 from harness.model.rules import rule
 from harness.model.socket import Held
+from harness.model.ways import ADDRESSES, NO_ADDRESS, OPEN_PORTS, SENDER_PORT, way
 
 HELP = """\
 append|delete CHAIN RULE            insert|replace CHAIN NUMBER RULE    remove CHAIN NUMBER
@@ -170,8 +171,8 @@ class Foreteller:
 
     def _own(self, destination: str, size: int) -> Packet:
         here = destination in ADDRESSES.values()
-        way = self.host.way(destination)
-        source = destination if here else ADDRESSES[way] if way else NO_ADDRESS
+        leads = way(destination)
+        source = destination if here else ADDRESSES[leads] if leads else NO_ADDRESS
         ports = SENDER_PORT, OPEN_PORTS[0] if here else 9
         data = body(UDP, source, destination, ports, self._payload(size))
         return Packet(source, destination, UDP, data, None)

@@ -11,7 +11,7 @@ from types import ModuleType
 
 from harness.base import paths
 
-MODULES = ("chains", "host", "packet", "rules", "socket", "steps", "walk")
+MODULES = ("chains", "host", "packet", "rules", "socket", "steps", "traits", "walk", "ways")
 _STATEMENT = re.compile(r"^- ([A-Z]\d+) .*?(?=^- [A-Z]\d+ |^## |\Z)", re.MULTILINE | re.DOTALL)
 _NAMED = re.compile(r"\(Model: ([^)]*)\.\)")
 # A docstring begins with the statements that the function is of.

@@ -10,9 +10,10 @@ from typing import cast
 from harness.judge.proc import Listing, Policy, Table
 from harness.judge.seen import Seen
 from harness.judge.stage import Stage
-from harness.model.host import Host, Traits
+from harness.model.host import Host
 from harness.model.packet import UDP, Packet
 from harness.model.steps import Foreteller, Step
+from harness.model.traits import Traits
 
 # What it gives as ID to its own packets.
 OWN_ID = 0x7777

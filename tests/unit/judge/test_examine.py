@@ -17,10 +17,11 @@ from harness.judge.pair import Pair
 from harness.judge.sequences import Foretellable
 from harness.judge.stage import Stage
 from harness.judge.trial import Trial
-from harness.model.host import Host, Traits
+from harness.model.host import Host
 from harness.model.packet import Packet
 from harness.model.socket import Held, Taken
 from harness.model.steps import RESET
+from harness.model.traits import Traits
 from harness.model.walk import Mark
 from tests.unit.judge.modelstage import stage
 
@@ -130,8 +131,13 @@ def test_what_comes_of_sequences_before_is_told_so() -> None:
     left: list[str] = []
 
     class Remembers(Host):
+        def __init__(self, traits: Traits) -> None:
+            super().__init__(traits)
+            self.pending = [*left]
+            left.clear()
+
         def send(self, destination: str, packet: Packet) -> str:
-            return left.pop() if left else super().send(destination, packet)
+            return self.pending.pop() if self.pending else super().send(destination, packet)
 
         def close(self, name: str) -> str:
             left[:] = ["ECONNREFUSED"]

@@ -17,9 +17,9 @@ from harness.judge.proc import Listing, Table
 from harness.judge.sequences import Foretellable
 from harness.judge.trial import Trial
 from harness.model import packet
-from harness.model.host import Traits
 from harness.model.packet import ICMP, Packet
 from harness.model.steps import step
+from harness.model.traits import Traits
 from tests.unit.judge.modelstage import stage
 
 
