@@ -8,10 +8,14 @@
 #ifndef DIVERT_H
 #define DIVERT_H
 
+#include <linux/compiler.h>
 #include <linux/types.h>
+#include <linux/user_namespace.h>
+#include <net/net_namespace.h>
 
+struct divert_ports;
+struct fw_table;
 struct iphdr;
-struct net;
 struct net_device;
 struct sk_buff;
 struct sock;
@@ -42,6 +46,8 @@ struct divert_mark {
 /* One walk of a packet through the chains of one hook. */
 struct divert_walk {
 	struct net *net;
+	struct fw_table *table;     /* its chains, */
+	struct divert_ports *ports; /* and its sockets */
 	struct sk_buff *skb;
 	const struct divert_mark *mark; /* NULL: was never injected */
 	const struct net_device *dev;   /* that rules see */
@@ -55,7 +61,7 @@ struct divert_walk {
 int fw_walk(struct divert_walk *w, const struct iphdr *ip, unsigned int len);
 
 /* rules/fastpath.c */
-bool fw_fastpath(const struct net *net, const struct sk_buff *skb, u8 first, u8 last);
+bool fw_fastpath(const struct fw_table *table, const struct sk_buff *skb, u8 first, u8 last);
 
 /* S9, M11: of what has been read and not given back; sysctls of a network namespace. */
 struct divert_limits {
@@ -66,18 +72,27 @@ struct divert_limits {
 	unsigned int unconfirmed; /* with such a connection; 0: a quarter of the table */
 };
 
-/* main.c: read at run time, of a network namespace */
+/* main.c: read at run time, of a network namespace; the first two never move */
 const struct divert_limits *divert_limits(const struct net *net);
-bool divert_admits(const struct net *net);      /* M12 */
+struct fw_table *fw_table(const struct net *net);
 bool divert_passthrough(const struct net *net); /* P2 */
 bool divert_defrag_is_set(const struct net *net);
 bool divert_defrag(const struct net *net); /* F4, F5 */
 
+/* sysctl.c */
+extern u8 divert_userns; /* M12 */
+
+/* M12: the machine's owner says whether those of other users have any of this. */
+static inline bool divert_admits(const struct net *net)
+{
+	return likely(net->user_ns == &init_user_ns) || READ_ONCE(divert_userns);
+}
+
 /* socket/sock.c */
 extern long divert_mem[3]; /* S9: of all queues */
 void divert_mem_init(void);
-struct sock *divert_listener(struct net *net, u16 port); /* under RCU */
-void divert_nobody(struct net *net);                     /* S11: count one */
+struct sock *divert_listener(struct divert_ports *ports, u16 port); /* under RCU */
+void divert_nobody(struct divert_ports *ports);                     /* S11: count one */
 
 /* socket/hdrincl.c */
 void divert_header_update(const u8 *defrag, bool *counted);

@@ -50,12 +50,6 @@ struct fw_table *fw_table(const struct net *net)
 	return &divert_net(net)->table;
 }
 
-/* M12: the machine's owner says whether those of other users have any of this. */
-bool divert_admits(const struct net *net)
-{
-	return likely(net->user_ns == &init_user_ns) || READ_ONCE(divert_userns);
-}
-
 const struct divert_limits *divert_limits(const struct net *net)
 {
 	return &divert_net(net)->limits;

@@ -13,14 +13,9 @@
 #define PATH "net/ipv4/divert"
 
 /* M12: rules that a packet is compared with in one walk. */
-static unsigned int walk_budget __read_mostly = 32768;
+unsigned int fw_walk_budget __read_mostly = 32768;
 static unsigned int least_budget = 16;
 static unsigned int most_budget = 1 << 20;
-
-unsigned int fw_walk_budget(void)
-{
-	return READ_ONCE(walk_budget);
-}
 
 /* M12: off, other users' network namespaces have none of this. */
 u8 divert_userns __read_mostly;
@@ -47,8 +42,8 @@ static struct ctl_table of_machine[] = {
 	},
 	{
 		.procname	= "walk_budget",
-		.data		= &walk_budget,
-		.maxlen		= sizeof(walk_budget),
+		.data		= &fw_walk_budget,
+		.maxlen		= sizeof(fw_walk_budget),
 		.mode		= 0644,
 		.proc_handler	= proc_douintvec_minmax,
 		.extra1		= &least_budget,

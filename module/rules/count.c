@@ -19,17 +19,6 @@ struct fw_count __percpu *fw_count_alloc(void)
 	return count;
 }
 
-/* Called with bottom halves off. */
-void fw_count_add(struct fw_count __percpu *count, unsigned int packets, unsigned int bytes)
-{
-	struct fw_count *here = this_cpu_ptr(count);
-
-	u64_stats_update_begin(&here->syncp);
-	u64_stats_add(&here->packets, packets);
-	u64_stats_add(&here->bytes, bytes);
-	u64_stats_update_end(&here->syncp);
-}
-
 struct fw_sum fw_count_sum(const struct fw_count __percpu *count)
 {
 	struct fw_sum sum = { 0 };

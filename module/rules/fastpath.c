@@ -36,9 +36,8 @@ static unsigned int headers_of(const struct sk_buff *skb)
  * segment counts as the packets that it stands for. Called with bottom halves
  * off; skb->data is at the IP header.
  */
-bool fw_fastpath(const struct net *net, const struct sk_buff *skb, u8 first, u8 last)
+bool fw_fastpath(const struct fw_table *table, const struct sk_buff *skb, u8 first, u8 last)
 {
-	struct fw_table *table = fw_table(net);
 	unsigned int packets = 1, bytes = skb->len;
 	u8 hook;
 

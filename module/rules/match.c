@@ -102,10 +102,10 @@ static bool diverts(struct walk *w)
 	if (packet->mark && packet->mark->port == port)
 		return false; /* T1 */
 	packet->rule = place(w);
-	packet->sk = divert_listener(packet->net, port);
+	packet->sk = divert_listener(packet->ports, port);
 	if (packet->sk)
 		return true;
-	divert_nobody(packet->net);
+	divert_nobody(packet->ports);
 	return !divert_passthrough(packet->net); /* P1, P2 */
 }
 
@@ -158,12 +158,19 @@ static int walk(struct walk *w)
 	}
 }
 
+/* Half a kilobyte a walk, where all that is on the stack is zeroed (CONFIG_INIT_STACK_ALL_ZERO). */
+#if __has_attribute(__uninitialized__)
+#define FW_UNINITIALIZED __attribute__((__uninitialized__))
+#else
+#define FW_UNINITIALIZED
+#endif
+
 static int begin(struct walk *w)
 {
-	struct frame back[FW_DEPTH - 1];
+	struct frame back[FW_DEPTH - 1] FW_UNINITIALIZED; /* each is written before it is read */
 
 	w->back = back;
-	w->budget = fw_walk_budget();
+	w->budget = READ_ONCE(fw_walk_budget);
 	fw_dissect(&w->dissected, w->ip, w->len);
 	if (w->dissected.suspect) { /* R1 */
 		if (w->packet)
@@ -175,7 +182,7 @@ static int begin(struct walk *w)
 
 int fw_walk(struct divert_walk *packet, const struct iphdr *ip, unsigned int len)
 {
-	struct fw_chain *chain = fw_table(packet->net)->built_in[packet->hook - 1];
+	struct fw_chain *chain = packet->table->built_in[packet->hook - 1];
 	struct walk w = {
 		.packet = packet,
 		.ip = ip,

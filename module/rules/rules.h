@@ -35,6 +35,18 @@ struct fw_sum {
 	u64 bytes;
 };
 
+/* Called with bottom halves off. */
+static inline void fw_count_add(struct fw_count __percpu *count, unsigned int packets,
+				unsigned int bytes)
+{
+	struct fw_count *here = this_cpu_ptr(count);
+
+	u64_stats_update_begin(&here->syncp);
+	u64_stats_add(&here->packets, packets);
+	u64_stats_add(&here->bytes, bytes);
+	u64_stats_update_end(&here->syncp);
+}
+
 struct fw_chain;
 
 struct fw_rule {
@@ -90,7 +102,6 @@ struct divert_net {
 
 /* main.c */
 struct divert_net *divert_net(const struct net *net);
-struct fw_table *fw_table(const struct net *net);
 
 /* files.c */
 int divert_files_init(void);
@@ -98,8 +109,7 @@ void divert_files_exit(void);
 int divert_files_update(void);
 
 /* sysctl.c */
-extern u8 divert_userns;           /* M12 */
-unsigned int fw_walk_budget(void); /* M12 */
+extern unsigned int fw_walk_budget; /* M12 */
 int divert_sysctl_net_init(struct net *net, struct divert_net *dn);
 void divert_sysctl_net_exit(struct divert_net *dn);
 int divert_sysctl_init(void);
@@ -130,7 +140,6 @@ const char *fw_target_name(const struct fw_chain *branch, int target);
 
 /* count.c */
 struct fw_count __percpu *fw_count_alloc(void);
-void fw_count_add(struct fw_count __percpu *count, unsigned int packets, unsigned int bytes);
 struct fw_sum fw_count_sum(const struct fw_count __percpu *count);
 struct fw_sum fw_rule_sum(const struct fw_rule *rule);
 void fw_rule_zero(struct fw_rule *rule);

@@ -59,19 +59,25 @@ static void confirmed(struct divert_ports *ports, struct divert_pending *p)
 	ports->unconfirmed_count--;
 }
 
-/* Its tag leads nowhere from now on. It is for divert_pending_dispose(), without the lock. */
-void divert_pending_forget(struct divert_ports *ports, struct divert_pending *p,
-			   struct list_head *gone)
+/* All but what it was charged. */
+static void forget(struct divert_ports *ports, struct divert_pending *p, struct list_head *gone)
 {
 	remove(ports, p);
 	confirmed(ports, p);
-	xa_erase(&ports->pending, (u32)p->id);
-	divert_uncharge(p->reader, p->charge);
+	divert_pending_unpublish(p);
 	if (p->skb)
 		DIVERT_CB(p->skb)->pending = NULL; /* somebody may still peek at it */
 	p->state = PENDING_GONE;
 	p->reader = NULL;
 	list_add_tail(&p->of_socket, gone);
+}
+
+/* Its tag leads nowhere from now on. It is for divert_pending_dispose(), without the lock. */
+void divert_pending_forget(struct divert_ports *ports, struct divert_pending *p,
+			   struct list_head *gone)
+{
+	divert_uncharge(p->reader, p->charge);
+	forget(ports, p, gone);
 }
 
 void divert_pending_dispose(struct list_head *gone)
@@ -100,16 +106,24 @@ static struct divert_pending *oldest_of_net(struct divert_account *account)
 					struct divert_pending, of_net);
 }
 
-void divert_pending_keep_bounds(struct net *net, struct divert_sock *ds, struct list_head *gone)
+/* Of this socket and its network namespace. freed: what else it is charged no more. */
+void divert_pending_keep_bounds(struct sock *sk, unsigned int freed, struct list_head *gone)
 {
-	struct divert_ports *ports = divert_ports(net);
-	const struct divert_limits *limits = divert_limits(net);
+	struct divert_account *account = &divert_sk(sk)->account;
+	struct divert_ports *ports = divert_sk(sk)->ports;
+	const struct divert_limits *limits = ports->limits;
+	struct divert_pending *p;
 	unsigned int most;
 
-	while (ds->account.stub_count > MOST_STUBS ||
-	       (ds->account.packets && (ds->account.packets > READ_ONCE(limits->packets) ||
-					ds->account.bytes > READ_ONCE(limits->bytes))))
-		divert_pending_forget(ports, oldest_of_socket(&ds->account), gone);
+	while (account->stub_count > MOST_STUBS ||
+	       (account->packets && (account->packets > READ_ONCE(limits->packets) ||
+				     account->bytes > READ_ONCE(limits->bytes)))) {
+		p = oldest_of_socket(account);
+		freed += p->charge;
+		forget(ports, p, gone);
+	}
+	if (freed)
+		divert_uncharge(sk, freed);
 	while (ports->account.packets && (ports->account.packets > READ_ONCE(limits->net_packets) ||
 					  ports->account.bytes > READ_ONCE(limits->net_bytes)))
 		divert_pending_forget(ports, oldest_of_net(&ports->account), gone);
@@ -124,7 +138,7 @@ void divert_pending_keep_bounds(struct net *net, struct divert_sock *ds, struct 
 /* The queue wants memory: the oldest that its socket has read is forgotten, if there is any. */
 bool divert_pending_make_room(struct sock *sk)
 {
-	struct divert_ports *ports = divert_ports(sock_net(sk));
+	struct divert_ports *ports = divert_sk(sk)->ports;
 	struct divert_pending *p;
 	LIST_HEAD(gone);
 
@@ -137,21 +151,30 @@ bool divert_pending_make_room(struct sock *sk)
 	return p;
 }
 
-/* All but what is left for those who send it once more. */
-void divert_pending_become_stub(struct divert_ports *ports, struct divert_pending *p)
+static void to_stubs(struct divert_account *account, struct list_head *node, unsigned int freed)
 {
-	remove(ports, p);
+	list_move_tail(node, &account->stubs);
+	account->stub_count++;
+	account->bytes -= freed;
+}
+
+/* All but what is left for those who send it once more. Returns what it is charged no more. */
+unsigned int divert_pending_become_stub(struct divert_ports *ports, struct divert_pending *p)
+{
+	unsigned int freed = p->charge - sizeof(*p);
+
+	to_stubs(&divert_sk(p->reader)->account, &p->of_socket, freed);
+	to_stubs(&ports->account, &p->of_net, freed);
 	confirmed(ports, p);
-	divert_uncharge(p->reader, p->charge - sizeof(*p));
 	p->charge = sizeof(*p);
 	p->state = PENDING_STUB;
-	divert_pending_add(ports, p);
+	return freed;
 }
 
 /* S10: with the socket goes what it has read. */
 void divert_pending_sock_exit(struct sock *sk)
 {
-	struct divert_ports *ports = divert_ports(sock_net(sk));
+	struct divert_ports *ports = divert_sk(sk)->ports;
 	struct divert_account *account = &divert_sk(sk)->account;
 	struct divert_pending *p;
 	LIST_HEAD(gone);

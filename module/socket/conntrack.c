@@ -31,32 +31,20 @@ static u32 icmp_ends(const struct sk_buff *skb, unsigned int at)
 	return icmp->type << 24 | icmp->code << 16 | (__force u16)icmp->un.echo.id;
 }
 
-bool divert_has_ports(u8 protocol)
-{
-	switch (protocol) {
-	case IPPROTO_TCP:
-	case IPPROTO_UDP:
-	case IPPROTO_UDPLITE:
-	case IPPROTO_SCTP:
-	case IPPROTO_DCCP:
-		return true;
-	}
-	return false;
-}
-
 /* What beside addresses and protocol tells connections apart: ports, or what stands for them. */
 u32 divert_ends(const struct sk_buff *skb)
 {
 	const struct iphdr *iph = ip_hdr(skb);
-	u32 ends = 0;
+	const u32 *ends;
+	u32 space;
 
 	if (iph->frag_off & htons(IP_OFFSET))
 		return 0;
-	if (divert_has_ports(iph->protocol))
-		skb_copy_bits(skb, iph->ihl * 4, &ends, sizeof(ends));
-	else if (iph->protocol == IPPROTO_ICMP)
-		ends = icmp_ends(skb, iph->ihl * 4);
-	return ends;
+	if (divert_has_ports(iph->protocol)) {
+		ends = skb_header_pointer(skb, iph->ihl * 4, sizeof(space), &space);
+		return ends ? get_unaligned(ends) : 0;
+	}
+	return iph->protocol == IPPROTO_ICMP ? icmp_ends(skb, iph->ihl * 4) : 0;
 }
 
 static struct nf_conn *connection(const struct sk_buff *skb)

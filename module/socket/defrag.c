@@ -12,20 +12,13 @@
 /* Datagrams that nobody else puts together. */
 #define DIVERT_DEFRAG_USER 0x64760000
 
-/*
- * What comes to the input chain, with the mark that it has if it was injected, or NULL. A part of a
- * datagram waits for the others with always-defragment (F4), and behind the chain if connection
- * tracking puts it together. Returns 0 if skb is to be seen by the chain now; if it is a whole
- * datagram that it was a part of, *mark is that one's. Otherwise skb is gone.
- */
-int divert_gather(struct net *net, struct sk_buff *skb, struct divert_mark *mark)
+/* divert_gather(), of a part of a datagram. */
+int divert_gather_part(struct net *net, struct sk_buff *skb, struct divert_mark *mark)
 {
 	const struct divert_mark *part = mark && mark->port ? mark : NULL;
 	struct divert_mark whole;
 	int err;
 
-	if (!ip_is_fragment(ip_hdr(skb)))
-		return 0;
 	if (!divert_defrag(net)) {
 		if (divert_conntrack_gathers(net))
 			divert_part_note(net, skb, DIVERT_BY_CONNTRACK, part);

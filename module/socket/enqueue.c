@@ -55,7 +55,7 @@ static void record_sender(struct divert_pending *p, const struct sk_buff *skb,
 
 	if (sk && !sk_fullsock(sk))
 		sk = NULL;
-	p->uid = sock_net_uid(state->net, sk);
+	p->uid = sk ? divert_uid(sk) : INVALID_UID;
 	if (state->hook == NF_INET_FORWARD)
 		p->oif = l3mdev_master_ifindex_rcu(state->in);
 	if (state->hook != NF_INET_LOCAL_OUT)
@@ -116,27 +116,22 @@ static void record_header(struct divert_pending *p, const struct sk_buff *skb)
 }
 
 /*
- * The account of a socket that takes and reads on several processors is under one lock. A packet
- * that has left the queue can still be charged: it is pending.
+ * What a queue has becomes more under its lock, and less at any time: who looks whether there is
+ * room may just not see it yet. A packet that has left the queue can still be charged: it is
+ * pending.
  */
 void divert_leave_queue(struct sock *sk, unsigned int memory, unsigned int bytes)
 {
-	struct divert_sock *ds = divert_sk(sk);
-	unsigned long flags;
-
-	spin_lock_irqsave(&sk->sk_receive_queue.lock, flags);
 	atomic_sub(memory, &sk->sk_rmem_alloc);
-	WRITE_ONCE(ds->bytes, ds->bytes - bytes);
-	spin_unlock_irqrestore(&sk->sk_receive_queue.lock, flags);
+	atomic_sub(bytes, &divert_sk(sk)->bytes);
 }
 
+/* The memory of a socket that takes and reads on several processors is under one lock. */
 void divert_uncharge(struct sock *sk, unsigned int memory)
 {
-	unsigned long flags;
-
-	spin_lock_irqsave(&sk->sk_receive_queue.lock, flags);
+	spin_lock(&sk->sk_receive_queue.lock);
 	sk_mem_uncharge(sk, memory);
-	spin_unlock_irqrestore(&sk->sk_receive_queue.lock, flags);
+	spin_unlock(&sk->sk_receive_queue.lock);
 }
 
 /* The destructor of a packet in the queue. */
@@ -156,13 +151,13 @@ static int charge(struct sock *sk, struct sk_buff *skb, struct divert_pending *p
 	struct divert_sock *ds = divert_sk(sk);
 
 	p->charge = skb->truesize + sizeof(*p);
-	if (ds->closed || (ds->bytes && used + p->charge > (unsigned int)READ_ONCE(sk->sk_rcvbuf)))
+	if (ds->closed || (atomic_read(&ds->bytes) && used + p->charge > (unsigned int)READ_ONCE(sk->sk_rcvbuf)))
 		return -ENOSPC;
 	if (!sk_rmem_schedule(sk, skb, p->charge))
 		return -ENOBUFS;
 	sk_mem_charge(sk, p->charge);
 	atomic_add(p->charge, &sk->sk_rmem_alloc);
-	WRITE_ONCE(ds->bytes, ds->bytes + skb->len);
+	atomic_add(skb->len, &ds->bytes);
 	skb->sk = sk;
 	skb->destructor = unqueued;
 	return 0;
@@ -170,14 +165,13 @@ static int charge(struct sock *sk, struct sk_buff *skb, struct divert_pending *p
 
 static int try_enqueue(struct sock *sk, struct sk_buff *skb, struct divert_pending *p)
 {
-	unsigned long flags;
 	int err;
 
-	spin_lock_irqsave(&sk->sk_receive_queue.lock, flags);
+	spin_lock(&sk->sk_receive_queue.lock);
 	err = charge(sk, skb, p);
 	if (!err)
 		__skb_queue_tail(&sk->sk_receive_queue, skb);
-	spin_unlock_irqrestore(&sk->sk_receive_queue.lock, flags);
+	spin_unlock(&sk->sk_receive_queue.lock);
 	return err;
 }
 
@@ -223,7 +217,7 @@ void divert_enqueue(struct divert_walk *w, const struct nf_hook_state *state)
 	}
 	/* A program may have it by now. */
 	if (tracked)
-		divert_pending_watch(divert_ports(state->net));
+		divert_pending_watch(ds->ports);
 	atomic_inc(&ds->delivered);
 	w->sk->sk_data_ready(w->sk);
 	return;

@@ -59,9 +59,8 @@ static struct sk_buff *segments_of(struct sk_buff *skb, const struct nf_hook_sta
  * is gone then like the others, and nobody is told if one of them is dropped: lists are
  * made of what was received, and have no sender here.
  */
-unsigned int divert_split(struct sk_buff *skb, const struct nf_hook_state *state,
-			  unsigned int (*walk)(struct sk_buff *skb,
-					       const struct nf_hook_state *state))
+unsigned int divert_split(struct divert_ports *ports, struct sk_buff *skb,
+			  const struct nf_hook_state *state, divert_walk_fn *walk)
 {
 	struct sk_buff *segs, *seg, *next;
 	unsigned int verdict = NF_STOLEN;
@@ -76,7 +75,7 @@ unsigned int divert_split(struct sk_buff *skb, const struct nf_hook_state *state
 	skb_list_walk_safe(segs, seg, next)
 	{
 		skb_mark_not_on_list(seg);
-		switch (walk(seg, state)) {
+		switch (walk(ports, seg, state)) {
 		case NF_ACCEPT:
 			pass_on(seg, state);
 			break;

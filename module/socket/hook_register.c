@@ -44,12 +44,6 @@ static const struct nf_hook_ops divert_nf_ops[] = {
 
 static DEFINE_MUTEX(hooks_lock); /* of what is registered, in all network namespaces */
 
-/* Whether anything is to be done at all; for each packet. */
-bool divert_is_used(const struct net *net)
-{
-	return READ_ONCE(divert_ports(net)->used) && divert_admits(net);
-}
-
 static int hang(struct divert_ports *ports)
 {
 	int err;

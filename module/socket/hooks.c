@@ -45,11 +45,13 @@ static void reject(struct sk_buff *skb, const struct nf_hook_state *state)
 	}
 }
 
-static unsigned int walk(struct sk_buff *skb, const struct nf_hook_state *state, u8 hook,
-			 struct divert_mark *mark)
+static unsigned int walk(struct divert_ports *ports, struct sk_buff *skb,
+			 const struct nf_hook_state *state, u8 hook, struct divert_mark *mark)
 {
 	struct divert_walk w = {
 		.net = state->net,
+		.table = ports->chains,
+		.ports = ports,
 		.skb = skb,
 		.mark = mark,
 		.dev = hook == DIVERT_INPUT ? state->in : state->out,
@@ -78,13 +80,14 @@ static unsigned int walk(struct sk_buff *skb, const struct nf_hook_state *state,
 	}
 }
 
-static unsigned int walk_in(struct sk_buff *skb, const struct nf_hook_state *state)
+static unsigned int walk_in(struct divert_ports *ports, struct sk_buff *skb,
+			    const struct nf_hook_state *state)
 {
 	struct divert_mark looped, *mark = mark_of(DIVERT_WAY_IN);
 
 	if (divert_loop_marked(skb, &looped))
 		mark = &looped;
-	return walk(skb, state, DIVERT_INPUT, mark);
+	return walk(ports, skb, state, DIVERT_INPUT, mark);
 }
 
 /* What came in by injection, and what of it conntrack has put together. */
@@ -99,26 +102,28 @@ static struct divert_mark *forward_mark(const struct net *net, const struct sk_b
 	return whole;
 }
 
-static unsigned int walk_both(struct sk_buff *skb, const struct nf_hook_state *state,
-			      struct divert_mark *mark)
+static unsigned int walk_both(struct divert_ports *ports, struct sk_buff *skb,
+			      const struct nf_hook_state *state, struct divert_mark *mark)
 {
 	unsigned int verdict = NF_ACCEPT;
 
 	if (!mark || mark->hook != DIVERT_OUTPUT)
-		verdict = walk(skb, state, DIVERT_FORWARD, mark);
+		verdict = walk(ports, skb, state, DIVERT_FORWARD, mark);
 	if (verdict == NF_ACCEPT)
-		verdict = walk(skb, state, DIVERT_OUTPUT, mark);
+		verdict = walk(ports, skb, state, DIVERT_OUTPUT, mark);
 	return verdict;
 }
 
-static unsigned int walk_forward(struct sk_buff *skb, const struct nf_hook_state *state)
+static unsigned int walk_forward(struct divert_ports *ports, struct sk_buff *skb,
+				 const struct nf_hook_state *state)
 {
 	struct divert_mark whole;
 
-	return walk_both(skb, state, forward_mark(state->net, skb, &whole));
+	return walk_both(ports, skb, state, forward_mark(state->net, skb, &whole));
 }
 
-static unsigned int walk_out(struct sk_buff *skb, const struct nf_hook_state *state)
+static unsigned int walk_out(struct divert_ports *ports, struct sk_buff *skb,
+			     const struct nf_hook_state *state)
 {
 	struct divert_inject_ctx *ctx = divert_inject_now();
 	struct divert_mark carried, *mark = NULL;
@@ -126,23 +131,23 @@ static unsigned int walk_out(struct sk_buff *skb, const struct nf_hook_state *st
 
 	if (ctx && ctx->way == DIVERT_WAY_OUT && !ctx->left) {
 		ctx->left = true;
-		verdict = walk(skb, state, DIVERT_OUTPUT, &ctx->mark);
+		verdict = walk(ports, skb, state, DIVERT_OUTPUT, &ctx->mark);
 		if (verdict == NF_ACCEPT)
 			divert_carry(skb, &ctx->mark);
 		return verdict;
 	}
 	if (divert_carried(skb, &carried))
 		mark = &carried;
-	return walk(skb, state, DIVERT_OUTPUT, mark);
+	return walk(ports, skb, state, DIVERT_OUTPUT, mark);
 }
 
 /* A packet that was taken at this hook re-enters it (T3). Under RCU, with bottom halves off. */
-unsigned int divert_walk_again(struct sk_buff *skb, const struct nf_hook_state *state, u8 hook,
-			       struct divert_mark *mark)
+unsigned int divert_walk_again(struct divert_ports *ports, struct sk_buff *skb,
+			       const struct nf_hook_state *state, u8 hook, struct divert_mark *mark)
 {
 	if (state->hook == NF_INET_FORWARD)
-		return walk_both(skb, state, mark);
-	return walk(skb, state, hook, mark);
+		return walk_both(ports, skb, state, mark);
+	return walk(ports, skb, state, hook, mark);
 }
 
 /*
@@ -178,12 +183,19 @@ static unsigned int go_on(struct sk_buff *skb, const struct nf_hook_state *state
 	return NF_STOLEN;
 }
 
+/* Whether anything is to be done at all; for each packet. */
+static bool is_used(const struct divert_ports *ports, const struct net *net)
+{
+	return READ_ONCE(ports->used) && divert_admits(net);
+}
+
 unsigned int divert_hook_in(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
 {
+	struct divert_ports *ports = divert_ports(state->net);
 	unsigned int verdict = NF_ACCEPT;
 	struct divert_mark *mark;
 
-	if (!divert_is_used(state->net) || divert_is_bridged(skb, state) ||
+	if (!is_used(ports, state->net) || divert_is_bridged(skb, state) ||
 	    is_received_by_vrf(skb, state))
 		return NF_ACCEPT;
 	local_bh_disable();
@@ -192,12 +204,12 @@ unsigned int divert_hook_in(void *priv, struct sk_buff *skb, const struct nf_hoo
 		verdict = NF_STOLEN;
 		goto out;
 	}
-	if (!mark && fw_fastpath(state->net, skb, DIVERT_INPUT, DIVERT_INPUT))
+	if (!mark && fw_fastpath(ports->chains, skb, DIVERT_INPUT, DIVERT_INPUT))
 		goto out;
 	if (skb_is_gso(skb))
-		verdict = divert_split(skb, state, walk_in);
+		verdict = divert_split(ports, skb, state, walk_in);
 	else
-		verdict = walk_in(skb, state);
+		verdict = walk_in(ports, skb, state);
 	if (verdict == NF_ACCEPT && mark && !divert_is_last(state))
 		verdict = go_on(skb, state, mark, priv);
 out:
@@ -207,17 +219,18 @@ out:
 
 unsigned int divert_hook_forward(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
 {
+	struct divert_ports *ports = divert_ports(state->net);
 	unsigned int verdict = NF_ACCEPT;
 
-	if (!divert_is_used(state->net) || divert_is_bridged(skb, state))
+	if (!is_used(ports, state->net) || divert_is_bridged(skb, state))
 		return NF_ACCEPT;
 	local_bh_disable();
-	if (fw_fastpath(state->net, skb, DIVERT_FORWARD, DIVERT_OUTPUT))
+	if (fw_fastpath(ports->chains, skb, DIVERT_FORWARD, DIVERT_OUTPUT))
 		goto out;
 	if (skb_is_gso(skb))
-		verdict = divert_split(skb, state, walk_forward);
+		verdict = divert_split(ports, skb, state, walk_forward);
 	else
-		verdict = walk_forward(skb, state);
+		verdict = walk_forward(ports, skb, state);
 out:
 	local_bh_enable();
 	return verdict;
@@ -242,25 +255,26 @@ static bool is_cut(const struct sk_buff *skb, const struct nf_hook_state *state)
 
 unsigned int divert_hook_out(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
 {
+	struct divert_ports *ports = divert_ports(state->net);
 	unsigned int verdict = NF_ACCEPT;
 	bool cut;
 
 	/* What a raw socket sends may be shorter than a header. */
-	if (skb->len < sizeof(struct iphdr) || !divert_is_used(state->net))
+	if (skb->len < sizeof(struct iphdr) || !is_used(ports, state->net))
 		return NF_ACCEPT;
 	local_bh_disable();
 	if (is_report(skb, state) || is_sent_by_vrf(skb, state))
 		goto out;
 	cut = !skb_is_gso(skb) && is_cut(skb, state);
 	if (!mark_of(DIVERT_WAY_OUT) && !cut &&
-	    fw_fastpath(state->net, skb, DIVERT_OUTPUT, DIVERT_OUTPUT))
+	    fw_fastpath(ports->chains, skb, DIVERT_OUTPUT, DIVERT_OUTPUT))
 		goto out;
 	if (skb_is_gso(skb))
-		verdict = divert_split(skb, state, walk_out);
+		verdict = divert_split(ports, skb, state, walk_out);
 	else if (cut)
 		verdict = divert_cut(skb, state);
 	else
-		verdict = walk_out(skb, state);
+		verdict = walk_out(ports, skb, state);
 out:
 	local_bh_enable();
 	return verdict;
@@ -272,14 +286,11 @@ out:
  */
 unsigned int divert_hook_copy(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
 {
-	const struct divert_inject_ctx *ctx;
+	const struct divert_inject_ctx *ctx = divert_inject_now();
 	const struct rtable *rt = skb_rtable(skb);
 
-	local_bh_disable();
-	ctx = divert_inject_now();
 	if (ctx && ctx->way == DIVERT_WAY_OUT && skb != ctx->skb && rt &&
 	    rt->rt_flags & (RTCF_MULTICAST | RTCF_BROADCAST))
 		divert_loop_mark(skb, &ctx->mark);
-	local_bh_enable();
 	return NF_ACCEPT;
 }

@@ -160,20 +160,13 @@ static bool may(const struct sock *sk, const struct sk_buff *skb, const struct d
 	       (ip_hdr(skb)->saddr == p->saddr && ip_hdr(skb)->daddr == p->daddr);
 }
 
-/* With the program's bytes in it. It is consumed if there is no error. */
+/* It is consumed if there is no error. Under RCU, with bottom halves off. */
 int divert_inject_again(struct sock *sk, struct sk_buff *skb, const struct divert_pending *p,
-			bool whole)
+			enum divert_bytes bytes)
 {
-	int err;
-
 	if (!divert_admits(sock_net(sk)) || !may(sk, skb, p))
 		return -EPERM;
-	local_bh_disable();
-	rcu_read_lock();
-	err = divert_reenter(sk, skb, p, whole);
-	rcu_read_unlock();
-	local_bh_enable();
-	return err;
+	return divert_reenter(sk, skb, p, bytes);
 }
 
 /* A packet is given back: p is claimed, and skb what it was, or NULL of a stub. */
@@ -195,10 +188,15 @@ int divert_give_back(struct sock *sk, struct msghdr *msg, size_t len, struct div
 		sent = of_stub(sk, p, msg, len);
 		err = PTR_ERR_OR_ZERO(sent);
 	}
-	if (!err)
-		err = divert_inject_again(sk, sent, p, whole);
+	local_bh_disable();
+	if (!err) {
+		rcu_read_lock();
+		err = divert_inject_again(sk, sent, p, whole ? DIVERT_REPLACED : DIVERT_OF_STUB);
+		rcu_read_unlock();
+	}
 	if (err && !whole && !IS_ERR(sent))
 		kfree_skb(sent);
 	divert_pending_settle(sk, p, err ? skb : NULL, whole);
+	local_bh_enable();
 	return err;
 }

@@ -12,14 +12,14 @@
 
 #include "socket.h"
 
-static DEFINE_PER_CPU(struct divert_inject_ctx *, contexts);
+DEFINE_PER_CPU(struct divert_inject_ctx *, divert_inject_contexts);
 
 void divert_inject_begin(struct divert_inject_ctx *ctx)
 {
 	ctx->task = current;
 	preempt_disable();
-	ctx->before = __this_cpu_read(contexts);
-	__this_cpu_write(contexts, ctx);
+	ctx->before = __this_cpu_read(divert_inject_contexts);
+	__this_cpu_write(divert_inject_contexts, ctx);
 	preempt_enable();
 }
 
@@ -29,7 +29,7 @@ void divert_inject_end(struct divert_inject_ctx *ctx)
 	struct divert_inject_ctx **at;
 
 	preempt_disable();
-	for (at = this_cpu_ptr(&contexts); *at; at = &(*at)->before)
+	for (at = this_cpu_ptr(&divert_inject_contexts); *at; at = &(*at)->before)
 		if (*at == ctx) {
 			*at = ctx->before;
 			break;
@@ -37,12 +37,12 @@ void divert_inject_end(struct divert_inject_ctx *ctx)
 	preempt_enable();
 }
 
-struct divert_inject_ctx *divert_inject_now(void)
+struct divert_inject_ctx *divert_inject_find(void)
 {
 	struct divert_inject_ctx *ctx;
 
 	preempt_disable();
-	ctx = __this_cpu_read(contexts);
+	ctx = __this_cpu_read(divert_inject_contexts);
 	while (ctx && ctx->task != current)
 		ctx = ctx->before;
 	preempt_enable();

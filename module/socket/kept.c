@@ -28,8 +28,7 @@ void divert_kept_init(struct divert_sock *ds)
 /* It is charged no more. Under the lock. */
 static void unkeep(struct sock *sk, struct divert_pending *p, struct list_head *taken)
 {
-	if (p->id) /* it had been peeked at before */
-		xa_erase(&divert_ports(sock_net(sk))->pending, (u32)p->id);
+	divert_pending_unpublish(p); /* if it had been peeked at before */
 	DIVERT_CB(p->skb)->pending = NULL;
 	p->state = PENDING_GONE;
 	divert_leave_queue(sk, p->charge, p->skb->len);
@@ -40,9 +39,9 @@ static void unkeep(struct sock *sk, struct divert_pending *p, struct list_head *
 /* A program has read this packet. The address says now which one it is. */
 void divert_keep(struct sock *sk, struct sk_buff *skb, struct sockaddr_in *sin)
 {
-	struct divert_ports *ports = divert_ports(sock_net(sk));
 	struct divert_pending *p = DIVERT_CB(skb)->pending;
 	struct divert_sock *ds = divert_sk(sk);
+	struct divert_ports *ports = ds->ports;
 	LIST_HEAD(gone);
 
 	skb->destructor = NULL;
@@ -54,7 +53,7 @@ void divert_keep(struct sock *sk, struct sk_buff *skb, struct sockaddr_in *sin)
 	p->skb = skb;
 	list_add_tail(&p->of_socket, &ds->kept);
 	/* Without the lock another thread can settle it, and it is gone. */
-	divert_cookie_write_kept(sock_net(sk), sin, p->addr, p->number);
+	divert_cookie_write_kept(ports, sin, p->addr, p->number);
 	if (unlikely(p->stale))
 		unkeep(sk, p, &gone);
 	else if (skb_get_nfct(skb))
@@ -65,7 +64,7 @@ void divert_keep(struct sock *sk, struct sk_buff *skb, struct sockaddr_in *sin)
 
 void divert_kept_exit(struct sock *sk)
 {
-	struct divert_ports *ports = divert_ports(sock_net(sk));
+	struct divert_ports *ports = divert_sk(sk)->ports;
 	struct divert_pending *p, *next;
 	LIST_HEAD(taken);
 
@@ -104,7 +103,7 @@ static bool is_before(u32 number, u32 other)
  */
 static unsigned int take_oldest(struct sock *sk, u32 first, u32 last, struct list_head *taken)
 {
-	struct divert_ports *ports = divert_ports(sock_net(sk));
+	struct divert_ports *ports = divert_sk(sk)->ports;
 	struct divert_pending *p, *next;
 	unsigned int count = 0;
 
@@ -124,7 +123,7 @@ static unsigned int take_oldest(struct sock *sk, u32 first, u32 last, struct lis
 /* The kept packet, to be put, and a reference to its skb, to be freed; NULL: there is none. */
 static struct divert_pending *find(struct sock *sk, u32 number, struct sk_buff **skb)
 {
-	struct divert_ports *ports = divert_ports(sock_net(sk));
+	struct divert_ports *ports = divert_sk(sk)->ports;
 	struct divert_pending *p, *found = NULL;
 
 	spin_lock_bh(&ports->pending_lock);
@@ -146,7 +145,7 @@ static int give_back(struct sock *sk, const struct divert_pending *p, struct sk_
 	int err = own ? divert_packet_renew(sk, own) : -ENOBUFS;
 
 	if (!err)
-		err = divert_inject_again(sk, own, p, true);
+		err = divert_inject_again(sk, own, p, DIVERT_AS_TAKEN);
 	if (err)
 		kfree_skb(own ?: skb);
 	else
@@ -241,8 +240,13 @@ int divert_send_kept(struct sock *sk, struct msghdr *msg, size_t len, u32 number
 	skb = skb_copy_expand(kept, DIVERT_HEADROOM, 0, sk->sk_allocation);
 	kfree_skb(kept);
 	err = skb ? divert_packet_replace(sk, skb, msg, len) : -ENOBUFS;
-	if (!err)
-		err = divert_inject_again(sk, skb, p, true);
+	if (!err) {
+		local_bh_disable();
+		rcu_read_lock();
+		err = divert_inject_again(sk, skb, p, DIVERT_REPLACED);
+		rcu_read_unlock();
+		local_bh_enable();
+	}
 	if (err) {
 		kfree_skb(skb);
 	} else {

@@ -50,6 +50,15 @@ void divert_pending_put(struct divert_pending *p)
 	kmem_cache_free(cache, p);
 }
 
+/* No program can know it any more. Under the lock. */
+void divert_pending_unpublish(struct divert_pending *p)
+{
+	if (!p->id)
+		return;
+	hlist_del(&p->by_id);
+	p->id = 0;
+}
+
 /* Reading. */
 
 /* Its number is wanted for another. What is in no account is still queued, or kept (M8). */
@@ -58,27 +67,29 @@ static void withdraw(struct divert_ports *ports, struct divert_pending *old, str
 	if (old->state == PENDING_READ || old->state == PENDING_STUB)
 		divert_pending_forget(ports, old, gone);
 	else
-		old->id = 0;
+		divert_pending_unpublish(old);
 }
 
-/* From now on a program can know its tag. False: there is no memory to find it by. */
-static bool publish(struct divert_ports *ports, struct divert_pending *p, struct list_head *gone)
+/* From now on a program can know its tag. */
+static void publish(struct divert_ports *ports, struct divert_pending *p, struct list_head *gone)
 {
-	struct divert_pending *old;
+	struct divert_pending *old = NULL;
 
 	if (p->id)
-		return true;
+		return;
 	p->id = ++ports->last_id;
-	old = xa_load(&ports->pending, (u32)p->id);
-	if (unlikely(old)) /* of four thousand million packets ago */
+	if (unlikely(p->id > U32_MAX)) /* one of four thousand million packets ago */
+		old = divert_ids_find(&ports->ids, p->id);
+	if (unlikely(old))
 		withdraw(ports, old, gone);
-	return !xa_is_err(xa_store(&ports->pending, (u32)p->id, p, GFP_ATOMIC | __GFP_NOWARN));
+	p->check = divert_cookie_check(ports, p->addr, p->id);
+	divert_ids_add(&ports->ids, p);
 }
 
 /* It stays in the queue (MSG_PEEK); somebody else may have read it meanwhile. */
 void divert_pending_peeked(struct sock *sk, struct sk_buff *skb, struct sockaddr_in *sin)
 {
-	struct divert_ports *ports = divert_ports(sock_net(sk));
+	struct divert_ports *ports = divert_sk(sk)->ports;
 	struct divert_pending *p;
 	LIST_HEAD(gone);
 
@@ -88,7 +99,7 @@ void divert_pending_peeked(struct sock *sk, struct sk_buff *skb, struct sockaddr
 	p = DIVERT_CB(skb)->pending;
 	if (p) {
 		publish(ports, p, &gone);
-		divert_cookie_write(sock_net(sk), sin, p->addr, p->id);
+		divert_cookie_write(sin, p);
 	}
 	spin_unlock_bh(&ports->pending_lock);
 	divert_pending_dispose(&gone);
@@ -97,19 +108,20 @@ void divert_pending_peeked(struct sock *sk, struct sk_buff *skb, struct sockaddr
 /* A program has read this packet, and is told its tag; it is in the account now. */
 void divert_pending_read(struct sock *sk, struct sk_buff *skb, struct sockaddr_in *sin)
 {
-	struct divert_ports *ports = divert_ports(sock_net(sk));
+	struct divert_ports *ports = divert_sk(sk)->ports;
 	struct divert_pending *p = DIVERT_CB(skb)->pending;
 	LIST_HEAD(gone);
-	bool known;
 
+	if (unlikely(READ_ONCE(ports->account.packets) >> READ_ONCE(ports->ids.bits)))
+		divert_ids_grow(ports);
 	if (unlikely(!READ_ONCE(ports->most_unconfirmed)))
 		WRITE_ONCE(ports->most_unconfirmed, divert_most_unconfirmed());
 	skb->destructor = NULL;
 	skb->sk = NULL;
 	divert_leave_queue(sk, p->charge, skb->len);
 	spin_lock_bh(&ports->pending_lock);
-	known = publish(ports, p, &gone);
-	divert_cookie_write(sock_net(sk), sin, p->addr, p->id);
+	publish(ports, p, &gone);
+	divert_cookie_write(sin, p);
 	p->state = PENDING_READ;
 	p->skb = skb;
 	divert_pending_add(ports, p);
@@ -117,10 +129,10 @@ void divert_pending_read(struct sock *sk, struct sk_buff *skb, struct sockaddr_i
 		list_add_tail(&p->of_unconfirmed, &ports->unconfirmed);
 		ports->unconfirmed_count++;
 	}
-	if (unlikely(!known || p->stale))
+	if (unlikely(p->stale))
 		divert_pending_forget(ports, p, &gone);
 	else
-		divert_pending_keep_bounds(sock_net(sk), divert_sk(sk), &gone);
+		divert_pending_keep_bounds(sk, 0, &gone);
 	if (skb_get_nfct(skb))
 		divert_pending_watch(ports);
 	spin_unlock_bh(&ports->pending_lock);
@@ -130,14 +142,13 @@ void divert_pending_read(struct sock *sk, struct sk_buff *skb, struct sockaddr_i
 /* One that was queued is freed: nobody has read it, or without its address. */
 void divert_pending_unqueued(struct sock *sk, struct sk_buff *skb)
 {
-	struct divert_ports *ports = divert_ports(sock_net(sk));
+	struct divert_ports *ports = divert_sk(sk)->ports;
 	struct divert_pending *p = DIVERT_CB(skb)->pending;
 
 	divert_leave_queue(sk, p->charge, skb->len);
-	divert_uncharge(sk, p->charge);
 	spin_lock_bh(&ports->pending_lock);
-	if (p->id)
-		xa_erase(&ports->pending, (u32)p->id);
+	divert_uncharge(sk, p->charge);
+	divert_pending_unpublish(p);
 	DIVERT_CB(skb)->pending = NULL;
 	p->state = PENDING_GONE;
 	spin_unlock_bh(&ports->pending_lock);
@@ -147,14 +158,14 @@ void divert_pending_unqueued(struct sock *sk, struct sk_buff *skb)
 /* Giving back. */
 
 /* It had that tag once: of ids with this lower half the last one that there was. */
-static bool was_there(const struct net *net, const struct divert_ports *ports,
-		      const struct divert_cookie *cookie, __be32 addr)
+static bool was_there(const struct divert_ports *ports, const struct divert_cookie *cookie,
+		      __be32 addr)
 {
 	u64 id = (ports->last_id & ~(u64)U32_MAX) | cookie->number;
 
 	if (id > ports->last_id)
 		id -= 1ULL << 32;
-	return divert_cookie_is(net, cookie, addr, id);
+	return divert_cookie_check(ports, addr, id) == cookie->check;
 }
 
 /*
@@ -165,15 +176,14 @@ static bool was_there(const struct net *net, const struct divert_ports *ports,
 struct divert_pending *divert_pending_claim(struct sock *sk, const struct divert_cookie *cookie,
 					    __be32 addr, struct sk_buff **skb)
 {
-	struct net *net = sock_net(sk);
-	struct divert_ports *ports = divert_ports(net);
+	struct divert_ports *ports = divert_sk(sk)->ports;
 	struct divert_pending *p;
 
 	*skb = NULL;
 	spin_lock_bh(&ports->pending_lock);
-	p = xa_load(&ports->pending, cookie->number);
-	if (!p || !divert_cookie_is(net, cookie, addr, p->id)) {
-		p = was_there(net, ports, cookie, addr) ? ERR_PTR(-ESTALE) : NULL;
+	p = divert_ids_find(&ports->ids, cookie->number);
+	if (!p || p->check != cookie->check || p->addr != addr) {
+		p = was_there(ports, cookie, addr) ? ERR_PTR(-ESTALE) : NULL;
 	} else {
 		refcount_inc(&p->refs);
 		if (p->state == PENDING_READ && !p->claimed) {
@@ -188,18 +198,18 @@ struct divert_pending *divert_pending_claim(struct sock *sk, const struct divert
 }
 
 /*
- * The end of a claim. skb: it could not be given back, and everything is as before, but that it may
- * have been forgotten meanwhile.
+ * The end of a claim, with bottom halves off. skb: it could not be given back, and everything is as
+ * before, but that it may have been forgotten meanwhile.
  */
 void divert_pending_settle(struct sock *sk, struct divert_pending *p, struct sk_buff *skb,
 			   bool claimed)
 {
-	struct divert_ports *ports = divert_ports(sock_net(sk));
+	struct divert_ports *ports = divert_sk(sk)->ports;
 	struct sock *owner = NULL, *sender = NULL;
 	LIST_HEAD(gone);
 
 	if (claimed) {
-		spin_lock_bh(&ports->pending_lock);
+		spin_lock(&ports->pending_lock);
 		p->claimed = false;
 		if (p->state == PENDING_READ && skb) {
 			DIVERT_CB(skb)->pending = p;
@@ -208,10 +218,10 @@ void divert_pending_settle(struct sock *sk, struct divert_pending *p, struct sk_
 		} else if (p->state == PENDING_READ) {
 			swap(owner, p->owner);
 			swap(sender, p->sender);
-			divert_pending_become_stub(ports, p);
-			divert_pending_keep_bounds(sock_net(sk), divert_sk(p->reader), &gone);
+			divert_pending_keep_bounds(p->reader, divert_pending_become_stub(ports, p),
+						   &gone);
 		}
-		spin_unlock_bh(&ports->pending_lock);
+		spin_unlock(&ports->pending_lock);
 		release(owner);
 		release(sender);
 	}

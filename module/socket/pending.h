@@ -21,6 +21,7 @@ struct divert_sock;
  * it as a stub when the first send has taken over the rest.
  */
 struct divert_pending {
+	struct hlist_node by_id;    /* if a program has seen its tag */
 	struct list_head of_socket; /* in a list of its account */
 	struct list_head of_net;
 	struct list_head of_unconfirmed; /* if its connection is in no table yet */
@@ -34,7 +35,8 @@ struct divert_pending {
 	} state;
 	bool claimed;        /* its skb is being given back */
 	bool stale;          /* queued: what it needs has gone (queue's lock) */
-	u64 id;              /* 0: no program has seen its tag */
+	u64 id;              /* 0: no program has seen its tag, of which this */
+	u64 check;           /* is the check value */
 	u32 number;          /* M8 */
 	unsigned int charge; /* bytes of memory */
 	struct sk_buff *skb; /* NULL: a stub, or claimed */
@@ -68,7 +70,7 @@ struct divert_pending {
 		SOURCE_OF_HEADER,  /* that a program wrote: the same, but for who chose it */
 	} source;
 	int bridge_in; /* the port that a bridge had it by */
-	kuid_t uid;
+	kuid_t uid; /* INVALID_UID: nobody has sent it */
 };
 
 /* What has been read and not given back, of a socket or of a network namespace (S9). */
@@ -78,6 +80,15 @@ struct divert_account {
 	unsigned int packets; /* of both */
 	unsigned int stub_count;
 	unsigned long bytes;
+};
+
+/* Where they are found, in a table that grows: pending_ids.c. All under the lock. */
+#define DIVERT_IDS_BITS 9
+struct divert_ids {
+	struct hlist_head *table; /* by the lower bits of their ids */
+	unsigned int bits;
+	unsigned long again; /* jiffies: then it may be tried to let it grow */
+	struct hlist_head first[1 << DIVERT_IDS_BITS];
 };
 
 /* What is in the control block of a packet that is queued, or kept: behind IP's own part. */
@@ -96,17 +107,25 @@ struct divert_cookie {
 };
 
 /* cookie.c */
-void divert_cookie_write(const struct net *net, struct sockaddr_in *sin, __be32 addr, u64 id);
-void divert_cookie_write_kept(const struct net *net, struct sockaddr_in *sin, __be32 addr,
-			      u32 number);
-void divert_cookie_read(const struct net *net, const struct sockaddr_in *sin,
+void divert_cookie_init(struct divert_ports *ports);
+u64 divert_cookie_check(const struct divert_ports *ports, __be32 addr, u64 id);
+void divert_cookie_write(struct sockaddr_in *sin, const struct divert_pending *p);
+void divert_cookie_write_kept(const struct divert_ports *ports, struct sockaddr_in *sin,
+			      __be32 addr, u32 number);
+void divert_cookie_read(const struct divert_ports *ports, const struct sockaddr_in *sin,
 			struct divert_cookie *cookie);
-bool divert_cookie_is(const struct net *net, const struct divert_cookie *cookie, __be32 addr,
-		      u64 id);
+
+/* pending_ids.c */
+void divert_ids_init(struct divert_ids *ids);
+void divert_ids_exit(struct divert_ids *ids);
+struct divert_pending *divert_ids_find(const struct divert_ids *ids, u32 id);
+void divert_ids_add(struct divert_ids *ids, struct divert_pending *p);
+void divert_ids_grow(struct divert_ports *ports); /* without the lock */
 
 /* pending.c */
 struct divert_pending *divert_pending_new(void);
 void divert_pending_put(struct divert_pending *p);
+void divert_pending_unpublish(struct divert_pending *p);
 void divert_pending_unqueued(struct sock *sk, struct sk_buff *skb);
 void divert_pending_peeked(struct sock *sk, struct sk_buff *skb, struct sockaddr_in *sin);
 void divert_pending_read(struct sock *sk, struct sk_buff *skb, struct sockaddr_in *sin);
@@ -122,8 +141,8 @@ void divert_account_init(struct divert_account *account);
 void divert_pending_add(struct divert_ports *ports, struct divert_pending *p);
 void divert_pending_forget(struct divert_ports *ports, struct divert_pending *p,
 			   struct list_head *gone);
-void divert_pending_become_stub(struct divert_ports *ports, struct divert_pending *p);
-void divert_pending_keep_bounds(struct net *net, struct divert_sock *ds, struct list_head *gone);
+unsigned int divert_pending_become_stub(struct divert_ports *ports, struct divert_pending *p);
+void divert_pending_keep_bounds(struct sock *sk, unsigned int freed, struct list_head *gone);
 void divert_pending_dispose(struct list_head *gone);
 bool divert_pending_make_room(struct sock *sk);
 void divert_pending_sock_exit(struct sock *sk);

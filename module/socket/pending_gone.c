@@ -79,7 +79,7 @@ static bool any_waits(const struct divert_ports *ports)
 	rcu_read_lock();
 	for (i = 0; i < 1 << DIVERT_HASH_BITS; i++)
 		hlist_for_each_entry_rcu(ds, &ports->table[i], node)
-			any |= READ_ONCE(ds->bytes) != 0;
+			any |= atomic_read(&ds->bytes) != 0;
 	rcu_read_unlock();
 	return any;
 }
@@ -122,9 +122,9 @@ void divert_pending_net_init(struct net *net)
 {
 	struct divert_ports *ports = divert_ports(net);
 
-	ports->net = net;
 	spin_lock_init(&ports->pending_lock);
-	xa_init_flags(&ports->pending, XA_FLAGS_ACCOUNT); /* to who reads */
+	divert_ids_init(&ports->ids);
+	divert_cookie_init(ports);
 	divert_account_init(&ports->account);
 	INIT_LIST_HEAD(&ports->unconfirmed);
 	INIT_DELAYED_WORK(&ports->conntrack, look_for_conntrack);
@@ -137,7 +137,7 @@ void divert_pending_net_exit(struct net *net)
 
 	cancel_delayed_work_sync(&ports->conntrack);
 	WARN_ON_ONCE(ports->account.packets);
-	xa_destroy(&ports->pending);
+	divert_ids_exit(&ports->ids);
 }
 
 static int device_event(struct notifier_block *block, unsigned long event, void *data)

@@ -29,7 +29,7 @@ static void divert_seq_stop(struct seq_file *seq, void *v)
 static void divert_seq_socket(struct seq_file *seq, struct divert_sock *ds)
 {
 	seq_printf(seq, "%5u %10u %10u %10u %10u\n", ntohs(ds->inet.inet_sport),
-		   READ_ONCE(ds->bytes), atomic_read(&ds->delivered), atomic_read(&ds->dropped),
+		   atomic_read(&ds->bytes), atomic_read(&ds->delivered), atomic_read(&ds->dropped),
 		   atomic_read(&ds->injected));
 }
 

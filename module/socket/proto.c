@@ -106,6 +106,9 @@ static int __net_init divert_net_init(struct net *net)
 	for (i = 0; i < 1 << DIVERT_HASH_BITS; i++)
 		INIT_HLIST_HEAD(&ports->table[i]);
 	ports->rover = 32767;
+	ports->net = net;
+	ports->chains = fw_table(net);
+	ports->limits = divert_limits(net);
 	divert_pending_net_init(net);
 	divert_parts_init(ports);
 	return 0;

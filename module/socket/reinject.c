@@ -34,7 +34,7 @@ int divert_reentry_go_on(struct divert_reentry *r, struct sk_buff *skb)
 {
 	if (r->retracked && !divert_conntrack_again(skb, &r->state, true))
 		goto drop;
-	switch (divert_walk_again(skb, &r->state, r->p->hook, &r->mark)) {
+	switch (divert_walk_again(divert_sk(r->sk)->ports, skb, &r->state, r->p->hook, &r->mark)) {
 	case NF_ACCEPT:
 		break;
 	case NF_DROP:
@@ -89,12 +89,18 @@ static void input(struct divert_reentry *r, struct sk_buff *skb)
 	divert_inject_end(&ctx);
 }
 
+/* Whose look-up it was: with no sender the network namespace's. */
+static kuid_t uid_of(const struct divert_reentry *r)
+{
+	return uid_valid(r->p->uid) ? r->p->uid : sock_net_uid(sock_net(r->sk), NULL);
+}
+
 int divert_reentry_route(struct divert_reentry *r, struct sk_buff *skb, __be32 saddr, int oif)
 {
 	struct sock *sender = r->whole ? r->p->sender : r->sk;
 	struct rtable *rt;
 
-	rt = divert_route(sock_net(r->sk), skb, saddr, oif, RT_SCOPE_UNIVERSE, r->p->uid,
+	rt = divert_route(sock_net(r->sk), skb, saddr, oif, RT_SCOPE_UNIVERSE, uid_of(r),
 			  sender && sk_fullsock(sender) ? sender : NULL);
 	if (IS_ERR(rt))
 		return PTR_ERR(rt);
@@ -129,7 +135,7 @@ static bool source_was_chosen(const struct divert_reentry *r, int oif)
 
 	flowi4_init_output(&fl4, oif, p->mark, divert_route_tos(p->tos), RT_SCOPE_UNIVERSE,
 			   p->protocol, FLOWI_FLAG_ANYSRC, p->daddr, 0, ports ? ends[1] : 0,
-			   ports ? ends[0] : 0, p->uid);
+			   ports ? ends[0] : 0, uid_of(r));
 	rt = __ip_route_output_key(sock_net(r->sk), &fl4);
 	if (IS_ERR(rt))
 		return false;
@@ -223,10 +229,11 @@ static int try(struct divert_reentry *r, struct sk_buff *skb)
 }
 
 /* Returns 0, or an error, and then skb is as it was. Under RCU, with bottom halves off. */
-int divert_reenter(struct sock *sk, struct sk_buff *skb, const struct divert_pending *p, bool whole)
+int divert_reenter(struct sock *sk, struct sk_buff *skb, const struct divert_pending *p,
+		   enum divert_bytes bytes)
 {
 	struct divert_reentry r = {
-		.sk = sk, .p = p, .whole = whole,
+		.sk = sk, .p = p, .whole = bytes != DIVERT_OF_STUB,
 		.told = p->hook == DIVERT_OUTPUT || p->mroute,
 		.mark = {
 			.rule = p->rule,
@@ -240,7 +247,8 @@ int divert_reenter(struct sock *sk, struct sk_buff *skb, const struct divert_pen
 		return err;
 	nf_hook_state_init(&r.state, p->nf_hook, NFPROTO_IPV4, NULL, NULL, NULL, sock_net(sk),
 			   p->okfn);
-	compare(&r, skb);
+	if (bytes != DIVERT_AS_TAKEN)
+		compare(&r, skb);
 	if (r.told)
 		return try(&r, skb);
 	if (p->nf_hook == NF_INET_PRE_ROUTING)

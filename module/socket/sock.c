@@ -27,9 +27,8 @@ static struct hlist_head *port_bucket(struct divert_ports *ports, u16 port)
 }
 
 /* Called under RCU, or with the table's lock held. */
-struct sock *divert_listener(struct net *net, u16 port)
+struct sock *divert_listener(struct divert_ports *ports, u16 port)
 {
-	struct divert_ports *ports = divert_ports(net);
 	struct divert_sock *ds;
 
 	hlist_for_each_entry_rcu(ds, port_bucket(ports, port), node, lockdep_is_held(&ports->lock))
@@ -39,22 +38,22 @@ struct sock *divert_listener(struct net *net, u16 port)
 }
 
 /* S4: any free port, beginning in the upper half. 0: there is none. */
-static u16 free_port(struct net *net, struct divert_ports *ports)
+static u16 free_port(struct divert_ports *ports)
 {
 	int tries;
 
 	for (tries = 0; tries < 65535; tries++) {
 		if (++ports->rover == 0)
 			ports->rover = 1;
-		if (!divert_listener(net, ports->rover))
+		if (!divert_listener(ports, ports->rover))
 			return ports->rover;
 	}
 	return 0;
 }
 
-void divert_nobody(struct net *net)
+void divert_nobody(struct divert_ports *ports)
 {
-	atomic_inc(&divert_ports(net)->nobody);
+	atomic_inc(&ports->nobody);
 }
 
 /* The socket's calls. */
@@ -67,7 +66,8 @@ static int divert_init_sock(struct sock *sk)
 
 	INIT_HLIST_NODE(&ds->node);
 	ds->hooked = false;
-	ds->bytes = 0;
+	ds->ports = divert_ports(net);
+	atomic_set(&ds->bytes, 0);
 	ds->closed = false;
 	divert_kept_init(ds);
 	divert_account_init(&ds->account);
@@ -97,7 +97,7 @@ static int divert_hash(struct sock *sk)
 
 static void divert_unhash(struct sock *sk)
 {
-	struct divert_ports *ports = divert_ports(sock_net(sk));
+	struct divert_ports *ports = divert_sk(sk)->ports;
 
 	spin_lock_bh(&ports->lock);
 	hlist_del_init_rcu(&divert_sk(sk)->node);
@@ -123,8 +123,7 @@ static void divert_close(struct sock *sk, long timeout)
 static int divert_bind(struct sock *sk, divert_sockaddr *uaddr, int addr_len)
 {
 	struct sockaddr_in *sin = (struct sockaddr_in *)uaddr;
-	struct net *net = sock_net(sk);
-	struct divert_ports *ports = divert_ports(net);
+	struct divert_ports *ports = divert_sk(sk)->ports;
 	int err = 0;
 	u16 port;
 
@@ -135,10 +134,10 @@ static int divert_bind(struct sock *sk, divert_sockaddr *uaddr, int addr_len)
 	port = ntohs(sin->sin_port);
 	spin_lock_bh(&ports->lock);
 	if (!port)
-		port = free_port(net, ports);
+		port = free_port(ports);
 	if (inet_sk(sk)->inet_sport) {
 		err = -EINVAL;
-	} else if (!port || divert_listener(net, port)) {
+	} else if (!port || divert_listener(ports, port)) {
 		err = -EADDRINUSE;
 	} else {
 		inet_sk(sk)->inet_sport = htons(port);
@@ -192,7 +191,7 @@ static int divert_sendmsg(struct sock *sk, struct msghdr *msg, size_t len)
 	if (READ_ONCE(sk->sk_shutdown) & SEND_SHUTDOWN) /* S8: whatever would be sent */
 		return -EPIPE;
 	if (named && msg->msg_namelen >= sizeof(*sin))
-		divert_cookie_read(sock_net(sk), sin, &cookie);
+		divert_cookie_read(divert_sk(sk)->ports, sin, &cookie);
 	if (cookie.kind == DIVERT_COOKIE_KEPT)
 		return divert_send_kept(sk, msg, len, cookie.number);
 	if (len < sizeof(struct iphdr))

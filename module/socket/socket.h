@@ -15,10 +15,12 @@
 #include <linux/in.h>
 #include <linux/ip.h>
 #include <linux/netfilter.h>
+#include <linux/percpu.h>
+#include <linux/sched.h>
+#include <linux/siphash.h>
 #include <linux/skbuff.h>
 #include <linux/spinlock.h>
 #include <linux/workqueue.h>
-#include <linux/xarray.h>
 #include <net/inet_sock.h>
 #include <net/ip.h>
 #include <net/net_namespace.h>
@@ -49,13 +51,17 @@ struct divert_ports {
 	/* pending.c; its lock comes before that of a socket's queue. */
 	spinlock_t pending_lock;
 	u64 last_id;
-	struct xarray pending; /* by the lower 32 bits of their ids */
+	struct divert_ids ids;
+	siphash_key_t key; /* of tags (cookie.c), */
+	u32 kept_seed;     /* and of those of kept packets */
 	struct divert_account account;
 	struct list_head unconfirmed; /* of the account, with such connections */
 	unsigned int unconfirmed_count;
 	unsigned int most_unconfirmed; /* unless told; 0: not asked for yet */
 	struct delayed_work conntrack; /* looks whether it is there still */
 	struct net *net;
+	struct fw_table *chains; /* its rules, */
+	const struct divert_limits *limits; /* and sysctls: all three from the beginning */
 
 	/* mark_parts.c */
 	spinlock_t parts_lock;
@@ -67,12 +73,20 @@ struct divert_ports {
 
 struct divert_verdict;
 
+/* What is given back. */
+enum divert_bytes {
+	DIVERT_AS_TAKEN, /* the packet, */
+	DIVERT_REPLACED, /* with other bytes, maybe the same, in their place */
+	DIVERT_OF_STUB,  /* another packet, that is sent for it */
+};
+
 struct divert_sock {
 	struct inet_sock inet; /* first; inet_sport: the port */
 	struct hlist_node node;
-	unsigned int bytes; /* these two, and the account of memory: */
-	bool closed;        /* under the lock of sk_receive_queue */
-	bool admin;         /* M12: might, when it was made */
+	struct divert_ports *ports; /* of its network namespace */
+	atomic_t bytes;             /* queued and kept */
+	bool closed;                /* under the lock of sk_receive_queue */
+	bool admin;                 /* M12: might, when it was made */
 	bool hooked;        /* needs the hooks */
 	u8 keep;            /* M8 */
 	u32 read;           /* these three under pending_lock */
@@ -106,9 +120,16 @@ struct divert_inject_ctx {
 };
 
 /* inject_ctx.c */
+DECLARE_PER_CPU(struct divert_inject_ctx *, divert_inject_contexts);
 void divert_inject_begin(struct divert_inject_ctx *ctx);
 void divert_inject_end(struct divert_inject_ctx *ctx);
-struct divert_inject_ctx *divert_inject_now(void);
+struct divert_inject_ctx *divert_inject_find(void);
+
+/* That of this task, which stays on its processor, with bottom halves off, for as long as it has one. */
+static inline struct divert_inject_ctx *divert_inject_now(void)
+{
+	return likely(!this_cpu_read(divert_inject_contexts)) ? NULL : divert_inject_find();
+}
 
 /* sock.c */
 extern struct proto divert_prot;
@@ -137,7 +158,7 @@ struct sk_buff *divert_complete(struct sk_buff *skb, const struct nf_hook_state 
 /* enqueue.c */
 void divert_enqueue(struct divert_walk *w, const struct nf_hook_state *state);
 void divert_leave_queue(struct sock *sk, unsigned int memory, unsigned int bytes);
-void divert_uncharge(struct sock *sk, unsigned int memory);
+void divert_uncharge(struct sock *sk, unsigned int memory); /* with bottom halves off */
 
 /* hooks.c */
 unsigned int divert_hook_in(void *priv, struct sk_buff *skb, const struct nf_hook_state *state);
@@ -145,11 +166,11 @@ unsigned int divert_hook_forward(void *priv, struct sk_buff *skb,
 				 const struct nf_hook_state *state);
 unsigned int divert_hook_out(void *priv, struct sk_buff *skb, const struct nf_hook_state *state);
 unsigned int divert_hook_copy(void *priv, struct sk_buff *skb, const struct nf_hook_state *state);
-unsigned int divert_walk_again(struct sk_buff *skb, const struct nf_hook_state *state, u8 hook,
+unsigned int divert_walk_again(struct divert_ports *ports, struct sk_buff *skb,
+			       const struct nf_hook_state *state, u8 hook,
 			       struct divert_mark *mark);
 
 /* hook_register.c */
-bool divert_is_used(const struct net *net);
 void divert_hooks_bridge(struct net *net);
 
 /* bridge.c */
@@ -208,8 +229,20 @@ void divert_parts_exit(struct divert_ports *ports);
 void divert_loop_mark(struct sk_buff *skb, const struct divert_mark *mark);
 bool divert_loop_marked(const struct sk_buff *skb, struct divert_mark *mark);
 
+static inline bool divert_has_ports(u8 protocol)
+{
+	switch (protocol) {
+	case IPPROTO_TCP:
+	case IPPROTO_UDP:
+	case IPPROTO_UDPLITE:
+	case IPPROTO_SCTP:
+	case IPPROTO_DCCP:
+		return true;
+	}
+	return false;
+}
+
 /* conntrack.c */
-bool divert_has_ports(u8 protocol);
 u32 divert_ends(const struct sk_buff *skb);
 bool divert_is_unconfirmed(const struct sk_buff *skb);
 bool divert_conntrack_again(struct sk_buff *skb, const struct nf_hook_state *state, bool changed);
@@ -227,13 +260,13 @@ struct sk_buff *divert_packet(struct sock *sk, struct msghdr *msg, int len, bool
 /* inject.c */
 int divert_inject(struct sock *sk, struct msghdr *msg, size_t len, __be32 addr);
 int divert_inject_again(struct sock *sk, struct sk_buff *skb, const struct divert_pending *p,
-			bool whole);
+			enum divert_bytes bytes);
 int divert_give_back(struct sock *sk, struct msghdr *msg, size_t len, struct divert_pending *p,
 		     struct sk_buff *skb);
 
 /* reinject.c: of a tagged packet; it is consumed if there is no error, and else as it was */
 int divert_reenter(struct sock *sk, struct sk_buff *skb, const struct divert_pending *p,
-		   bool whole);
+		   enum divert_bytes bytes);
 
 /* route.c */
 struct rtable *divert_route(struct net *net, const struct sk_buff *skb, __be32 saddr, int oif,
@@ -243,13 +276,26 @@ struct rtable *divert_route_out(struct sock *sk, const struct sk_buff *skb, int 
 bool divert_has_route(struct sk_buff *skb);
 
 /* defrag.c */
-int divert_gather(struct net *net, struct sk_buff *skb, struct divert_mark *mark);
+int divert_gather_part(struct net *net, struct sk_buff *skb, struct divert_mark *mark);
+
+/*
+ * What comes to the input chain, with the mark that it has if it was injected, or NULL. A part of a
+ * datagram waits for the others with always-defragment (F4), and behind the chain if connection
+ * tracking puts it together. Returns 0 if skb is to be seen by the chain now; if it is a whole
+ * datagram that it was a part of, *mark is that one's. Otherwise skb is gone.
+ */
+static inline int divert_gather(struct net *net, struct sk_buff *skb, struct divert_mark *mark)
+{
+	return likely(!ip_is_fragment(ip_hdr(skb))) ? 0 : divert_gather_part(net, skb, mark);
+}
+
 unsigned int divert_cut(struct sk_buff *skb, const struct nf_hook_state *state);
 
 /* gso.c */
-unsigned int divert_split(struct sk_buff *skb, const struct nf_hook_state *state,
-			  unsigned int (*walk)(struct sk_buff *skb,
-					       const struct nf_hook_state *state));
+typedef unsigned int divert_walk_fn(struct divert_ports *ports, struct sk_buff *skb,
+				    const struct nf_hook_state *state);
+unsigned int divert_split(struct divert_ports *ports, struct sk_buff *skb,
+			  const struct nf_hook_state *state, divert_walk_fn *walk);
 
 /* hdrincl.c */
 int divert_header_init(void);
