@@ -158,16 +158,9 @@ static int walk(struct walk *w)
 	}
 }
 
-/* Half a kilobyte a walk, where all that is on the stack is zeroed (CONFIG_INIT_STACK_ALL_ZERO). */
-#if __has_attribute(__uninitialized__)
-#define FW_UNINITIALIZED __attribute__((__uninitialized__))
-#else
-#define FW_UNINITIALIZED
-#endif
-
 static int begin(struct walk *w)
 {
-	struct frame back[FW_DEPTH - 1] FW_UNINITIALIZED; /* each is written before it is read */
+	struct frame back[FW_DEPTH - 1] DIVERT_UNINITIALIZED;
 
 	w->back = back;
 	w->budget = READ_ONCE(fw_walk_budget);
@@ -180,16 +173,27 @@ static int begin(struct walk *w)
 	return walk(w);
 }
 
+/* All but what begin() writes. */
+static void prepare(struct walk *w, struct divert_walk *packet, struct fw_chain *chain,
+		    const struct iphdr *ip, unsigned int len, const char *ifname)
+{
+	w->packet = packet;
+	w->ip = ip;
+	w->len = len;
+	w->dissected.ifname = ifname;
+	w->chain = chain;
+	w->rule = NULL;
+	w->number = 0;
+	w->way = 0;
+	w->depth = 0;
+	w->cost = 0;
+	w->state = LIVE;
+}
+
 int fw_walk(struct divert_walk *packet, const struct iphdr *ip, unsigned int len)
 {
 	struct fw_chain *chain = packet->table->built_in[packet->hook - 1];
-	struct walk w = {
-		.packet = packet,
-		.ip = ip,
-		.len = len,
-		.dissected.ifname = packet->dev->name,
-		.chain = chain,
-	};
+	struct walk w DIVERT_UNINITIALIZED;
 	int verdict;
 
 	if (ip->ihl < 5)
@@ -198,6 +202,7 @@ int fw_walk(struct divert_walk *packet, const struct iphdr *ip, unsigned int len
 		fw_count_add(chain->count, 1, ntohs(ip->tot_len));
 		return READ_ONCE(chain->policy);
 	}
+	prepare(&w, packet, chain, ip, len, packet->dev->name);
 	if (packet->mark && packet->mark->hook == packet->hook)
 		w.state = QUIET;
 	verdict = begin(&w);
@@ -211,12 +216,8 @@ int fw_walk(struct divert_walk *packet, const struct iphdr *ip, unsigned int len
 
 int fw_test(struct fw_chain *chain, const struct iphdr *ip, unsigned int len, const char *ifname)
 {
-	struct walk w = {
-		.ip = ip,
-		.len = len,
-		.dissected.ifname = ifname,
-		.chain = chain,
-	};
+	struct walk w DIVERT_UNINITIALIZED;
 
+	prepare(&w, NULL, chain, ip, len, ifname);
 	return begin(&w);
 }

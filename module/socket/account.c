@@ -20,14 +20,11 @@ void divert_account_init(struct divert_account *account)
 }
 
 static void account_add(struct divert_account *account, struct list_head *node,
-			const struct divert_pending *p)
+			unsigned int charge)
 {
-	bool stub = p->state == PENDING_STUB;
-
-	list_add_tail(node, stub ? &account->stubs : &account->whole);
+	list_add_tail(node, &account->whole);
 	account->packets++;
-	account->stub_count += stub;
-	account->bytes += p->charge;
+	account->bytes += charge;
 }
 
 static void account_remove(struct divert_account *account, struct list_head *node,
@@ -39,10 +36,11 @@ static void account_remove(struct divert_account *account, struct list_head *nod
 	account->bytes -= p->charge;
 }
 
+/* One that has been read. */
 void divert_pending_add(struct divert_ports *ports, struct divert_pending *p)
 {
-	account_add(&divert_sk(p->reader)->account, &p->of_socket, p);
-	account_add(&ports->account, &p->of_net, p);
+	account_add(&divert_sk(p->reader)->account, &p->of_socket, p->charge);
+	account_add(&ports->account, &p->of_net, p->charge);
 }
 
 static void remove(struct divert_ports *ports, struct divert_pending *p)
@@ -69,10 +67,16 @@ static void forget(struct divert_ports *ports, struct divert_pending *p, struct 
 		DIVERT_CB(p->skb)->pending = NULL; /* somebody may still peek at it */
 	p->state = PENDING_GONE;
 	p->reader = NULL;
-	list_add_tail(&p->of_socket, gone);
+	if (p->skb || p->owner || p->sender)
+		list_add_tail(&p->of_socket, gone);
+	else
+		divert_pending_put(p);
 }
 
-/* Its tag leads nowhere from now on. It is for divert_pending_dispose(), without the lock. */
+/*
+ * Its tag leads nowhere from now on. If more than memory goes with it, it is for
+ * divert_pending_dispose(), without the lock.
+ */
 void divert_pending_forget(struct divert_ports *ports, struct divert_pending *p,
 			   struct list_head *gone)
 {
@@ -106,24 +110,17 @@ static struct divert_pending *oldest_of_net(struct divert_account *account)
 					struct divert_pending, of_net);
 }
 
-/* Of this socket and its network namespace. freed: what else it is charged no more. */
-void divert_pending_keep_bounds(struct sock *sk, unsigned int freed, struct list_head *gone)
+/* There is one more. Of this socket and its network namespace. */
+void divert_pending_keep_bounds(struct sock *sk, struct list_head *gone)
 {
 	struct divert_account *account = &divert_sk(sk)->account;
 	struct divert_ports *ports = divert_sk(sk)->ports;
 	const struct divert_limits *limits = ports->limits;
-	struct divert_pending *p;
 	unsigned int most;
 
-	while (account->stub_count > MOST_STUBS ||
-	       (account->packets && (account->packets > READ_ONCE(limits->packets) ||
-				     account->bytes > READ_ONCE(limits->bytes)))) {
-		p = oldest_of_socket(account);
-		freed += p->charge;
-		forget(ports, p, gone);
-	}
-	if (freed)
-		divert_uncharge(sk, freed);
+	while (account->packets && (account->packets > READ_ONCE(limits->packets) ||
+				    account->bytes > READ_ONCE(limits->bytes)))
+		divert_pending_forget(ports, oldest_of_socket(account), gone);
 	while (ports->account.packets && (ports->account.packets > READ_ONCE(limits->net_packets) ||
 					  ports->account.bytes > READ_ONCE(limits->net_bytes)))
 		divert_pending_forget(ports, oldest_of_net(&ports->account), gone);
@@ -158,17 +155,25 @@ static void to_stubs(struct divert_account *account, struct list_head *node, uns
 	account->bytes -= freed;
 }
 
-/* All but what is left for those who send it once more. Returns what it is charged no more. */
-unsigned int divert_pending_become_stub(struct divert_ports *ports, struct divert_pending *p)
+/* All but what is left for those who send it once more; the oldest of these goes. */
+void divert_pending_become_stub(struct divert_ports *ports, struct divert_pending *p,
+				struct list_head *gone)
 {
 	unsigned int freed = p->charge - sizeof(*p);
+	struct sock *sk = p->reader;
+	struct divert_account *account = &divert_sk(sk)->account;
 
-	to_stubs(&divert_sk(p->reader)->account, &p->of_socket, freed);
+	to_stubs(account, &p->of_socket, freed);
 	to_stubs(&ports->account, &p->of_net, freed);
 	confirmed(ports, p);
 	p->charge = sizeof(*p);
 	p->state = PENDING_STUB;
-	return freed;
+	if (account->stub_count > MOST_STUBS) {
+		p = oldest_of_socket(account);
+		freed += p->charge;
+		forget(ports, p, gone);
+	}
+	divert_uncharge(sk, freed);
 }
 
 /* S10: with the socket goes what it has read. */

@@ -49,6 +49,9 @@ int divert_resume_at(struct sk_buff *skb, struct nf_hook_state *state)
 int divert_resume_behind(struct sk_buff *skb, struct nf_hook_state *state, const void *place)
 {
 	const struct nf_hook_entries *entries = entries_of(state);
+	int next = entries ? place_of_ours(entries, place) + 1 : 0;
 
-	return entries ? nf_hook_slow(skb, state, entries, place_of_ours(entries, place) + 1) : 1;
+	return entries && next < entries->num_hook_entries ?
+		       nf_hook_slow(skb, state, entries, next) :
+		       1;
 }

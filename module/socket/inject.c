@@ -160,12 +160,15 @@ static bool may(const struct sock *sk, const struct sk_buff *skb, const struct d
 	       (ip_hdr(skb)->saddr == p->saddr && ip_hdr(skb)->daddr == p->daddr);
 }
 
-/* It is consumed if there is no error. Under RCU, with bottom halves off. */
+/* As divert_reenter(). */
 int divert_inject_again(struct sock *sk, struct sk_buff *skb, const struct divert_pending *p,
 			enum divert_bytes bytes)
 {
-	if (!divert_admits(sock_net(sk)) || !may(sk, skb, p))
+	if (unlikely(!divert_admits(sock_net(sk)) || !may(sk, skb, p))) {
+		if (bytes == DIVERT_AS_TAKEN)
+			kfree_skb(skb);
 		return -EPERM;
+	}
 	return divert_reenter(sk, skb, p, bytes);
 }
 

@@ -139,16 +139,18 @@ static struct divert_pending *find(struct sock *sk, u32 number, struct sk_buff *
 	return found;
 }
 
+/* Consumes it. */
 static int give_back(struct sock *sk, const struct divert_pending *p, struct sk_buff *skb)
 {
 	struct sk_buff *own = divert_packet_own(skb, GFP_ATOMIC);
 	int err = own ? divert_packet_renew(sk, own) : -ENOBUFS;
 
-	if (!err)
-		err = divert_inject_again(sk, own, p, DIVERT_AS_TAKEN);
-	if (err)
+	if (err) {
 		kfree_skb(own ?: skb);
-	else
+		return err;
+	}
+	err = divert_inject_again(sk, own, p, DIVERT_AS_TAKEN);
+	if (!err)
 		atomic_inc(&divert_sk(sk)->injected);
 	return err;
 }

@@ -23,8 +23,12 @@ static struct kmem_cache *cache;
 
 struct divert_pending *divert_pending_new(void)
 {
-	struct divert_pending *p = kmem_cache_zalloc(cache, GFP_ATOMIC | __GFP_NOWARN);
+	struct divert_pending *p = divert_spare_get();
 
+	if (p)
+		memset(p, 0, sizeof(*p));
+	else
+		p = kmem_cache_zalloc(cache, GFP_ATOMIC | __GFP_NOWARN);
 	if (!p)
 		return NULL;
 	INIT_LIST_HEAD(&p->of_socket);
@@ -47,7 +51,8 @@ void divert_pending_put(struct divert_pending *p)
 		return;
 	release(p->owner);
 	release(p->sender);
-	kmem_cache_free(cache, p);
+	if (!divert_spare_put(p))
+		kmem_cache_free(cache, p);
 }
 
 /* No program can know it any more. Under the lock. */
@@ -132,7 +137,7 @@ void divert_pending_read(struct sock *sk, struct sk_buff *skb, struct sockaddr_i
 	if (unlikely(p->stale))
 		divert_pending_forget(ports, p, &gone);
 	else
-		divert_pending_keep_bounds(sk, 0, &gone);
+		divert_pending_keep_bounds(sk, &gone);
 	if (skb_get_nfct(skb))
 		divert_pending_watch(ports);
 	spin_unlock_bh(&ports->pending_lock);
@@ -218,8 +223,7 @@ void divert_pending_settle(struct sock *sk, struct divert_pending *p, struct sk_
 		} else if (p->state == PENDING_READ) {
 			swap(owner, p->owner);
 			swap(sender, p->sender);
-			divert_pending_keep_bounds(p->reader, divert_pending_become_stub(ports, p),
-						   &gone);
+			divert_pending_become_stub(ports, p, &gone);
 		}
 		spin_unlock(&ports->pending_lock);
 		release(owner);
@@ -245,6 +249,10 @@ int __init divert_pending_init(void)
 
 void divert_pending_exit(void)
 {
+	struct divert_pending *p;
+
 	divert_pending_gone_exit();
+	while ((p = divert_spare_any()))
+		kmem_cache_free(cache, p);
 	kmem_cache_destroy(cache);
 }

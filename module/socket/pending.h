@@ -115,6 +115,11 @@ void divert_cookie_write_kept(const struct divert_ports *ports, struct sockaddr_
 void divert_cookie_read(const struct divert_ports *ports, const struct sockaddr_in *sin,
 			struct divert_cookie *cookie);
 
+/* pending_spare.c */
+struct divert_pending *divert_spare_get(void);
+bool divert_spare_put(struct divert_pending *p);
+struct divert_pending *divert_spare_any(void);
+
 /* pending_ids.c */
 void divert_ids_init(struct divert_ids *ids);
 void divert_ids_exit(struct divert_ids *ids);
@@ -123,7 +128,7 @@ void divert_ids_add(struct divert_ids *ids, struct divert_pending *p);
 void divert_ids_grow(struct divert_ports *ports); /* without the lock */
 
 /* pending.c */
-struct divert_pending *divert_pending_new(void);
+struct divert_pending *divert_pending_new(void); /* with bottom halves off */
 void divert_pending_put(struct divert_pending *p);
 void divert_pending_unpublish(struct divert_pending *p);
 void divert_pending_unqueued(struct sock *sk, struct sk_buff *skb);
@@ -141,8 +146,9 @@ void divert_account_init(struct divert_account *account);
 void divert_pending_add(struct divert_ports *ports, struct divert_pending *p);
 void divert_pending_forget(struct divert_ports *ports, struct divert_pending *p,
 			   struct list_head *gone);
-unsigned int divert_pending_become_stub(struct divert_ports *ports, struct divert_pending *p);
-void divert_pending_keep_bounds(struct sock *sk, unsigned int freed, struct list_head *gone);
+void divert_pending_become_stub(struct divert_ports *ports, struct divert_pending *p,
+				struct list_head *gone);
+void divert_pending_keep_bounds(struct sock *sk, struct list_head *gone);
 void divert_pending_dispose(struct list_head *gone);
 bool divert_pending_make_room(struct sock *sk);
 void divert_pending_sock_exit(struct sock *sk);

@@ -42,7 +42,7 @@ int divert_reentry_go_on(struct divert_reentry *r, struct sk_buff *skb)
 	default:
 		return 0; /* taken by the next program */
 	}
-	if (!divert_conntrack_again(skb, &r->state, false))
+	if (unlikely(skb_get_nfct(skb)) && !divert_conntrack_again(skb, &r->state, false))
 		goto drop;
 	return divert_go_on(skb, &r->state, &r->mark, r->p->place);
 
@@ -205,52 +205,69 @@ drop:
 	return err;
 }
 
-/*
- * Whose sender is told what becomes of it, goes in a copy: its route, too, and all that it has
- * may be others by the time that there is an error, after which everything is to be as before.
- */
-static int try(struct divert_reentry *r, struct sk_buff *skb)
+/* Whose sender is told what becomes of it. Consumes it. */
+static int tell(struct divert_reentry *r, struct sk_buff *skb)
 {
-	struct sk_buff *copy = skb_clone(skb, GFP_ATOMIC | __GFP_NOWARN);
 	bool own = r->p->nf_hook == NF_INET_LOCAL_OUT;
 	struct sock *owner = r->whole ? r->p->owner : r->sk;
 	int err;
 
+	if (own && owner)
+		skb_set_owner_w(skb, owner);
+	err = own ? sent(r, skb) : divert_reinject_forward(r, skb);
+	return err > 0 ? net_xmit_errno(err) : err;
+}
+
+/*
+ * It goes in a copy: its route, too, and all that it has may be others by the time that there is an
+ * error, after which everything is to be as before.
+ */
+static int try(struct divert_reentry *r, struct sk_buff *skb)
+{
+	struct sk_buff *copy = skb_clone(skb, GFP_ATOMIC | __GFP_NOWARN);
+	int err;
+
 	if (!copy)
 		return -ENOBUFS;
-	if (own && owner)
-		skb_set_owner_w(copy, owner);
-	err = own ? sent(r, copy) : divert_reinject_forward(r, copy);
-	if (err > 0)
-		err = net_xmit_errno(err);
+	err = tell(r, copy);
 	if (!err)
 		consume_skb(skb);
 	return err;
 }
 
-/* Returns 0, or an error, and then skb is as it was. Under RCU, with bottom halves off. */
+/*
+ * Returns 0, or an error, and then skb is as it was; but what goes on as it was taken is gone then.
+ * Under RCU, with bottom halves off.
+ */
 int divert_reenter(struct sock *sk, struct sk_buff *skb, const struct divert_pending *p,
 		   enum divert_bytes bytes)
 {
-	struct divert_reentry r = {
-		.sk = sk, .p = p, .whole = bytes != DIVERT_OF_STUB,
-		.told = p->hook == DIVERT_OUTPUT || p->mroute,
-		.mark = {
-			.rule = p->rule,
-			.port = ntohs(inet_sk(sk)->inet_sport),
-			.hook = p->hook,
-		},
-	};
-	int err = p->nf_hook == NF_INET_LOCAL_OUT ? 0 : find_device(&r);
+	struct divert_reentry r DIVERT_UNINITIALIZED;
+	int err = 0;
 
-	if (err)
+	r.sk = sk;
+	r.p = p;
+	r.dev = NULL;
+	r.whole = bytes != DIVERT_OF_STUB;
+	r.told = p->hook == DIVERT_OUTPUT || p->mroute;
+	r.rerouted = false;
+	r.retracked = false;
+	r.mark.rule = p->rule;
+	r.mark.port = ntohs(inet_sk(sk)->inet_sport);
+	r.mark.hook = p->hook;
+	if (p->nf_hook != NF_INET_LOCAL_OUT)
+		err = find_device(&r);
+	if (err) {
+		if (bytes == DIVERT_AS_TAKEN)
+			kfree_skb(skb);
 		return err;
+	}
 	nf_hook_state_init(&r.state, p->nf_hook, NFPROTO_IPV4, NULL, NULL, NULL, sock_net(sk),
 			   p->okfn);
 	if (bytes != DIVERT_AS_TAKEN)
 		compare(&r, skb);
 	if (r.told)
-		return try(&r, skb);
+		return bytes == DIVERT_AS_TAKEN ? tell(&r, skb) : try(&r, skb);
 	if (p->nf_hook == NF_INET_PRE_ROUTING)
 		input(&r, skb);
 	else

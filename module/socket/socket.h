@@ -75,9 +75,9 @@ struct divert_verdict;
 
 /* What is given back. */
 enum divert_bytes {
-	DIVERT_AS_TAKEN, /* the packet, */
-	DIVERT_REPLACED, /* with other bytes, maybe the same, in their place */
-	DIVERT_OF_STUB,  /* another packet, that is sent for it */
+	DIVERT_AS_TAKEN, /* the packet, which goes on or is gone; or */
+	DIVERT_REPLACED, /* with other bytes, maybe the same, in their place; or */
+	DIVERT_OF_STUB,  /* another one, that is sent for it */
 };
 
 struct divert_sock {
