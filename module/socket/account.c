@@ -19,8 +19,7 @@ void divert_account_init(struct divert_account *account)
 	INIT_LIST_HEAD(&account->stubs);
 }
 
-static void account_add(struct divert_account *account, struct list_head *node,
-			unsigned int charge)
+static void account_add(struct divert_account *account, struct list_head *node, unsigned int charge)
 {
 	list_add_tail(node, &account->whole);
 	account->packets++;

@@ -151,7 +151,8 @@ static int charge(struct sock *sk, struct sk_buff *skb, struct divert_pending *p
 	struct divert_sock *ds = divert_sk(sk);
 
 	p->charge = skb->truesize + sizeof(*p);
-	if (ds->closed || (atomic_read(&ds->bytes) && used + p->charge > (unsigned int)READ_ONCE(sk->sk_rcvbuf)))
+	if (ds->closed ||
+	    (atomic_read(&ds->bytes) && used + p->charge > (unsigned int)READ_ONCE(sk->sk_rcvbuf)))
 		return -ENOSPC;
 	if (!sk_rmem_schedule(sk, skb, p->charge))
 		return -ENOBUFS;

@@ -115,10 +115,9 @@ void divert_pending_read(struct sock *sk, struct sk_buff *skb, struct sockaddr_i
 {
 	struct divert_ports *ports = divert_sk(sk)->ports;
 	struct divert_pending *p = DIVERT_CB(skb)->pending;
+	unsigned int bits;
 	LIST_HEAD(gone);
 
-	if (unlikely(READ_ONCE(ports->account.packets) >> READ_ONCE(ports->ids.bits)))
-		divert_ids_grow(ports);
 	if (unlikely(!READ_ONCE(ports->most_unconfirmed)))
 		WRITE_ONCE(ports->most_unconfirmed, divert_most_unconfirmed());
 	skb->destructor = NULL;
@@ -140,8 +139,11 @@ void divert_pending_read(struct sock *sk, struct sk_buff *skb, struct sockaddr_i
 		divert_pending_keep_bounds(sk, &gone);
 	if (skb_get_nfct(skb))
 		divert_pending_watch(ports);
+	bits = divert_ids_wanted(&ports->ids, ports->account.packets);
 	spin_unlock_bh(&ports->pending_lock);
 	divert_pending_dispose(&gone);
+	if (unlikely(bits))
+		divert_ids_grow(ports, bits);
 }
 
 /* One that was queued is freed: nobody has read it, or without its address. */

@@ -70,7 +70,7 @@ struct divert_pending {
 		SOURCE_OF_HEADER,  /* that a program wrote: the same, but for who chose it */
 	} source;
 	int bridge_in; /* the port that a bridge had it by */
-	kuid_t uid; /* INVALID_UID: nobody has sent it */
+	kuid_t uid;    /* INVALID_UID: nobody has sent it */
 };
 
 /* What has been read and not given back, of a socket or of a network namespace (S9). */
@@ -125,7 +125,8 @@ void divert_ids_init(struct divert_ids *ids);
 void divert_ids_exit(struct divert_ids *ids);
 struct divert_pending *divert_ids_find(const struct divert_ids *ids, u32 id);
 void divert_ids_add(struct divert_ids *ids, struct divert_pending *p);
-void divert_ids_grow(struct divert_ports *ports); /* without the lock */
+unsigned int divert_ids_wanted(const struct divert_ids *ids, unsigned int count);
+void divert_ids_grow(struct divert_ports *ports, unsigned int bits); /* without the lock */
 
 /* pending.c */
 struct divert_pending *divert_pending_new(void); /* with bottom halves off */

@@ -7,12 +7,11 @@
  * and frees its nodes again and again.
  */
 #include <linux/jiffies.h>
-#include <linux/mm.h>
 #include <linux/slab.h>
 
 #include "socket.h"
 
-#define MOST_BITS 17
+#define MOST_BITS 15
 #define GROWTH    2 /* bits at a time */
 
 void divert_ids_init(struct divert_ids *ids)
@@ -29,7 +28,7 @@ void divert_ids_init(struct divert_ids *ids)
 void divert_ids_exit(struct divert_ids *ids)
 {
 	if (ids->table != ids->first)
-		kvfree(ids->table);
+		kfree(ids->table);
 }
 
 static struct hlist_head *bucket_of(struct hlist_head *table, unsigned int bits, u32 id)
@@ -62,35 +61,40 @@ static struct hlist_head *move(struct divert_ids *ids, struct hlist_head *table,
 	unsigned int i;
 
 	for (i = 0; i < 1U << ids->bits; i++)
-		hlist_for_each_entry_safe(p, next, &old[i], by_id) {
+		hlist_for_each_entry_safe(p, next, &old[i], by_id)
+		{
 			hlist_del(&p->by_id);
 			hlist_add_head(&p->by_id, bucket_of(table, bits, p->id));
 		}
 	ids->table = table;
-	WRITE_ONCE(ids->bits, bits);
+	ids->bits = bits;
 	return old == ids->first ? NULL : old;
+}
+
+/* Under the lock: how many bits there should be, for divert_ids_grow(); 0: as it is. */
+unsigned int divert_ids_wanted(const struct divert_ids *ids, unsigned int count)
+{
+	if (likely(count <= 1U << ids->bits) || ids->bits == MOST_BITS ||
+	    time_before(jiffies, ids->again))
+		return 0;
+	return ids->bits + GROWTH;
 }
 
 /*
  * In a process, which pays for the memory. Without memory it stays as it is, and finding takes
  * longer: nobody is killed for it, and it is a second until the next try.
  */
-void divert_ids_grow(struct divert_ports *ports)
+void divert_ids_grow(struct divert_ports *ports, unsigned int bits)
 {
-	unsigned int bits = READ_ONCE(ports->ids.bits) + GROWTH;
-	struct hlist_head *table;
+	struct divert_ids *ids = &ports->ids;
+	struct hlist_head *table = kcalloc(1U << bits, sizeof(*table),
+					   GFP_KERNEL_ACCOUNT | __GFP_NORETRY | __GFP_NOWARN);
 
-	if (bits > MOST_BITS || time_before(jiffies, READ_ONCE(ports->ids.again)))
-		return;
-	table = kvcalloc(1U << bits, sizeof(*table),
-			 GFP_KERNEL_ACCOUNT | __GFP_NORETRY | __GFP_NOWARN);
-	if (!table) {
-		WRITE_ONCE(ports->ids.again, jiffies + HZ);
-		return;
-	}
 	spin_lock_bh(&ports->pending_lock);
-	if (bits > ports->ids.bits)
-		table = move(&ports->ids, table, bits);
+	if (!table)
+		ids->again = jiffies + HZ;
+	else if (bits > ids->bits)
+		table = move(ids, table, bits);
 	spin_unlock_bh(&ports->pending_lock);
-	kvfree(table);
+	kfree(table);
 }

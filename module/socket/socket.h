@@ -15,8 +15,6 @@
 #include <linux/in.h>
 #include <linux/ip.h>
 #include <linux/netfilter.h>
-#include <linux/percpu.h>
-#include <linux/sched.h>
 #include <linux/siphash.h>
 #include <linux/skbuff.h>
 #include <linux/spinlock.h>
@@ -27,6 +25,7 @@
 
 #include "compat.h"
 #include "divert.h"
+#include "inject_ctx.h"
 #include "pending.h"
 
 #define DIVERT_MAX_PACKET 65535
@@ -60,7 +59,7 @@ struct divert_ports {
 	unsigned int most_unconfirmed; /* unless told; 0: not asked for yet */
 	struct delayed_work conntrack; /* looks whether it is there still */
 	struct net *net;
-	struct fw_table *chains; /* its rules, */
+	struct fw_table *chains;            /* its rules, */
 	const struct divert_limits *limits; /* and sysctls: all three from the beginning */
 
 	/* mark_parts.c */
@@ -87,9 +86,9 @@ struct divert_sock {
 	atomic_t bytes;             /* queued and kept */
 	bool closed;                /* under the lock of sk_receive_queue */
 	bool admin;                 /* M12: might, when it was made */
-	bool hooked;        /* needs the hooks */
-	u8 keep;            /* M8 */
-	u32 read;           /* these three under pending_lock */
+	bool hooked;                /* needs the hooks */
+	u8 keep;                    /* M8 */
+	u32 read;                   /* these three under pending_lock */
 	struct list_head kept;
 	struct divert_account account;
 	atomic_t delivered;
@@ -100,35 +99,6 @@ struct divert_sock {
 static inline struct divert_sock *divert_sk(const struct sock *sk)
 {
 	return (struct divert_sock *)sk;
-}
-
-/*
- * One packet on its way, for as long as its injector is busy with it: inject_ctx.c. Packets
- * that the stack makes meanwhile are told from it by their hook.
- */
-struct divert_inject_ctx {
-	struct divert_inject_ctx *before;
-	const struct task_struct *task;
-	const struct sk_buff *skb; /* OUT: the packet itself */
-	struct divert_mark mark;
-	u8 way;
-#define DIVERT_WAY_IN  1 /* the PRE_ROUTING hook and on */
-#define DIVERT_WAY_OUT 2 /* the LOCAL_OUT hook and on */
-#define DIVERT_WAY_CUT 3 /* the parts of a datagram that is cut before its chain */
-	bool whole;      /* OUT: not to be cut before the chain */
-	bool left;       /* OUT: has met its chain */
-};
-
-/* inject_ctx.c */
-DECLARE_PER_CPU(struct divert_inject_ctx *, divert_inject_contexts);
-void divert_inject_begin(struct divert_inject_ctx *ctx);
-void divert_inject_end(struct divert_inject_ctx *ctx);
-struct divert_inject_ctx *divert_inject_find(void);
-
-/* That of this task, which stays on its processor, with bottom halves off, for as long as it has one. */
-static inline struct divert_inject_ctx *divert_inject_now(void)
-{
-	return likely(!this_cpu_read(divert_inject_contexts)) ? NULL : divert_inject_find();
 }
 
 /* sock.c */
