@@ -22,16 +22,6 @@ struct sock;
 
 #define IPPROTO_DIVERT 254
 
-/*
- * What is written before it is read: where all that is on the stack is zeroed
- * (CONFIG_INIT_STACK_ALL_ZERO) that can take longer than all else that is done with it.
- */
-#if __has_attribute(__uninitialized__)
-#define DIVERT_UNINITIALIZED __attribute__((__uninitialized__))
-#else
-#define DIVERT_UNINITIALIZED
-#endif
-
 /* Hooks; a packet's mark and tag say them in two bits. */
 #define DIVERT_INPUT   1
 #define DIVERT_FORWARD 2

@@ -158,9 +158,13 @@ static int walk(struct walk *w)
 	}
 }
 
+/*
+ * The way back, half a kilobyte, is written before it is read. To zero it, as kernels do with all that
+ * is on the stack (CONFIG_INIT_STACK_ALL_ZERO), takes as long as the walk.
+ */
 static int begin(struct walk *w)
 {
-	struct frame back[FW_DEPTH - 1] DIVERT_UNINITIALIZED;
+	__attribute__((__uninitialized__)) struct frame back[FW_DEPTH - 1];
 
 	w->back = back;
 	w->budget = READ_ONCE(fw_walk_budget);
@@ -193,7 +197,7 @@ static void prepare(struct walk *w, struct divert_walk *packet, struct fw_chain 
 int fw_walk(struct divert_walk *packet, const struct iphdr *ip, unsigned int len)
 {
 	struct fw_chain *chain = packet->table->built_in[packet->hook - 1];
-	struct walk w DIVERT_UNINITIALIZED;
+	__attribute__((__uninitialized__)) struct walk w;
 	int verdict;
 
 	if (ip->ihl < 5)
@@ -216,7 +220,7 @@ int fw_walk(struct divert_walk *packet, const struct iphdr *ip, unsigned int len
 
 int fw_test(struct fw_chain *chain, const struct iphdr *ip, unsigned int len, const char *ifname)
 {
-	struct walk w DIVERT_UNINITIALIZED;
+	__attribute__((__uninitialized__)) struct walk w;
 
 	prepare(&w, NULL, chain, ip, len, ifname);
 	return begin(&w);

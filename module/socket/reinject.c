@@ -242,7 +242,7 @@ static int try(struct divert_reentry *r, struct sk_buff *skb)
 int divert_reenter(struct sock *sk, struct sk_buff *skb, const struct divert_pending *p,
 		   enum divert_bytes bytes)
 {
-	struct divert_reentry r DIVERT_UNINITIALIZED;
+	__attribute__((__uninitialized__)) struct divert_reentry r;
 	int err = 0;
 
 	r.sk = sk;

@@ -161,7 +161,7 @@ survives = "nobody comes between"
 file = "module/socket/sock.c"
 function = "divert_bind"
 operator = "drop"
-text = "divert_listener(net, port)"
+text = "divert_listener(ports, port)"
 survives = "why"
 tests = ["test_bind"]
 variants = ["linux-6.12:base"]
@@ -172,7 +172,7 @@ def test_rows_of_what_is_made_from_the_syntax(tmp_path: Path) -> None:
     listed(tmp_path)
     (tmp_path / "syntax.toml").write_text(SAID)
     found = {m.name: m for m in mutate_list.load(tmp_path)[0]}
-    one = found["module/socket/sock.c:divert_bind:drop:divert_listener(net, port)"]
+    one = found["module/socket/sock.c:divert_bind:drop:divert_listener(ports, port)"]
     assert (one.variants, one.tests, one.survives) == (("linux-6.12:base",), ("test_bind",), "why")
     assert one.kind == "drop"
     locks = [m for m in found.values() if m.kind == "lock"]
