@@ -23,7 +23,6 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from importlib.metadata import version
 from types import FrameType
 from typing import ParamSpec, TypeVar
 
@@ -89,6 +88,13 @@ class _Parser(Program):
             f"       {self.binary} --help {_INVOKE}      options of invoke itself\n"
         )
         self.list_tasks()
+
+    def print_version(self) -> None:
+        # Imported where it is asked for: with all that it imports, it takes a tenth of a start.
+        from importlib.metadata import version  # noqa: PLC0415
+
+        self.version = version("invoke")
+        super().print_version()
 
     def list_flat(self) -> None:
         """The tasks in groups, each with an example."""
@@ -245,14 +251,19 @@ def _tidy_ending() -> Iterator[None]:
 def main() -> None:
     """Entry point of `./inv`."""
     background.watch_others()
-    program = _Parser(version=version("invoke"), name="invoke", binary="inv")
+    program = _Parser(name="invoke", binary="inv")
     ended = SystemExit(0)
-    with contextlib.suppress(errors.HarnessError):
-        # A HarnessError comes out of invoke's own printing only, and is told below.
-        try:
-            program.run(sys.argv)
-        except SystemExit as status:
-            ended = status
+    try:
+        program.run(sys.argv)
+    except SystemExit as status:
+        ended = status
+    except (errors.OutputError, errors.ReaderGoneError):
+        # Out of invoke's own printing; told below.
+        pass
+    except errors.HarnessError as error:
+        # Out of what is listed, whose data has groups.
+        print(f"inv: {error}", file=sys.stderr)  # noqa: T201
+        ended = SystemExit(error.exit_status)
     # Also what was last written may not have gone out, and a task may have gone on without it.
     if (failure := streams.finish()) is not None:
         if failure.exit_status != ended.code and failure.message:

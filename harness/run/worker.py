@@ -19,7 +19,7 @@ from typing import Any
 from harness.base import owntime, paths, runfolder
 from harness.base.errors import InfrastructureError, TestsFailedError, UserError
 from harness.boot.bootable import Bootable
-from harness.matrix import kernels
+from harness.matrix import kernels, statements, variants
 from harness.matrix.availability import Upstream
 from harness.matrix.kernels import Hardware
 from harness.run.selection import Selection
@@ -246,6 +246,9 @@ def survey(selected: Selection) -> dict[str, Test]:
     if the tests are such that they cannot be collected; InfrastructureError if pytest does not come
     to that.
     """
+    # Tests ask for these when they are imported; what is wrong there would be told as a test's.
+    variants.load()
+    statements.load()
     with tempfile.NamedTemporaryFile(prefix="proofs-", suffix=".json") as proofs:
         tests, expression = selected.root, selected.expression
         argv = [*command(tests, expression, selected.modules), "--collect-only", "--color=no"]

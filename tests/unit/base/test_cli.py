@@ -5,15 +5,17 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from invoke.exceptions import Exit
 
 import tasks
-from harness.base import cli, errors, paths, taskgroups
+from harness.base import background, cli, errors, paths, taskgroups
 from tests.unit.support import commandline
 
 GROUPS = taskgroups.load()
@@ -256,6 +258,24 @@ def test_tasks_are_shown_first_and_in_groups(words: tuple[str, ...]) -> None:
     assert result.returncode == 0
     assert all(f"{group.title}, as by {group.example}\n" in result.stdout for group in GROUPS)
     assert "--prompt-for-sudo-password" not in result.stdout
+
+
+def test_list_whose_data_is_wrong_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "taskgroups.toml"
+    file.write_text("[oops\n")
+    monkeypatch.setattr(taskgroups.DATA, "where", str(file))
+    monkeypatch.setattr(sys, "argv", ["inv", "--search-root", str(paths.ROOT), "--list"])
+    monkeypatch.setattr(background, "watch_others", lambda: None)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == errors.EXIT_USER
+    assert f"inv: {file}:1: no TOML: Expected" in capsys.readouterr().err
+
+
+def test_version_is_invokes() -> None:
+    assert re.fullmatch(r"invoke \d[\d.]+\n", _inv("--version").stdout)
 
 
 def test_options_of_invoke_itself_are_there_for_who_asks() -> None:
