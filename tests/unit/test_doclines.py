@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import functools
 import re
-import tomllib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,6 +15,7 @@ from invoke.parser.context import ParserContext
 
 from harness.base import paths
 from harness.base.cli import as_options
+from harness.base.datafile import Fault, Schema, Table
 from harness.base.errors import HarnessError
 from harness.bench import plan as bench_plan
 from harness.canaries import canary
@@ -149,16 +149,34 @@ def test_each_line_is_one_that_can_be_typed() -> None:
     assert not faults, "\n".join(["the documents print what cannot be typed:", *faults])
 
 
-def _rows() -> list[dict[str, Any]]:
-    table = paths.ROOT / "tests" / "unit" / "doclines.toml"
-    rows: list[dict[str, Any]] = tomllib.loads(table.read_text())["row"]
+class _Row(Table, frozen=True, kw_only=True):
+    line: tuple[str, ...]
+    by: str = ""
+    why: str = ""
+
+
+class _Rows(Table, frozen=True, kw_only=True):
+    row: tuple[_Row, ...]
+
+
+DATA = Schema(_Rows, "tests/unit/doclines.toml")
+
+
+@functools.cache
+def _rows() -> tuple[_Row, ...]:
+    rows = DATA.read().row
+    DATA.refuse(
+        Fault(("row", number), "needs either who runs it (by), or why nobody does (why)")
+        for number, row in enumerate(rows)
+        if bool(row.by) == bool(row.why)
+    )
     return rows
 
 
 def _row_of(text: str) -> tuple[int, str] | None:
     """The first row that a line fits, by its number, and the pattern of it that it fits."""
     for number, row in enumerate(_rows()):
-        for pattern in row["line"]:
+        for pattern in row.line:
             if re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), text):
                 return number, pattern
     return None
@@ -175,7 +193,7 @@ def test_each_line_is_run_by_somebody_or_says_why_not() -> None:
     idle = [
         pattern
         for number, row in enumerate(_rows())
-        for pattern in row["line"]
+        for pattern in row.line
         if (number, pattern) not in used
     ]
     assert not idle, f"no document prints what these rows of doclines.toml are for: {idle}"
@@ -188,9 +206,8 @@ def test_a_line_that_no_row_is_for_is_found() -> None:
 
 def test_who_is_said_to_run_a_line_is_there() -> None:
     for row in _rows():
-        assert ("by" in row) != ("why" in row), f"a row says `by` or `why`: {row['line']}"
-        if "by" in row:
-            assert (paths.ROOT / row["by"]).is_file(), f"there is no {row['by']}: {row['line']}"
+        if row.by:
+            assert (paths.ROOT / row.by).is_file(), f"there is no {row.by}: {row.line}"
 
 
 @pytest.mark.parametrize(
