@@ -26,6 +26,11 @@ needs = pytest.mark.needs
 
 # Of 40 steps each: ten seconds on a kernel of today.
 SEQUENCES = 15
+ROUNDS = 5
+# Of a run there are fewer.
+SEEDS = 10**6
+# What sequences have to come to.
+PURPOSE = ("read success", "back success", "inject success", "wire success")
 
 
 @pytest.fixture
@@ -52,8 +57,9 @@ def test_random_sequences_go_as_the_model_foretells(
     examination: Examination, worker_spec: WorkerSpec, artifacts: Path
 ) -> None:
     configuration.set_hypothesis_home_dir(artifacts)
-    examination.round(worker_spec.seed, SEQUENCES)
-    # It has come to what it is for.
-    answers = examination.answers
-    for answer in ("read success", "back success", "inject success", "wire success"):
-        assert answers[answer] > 0, answers
+    # Chance may leave out what it is for, as with one seed in a hundred that no packet is read.
+    for number in range(ROUNDS):
+        examination.round(worker_spec.seed + number * SEEDS, SEQUENCES)
+        if all(examination.answers[answer] for answer in PURPOSE):
+            return
+    pytest.fail(f"{ROUNDS} rounds have not come to what they are for: {examination.answers}")
