@@ -42,6 +42,7 @@ from tests.guest.support.sockets import LARGEST, SMALL, Filler
 from tests.guest.support.streams import BYTES, stream
 
 statement = pytest.mark.statement
+needs = pytest.mark.needs
 places = pytest.mark.parametrize("place", PLACES, ids=lambda place: place.name)
 Proc = Callable[[], ProcDivert]
 
@@ -212,6 +213,28 @@ def test_what_nothing_is_said_of_goes_on_at_the_next_read(
     assert left(guest, far) == sent[2:3]
     assert keeper.rest() == []
     assert left(guest, far) == sent[3:]
+
+
+@needs("mmsg")
+@statement("M8/read")
+def test_of_packets_read_by_one_call_those_that_another_read_followed_have_gone_on(
+    guest: Machine, keeper: Keeper, calls: Calls, chains: Chains, near: Wire, far: Wire
+) -> None:
+    """Each is the next read of the one before it, before the program has seen either."""
+    chains.append(f"forward -p UDP -j DIVERT {PORT}")
+    keeper.keep(READ)
+    sent = [hop(packet) for packet in numbered(near, 3)]
+    guest.barrier()
+    row = calls.ok("recvmmsg", keeper.name, 8)
+    # It has looked for a fourth, which is a read, too: of what is kept nothing is left.
+    assert (row["result"], bytes.fromhex(row["hex"])) == (3, b"".join(sent))
+    assert left(guest, far) == sent
+    numbered(near, 2)
+    guest.barrier()
+    row = calls.ok("recvmmsg", keeper.name, 2)
+    assert left(guest, far) == sent[:1]
+    assert calls.ok("sendto", keeper.name, EMPTY, f"hex:{row['from']['hex']}")["result"] == 0
+    assert left(guest, far) == sent[1:2]
 
 
 @statement("M8/charged", "M8/dropped")

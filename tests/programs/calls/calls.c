@@ -16,10 +16,7 @@
 #define ERRORS_MAX     256
 
 static const struct command *const tables[] = {
-	socket_commands,
-	data_commands,
-	option_commands,
-	process_commands,
+	socket_commands, data_commands, many_commands, option_commands, process_commands,
 };
 
 static struct slot slots[SLOTS_MAX];

@@ -48,7 +48,7 @@ struct command {
 };
 
 /* Each table ends with a NULL name. */
-extern const struct command socket_commands[], data_commands[], option_commands[],
+extern const struct command socket_commands[], data_commands[], many_commands[], option_commands[],
 	process_commands[];
 
 /* A slot by its name; with `create`, a free one if there is none. Ends the program if there is none. */
