@@ -5,8 +5,10 @@
  * one that has gone.
  */
 #include <linux/bottom_half.h>
-#include <linux/local_lock.h>
 #include <linux/percpu.h>
+#include <linux/spinlock.h> /* local_lock.h uses its types with PREEMPT_RT */
+
+#include <linux/local_lock.h>
 
 #include "socket.h"
 
