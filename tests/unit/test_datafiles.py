@@ -71,7 +71,9 @@ def schemas() -> list[Schema[Any]]:
     for name, text in SOURCES.items():
         if "Schema(" in text and name != "tests/unit/base/test_datafile.py":
             importlib.import_module(name.removesuffix(".py").replace("/", "."))
-    return [each for each in Schema.known if each.where != "tests/unit/base/nothing.toml"]
+    # pytest may have a module of tests under another name, and so its schemas twice.
+    named = {(each.where, repr(each.kind).rpartition(".")[2]): each for each in Schema.known}
+    return [each for each in named.values() if each.where != "tests/unit/base/nothing.toml"]
 
 
 SCHEMAS = schemas()
