@@ -56,7 +56,7 @@ class DivertSocket:
         sender = row["from"]
         return Taken(bytes.fromhex(row["hex"]), sender["ip"], f"hex:{sender['hex']}")
 
-    def give_back(self, taken: Taken, data: Any = None) -> None:
+    def reinject(self, taken: Taken, data: Any = None) -> None:
         """Reinject a packet with its tag; changed if `data`, bytes or scapy's IP, is given."""
         self.inject(taken.data if data is None else bytes(data), taken.address)
 

@@ -172,7 +172,7 @@ class Guest(Machine):
 
 @contextmanager
 def guest(variant: str = "base", source: Sequence[str] = ()) -> Iterator[Guest]:
-    """A fresh guest of a kernel variant (./inv kernels), built or downloaded if need be.
+    """A fresh guest of a kernel variant (docs/kernels.md), built or downloaded if need be.
 
     `source` are archives, NAME=PATH, as with --source. It ends with the context, and examined: a
     guest that has crashed meanwhile raises GuestLostError there. Its console and QEMU's log are in

@@ -144,7 +144,7 @@ class Host:
         self._input(interface, packet, mark)
         return ""
 
-    def give_back(self, name: str, held: Held, packet: Packet) -> str:
+    def reinject(self, name: str, held: Held, packet: Packet) -> str:
         """I2, I5, I6, T3: a packet with its tag, changed or not, by whichever divert socket."""
         socket = self.sockets[name]
         taken = held.taken

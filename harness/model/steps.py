@@ -260,7 +260,7 @@ class Foreteller:
 
     def _back(self, foretold: Foretold, name: str, number: str, *_words: str) -> str:
         foretold.held = self.held(number)
-        return self.host.give_back(name, foretold.held, foretold.packets[0])
+        return self.host.reinject(name, foretold.held, foretold.packets[0])
 
     def _untag(self, foretold: Foretold, name: str, number: str, how: str, *_words: str) -> str:
         foretold.held = self.held(number)

@@ -66,7 +66,7 @@ def test_divert_socket_stops_the_packet_before_a_raw_socket(
     taken = taker.take()
     assert taken.data == ECHO
     # Given back it is seen, once, as any packet.
-    taker.give_back(taken)
+    taker.reinject(taken)
     assert echo_replies(guest, near) == 1
     assert calls.drain("raw") == [ECHO]
 
@@ -163,7 +163,7 @@ def test_diverted_input_is_captured(
     assert traffic.arrived([flow]) == []
     assert captured(calls, "packet", flow) == [flow.sent]
     # It is the wire's packet that is captured: given back, it is not captured again.
-    taker.give_back(taker.take())
+    taker.reinject(taker.take())
     assert traffic.arrived([flow]) == [flow.arrives_as()]
     assert captured(calls, "packet", flow) == []
 
@@ -189,7 +189,7 @@ def test_diverted_output_is_captured_only_when_reinjected(
     assert traffic.arrived([flow]) == []
     assert captured(calls, "packet", flow) == []
     taken = taker.take()
-    taker.give_back(taken)
+    taker.reinject(taken)
     assert traffic.arrived([flow]) == [taken.data]
     assert captured(calls, "packet", flow) == [taken.data]
 

@@ -162,7 +162,7 @@ def test_four_mechanisms_side_by_side(
     assert [copy.data for copy in copies(calls, "netlink")] == [flow.sent]
     taken = taker.take()
     assert taken.data == flow.sent
-    taker.give_back(taken)
+    taker.reinject(taken)
     # Of them all only the raw socket is behind the input chain. Matches on the way there are quiet.
     (reply,) = left(guest, near)
     assert IP(reply)[ICMP].type == 0

@@ -61,11 +61,11 @@ def test_fragment_that_is_kept_back_keeps_the_datagram(
         near.send(IP(each))
     taken = [socket.take() for _ in range(3)]
     for other in taken[:kept] + taken[kept + 1 :]:
-        socket.give_back(other)
+        socket.reinject(other)
     guest.barrier()
     assert calls.drain("receiver") == []
     # It was for want of this one.
-    socket.give_back(taken[kept])
+    socket.reinject(taken[kept])
     guest.barrier()
     assert calls.drain("receiver") == [whole[28:]]
 
@@ -118,7 +118,7 @@ def test_fragments_of_a_local_datagram_one_by_one(
     offsets = sorted((0, 185, 370), reverse=expected("local-fragments") == "highest offset first")
     assert [IP(each.data).frag for each in taken] == offsets
     for each in taken:
-        socket.give_back(each)
+        socket.reinject(each)
     found = left(guest, near)
     assert found == [each.data for each in taken]
     (whole,) = glue(found)

@@ -140,7 +140,7 @@ def test_forwarded_datagram_keeps_its_options(
     for each in fragment(header / UDP(sport=9, dport=9) / body(3000), 1400):
         near.send(each)
     if hook:
-        taker.give_back(taker.take())
+        taker.reinject(taker.take())
     first, *rest = left(guest, far)
     ours = b"\7\x0b\x08" + socket.inet_aton(FAR.guest_ip)
     assert first[20:36] == b"\x94\4\0\0" + ours + bytes(5)
@@ -209,7 +209,7 @@ def test_multicast_has_the_time_to_live_of_multicasts(
     calls.ok("sendto", "m", f"fill:3972:{PATTERN.hex()}", f"in:{GROUP}:4000")
     taken = socket.take()
     assert (IP(taken.data).ttl, len(taken.data)) == (3, 4000)
-    socket.give_back(taken)
+    socket.reinject(taken)
     assert glue(left(guest, near)) == [taken.data]
 
 
@@ -237,7 +237,7 @@ def test_multicast_is_looped_back_if_its_sender_wants_that(
         chains.append(f"output {OUTPUT.match} -p UDP -j DIVERT {PORT}")
     calls.ok("sendto", "m", f"fill:3972:{PATTERN.hex()}", f"in:{GROUP}:4000")
     if taken:
-        socket.give_back(socket.take())
+        socket.reinject(socket.take())
     (whole,) = glue([data for data in left(guest, near) if data[9] == 17])
     assert whole[28:] == pattern(3972)
     assert calls.drain("receiver") == [pattern(3972)] * loop

@@ -278,7 +278,7 @@ def test_datagram_that_is_given_back_larger(
     taken = socket.take()
     assert len(taken.data) == 4000
     grown = lengthened(taken.data, 9000)
-    socket.give_back(taken, grown)
+    socket.reinject(taken, grown)
     found = left(guest, near if place.path == "out" else far)
     assert len(found) == 7
     assert glue(found) == [hop(grown) if place.chain == "input" else grown]

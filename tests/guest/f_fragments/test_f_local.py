@@ -83,7 +83,7 @@ def test_local_datagram_is_taken_whole_and_leaves_in_fragments(
     assert IP(taken.data).id != 0
     if taken.data[9] != OTHER:
         assert transport_is_right(taken.data)
-    socket.give_back(taken)
+    socket.reinject(taken)
     found = left(guest, near)
     assert len(found) == -(-(size - 20) // ROOM)
     assert max(map(len, found)) == 1500
@@ -144,7 +144,7 @@ def test_sender_with_a_small_send_buffer(
     assert row["result"] == LARGEST - 28
     taken = socket.take()
     assert taken.data[28:] == pattern(LARGEST - 28)
-    socket.give_back(taken)
+    socket.reinject(taken)
     assert glue(left(guest, near)) == [taken.data]
     # And without the rule, again and again: nothing stays charged.
     chains.flush()

@@ -86,7 +86,7 @@ def test_given_back_after_the_rest_timed_out(
     before = memory.in_use(shell)
     near.send_all(map(IP, fragments("0:AAA+ 3:BBB", 1)))
     expire(shell, 1)
-    socket.give_back(socket.take())
+    socket.reinject(socket.take())
     expire(shell, 2)
     assert delivered(calls) == {}
     assert memory.lost(before, memory.in_use(shell)) == {}

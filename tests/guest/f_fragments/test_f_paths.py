@@ -42,7 +42,7 @@ def test_local_datagram_is_cut_for_its_route(
     if taken:
         whole = socket.take()
         assert len(whole.data) == 4000
-        socket.give_back(whole)
+        socket.reinject(whole)
     found = left(guest, near)
     assert [len(data) for data in found] == [996, 996, 996, 996, 96]
     assert glue(found)[0][28:] == pattern(3972)

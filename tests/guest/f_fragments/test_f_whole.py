@@ -126,7 +126,7 @@ def test_datagram_through_a_port_of_each_hook(
         assert left(guest, far) == []
         taken = socket.take()
         assert taken.data == expected
-        socket.give_back(taken)
+        socket.reinject(taken)
     found = left(guest, far)
     assert len(found) == 3
     assert glue(found) == [hop(whole)]
@@ -187,10 +187,10 @@ def test_datagram_on_the_loopback_is_whole_on_both_chains(
     calls.ok("sendto", "u", f"hex:{payload.hex()}", "in:127.0.0.1:4000")
     taken = outward.take()
     assert (len(taken.data), taken.data[28:]) == (20000, payload)
-    outward.give_back(taken)
+    outward.reinject(taken)
     again = inward.take()
     assert again.data == taken.data
-    inward.give_back(again)
+    inward.reinject(again)
     guest.barrier()
     assert calls.drain("receiver") == [payload]
     assert outward.rest() == inward.rest() == []

@@ -70,7 +70,7 @@ def test_packet_to_an_address_of_this_host_goes_on(
     calls.ok("sendto", "sender", "text:mine", f"in:{address}:{UDP_PORT}")
     taken = socket.take()
     assert calls.drain("receiver") == []
-    socket.give_back(taken)
+    socket.reinject(taken)
     assert calls.drain("receiver") == [b"mine"]
     assert socket.rest() == []
 
@@ -91,7 +91,7 @@ def test_copy_of_a_multicast_with_the_source_of_another_interface(
     taken = socket.take()
     assert IP(taken.data).src == NEAR.guest_ip
     assert taken.interface == FAR.guest_ip
-    socket.give_back(taken)
+    socket.reinject(taken)
     assert calls.drain("receiver") == [b"looped"]
 
 
@@ -148,7 +148,7 @@ def test_local_packet_goes_another_way_when_its_interface_is_down(
     shell.check(f"ifconfig {FAR.interface} down")
     assert socket.refused(taken.data, taken.address) == "ENETUNREACH"
     shell.check(f"route add -host {FAR.host_ip} gw {NEAR.host_ip}")
-    socket.give_back(taken)
+    socket.reinject(taken)
     near.barrier()
     assert ip_packets(near.captured()) == [taken.data]
 
@@ -201,7 +201,7 @@ def test_tag_is_valid_however_many_sockets_open(
     near.send(IP(datagram()))
     taken = socket.take()
     divert(PORT + 1)
-    socket.give_back(taken)
+    socket.reinject(taken)
     # Untagged, it would be forwarded a second time from the beginning.
     assert left(guest, far) == [hop(datagram())]
 

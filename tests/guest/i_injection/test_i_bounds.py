@@ -70,12 +70,12 @@ def test_oldest_is_forgotten_where_there_are_too_many(
     for each in taken[:3]:
         assert socket.refused(each.data, each.address) == "ESTALE"
     for each in taken[3:]:
-        socket.give_back(each)
+        socket.reinject(each)
     assert left(guest, far) == [hop(datagram(number)) for number in range(4, 8)]
     # What has gone on counts no more: its stub goes before anything whole does.
     more = forwarded(near, chains, socket, range(11, 15))
     for each in more:
-        socket.give_back(each)
+        socket.reinject(each)
     assert left(guest, far) == [hop(datagram(number)) for number in range(11, 15)]
 
 

@@ -93,7 +93,7 @@ def test_identification_of_what_is_given_back(
     cleared.id = 0
     del cleared.chksum
     for _ in range(2):
-        socket.give_back(taken, built(cleared))
+        socket.reinject(taken, built(cleared))
     first, second = (IP(data) for data in traffic.arrived([flow]))
     assert first.id not in (0, second.id)
     assert second.id != 0

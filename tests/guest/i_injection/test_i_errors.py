@@ -186,7 +186,7 @@ def test_interface_that_went_down_meanwhile(
     assert socket.refused(taken.data, taken.address) == "ENETDOWN"
     shell.check(f"ifconfig {NEAR.interface} up")
     assert traffic.arrived([flow]) == []
-    socket.give_back(taken)
+    socket.reinject(taken)
     assert traffic.arrived([flow]) == [flow.arrives_as()]
 
 
@@ -200,7 +200,7 @@ def test_forwarded_packet_on_output_does_not_need_the_interface_it_came_by(
     flow = traffic.send(place.path, "udp")
     taken = socket.take()
     shell.check(f"ifconfig {NEAR.interface} down")
-    socket.give_back(taken)
+    socket.reinject(taken)
     shell.check(f"ifconfig {NEAR.interface} up")
     assert traffic.arrived([flow]) == [taken.data]
 
@@ -243,7 +243,7 @@ def test_no_route_any_more(
     assert socket.refused(taken.data, taken.address) == "ENETUNREACH"
     assert traffic.arrived([flow]) == []
     shell.check(f"route add {route} && {FORGET_ROUTES}")
-    socket.give_back(taken)
+    socket.reinject(taken)
     assert traffic.arrived([flow]) == [taken.data]
 
 
@@ -261,7 +261,7 @@ def test_source_that_its_interface_lets_in_no_more(
     assert judge.socket.refused(taken.data, taken.address) == "ENETUNREACH"
     assert left(judge.guest, far) == []
     shell.check(f"{filters.format(0)} && {FORGET_ROUTES}")
-    judge.socket.give_back(taken)
+    judge.socket.reinject(taken)
     assert left(judge.guest, far) == [taken.data]
 
 

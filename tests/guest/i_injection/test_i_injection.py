@@ -119,7 +119,7 @@ def test_outbound_meets_the_output_chain_from_its_head(
     inject(packet, "in:0.0.0.0:0")
     taken = other.take()
     assert (taken.data, taken.interface) == (packet, "0.0.0.0")
-    other.give_back(taken)
+    other.reinject(taken)
     assert inject.left(far) == [packet]
     assert [chains.counts(name) for name in ("output", "input", "forward")] == [[1, 1], [0], [0]]
 
@@ -157,7 +157,7 @@ def test_inbound_meets_the_input_chain_from_its_head(
     inject(packet, f"in:{link.guest_ip}:0")
     taken = other.take()
     assert (taken.data, taken.interface) == (packet, link.guest_ip)
-    other.give_back(taken)
+    other.reinject(taken)
     assert inject.left(far) == [hop(packet)], "routed by its destination"
     assert [chains.counts(name) for name in ("input", "forward", "output")] == [[1, 1], [1], [1]]
 

@@ -38,7 +38,7 @@ def test_given_back_it_has_the_interface_it_came_in_on(
     far.send(IP(src=FAR.host_ip, dst=NEAR.guest_ip, id=3) / UDP(dport=UDP_PORT) / b"came by far")
     taken = socket.take()
     assert taken.interface == FAR.guest_ip
-    socket.give_back(taken)
+    socket.reinject(taken)
     guest.barrier()
     assert calls.drain("receiver") == [b"came by far"]
     assert chains.counts("input") == [1, 0, 1]
@@ -59,7 +59,7 @@ def test_interface_with_an_alias(
     near.send(packet)
     taken = socket.take()
     assert taken.interface == NEAR.guest_ip
-    socket.give_back(taken)
+    socket.reinject(taken)
     socket.inject(built(packet), "in:192.0.2.50:0")
     guest.barrier()
     assert calls.drain("receiver") == [b"alias"] * 2
@@ -79,7 +79,7 @@ def test_interface_without_an_address(
     far.send(IP(src=FAR.host_ip, dst=FAR.guest_ip, id=3) / UDP(dport=UDP_PORT) / b"nowhere")
     taken = socket.take()
     assert taken.interface == "0.0.0.0"
-    socket.give_back(taken)
+    socket.reinject(taken)
     guest.wires[0].barrier()
     assert chains.counts("input") == [1, 1, 1]
     assert chains.counts("output") == [0]
@@ -98,7 +98,7 @@ def test_interface_that_never_had_an_address(
     near.send(IP(src=NEAR.host_ip, dst=NEAR.guest_ip, id=1, ttl=9, proto=4) / inner)
     taken = socket.take()
     assert (taken.data, taken.interface) == (built(inner), "0.0.0.0")
-    socket.give_back(taken)
+    socket.reinject(taken)
     assert chains.counts("input") == [1, 1]
 
 
@@ -123,12 +123,12 @@ def test_what_came_to_all_cards_is_neither_forwarded_nor_answered(
         near.send(bytes(Ether(src=NEAR.host_mac, dst=mac) / packet))
         taken = socket.take()
         assert taken.data == built(packet)
-        socket.give_back(taken)
+        socket.reinject(taken)
     assert left(guest, far) == left(guest, near) == []
     # The same packets in frames to this card.
     for packet in (onward, syn):
         near.send(packet)
-        socket.give_back(socket.take())
+        socket.reinject(socket.take())
     assert left(guest, far) == [hop(built(onward))]
     assert [IP(data).dst for data in left(guest, near)] == [NEAR.host_ip]
     assert socket.rest() == []
@@ -152,7 +152,7 @@ def test_broadcast_is_heard_as_without_the_rule(
     near.send(IP(src=NEAR.host_ip, dst=destination, id=1) / UDP(dport=UDP_PORT) / b"to all")
     near.send(IP(src=NEAR.host_ip, dst=destination, id=2) / UDP(dport=4777) / b"nobody there")
     for _ in range(2):
-        socket.give_back(socket.take())
+        socket.reinject(socket.take())
     assert left(guest, near) == left(guest, far) == [], "no error is sent for a broadcast"
     assert calls.drain("receiver") == [b"to all"]
 
@@ -184,7 +184,7 @@ def test_fragmented_to_the_next_link_as_without_the_rule(
         near.send(packet)
         taken = socket.take()
         assert len(taken.data) == packet.len
-        socket.give_back(taken)
+        socket.reinject(taken)
     assert left(guest, far) == without
     assert socket.rest() == []
 
@@ -208,7 +208,7 @@ def test_too_large_for_the_next_link(
     socket = divert(PORT)
     chains.append(INPUT_THROUGH.rule(f"DIVERT {PORT}"))
     near.send(packet)
-    socket.give_back(socket.take())
+    socket.reinject(socket.take())
     (told,) = (IP(data) for data in left(guest, near))
     assert bytes(told[ICMP]) == bytes(without[ICMP])
     assert left(guest, far) == []
@@ -237,7 +237,7 @@ def test_grown_too_large_for_the_next_link(
     near.send(packet)
     taken = socket.take()
     # As large as will do, and a byte more.
-    socket.give_back(taken, taken.data + bytes(SMALL_MTU - len(taken.data)))
+    socket.reinject(taken, taken.data + bytes(SMALL_MTU - len(taken.data)))
     assert [len(data) for data in left(guest, far)] == [SMALL_MTU]
     grown = taken.data + bytes(SMALL_MTU + 1 - len(taken.data))
     row = calls("sendto", socket.name, f"hex:{grown.hex()}", taken.address)
@@ -271,7 +271,7 @@ def test_local_packet_is_fragmented_to_what_its_path_takes(
     calls.ok("sendto", "udp", "zero:100", f"in:{NEAR.host_ip}:9")
     taken = socket.take()
     grown = enlarged(taken.data, 1200, "")
-    socket.give_back(taken, grown)
+    socket.reinject(taken, grown)
     parts = left(guest, near)
     assert [len(part) for part in parts] == [996, 224]
     assert b"".join(part[20:] for part in parts) == grown[20:]
@@ -293,12 +293,12 @@ def test_local_packet_with_dont_fragment_that_grew(
     assert socket.refused(grown, taken.address) == "EMSGSIZE"
     assert left(guest, near) == []
     error = socket.take()
-    socket.give_back(error)
+    socket.reinject(error)
     assert calls.ok("poll", "told", "in", 2000)["result"] == 1
     (told,) = calls.drain("told")
     assert (told[20:22], told[26:28]) == (b"\x03\x04", (1500).to_bytes(2, "big"))
     assert told[28:56] == grown[:28], "it quotes the packet"
-    socket.give_back(taken)
+    socket.reinject(taken)
     assert left(guest, near) == [taken.data], "as it was it leaves"
 
 
@@ -314,7 +314,7 @@ def test_local_packet_that_grew_is_fragmented(
     plain = IP(taken.data)
     plain.flags = 0
     grown = built(IP(bytes(plain)[:20]) / (bytes(plain)[20:] + bytes(2000)))
-    socket.give_back(taken, grown)
+    socket.reinject(taken, grown)
     first, second = (IP(data) for data in left(guest, near))
     assert (first.flags, first.frag, second.flags, second.frag) == ("MF", 0, 0, 185)
     assert bytes(first.payload) + bytes(second.payload) == grown[20:]

@@ -76,13 +76,13 @@ def test_masqueraded_once_and_its_answer_comes_back(
         taken = socket.take()
         masqueraded = hook == "output"
         assert IP(taken.data).src == (FAR.guest_ip if masqueraded else NEAR.host_ip)
-        socket.give_back(taken)
+        socket.reinject(taken)
     assert left(guest, far) == out
     # The answer meets no forward chain: 2.2.12 knows where it belongs.
     send(far, answered(source.sport, size))
     for hook, socket in zip(hooks.split(), sockets, strict=True):
         if hook != "forward":
-            socket.give_back(socket.take())
+            socket.reinject(socket.take())
     assert left(guest, near) == back
     assert left(guest, far) == []
     assert [socket.rest() for socket in sockets] == [[] for _ in sockets]
@@ -101,7 +101,7 @@ def test_changed_it_is_masqueraded_too(
     send(near, asked(40))
     taken = socket.take()
     changed = with_data(taken.data)
-    socket.give_back(taken, changed)
+    socket.reinject(taken, changed)
     (out,) = left(guest, far)
     expected = IP(changed)
     expected.src, expected.sport = FAR.guest_ip, port

@@ -75,7 +75,7 @@ def test_goes_on_as_without_the_rule(
     assert taken.data == (multicast() if chain == "input" else without[0])
     assert taken.interface == ("0.0.0.0" if chain == "output" else NEAR.guest_ip)
     assert routed(guest, far) == []
-    socket.give_back(taken)
+    socket.reinject(taken)
     assert routed(guest, far) == without
     assert routed(guest, near) == []
     assert socket.rest() == []
@@ -97,13 +97,13 @@ def test_in_div_fwd_div_out_div_out(
     chains.append(f"input -i eth2 -p UDP -d {GROUP}")
     near.send(IP(multicast()))
     for socket in sockets:
-        socket.give_back(socket.take())
+        socket.reinject(socket.take())
     assert routed(guest, far) == [hop(multicast())]
     assert chains.counts("input") == [1, 0], "no copy of it came back, as for a sender here"
     chains.flush()
     chains.append(*(f"{each} -p UDP -d {GROUP} -j DIVERT {PORT}" for each in places))
     near.send(IP(multicast(2)))
-    sockets[0].give_back(sockets[0].take())
+    sockets[0].reinject(sockets[0].take())
     assert routed(guest, far) == [hop(multicast(2))]
     assert [socket.rest() for socket in sockets] == [[], [], []]
 
@@ -126,7 +126,7 @@ def test_rule_inserted_before_refuses_it(
     chains(f"-I {chain} 1 -i eth2 -d {GROUP} -j DENY")
     assert socket.refused(taken.data, taken.address) == "EPERM"
     chains(f"-R {chain} 1 -i eth2 -d {GROUP}")
-    socket.give_back(taken)
+    socket.reinject(taken)
     assert routed(guest, far) == [taken.data]
 
 
@@ -175,7 +175,7 @@ def test_link_that_is_down_meanwhile(
     assert socket.refused(taken.data, taken.address) == "ENETUNREACH"
     shell.check(f"ifconfig {FAR.interface} up")
     assert routed(guest, far) == []
-    socket.give_back(taken)
+    socket.reinject(taken)
     assert routed(guest, far) == [taken.data]
 
 
@@ -202,7 +202,7 @@ def test_grown_above_the_next_link(
         assert socket.refused(grown, taken.address) == "EMSGSIZE"
         assert routed(guest, far) == []
     else:
-        socket.give_back(taken, grown)
+        socket.reinject(taken, grown)
         parts = routed(guest, far)
         assert b"".join(part[20:] for part in parts) == grown[20:]
         assert len(parts) == 2
@@ -245,7 +245,7 @@ def test_copy_to_a_member_here_is_not_routed_again(
     guest.barrier()
     taken = socket.take()
     assert taken.data == hop(multicast(2))
-    socket.give_back(taken)
+    socket.reinject(taken)
     assert routed(guest, far) == [hop(multicast(2))]
     assert router.drain("member") == without
     assert packets() == 2 * each
@@ -273,7 +273,7 @@ def test_copy_of_what_this_host_sends_is_routed(
     taken = socket.take()
     assert routed(guest, near) == [taken.data]
     assert routed(guest, far) == []
-    socket.give_back(taken)
+    socket.reinject(taken)
     assert routed(guest, far) == [hop(taken.data)]
     assert routed(guest, near) == []
     assert socket.rest() == []
@@ -284,5 +284,5 @@ def test_copy_of_what_this_host_sends_is_routed(
     changed = IP(alone.data)
     changed.dst = FAR.host_ip
     del changed.chksum, changed[UDP].chksum
-    socket.give_back(alone, built(changed))
+    socket.reinject(alone, built(changed))
     assert routed(guest, far) == [built(changed)]

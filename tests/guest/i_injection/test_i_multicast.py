@@ -122,7 +122,7 @@ def test_taken_on_its_way_out_it_keeps_its_interface(
     chains.append(f"output -p UDP -d {GROUP} -j DIVERT {PORT}")
     calls.ok("sendto", "sender", "text:group", f"in:{GROUP}:{UDP_PORT}")
     taken = socket.take()
-    (socket if back == "own" else second).give_back(taken)
+    (socket if back == "own" else second).reinject(taken)
     assert wires(guest) == {
         each: [taken.data] if each == link.interface else [] for each in INTERFACES
     }
@@ -166,7 +166,7 @@ def test_limited_broadcast_keeps_its_interface(
     chains.append(f"output -d 255.255.255.255 -j DIVERT {PORT}")
     calls.ok("sendto", "sender", "text:all", "in:255.255.255.255:9")
     taken = socket.take()
-    socket.give_back(taken)
+    socket.reinject(taken)
     assert wires(guest) == {
         each: [taken.data] if each == link.interface else [] for each in INTERFACES
     }
@@ -247,7 +247,7 @@ def test_what_was_taken_is_looped_back_as_its_sender_wanted(
     chains.append(f"output -p UDP -d {GROUP} -j DIVERT {PORT}")
     calls.ok("sendto", "sender", "text:group", f"in:{GROUP}:{UDP_PORT}")
     taken = socket.take()
-    socket.give_back(taken)
+    socket.reinject(taken)
     assert wires(guest)[FAR.interface] == [taken.data]
     assert calls.drain("member") == [b"group"] * sender_loops
     # The socket's own wish is as it was.
@@ -272,7 +272,7 @@ def test_looped_copy_with_another_interfaces_source_stays_at_its_own(
     packet = IP(taken.data)
     packet.src = NEAR.guest_ip
     del packet.chksum, packet[UDP].chksum
-    socket.give_back(taken, built(packet))
+    socket.reinject(taken, built(packet))
     assert calls.drain("member") == [b"group"]
     guest.barrier()
     assert socket.rest() == []
@@ -304,7 +304,7 @@ def test_multicast_that_comes_in_is_heard_by_a_member(
     if how == "taken":
         chains.append(f"input -p UDP -d {GROUP} -j DIVERT {PORT}")
         far.send(IP(multicast()))
-        socket.give_back(socket.take())
+        socket.reinject(socket.take())
     else:
         socket.inject(multicast(), f"in:{FAR.guest_ip}:0")
     assert wires(guest) == {NEAR.interface: [], FAR.interface: []}

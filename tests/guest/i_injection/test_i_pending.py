@@ -68,7 +68,7 @@ def test_second_packet_with_a_tag_has_its_way(
     other[UDP].add_payload(b"another, and longer")
     del other.chksum, other.len, other[UDP].chksum, other[UDP].len
     for data in (taken.data, bytes(other), taken.data):
-        socket.give_back(taken, data)
+        socket.reinject(taken, data)
     assert left(guest, far) == [taken.data, bytes(other), taken.data]
     assert left(guest, near) == []
     assert socket.rest() == []
@@ -91,7 +91,7 @@ def test_second_packet_with_a_tag_has_its_interface(
     near.send(IP(datagram(dst=NEAR.guest_ip)))
     taken = socket.take()
     for _ in range(3):
-        socket.give_back(taken)
+        socket.reinject(taken)
         row = calls.ok("recvmsg", "receiver", 100, "dontwait")
         assert list(about(row["control"])) == list(about(without["control"]))
         assert row["hex"] == without["hex"]
@@ -112,7 +112,7 @@ def test_way_of_a_packet_that_was_refused_for_elsewhere(
     back.dst, back.src = NEAR.host_ip, FAR.host_ip
     del back.chksum, back[UDP].chksum
     assert socket.refused(built(back), taken.address) == "EPERM"
-    socket.give_back(taken)
+    socket.reinject(taken)
     assert left(guest, far) == [taken.data]
     assert left(guest, near) == []
 
@@ -128,7 +128,7 @@ def test_nothing_is_lost_by_an_error(
     taken = socket.take()
     for data in (taken.data[:19], b"\x65" + taken.data[1:], taken.data[:20] + bytes(65516)):
         assert socket.refused(data, taken.address) in ("EINVAL", "EMSGSIZE")
-    socket.give_back(taken)
+    socket.reinject(taken)
     arrived = traffic.arrived([flow])
     assert arrived == [taken.data if place.path == "out" else flow.arrives_as()]
 
@@ -146,11 +146,11 @@ def test_another_socket_gives_it_back(
     chains.append(*(place.rule(f"DIVERT {PORT + each}") for each in (0, 1, 0)))
     flow = traffic.send(place.path, "udp")
     taken = taker.take()
-    giver.give_back(taken)
+    giver.reinject(taken)
     assert giver.rest() == []
     again = taker.take()
     assert again.data == taken.data
-    taker.give_back(again)
+    taker.reinject(again)
     arrived = traffic.arrived([flow])
     assert arrived == [taken.data if place.path == "out" else flow.arrives_as()]
 
@@ -193,7 +193,7 @@ def test_what_a_closed_socket_has_read_is_stale(
     chains.append(place.rule(f"DIVERT {PORT}"))
     flows = [traffic.send(place.path, "udp") for _ in range(2)]
     first, second = socket.take(), socket.take()
-    other.give_back(first)
+    other.reinject(first)
     if end == "close":
         socket.close()
     else:
@@ -223,7 +223,7 @@ def test_what_was_read_by_the_socket_before_on_its_port_is_stale(
     own = next_one.take()
     for socket in (next_one, other):
         assert socket.refused(taken.data, taken.address) == "ESTALE"
-    other.give_back(own)
+    other.reinject(own)
     arrived = traffic.arrived(flows)
     assert arrived == [own.data if place.path == "out" else flows[1].arrives_as()]
 

@@ -140,7 +140,7 @@ def test_own_stack_answers_its_own_address_on_the_loopback(
     chains.append(f"input -i lo -p ICMP -s {FAR.guest_ip} -j DIVERT {PORT}")
     echo = bytes(ICMP(type=8, id=5, seq=6) / b"anybody here")
     calls.ok("sendto", "ping", f"hex:{echo.hex()}", f"in:{NEAR.guest_ip}:0")
-    socket.give_back(socket.take())
+    socket.reinject(socket.take())
     assert calls.ok("poll", "ping", "in", 2000)["result"] == 1
     (answer,) = (IP(data) for data in calls.drain("ping"))
     assert (answer.src, answer.dst) == (NEAR.guest_ip, FAR.guest_ip)
@@ -190,7 +190,7 @@ def test_options_are_as_without_the_rules(
     chains.append(*(place.rule(f"DIVERT {PORT + n}") for n, place in enumerate(PLACES[1:4])))
     near.send(packet)
     for socket in sockets:
-        socket.give_back(socket.take())
+        socket.reinject(socket.take())
     assert left(guest, far) == [expected]
     assert [socket.rest() for socket in sockets] == [[], [], []]
 
@@ -208,7 +208,7 @@ def test_timestamp_of_this_router_is_written_once(
     (without,) = left(guest, far)
     chains.append(place.rule(f"DIVERT {PORT}"))
     near.send(packet)
-    socket.give_back(socket.take())
+    socket.reinject(socket.take())
     (arrived,) = left(guest, far)
     # What differs is the time, in the four bytes behind the first address, and the checksum.
     assert without[20:28] == arrived[20:28]
@@ -228,7 +228,7 @@ def test_recorded_route_of_what_is_for_this_host(
     for _ in range(2):
         near.send(packet)
         if replies:
-            socket.give_back(socket.take())
+            socket.reinject(socket.take())
         replies += [IP(data) for data in left(guest, near)]
         chains.append(PLACES[0].rule(f"DIVERT {PORT}"))
     for reply in replies:
@@ -256,7 +256,7 @@ def test_last_hop_is_where_it_would_have_been(
     near.send(packet)
     taken = socket.take()
     assert IP(taken.data).ttl == (2 if place.chain == "input" else 1)
-    socket.give_back(taken)
+    socket.reinject(taken)
     (arrived,) = left(guest, far)
     assert IP(arrived).ttl == 1
     assert left(guest, near) == []
@@ -264,7 +264,7 @@ def test_last_hop_is_where_it_would_have_been(
     packet.ttl = 1
     near.send(packet)
     if place.chain == "input":
-        socket.give_back(socket.take())
+        socket.reinject(socket.take())
     assert left(guest, far) == []
     (error,) = (IP(data) for data in left(guest, near))
     assert (error[ICMP].type, error[ICMP].code) == (11, 0), "time exceeded in transit"
@@ -283,12 +283,12 @@ def test_ttl_of_1_is_enough_for_one_link(
     calls.ok("setsockopt", "udp", "ip", "ttl", "int:1")
     if place.path == "in":
         near.send(IP(src=NEAR.host_ip, dst=NEAR.guest_ip, ttl=1, id=1) / UDP(dport=4000) / b"one")
-        socket.give_back(socket.take())
+        socket.reinject(socket.take())
         guest.barrier()
         assert calls.drain("udp") == [b"one"]
     else:
         calls.ok("sendto", "udp", "text:one", f"in:{NEAR.host_ip}:9")
         taken = socket.take()
-        socket.give_back(taken)
+        socket.reinject(taken)
         assert left(guest, near) == [taken.data]
         assert IP(taken.data).ttl == 1

@@ -36,7 +36,7 @@ def test_in_div_fwd(
     flow = traffic.send("in", "udp")
     taken = socket.take()
     changed = rewritten(taken.data, src=source, dst=FAR.host_ip)
-    socket.give_back(taken, changed)
+    socket.reinject(taken, changed)
     assert left(guest, far) == [hop(changed)]
     assert traffic.arrived([flow]) == []
     assert chains.counts("input") == [1, 1]
@@ -52,7 +52,7 @@ def test_in_div_in_for_this_host_now(
     chains.append(INPUT_THROUGH.rule(f"DIVERT {PORT}"))
     flow = traffic.send("through", "udp")
     taken = socket.take()
-    socket.give_back(taken, rewritten(taken.data, dst=FAR.guest_ip))
+    socket.reinject(taken, rewritten(taken.data, dst=FAR.guest_ip))
     assert left(guest, far) == []
     assert calls.drain("receiver") == [flow.body]
 
@@ -68,7 +68,7 @@ def test_lo_in_div_fwd(
     calls.ok("sendto", "udp", "text:around", f"in:127.0.0.1:{UDP_PORT}")
     taken = socket.take()
     changed = rewritten(taken.data, src=NEAR.host_ip, dst=FAR.host_ip)
-    socket.give_back(taken, changed)
+    socket.reinject(taken, changed)
     assert left(guest, far) == [hop(changed)]
     assert socket.rest() == []
 
@@ -84,7 +84,7 @@ def test_lo_in_div_in_from_another_source(
     chains.append(f"input -i lo -p UDP -j DIVERT {PORT}")
     calls.ok("sendto", "udp", "text:around", f"in:127.0.0.1:{UDP_PORT}")
     taken = socket.take()
-    socket.give_back(taken, rewritten(taken.data, src=FOREIGN))
+    socket.reinject(taken, rewritten(taken.data, src=FOREIGN))
     assert calls.ok("poll", "udp", "in", 2000)["result"] == 1
     assert calls.ok("recvfrom", "udp", 100)["from"]["ip"] == FOREIGN
 
@@ -105,7 +105,7 @@ def test_lo_in_div_in_by_the_device_of_its_sender(
     socket = divert(PORT)
     chains.append(f"input -i lo -p UDP -j DIVERT {PORT}")
     calls.ok("sendto", "sender", "text:around", f"in:{to}:{UDP_PORT}")
-    socket.give_back(socket.take())
+    socket.reinject(socket.take())
     assert calls.drain("receiver") == [b"around"]
     assert left(guest, far) == socket.rest() == []
     calls.ok("socket", "free", "inet", "dgram", 17)
@@ -130,7 +130,7 @@ def test_fwd_div_to_another_link(
     flow = traffic.send("through", "udp")
     taken = socket.take()
     changed = rewritten(taken.data, dst="192.0.2.77")
-    socket.give_back(taken, changed)
+    socket.reinject(taken, changed)
     sent = [data for data in left(guest, near) if data[9] == 17]
     assert sent == [changed]
     assert left(guest, far) == traffic.arrived([flow]) == []
@@ -149,7 +149,7 @@ def test_fwd_div_in(
     chains.append(FORWARD.rule(f"DIVERT {PORT}"))
     flow = traffic.send("through", "udp")
     taken = socket.take()
-    socket.give_back(taken, rewritten(taken.data, dst=NEAR.guest_ip))
+    socket.reinject(taken, rewritten(taken.data, dst=NEAR.guest_ip))
     assert left(guest, far) == []
     assert calls.drain("receiver") == [flow.body]
 
@@ -166,9 +166,9 @@ def test_looked_up_for_the_interface_that_received_it(
     flow = traffic.send("through", "udp")
     taken = socket.take()
     shell.check("echo 0 >/proc/sys/net/ipv4/route/flush")
-    socket.give_back(taken)
+    socket.reinject(taken)
     assert traffic.arrived([flow]) == [flow.arrives_as()]
-    socket.give_back(taken, rewritten(taken.data, src=FAR.host_ip))
+    socket.reinject(taken, rewritten(taken.data, src=FAR.host_ip))
     assert traffic.arrived([flow]) == [flow.arrives_as()], "that source is no neighbour there"
 
 
@@ -187,7 +187,7 @@ def test_sender_is_told_of_a_better_route_once(
     sent = [IP(data) for data in left(guest, near)]
     assert [each[ICMP].type for each in sent] == [5], "one redirect, at the first time"
     shell.check('now=$(cat /proc/uptime); while [ "$now" = "$(cat /proc/uptime)" ]; do :; done')
-    socket.give_back(taken)
+    socket.reinject(taken)
     sent = [IP(data) for data in left(guest, near)]
     assert [bytes(each) for each in sent] == [hop(built(packet))]
 
@@ -203,7 +203,7 @@ def test_out_div_to_another_link(
     traffic.send("out", "udp")
     taken = socket.take()
     changed = rewritten(taken.data, src=FOREIGN, dst=FAR.host_ip)
-    socket.give_back(taken, changed)
+    socket.reinject(taken, changed)
     assert left(guest, far) == [changed]
     assert left(guest, near) == []
     assert chains.counts("output") == [1, 0, 1]
@@ -225,7 +225,7 @@ def test_out_div_to_another_link_when_the_first_is_down(
     taken = socket.take()
     shell.check(f"ifconfig {NEAR.interface} down")
     changed = rewritten(taken.data, dst=FAR.host_ip)
-    socket.give_back(taken, changed)
+    socket.reinject(taken, changed)
     far.barrier()
     assert ip_packets(far.captured()) == [changed]
 
@@ -245,7 +245,7 @@ def test_fwd_out_div_to_another_link(
     traffic.send("through", "udp")
     taken = socket.take()
     changed = rewritten(taken.data, src=FOREIGN, dst="192.0.2.77")
-    socket.give_back(taken, changed)
+    socket.reinject(taken, changed)
     assert left(guest, near) == [changed]
     assert left(guest, far) == []
     assert chains.counts("output") == [1, 1, 0]
@@ -272,6 +272,6 @@ def test_fwd_out_div_for_this_host_meanwhile(
     taken = socket.take()
     shell.check(f"ifconfig {dummy} {FAR.host_ip} netmask 255.255.255.255 up")
     shell.check("echo 0 >/proc/sys/net/ipv4/route/flush")
-    socket.give_back(taken)
+    socket.reinject(taken)
     assert calls.drain("receiver") == [flow.body]
     assert left(guest, far) == []

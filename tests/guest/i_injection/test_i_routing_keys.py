@@ -58,7 +58,7 @@ def test_it_has_the_mark_that_it_had(
     packet = IP(src=NEAR.host_ip, dst=BEYOND, id=7, ttl=9) / UDP(sport=9, dport=9) / b"beyond"
     near.send(packet)
     for socket in sockets:
-        socket.give_back(socket.take())
+        socket.reinject(socket.take())
     assert left(guest, far) == [hop(built(packet))]
     assert left(guest, near) == []
 
@@ -95,7 +95,7 @@ def test_rules_behind_see_the_mark_that_it_was_given_last(
     netlink_socket(calls, "copies")
     near.send(IP(src=NEAR.host_ip, dst=FAR.host_ip, id=7, ttl=9) / UDP(sport=9, dport=9) / b"on")
     taken = socket.take()
-    socket.give_back(taken)
+    socket.reinject(taken)
     assert left(guest, far) == [taken.data]
     assert [(copy.mark, copy.data) for copy in copies(calls, "copies")] == [(9, taken.data)]
 
@@ -128,7 +128,7 @@ def test_sent_by_its_type_of_service(
     packet.tos = given_back
     del packet.chksum
     changed = built(packet)
-    socket.give_back(taken, changed)
+    socket.reinject(taken, changed)
     assert left(guest, far) == [changed] * (given_back == 8)
     assert left(guest, near) == [changed] * (given_back == 0)
 

@@ -43,7 +43,7 @@ def test_group_from_a_source_that_is_not_ours(
     calls.ok("sendto", "sender", "text:group", f"in:{to}:{UDP_PORT}")
     taken = socket.take()
     changed = rewritten(taken.data, src=BESIDE)
-    socket.give_back(taken, changed)
+    socket.reinject(taken, changed)
     assert left(guest, far) == [changed]
     assert left(guest, near) == []
 
@@ -73,7 +73,7 @@ def test_forwarded_with_a_source_that_its_interface_would_not_let_in(
     near.send(header / UDP(sport=9, dport=9) / b"changed")
     taken = socket.take()
     changed = rewritten(taken.data, src=source)
-    socket.give_back(taken, changed)
+    socket.reinject(taken, changed)
     goes = source == NEAR.guest_ip or hook == "output"
     assert left(guest, far) == [changed] * goes
     assert left(guest, near) == []
@@ -91,7 +91,7 @@ def test_forwarded_and_on_output_changed_to_be_for_this_host(
     header = IP(src=NEAR.host_ip, dst=FAR.host_ip, id=7, ttl=9)
     near.send(header / UDP(sport=9, dport=UDP_PORT) / b"for here")
     taken = socket.take()
-    socket.give_back(taken, readdressed(taken.data, NEAR.guest_ip))
+    socket.reinject(taken, readdressed(taken.data, NEAR.guest_ip))
     assert left(guest, far) == left(guest, near) == []
     assert chains.counts("output") == [1, 1]
 
@@ -111,7 +111,7 @@ def test_sender_is_told_of_what_several_programs_took(
     packet = IP(src=NEAR.host_ip, dst=FAR.host_ip, id=7, ttl=9) / UDP(sport=9, dport=9) / b"no"
     near.send(packet)
     for socket in sockets[:-1]:
-        socket.give_back(socket.take())
+        socket.reinject(socket.take())
     last = sockets[-1].take()
     assert sockets[-1].refused(last.data, last.address) == "EPERM"
     (error,) = (IP(data) for data in left(guest, near) if data[9] == 1)

@@ -109,7 +109,7 @@ def test_source_that_it_is_changed_to_chooses_if_it_is_ours(
     calls.ok("sendto", "sender", "text:away", f"in:{BEYOND}:{UDP_PORT}")
     taken = socket.take()
     changed = rewritten(taken.data, src=source)
-    socket.give_back(taken, changed)
+    socket.reinject(taken, changed)
     by_rule = source == FAR.guest_ip
     assert left(guest, far) == [changed] * by_rule
     assert left(guest, near) == [changed] * (not by_rule)
@@ -191,7 +191,7 @@ def test_way_that_is_looked_up_anew(
     Policy(calls).route("198.18.0.0/24", "via", FAR.host_ip)
     shell.check("echo 0 >/proc/sys/net/ipv4/route/flush")
     data = DOINGS[doing](taken.data)
-    socket.give_back(taken, data)
+    socket.reinject(taken, data)
     assert left(guest, near) == [data] * (not named)
     assert left(guest, far) == [data] * named
 
@@ -213,7 +213,7 @@ def test_device_of_who_sends_into_a_tunnel_is_not_that_of_the_outer_packet(
     taken = socket.take()
     far.add_address("198.51.100.77")
     changed = rewritten(taken.data, dst="198.51.100.77")
-    socket.give_back(taken, changed)
+    socket.reinject(taken, changed)
     assert left(guest, far) == [changed]
 
 

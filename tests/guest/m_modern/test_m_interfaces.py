@@ -87,11 +87,11 @@ def test_datagram_of_a_vlan(
     near.send(framed(near, datagram(), NUMBER))
     taken = socket.take()
     assert (taken.data, taken.interface) == (datagram(), MINE)
-    socket.give_back(taken)
+    socket.reinject(taken)
     assert calls.drain("receiver") == [b"at which interface"]
     calls.ok("sendto", "receiver", "text:back", f"in:{YOURS}:1")
     taken = socket.take()
-    socket.give_back(taken)
+    socket.reinject(taken)
     guest.barrier()
     assert tagged_frames(near) == [taken.data]
     assert socket.rest() == []
@@ -112,7 +112,7 @@ def test_datagram_from_a_vlan_to_the_other_wire(
     for each, expected in zip([socket, *others], (sent, hop(sent), hop(sent)), strict=True):
         taken = each.take()
         assert taken.data == expected
-        each.give_back(taken)
+        each.reinject(taken)
         assert each.rest() == []
     # TTL is lowered once, however often it was taken.
     assert left(guest, far) == [hop(sent)]
@@ -174,12 +174,12 @@ def test_datagram_for_the_host_that_bridges(
     near.send(framed(near, datagram(), to=own))
     taken = socket.take()
     assert (taken.data, taken.interface) == (datagram(), MINE)
-    socket.give_back(taken)
+    socket.reinject(taken)
     near.barrier()
     assert calls.drain("receiver") == [b"at which interface"]
     calls.ok("sendto", "receiver", "text:back", f"in:{YOURS}:1")
     taken = socket.take()
-    socket.give_back(taken)
+    socket.reinject(taken)
     # The bridge has learned where the host is.
     assert datagrams(guest, near) == [taken.data]
     assert datagrams(guest, far) == []
@@ -211,7 +211,7 @@ def test_nftables_sees_once_what_came_by_a_bridge(
     socket = divert(PORT)
     rules(chains)
     near.send(framed(near, datagram(), to=own))
-    socket.give_back(socket.take())
+    socket.reinject(socket.take())
     guest.barrier()
     assert nft.counts("seen") == [2]
     assert calls.drain("receiver") == [b"at which interface"] * 2
@@ -268,7 +268,7 @@ def test_multicast_and_broadcast_are_seen_once(
     near.send(framed(near, sent, NUMBER if below == "vlan5" else 0, to=group))
     taken = socket.take()
     assert (taken.data, taken.interface) == (sent, MINE)
-    socket.give_back(taken)
+    socket.reinject(taken)
     near.barrier()
     assert calls.drain("receiver") == [b"at which interface"]
     assert socket.rest() == []
@@ -277,7 +277,7 @@ def test_multicast_and_broadcast_are_seen_once(
     calls.ok("sendto", "receiver", "text:mine", f"in:{to}:{UDP_PORT}")
     taken = socket.take()
     assert taken.interface == "0.0.0.0"
-    socket.give_back(taken)
+    socket.reinject(taken)
     guest.barrier()
     assert calls.drain("receiver") == [b"mine"]
     # Not even the copy for this host is taken again by that port (T1).
@@ -307,12 +307,12 @@ def test_ttl_is_lowered_once_on_each_hop(
     sent = datagram(src=NEAR.host_ip, dst=YOURS, ttl=2)
     receiver(other.calls)
     near.send(IP(sent))
-    socket.give_back(socket.take())
+    socket.reinject(socket.take())
     assert other.calls.ok("poll", "receiver", "in", 3000)["result"] == 1
     late = datagram(src=NEAR.host_ip, dst="203.0.114.9", ttl=2)
     shell.check(f"route add -net 203.0.114.0 netmask 255.255.255.0 gw {YOURS}")
     near.send(IP(late))
-    socket.give_back(socket.take())
+    socket.reinject(socket.take())
     error = near.expect(lambda packet: packet.haslayer(ICMP), what="ICMP error")[IP]
     assert (error[ICMP].type, error[ICMP].code, error.src) == (11, 0, YOURS)
     assert socket.rest() == []

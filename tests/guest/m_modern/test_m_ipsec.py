@@ -33,11 +33,11 @@ def tunnel(shell: Shell, calls: Calls) -> None:
 
 
 @pytest.fixture(params=["sent", "kept"])
-def give_back(request: pytest.FixtureRequest, calls: Calls) -> tuple[DivertSocket, GiveBack]:
+def reinject(request: pytest.FixtureRequest, calls: Calls) -> tuple[DivertSocket, GiveBack]:
     """A divert socket, and how what is taken by it goes on."""
     if request.param == "sent":
         divert = DivertSocket(calls, PORT)
-        return divert, divert.give_back
+        return divert, divert.reinject
     keeper = Keeper(calls, PORT)
     return keeper, keeper.go_on
 
@@ -65,9 +65,9 @@ def test_forwarded_datagram(
     near: Wire,
     far: Wire,
     chains: Chains,
-    give_back: tuple[DivertSocket, GiveBack],
+    reinject: tuple[DivertSocket, GiveBack],
 ) -> None:
-    divert, on = give_back
+    divert, on = reinject
     sent = datagram(length)
     chains.append(f"{chain} -p UDP -j DIVERT {PORT}")
     near.send(IP(sent))
@@ -84,10 +84,10 @@ def test_datagram_of_this_host(
     far: Wire,
     calls: Calls,
     chains: Chains,
-    give_back: tuple[DivertSocket, GiveBack],
+    reinject: tuple[DivertSocket, GiveBack],
 ) -> None:
     """What it is inside is taken, and then the tunnel's own packet."""
-    divert, on = give_back
+    divert, on = reinject
     chains.append(f"output -p UDP -j DIVERT {PORT}")
     calls.ok("socket", "sender", "inet", "dgram", 0)
     calls.ok("sendto", "sender", "text:protected", f"in:{FAR.host_ip}:{UDP_PORT}")

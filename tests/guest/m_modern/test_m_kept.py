@@ -116,7 +116,7 @@ def test_as_its_bytes_would(
             near.send(IP(packet))
         for _ in sent:
             taken = socket.take()
-            keeper.go_on(taken) if socket is keeper else plain.give_back(taken)
+            keeper.go_on(taken) if socket is keeper else plain.reinject(taken)
         came = left(guest, far)
         assert all(header_is_right(data) and data[4:6] != b"\0\0" for data in came)
         # Identifications that are filled in differ (I5), and the checksum with them.
@@ -187,7 +187,7 @@ def test_other_bytes_go_in_its_place(
     # A refused one leaves it where it is.
     assert keeper.refused(b"\x65" + taken.data[1:], taken.address) == "EINVAL"
     assert keeper.refused(taken.data[:19], taken.address) == "EINVAL"
-    keeper.give_back(taken, bytes(changed))
+    keeper.reinject(taken, bytes(changed))
     assert left(guest, far) == [bytes(changed)]
     assert keeper.not_kept(taken) == "ENOENT"
     assert keeper.refused(taken.data, taken.address) == "ENOENT"

@@ -144,7 +144,7 @@ def test_what_is_forwarded_is_taken_packet_by_packet(
         assert bytes(IP(taken.data)[UDP].payload) == datagram(number)
         assert header_is_right(taken.data)
         assert transport_is_right(taken.data)
-        divert.give_back(taken)
+        divert.reinject(taken)
     arrived(beyond.calls)
     assert divert.rest() == []
 
@@ -173,7 +173,7 @@ def test_rules_for_link_addresses(
     send(calls, BEYOND[1])
     if takes == BEYOND[1]:
         for _ in range(COUNT):
-            divert.give_back(divert.take())
+            divert.reinject(divert.take())
     arrived(beyond.calls)
     apart = [1 + COUNT] * 2
     assert nft.counts("before") == [2, 2]
@@ -191,7 +191,7 @@ def test_list_for_this_host(target: str, router: Namespace, calls: Calls) -> Non
     send(calls, THERE)
     if target == "DIVERT":
         for _ in range(COUNT):
-            divert.give_back(divert.take())
+            divert.reinject(divert.take())
     if target != "DENY":
         arrived(router.calls)
     assert router.chains.counts("input") == [COUNT]
@@ -208,7 +208,7 @@ def test_list_of_which_some_are_denied(router: Namespace, beyond: Namespace, cal
     for _ in range(3):
         send(calls, BEYOND[1])
     while router.calls.ok("poll", divert.name, "in", 0)["result"]:
-        divert.give_back(divert.take())
+        divert.reinject(divert.take())
     router.chains.flush()
     router.chains.append("forward -p UDP -j DENY")
     send(calls, BEYOND[1])

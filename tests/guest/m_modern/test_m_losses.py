@@ -63,10 +63,10 @@ def test_packet_that_nfqueue_makes_longer_can_be_taken_once_more(
     queued, socket = Queue(calls, 0), divert(PORT)
     chains.append(*(f"{chain} -p UDP -j DIVERT {PORT}" for chain in ("input", "forward")))
     near.send(IP(datagram(FAR.host_ip)))
-    socket.give_back(socket.take())
+    socket.reinject(socket.take())
     longer = datagram(FAR.host_ip, 1400)
     queued.accept(queued.take(), longer)
-    socket.give_back(socket.take())
+    socket.reinject(socket.take())
     assert left(guest, far) == [hop(longer)]
     assert socket.rest() == []
 
@@ -159,9 +159,9 @@ def test_so_many_can_be_sent_again_and_no_more(
 
     near.send(IP(datagram(FAR.host_ip)))
     first = socket.take()
-    socket.give_back(first)
+    socket.reinject(first)
     others(AGAIN - 1)
-    socket.give_back(first)
+    socket.reinject(first)
     others(1)
     assert socket.refused(first.data, first.address) == "ESTALE"
 

@@ -65,7 +65,7 @@ def assert_diverts(
     divert = DivertSocket(calls, PORT)
     packet = forwarded(number)
     near.send(IP(packet))
-    divert.give_back(divert.take())
+    divert.reinject(divert.take())
     assert left(guest, far) == [hop(packet)]
     chains.flush()
     calls.ok("close", divert.name)
@@ -90,7 +90,7 @@ def test_module_goes_with_all_that_is_its_own(
         f"rmmod: {MODULE}: Try again",
     )
     # All is as it was: the packet in the queue, the policy, the chains.
-    divert.give_back(divert.take())
+    divert.reinject(divert.take())
     assert left(guest, far) == []
     assert policy(shell) == "DENY"
     calls.ok("close", divert.name)

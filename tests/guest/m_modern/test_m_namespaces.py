@@ -72,7 +72,7 @@ def test_rules_and_ports_are_of_their_own_namespace(
     taken = yours.take()
     assert bytes(IP(taken.data)[UDP].payload) == b"there"
     assert mine.rest() == []
-    yours.give_back(taken)
+    yours.reinject(taken)
     assert got(other.calls) == b"there"
     counters = ProcDivert.parse(other.shell.check("cat /proc/net/divert")).ports
     assert [(port, row.delivered, row.injected) for port, row in counters.items()] == [(PORT, 1, 1)]
@@ -95,10 +95,10 @@ def test_packet_between_namespaces_is_taken_in_each(
     calls.ok("sendto", "sender", "text:across", f"in:{THERE}:{UDP_PORT}")
     taken = mine.take()
     assert taken.interface == "0.0.0.0"
-    mine.give_back(taken)
+    mine.reinject(taken)
     again = yours.take()
     assert (again.data, again.interface) == (taken.data, THERE)
-    yours.give_back(again)
+    yours.reinject(again)
     assert got(other.calls) == b"across"
     assert mine.rest() == yours.rest() == []
     assert chains.counts("output") == other.chains.counts("input") == [1]

@@ -68,7 +68,7 @@ def test_masqueraded_datagram_and_its_answer(
     assert taken.data == (sent if chain == "input" else hop(sent))
     # It confirms its connection where it leaves.
     assert connections(shell) == []
-    socket.give_back(taken)
+    socket.reinject(taken)
     (out,) = left(guest, far)
     assert (IP(out).src, IP(out).ttl, IP(out)[UDP].sport) == (FAR.guest_ip, 8, 3000)
     assert header_is_right(out)
@@ -78,7 +78,7 @@ def test_masqueraded_datagram_and_its_answer(
     taken = socket.take()
     # NAT of what comes in is behind the input chain, and before the others.
     assert IP(taken.data).dst == (FAR.guest_ip if chain == "input" else NEAR.host_ip)
-    socket.give_back(taken)
+    socket.reinject(taken)
     (back,) = left(guest, near)
     assert back == datagram(FAR.host_ip, NEAR.host_ip, UDP_PORT, 3000, ttl=8)
     assert socket.rest() == []
@@ -104,7 +104,7 @@ def test_of_another_protocol_it_is_another_connection(
     taken = socket.take()
     header = IP(src=NEAR.host_ip, dst=FAR.host_ip, id=0x77, ttl=8)
     segment = built(header / TCP(sport=3000, dport=UDP_PORT, flags="S", seq=7))
-    socket.give_back(taken, segment)
+    socket.reinject(taken, segment)
     (out,) = left(guest, far)
     assert (IP(out).src, IP(out)[TCP].sport) == (FAR.guest_ip, 3000)
     assert header_is_right(out) and transport_is_right(out)
@@ -133,7 +133,7 @@ def test_first_datagrams_of_a_connection_that_are_held(
         near.send(IP(datagram(NEAR.host_ip, FAR.host_ip, id=number)))
     held = [socket.take() for _ in numbers]
     for taken in held:
-        socket.give_back(taken)
+        socket.reinject(taken)
     out = [IP(data) for data in left(guest, far)]
     assert [(packet.src, packet.id) for packet in out] == [(FAR.guest_ip, n) for n in numbers]
     assert len({packet[UDP].sport for packet in out}) == len(connections(shell)) == 1
@@ -159,12 +159,12 @@ def test_destination_that_is_another(
     near.send(IP(datagram(NEAR.host_ip, NEAR.guest_ip)))
     taken = socket.take()
     assert IP(taken.data).dst == (NEAR.guest_ip if chain == "input" else FAR.host_ip)
-    socket.give_back(taken)
+    socket.reinject(taken)
     assert left(guest, far) == [datagram(NEAR.host_ip, FAR.host_ip, ttl=8)]
     far.send(IP(datagram(FAR.host_ip, NEAR.host_ip, UDP_PORT, 3000)))
     taken = socket.take()
     assert IP(taken.data).src == FAR.host_ip
-    socket.give_back(taken)
+    socket.reinject(taken)
     assert left(guest, near) == [datagram(NEAR.guest_ip, NEAR.host_ip, UDP_PORT, 3000, ttl=8)]
     assert socket.rest() == []
 
@@ -183,7 +183,7 @@ def test_local_datagram_to_another_destination(
     calls.ok("sendto", "sender", "text:turned", f"in:{NEAR.host_ip}:3000")
     taken = socket.take()
     assert IP(taken.data).dst == NEAR.host_ip
-    socket.give_back(taken)
+    socket.reinject(taken)
     (out,) = left(guest, far)
     assert (IP(out).src, IP(out).dst) == (NEAR.guest_ip, FAR.host_ip)
     assert transport_is_right(out)
@@ -223,7 +223,7 @@ def test_fragments_are_put_together_for_nat_behind_the_chains(
             near.send(part)
     parts = {"forward": 1}.get(chain, 2)
     for taken in [listener.take() for _ in range(parts)]:
-        listener.give_back(taken)
+        listener.reinject(taken)
     out = [IP(data) for data in left(guest, far)]
     assert {packet.src for packet in out} == {FAR.guest_ip}
     out.sort(key=lambda packet: int(packet.frag))

@@ -79,7 +79,7 @@ def test_hook_sees_once_what_is_taken_and_given_back(
     start(place, calls, near)
     taken = socket.take()
     assert (nft.counts(f"{hook}-before"), nft.counts(f"{hook}-behind")) == ([1], [0])
-    socket.give_back(taken)
+    socket.reinject(taken)
     guest.barrier()
     counts = {name: nft.counts(f"{name}-before") + nft.counts(f"{name}-behind") for name in HOOKS}
     passed = {

@@ -116,4 +116,4 @@ def gives_back(socket: DivertSocket, taken: Taken) -> None:
     if isinstance(socket, Keeper):
         socket.go_on(taken)
     else:
-        socket.give_back(taken)
+        socket.reinject(taken)

@@ -189,7 +189,7 @@ def test_unconfirmed_connections_are_bounded(
     for each in taken[:2]:
         assert socket.refused(each.data, each.address) == "ESTALE"
     for each in taken[2:]:
-        socket.give_back(each)
+        socket.reinject(each)
     out = [IP(data) for data in left(guest, far)]
     assert [(packet.src, packet.id) for packet in out] == [(FAR.guest_ip, n) for n in (3, 4, 5)]
 

@@ -89,9 +89,9 @@ def test_what_was_taken_on_input(
     assert taken.interface == NEAR.guest_ip
     for fields in ({"src": "8.8.8.8"}, {"dst": NEAR.guest_ip}, {"dst": NEAR.host_ip}):
         assert poor.refused(changed(taken, **fields), taken.address) == "EPERM"
-    poor.give_back(taken)
+    poor.reinject(taken)
     other = changed(taken, ttl=5, id=3)
-    poor.give_back(taken, other)
+    poor.reinject(taken, other)
     assert left(guest, far) == [hop(datagram()), hop(other)]
     # Each bit of the tag counts, and the address.
     family, rest = taken.address[4:8], bytes.fromhex(taken.address[8:])
@@ -109,7 +109,7 @@ def test_what_was_taken_elsewhere(
     chains.append(place.rule(f"DIVERT {PORT}"))
     near.send(IP(datagram()))
     taken = poor.take()
-    poor.give_back(taken, changed(taken, src="8.8.8.8"))
+    poor.reinject(taken, changed(taken, src="8.8.8.8"))
     assert [IP(data).src for data in left(guest, far)] == ["8.8.8.8"]
 
 
@@ -123,7 +123,7 @@ def test_what_is_given_up_later(
     rich.inject(datagram(dst=FAR.host_ip, src="8.8.8.8"), INBOUND)
     near.send(IP(datagram()))
     taken = rich.take()
-    rich.give_back(taken, changed(taken, src="8.8.4.4"))
+    rich.reinject(taken, changed(taken, src="8.8.4.4"))
     assert [IP(data).src for data in left(guest, far)] == ["8.8.8.8", "8.8.4.4"]
 
 
@@ -139,7 +139,7 @@ def test_what_is_kept(
     kept = [keeper.take() for _ in range(3)]
     assert keeper.refused(changed(kept[0], src="8.8.8.8"), kept[0].address) == "EPERM"
     other = changed(kept[0], ttl=7)
-    keeper.give_back(kept[0], other)
+    keeper.reinject(kept[0], other)
     for taken in kept[1:]:
         keeper.go_on(taken)
     assert left(guest, far) == [hop(other), hop(kept[1].data), hop(kept[2].data)]

@@ -125,7 +125,7 @@ def test_datagrams_that_are_sent_as_one(
         assert IP(taken.data).src == HERE
         assert header_is_right(taken.data)
         assert transport_is_right(taken.data)
-        socket.give_back(taken)
+        socket.reinject(taken)
         assert other.calls.ok("poll", "receiver", "in", 3000)["result"] == 1
         assert other.calls.ok("recv", "receiver", 65535, "dontwait")["result"] == size
     assert socket.rest() == []

@@ -51,7 +51,7 @@ def test_program_of_the_control_group_sees_what_leaves(
     else:
         # The type of service is a byte that changes its way's look-up too.
         changed = taken.data[:1] + b"\x10" + taken.data[2:]
-        socket.give_back(taken, changed if doing == "changed" else taken.data)
+        socket.reinject(taken, changed if doing == "changed" else taken.data)
     assert len(left(guest, far)) == 2
     assert seen() == 2
 
@@ -72,14 +72,14 @@ def test_sender_that_has_closed_is_not_held_for_a_second_packet(
     calls.ok("sendto", "sender", "text:taken", f"in:{FAR.host_ip}:{UDP_PORT}")
     taken = socket.take()
     before = sockets(shell)
-    socket.give_back(taken)
+    socket.reinject(taken)
     assert left(guest, far) == [taken.data]
     calls.ok("close", "sender")
     # It is freed by a soft interrupt, when the card has told that its datagram has left.
     deadline = Deadline(5, "end of the sender's socket")
     while sockets(shell) != before - 1:
         deadline.check()
-    socket.give_back(taken)
+    socket.reinject(taken)
     assert left(guest, far) == [taken.data]
 
 

@@ -55,7 +55,7 @@ def test_answer_of_the_kernels_own_to_another(
     near.send(IP(src=NEAR.host_ip, dst=NEAR.guest_ip, id=7) / ICMP(id=1) / b"in a VRF")
     taken = socket.take()
     answer = changed(taken.data, dst=NEAR_OTHER)
-    socket.give_back(taken, answer)
+    socket.reinject(taken, answer)
     assert left(guest, near) == [answer]
 
 
@@ -71,5 +71,5 @@ def test_forwarded_packet_with_a_source_of_this_hosts_own(
     taken = socket.take()
     assert taken.data == hop(sent)
     own = changed(taken.data, src=FAR.guest_ip, dst=FAR_OTHER)
-    socket.give_back(taken, own)
+    socket.reinject(taken, own)
     assert left(guest, far) == [own]

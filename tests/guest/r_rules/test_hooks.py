@@ -80,7 +80,7 @@ def test_given_back_it_is_routed_once(
     assert taken.data == (to_group() if chain == "input" else hop(to_group()))
     assert taken.interface == ("0.0.0.0" if chain == "output" else NEAR.guest_ip)
     assert routed(guest, far) == []
-    socket.give_back(taken)
+    socket.reinject(taken)
     assert routed(guest, far) == [hop(to_group())]
     assert routed(guest, near) == []
     assert socket.rest() == []
@@ -117,11 +117,11 @@ def test_two_ports_on_forward_and_output(
     assert header_is_right(plain) == (expected("routed-to-group-with-options") == "right")
     assert taken.data[:10] + taken.data[12:] == plain[:10] + plain[12:]
     # Success, for another port has it now.
-    first.give_back(taken)
+    first.reinject(taken)
     again = second.take()
     assert again.data == taken.data
     assert routed(guest, far) == []
-    second.give_back(again)
+    second.reinject(again)
     assert routed(guest, far) == [taken.data]
     assert first.rest() == second.rest() == []
     assert chains.counts("forward") == chains.counts("output") == [1]
@@ -175,7 +175,7 @@ def test_it_is_not_looped_back_to_this_host(
     looped = f"input -i {FAR.interface} -p UDP -d {GROUP}"
     chains.append(rule(chain, f"DIVERT {PORT}"), looped)
     near.send(IP(to_group()))
-    socket.give_back(socket.take())
+    socket.reinject(socket.take())
     assert routed(guest, far) == [hop(to_group())]
     assert chains.counts("input")[-1] == 0
 
@@ -200,7 +200,7 @@ def test_copy_for_this_host_of_what_was_routed_is_not_routed_again(
     taken = socket.take()
     assert routed(guest, far) == [hop(to_group())]
     stranger = "192.0.2.77"
-    socket.give_back(taken, to_group(ttl=8, src=stranger))
+    socket.reinject(taken, to_group(ttl=8, src=stranger))
     assert calls.drain("member") == [bytes(40)]
     assert routed(guest, far) == []
     # What the kernel asks has protocol 0 (struct igmpmsg); it asks of our own reports too.

@@ -43,7 +43,7 @@ def test_what_is_read_has_the_tos_of_the_rule(
         expected.tos = 0x10
         del expected.chksum
         assert taken.data == bytes(expected)
-    socket.give_back(taken)
+    socket.reinject(taken)
     (arrived,) = traffic.arrived([flow])
     assert header_is_right(arrived)
     assert arrived[1] == 0x10

@@ -248,12 +248,12 @@ def test_what_is_diverted_before_a_tunnel_goes_through_it(
     taken = socket.take()
     assert taken.data == (INNER if chain == "input" else hop(INNER))
     assert left(guest, far) == []
-    socket.give_back(taken)
+    socket.reinject(taken)
     if expected("outer-packet") == "the output chain":
         taken = other.take()
         assert bytes(IP(taken.data).payload) == hop(INNER)
         assert left(guest, far) == []
-        other.give_back(taken)
+        other.reinject(taken)
     (outer,) = (IP(data) for data in left(guest, far))
     assert bytes(outer.payload) == hop(INNER)
     assert socket.rest() == other.rest() == []
@@ -315,7 +315,7 @@ def test_hooks_that_a_packet_meets(
     near.send(IP(packet))
     for chain in hooks.split():
         socket = sockets[chain]
-        socket.give_back(socket.take())
+        socket.reinject(socket.take())
     sent, errors = ends()
     assert (sent, errors) == without
     assert sent == ([hop(packet)] if arrives else [])

@@ -109,7 +109,7 @@ def test_several_rules_to_one_port(
     for each in made[:3]:
         taken = socket.take()
         assert taken.data == hop(each)
-        socket.give_back(taken)
+        socket.reinject(taken)
     assert left(guest, far) == list(map(hop, made[:3]))
     assert socket.rest() == []
     assert chains.counts("forward") == [1, 1]

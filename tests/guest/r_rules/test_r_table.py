@@ -166,17 +166,17 @@ def test_table(
     assert ends.arrived() == []
     for each in take_all(first, seen):
         assert each.interface == place.interface
-        first.give_back(each)
+        first.reinject(each)
     assert ends.arrived() == last
     # Two, one behind the other.
     second = divert(PORT + 1)
     chains.append(f"{rule} {source} -j DIVERT {PORT + 1}")
     ends.send(made)
     for each in take_all(first, seen):
-        first.give_back(each)
+        first.reinject(each)
     assert ends.arrived() == []
     for each in take_all(second, seen):
-        second.give_back(each)
+        second.reinject(each)
     assert ends.arrived() == last
     # One that dies with all of them, and then is missed.
     chains(f"-D {place.chain} 2")
@@ -216,6 +216,6 @@ def test_table_of_the_largest(
         assert ends.send([made]) == [""]
         assert ends.arrived() == []
         (taken,) = take_all(socket, [made if place.chain == "input" else last])
-        socket.give_back(taken)
+        socket.reinject(taken)
         assert ends.arrived() == [last], describe(made)
     assert socket.rest() == []

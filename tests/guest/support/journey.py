@@ -187,13 +187,13 @@ class Journey:
 
     def _act(self, each: DivertSocket, taken: Taken, doing: str, *, first: bool) -> None:
         if first and doing in ("payload", "kept-payload"):
-            each.give_back(taken, changed(taken.data, _BODY, _CHANGED))
+            each.reinject(taken, changed(taken.data, _BODY, _CHANGED))
         elif first and doing == "address":
-            each.give_back(taken, readdressed(taken.data, self._other))
+            each.reinject(taken, readdressed(taken.data, self._other))
         elif isinstance(each, Keeper):
             each.go_on(taken)
         else:
-            each.give_back(taken)
+            each.reinject(taken)
 
     def _received(self) -> Iterator[dict[str, Any]]:
         if not self._listens:

@@ -79,7 +79,7 @@ def passed_on(
     for socket in sockets:
         taken = socket.take()
         data = change(taken.data)
-        socket.give_back(taken, data)
+        socket.reinject(taken, data)
         change = DOINGS["given-back"]
     assert [socket.rest() for socket in sockets] == [[] for _ in sockets]
     return data

@@ -91,12 +91,12 @@ def test_copy_to_this_host_of_what_was_given_back(
     )
     member.ok("sendto", "sender", "text:copied", f"in:{destination}:{UDP_PORT}")
     taken = socket.take()
-    socket.give_back(taken)
+    socket.reinject(taken)
     again = other.take()
     assert again.data == taken.data
     assert own(guest, far) == [taken.data]
     assert member.drain("member") == []
-    other.give_back(again)
+    other.reinject(again)
     guest.barrier()
     assert member.drain("member") == [b"copied"]
     assert socket.rest() == other.rest() == []
@@ -126,21 +126,21 @@ def test_fragments_of_what_was_given_back(
     grown.flags = 0
     for layer in (grown, grown[UDP]):
         del layer.len, layer.chksum
-    socket.give_back(taken, built(grown))
+    socket.reinject(taken, built(grown))
     assert len(own(guest, far)) == 3
     if ports == "another":
         assert member.drain("member") == []
-        give_back_all(other)
+        reinject_all(other)
         guest.barrier()
     assert member.drain("member") == [b"large" * 800]
     assert socket.rest() == other.rest() == []
 
 
-def give_back_all(socket: DivertSocket) -> None:
+def reinject_all(socket: DivertSocket) -> None:
     """Give back packets until one is the last of its datagram; fragments leave in order."""
     while True:
         taken = socket.take()
-        socket.give_back(taken)
+        socket.reinject(taken)
         if not IP(taken.data).flags.MF:
             return
 
@@ -157,7 +157,7 @@ def test_fragments_given_back_one_by_one(
     parts = [built(each) for each in fragment(IP(taken.data), 400)]
     assert len(parts) == 3
     for part in parts:
-        socket.give_back(taken, part)
+        socket.reinject(taken, part)
     sent = [IP(data) for data in left(guest, far)]
     assert b"".join(bytes(each.payload) for each in sent) == taken.data[20:]
     assert {each.ttl for each in sent} == {8}
@@ -203,7 +203,7 @@ def test_datagram_put_together_here(
         taken = inject.socket.take()
         assert bytes(IP(taken.data)[UDP].payload) == body
         assert calls.drain("receiver") == []
-        inject.socket.give_back(taken)
+        inject.socket.reinject(taken)
     guest.barrier()
     assert calls.drain("receiver") == [body]
     assert inject.socket.rest() == other.rest() == []
@@ -222,19 +222,19 @@ def test_parts_of_what_was_taken_put_together_again(
     parts, body = halves(2)
     for part in parts:
         near.send(IP(part))
-    first.give_back(first.take())
+    first.reinject(first.take())
     taken = second.take()
     for number, part in enumerate(parts):
         if number < tagged:
-            second.give_back(taken, part)
+            second.reinject(taken, part)
         else:
             second.inject(part, f"in:{NEAR.guest_ip}:0")
     if tagged < len(parts):
         # From the head of the chain: the other port sees it again, its own does not (T1).
         again = first.take()
         assert bytes(IP(again.data)[UDP].payload) == body
-        first.give_back(again)
-        second.give_back(second.take())
+        first.reinject(again)
+        second.reinject(second.take())
     guest.barrier()
     assert calls.drain("receiver") == [body]
     assert first.rest() == second.rest() == []

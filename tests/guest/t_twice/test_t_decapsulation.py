@@ -48,7 +48,7 @@ def taken_one_after_the_other(socket: DivertSocket, *packets: bytes) -> None:
     for data in packets:
         taken = socket.take()
         assert taken.data == data
-        socket.give_back(taken)
+        socket.reinject(taken)
     assert socket.rest() == []
 
 

@@ -68,7 +68,7 @@ def test_same_port_in_three_rules_sees_a_packet_once_unless_another_came_between
     for socket, other in ((first, second), (second, first), (first, second)):
         taken = socket.take()
         assert other.rest() == [], "the next sees it when it has been given back, not before"
-        socket.give_back(taken)
+        socket.reinject(taken)
     assert traffic.arrived([flow]) == [goes_on_as(place, taken.data)]
     assert first.rest() == second.rest() == []
 
@@ -85,8 +85,8 @@ def test_rules_inserted_meanwhile(
     taken = sockets[A].take()
     chains(f"-I {place.chain} 1 {place.match} -j DIVERT {B}")
     chains.append(place.rule(f"DIVERT {C}"))
-    sockets[A].give_back(taken)
-    sockets[C].give_back(sockets[C].take())
+    sockets[A].reinject(taken)
+    sockets[C].reinject(sockets[C].take())
     assert traffic.arrived([flow]) == [goes_on_as(place, taken.data)]
     assert [socket.rest() for socket in sockets.values()] == [[], [], []]
     assert chains.counts(place.chain) == [0, 1, 1]
@@ -112,11 +112,11 @@ def test_rule_that_took_a_packet_has_gone(
         chains.flush()
         chains.append(*(place.rule(f"DIVERT {port}") for port in (B, A, C)))
         flow = traffic.send(place.path, "udp")
-        sockets[B].give_back(sockets[B].take())
+        sockets[B].reinject(sockets[B].take())
         taken = sockets[A].take()
         for words in change:
             chains(words.format(chain=place.chain, match=place.match, a=A))
-        sockets[A].give_back(taken)
+        sockets[A].reinject(taken)
         assert traffic.arrived([flow]) == [goes_on_as(place, taken.data)], change
         assert [socket.rest() for socket in sockets.values()] == [[], [], []], change
 
@@ -132,8 +132,8 @@ def test_rules_of_other_ports_come_and_go(traffic: Traffic, divert: Divert, chai
     for _ in range(3):
         chains(f"-I input 1 {place.match} -p 77 -j DENY")
     chains("-D input 2")
-    first.give_back(taken)
-    second.give_back(second.take())
+    first.reinject(taken)
+    second.reinject(second.take())
     assert traffic.arrived([flow]) == [flow.sent]
     assert first.rest() == second.rest() == []
 
@@ -150,10 +150,10 @@ def test_packet_rewritten_past_its_rule_is_seen_by_those_behind(
     flow = traffic.send(place.path, "udp")
     taken = first.take()
     changed = with_port(taken.data, OTHER_UDP_PORT)
-    first.give_back(taken, changed)
+    first.reinject(taken, changed)
     again = second.take()
     assert again.data == changed
-    second.give_back(again)
+    second.reinject(again)
     assert traffic.arrived([flow]) == [goes_on_as(place, changed)]
     assert first.rest() == second.rest() == []
 
@@ -175,13 +175,13 @@ def test_rewritten_packet_that_does_not_come_by_its_rule_is_taken_by_none(
     flow = traffic.send(place.path, "udp")
     taken = first.take()
     changed = with_port(taken.data, OTHER_UDP_PORT)
-    first.give_back(taken, changed)
+    first.reinject(taken, changed)
     assert traffic.arrived([flow]) == [goes_on_as(place, changed)]
     assert first.rest() == second.rest() == []
     # Unchanged it comes by that rule, and the packet's way goes on behind it.
     chains.append(place.rule(f"DIVERT {B}"))
-    first.give_back(taken)
-    second.give_back(second.take())
+    first.reinject(taken)
+    second.reinject(second.take())
     assert first.rest() == second.rest() == []
 
 
@@ -195,11 +195,11 @@ def test_given_back_in_another_order(
     flows = [traffic.send(place.path, "udp") for _ in range(3)]
     taken: list[Taken] = [first.take() for _ in flows]
     for number in (2, 0, 1):
-        first.give_back(taken[number])
+        first.reinject(taken[number])
     again = [second.take() for _ in flows]
     assert [each.data for each in again] == [taken[number].data for number in (2, 0, 1)]
     for each in reversed(again):
-        second.give_back(each)
+        second.reinject(each)
     assert traffic.arrived(flows) == [goes_on_as(place, each.data) for each in taken]
     assert first.rest() == second.rest() == []
 
@@ -214,7 +214,7 @@ def test_given_back_by_another_port(
     chains.append(place.rule(f"DIVERT {A}"), place.rule(f"DIVERT {B}"))
     flow = traffic.send(place.path, "udp")
     taken = first.take()
-    second.give_back(taken)
+    second.reinject(taken)
     assert traffic.arrived([flow]) == [goes_on_as(place, taken.data)]
     assert first.rest() == second.rest() == []
 
@@ -235,7 +235,7 @@ def test_chain_come_by_twice_is_two_places(
         flow = traffic.send(place.path, "udp")
         for socket in sockets * 2:
             taken = socket.take()
-            socket.give_back(taken)
+            socket.reinject(taken)
         assert traffic.arrived([flow]) == [goes_on_as(place, taken.data)], jumps
         assert [socket.rest() for socket in sockets] == [[], []], jumps
         assert chains.counts(place.chain) == [1, 1]
@@ -251,7 +251,7 @@ def test_chain_come_by_twice_with_one_port(
     chains.append(f"user -j DIVERT {A}", f"input -i {NEAR.interface} -j user")
     chains.append(f"input -i {NEAR.interface} -j user")
     flow = traffic.send("in", "udp")
-    socket.give_back(socket.take())
+    socket.reinject(socket.take())
     assert traffic.arrived([flow]) == [flow.sent]
     assert socket.rest() == []
     assert chains.counts("user") == [2]

@@ -58,7 +58,7 @@ def test_in_div_in(
     near.send(IP(src=NEAR.host_ip, dst=NEAR.guest_ip, id=1) / UDP(dport=UDP_PORT) / b"in")
     near.send(IP(src=NEAR.host_ip, dst=NEAR.guest_ip, id=2) / ICMP(id=2, seq=2))
     for _ in range(2):
-        socket.give_back(socket.take())
+        socket.reinject(socket.take())
     (reply,) = (IP(data) for data in left(guest, near))
     assert (reply[ICMP].type, reply[ICMP].seq) == (0, 2)
     assert received() == [b"in"]
@@ -87,7 +87,7 @@ def test_out_div_out(
     chains.append(f"output -i eth1 -j DIVERT {A}")
     traffic.send("out", "udp")
     taken = socket.take()
-    socket.give_back(taken)
+    socket.reinject(taken)
     assert left(guest, near) == [taken.data]
     assert nothing_waits(socket)
 
@@ -132,7 +132,7 @@ def test_injected_in_fwd_out_div_out(
         # Last injected through B, A may have it again on output; and C has its rule behind A's.
         taken = socket.take()
         assert taken.data == hop(packet)
-        socket.give_back(taken)
+        socket.reinject(taken)
     assert left(guest, far) == [hop(packet)]
     assert nothing_waits(first, second, third)
 
@@ -150,7 +150,7 @@ def test_in_div_in_fwd_div_fwd_out_div_out(
     )
     flow = traffic.send("through", "udp")
     for socket in (first, second, first):
-        socket.give_back(socket.take())
+        socket.reinject(socket.take())
     assert traffic.arrived([flow]) == [flow.arrives_as()]
     assert nothing_waits(first, second)
 
@@ -162,7 +162,7 @@ def test_in_div_in_fwd_out(traffic: Traffic, divert: Divert, chains: Chains) -> 
     chains.append(*(f"{chain} -s {NEAR.host_ip} -j DIVERT {A}" for chain in ("input", "forward")))
     chains.append(f"output -s {NEAR.host_ip} -j DIVERT {A}")
     flow = traffic.send("through", "udp")
-    socket.give_back(socket.take())
+    socket.reinject(socket.take())
     assert traffic.arrived([flow]) == [hop(flow.sent)]
     assert nothing_waits(socket)
 
@@ -217,11 +217,11 @@ def test_out_div_out_lo_in_div_in(
     out = socket.take()
     assert out.interface == "0.0.0.0"
     assert nothing_waits(socket)
-    socket.give_back(out)
+    socket.reinject(out)
     come_in = socket.take()
     assert (come_in.data, come_in.interface) == (out.data, "127.0.0.1")
     assert received() == []
-    socket.give_back(come_in)
+    socket.reinject(come_in)
     guest.barrier()
     assert received() == [b"around"]
     assert nothing_waits(socket)
@@ -239,7 +239,7 @@ def test_injected_out_lo_in_div_in(
     socket.inject(packet)
     taken = socket.take()
     assert (taken.data, taken.interface) == (packet, "127.0.0.1")
-    socket.give_back(taken)
+    socket.reinject(taken)
     guest.barrier()
     assert received() == [b"to myself"]
     assert nothing_waits(socket)

@@ -66,7 +66,7 @@ def test_one_port_sees_once_what_nfqueue_holds_between_the_chains(
     for number in (1, 2, 3):
         near.send(IP(datagram(number)))
         taken = socket.take()
-        socket.go_on(taken) if isinstance(socket, Keeper) else socket.give_back(taken)
+        socket.go_on(taken) if isinstance(socket, Keeper) else socket.reinject(taken)
         numbers.append(queued.take())
     assert left(guest, far) == []
     for number in reversed(numbers):
@@ -92,7 +92,7 @@ def test_each_port_sees_once_what_nfqueue_holds_between_the_chains(
     for number, socket in enumerate(sockets):
         if number == before:
             queued.accept(queued.take())
-        socket.give_back(socket.take())
+        socket.reinject(socket.take())
     if before == len(sockets):
         queued.accept(queued.take())
     assert left(guest, far) == [hop(datagram(1))]
@@ -119,7 +119,7 @@ def test_held_again_by_the_same_program(
     chains.append(*(f"{chain} -p UDP -d {FAR.host_ip} -j DIVERT {PORT}" for chain in CHAINS))
     near.send(IP(datagram(1)))
     queued.accept(queued.take())
-    socket.give_back(socket.take())
+    socket.reinject(socket.take())
     queued.accept(queued.take())
     assert left(guest, far) == [hop(datagram(1))]
     assert socket.rest() == []
@@ -152,7 +152,7 @@ def test_ipsec_that_is_done_by_another_task(
         near.send(IP(datagram(1)))
     taken = socket.take()
     assert IP(taken.data).proto == 17
-    socket.go_on(taken) if isinstance(socket, Keeper) else socket.give_back(taken)
+    socket.go_on(taken) if isinstance(socket, Keeper) else socket.reinject(taken)
     protected = far.expect(lambda packet: packet.haslayer(IP) and packet[IP].proto == ESP)
     assert inside(bytes(protected[IP])) == taken.data
     assert socket.rest() == []

@@ -65,7 +65,7 @@ def test_one_port_sees_the_outer_packet_and_the_inner_one(
         taken = socket.take()
         assert taken.data == data
         assert calls.drain("receiver") == []
-        socket.give_back(taken)
+        socket.reinject(taken)
     assert socket.rest() == []
     assert left(guest, far) == ([hop(inner)] if to == FAR.host_ip else [])
     assert calls.drain("receiver") == ([b"inside"] if to == NEAR.guest_ip else [])
@@ -140,7 +140,7 @@ def test_what_is_given_back_goes_into_the_tunnel_as_without_the_rule(
     for place, socket in zip(places, sockets, strict=True):
         taken = socket.take()
         assert taken.interface == ("0.0.0.0" if "output" in place else NEAR.guest_ip)
-        socket.give_back(taken)
+        socket.reinject(taken)
     assert [same(data) for data in left(guest, far)] == without
     assert [socket.rest() for socket in sockets] == [[] for _ in sockets]
     assert chains.counts("forward")[-1:] == [1]
@@ -186,12 +186,12 @@ def test_one_port_sees_what_goes_into_the_tunnel_and_what_is_put_round_it(
         f"output -i {FAR.interface} -p 4 -j DIVERT {PORT}",
     )
     near.send(IP(multicast()))
-    socket.give_back(socket.take())
+    socket.reinject(socket.take())
     outer = socket.take()
     assert [same(outer.data)] == without
     assert outer.interface == "0.0.0.0"
     assert left(guest, far) == []
-    socket.give_back(outer)
+    socket.reinject(outer)
     assert left(guest, far) == [outer.data]
     assert socket.rest() == []
 
@@ -220,7 +220,7 @@ def test_grown_above_what_the_tunnel_takes(
         assert socket.refused(grown, taken.address) == "EMSGSIZE"
         assert left(guest, far) == []
     else:
-        socket.give_back(taken, grown)
+        socket.reinject(taken, grown)
         parts = left(guest, far)
         assert len(parts) == 2
         inside = b"".join(part[20:] for part in parts)
@@ -245,7 +245,7 @@ def test_tunnel_that_is_down_meanwhile(
     near.send(IP(multicast()))
     taken = socket.take()
     shell.check(f"ifconfig {TUNNEL} down")
-    socket.give_back(taken)
+    socket.reinject(taken)
     given_back = left(guest, far)
     chains.flush()
     near.send(IP(multicast()))

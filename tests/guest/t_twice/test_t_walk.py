@@ -85,7 +85,7 @@ def test_rule_inserted_before_refuses_what_is_given_back(
     assert codes == refused
     # The guest is well: without that rule the same packet goes on.
     chains(f"-D {place.chain} 1")
-    socket.give_back(taken)
+    socket.reinject(taken)
     assert traffic.arrived([flow]) == [taken.data if place.chain != "input" else flow.arrives_as()]
     assert socket.rest() == []
 
@@ -120,7 +120,7 @@ def test_accepting_rule_inserted_before_ends_the_walk(
     flow = traffic.send(place.path, "udp")
     taken = first.take()
     chains(f"-I {place.chain} 1 {place.match} -j ACCEPT")
-    first.give_back(taken)
+    first.reinject(taken)
     assert len(traffic.arrived([flow])) == 1
     assert first.rest() == second.rest() == []
 
@@ -142,7 +142,7 @@ def test_rule_that_jumps_and_returns_is_walked_again(
     taken = socket.take()
     changed = with_port(taken.data, OTHER_UDP_PORT)
     assert socket.refused(changed, taken.address) == "EPERM"
-    socket.give_back(taken)
+    socket.reinject(taken)
     assert traffic.arrived([flow]) == [taken.data]
 
 
@@ -167,7 +167,7 @@ def test_each_rule_counts_a_packet_once(
         taken = socket.take()
         # ACCEPT and what comes before it count when the packet gets there, not when it is taken.
         assert chains.counts(place.chain) == [number, number, number, number - 1, number - 1]
-        socket.give_back(taken)
+        socket.reinject(taken)
         traffic.arrived([])
         assert chains.counts(place.chain) == [number] * 5
         assert chains.counts("before") == [number]
@@ -186,7 +186,7 @@ def test_each_rule_logs_a_packet_once(
         f"{place.chain} {place.match} -p UDP -l",
     )
     flow = traffic.send(place.path, "udp")
-    socket.give_back(socket.take())
+    socket.reinject(socket.take())
     assert len(traffic.arrived([flow])) == 1
     words = re.findall(r"Packet log: (\w+) (.+) eth", shell.check("dmesg"))
     # A rule without a target is a dash.
@@ -210,7 +210,7 @@ def test_each_rule_copies_a_packet_to_the_netlink_once(
     taken = socket.take()
     assert len(calls.drain("netlink")) == 2
     chains.append(f"{place.chain} {place.match} -p UDP -o")
-    socket.give_back(taken)
+    socket.reinject(taken)
     assert len(traffic.arrived([flow])) == 1
     assert len(calls.drain("netlink")) == 1, "that of the rule behind"
 
@@ -231,7 +231,7 @@ def test_type_of_service_is_not_changed_again_before_the_rule(
     changed = IP(taken.data)
     changed.tos = 0x08
     del changed.chksum
-    socket.give_back(taken, built(changed))
+    socket.reinject(taken, built(changed))
     (arrived,) = traffic.arrived([flow])
     assert IP(arrived).tos == 0x08
 
@@ -244,7 +244,7 @@ def test_type_of_service_is_changed_by_a_rule_behind(
     socket = divert(PORT)
     chains.append(place.rule(f"DIVERT {PORT}"), f"{place.chain} {place.match} -t 01 10")
     flow = traffic.send(place.path, "udp")
-    socket.give_back(socket.take())
+    socket.reinject(socket.take())
     (arrived,) = traffic.arrived([flow])
     assert IP(arrived).tos == 0x10
 
@@ -265,6 +265,6 @@ def test_mark_is_set_as_before(
         chains.append(*(f"{match} -m {each}" for each in marks))
         chains.append(f"{match} -j DIVERT {PORT}", f"{match} -o")
         traffic.send(place.path, "udp")
-        socket.give_back(socket.take())
+        socket.reinject(socket.take())
         (copy,) = calls.drain("netlink")
         assert int.from_bytes(copy[4:8], "little") == mark, marks

@@ -31,10 +31,10 @@ MAKE = Callable[[], Host]
 class TakesTwice(Host):
     """T1: what a port has given back can be taken by it again."""
 
-    def give_back(self, name: str, held: Held, packet: Packet) -> str:
+    def reinject(self, name: str, held: Held, packet: Packet) -> str:
         port, self.sockets[name].port = self.sockets[name].port, 0
         try:
-            return super().give_back(name, held, packet)
+            return super().reinject(name, held, packet)
         finally:
             self.sockets[name].port = port
 
