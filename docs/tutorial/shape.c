@@ -51,7 +51,7 @@ static void take(int fd, int rate)
 	count++;
 }
 
-static void give_back(int fd)
+static void reinject(int fd)
 {
 	struct waiting *next = &queue[first];
 
@@ -87,6 +87,6 @@ int main(int argc, char **argv)
 		if (socket.revents)
 			take(socket.fd, rate);
 		while (count && queue[first].due <= now())
-			give_back(socket.fd);
+			reinject(socket.fd);
 	}
 }

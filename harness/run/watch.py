@@ -24,6 +24,8 @@ _SHOWN = 3
 # Of a run that was told to end: its guests have to be stopped, its report written.
 _ENDING_SECONDS = 60.0
 
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 Changes = queue.Queue[frozenset[Path]]
 
 
@@ -100,16 +102,37 @@ def _next(changes: Changes) -> frozenset[Path]:
     return changed
 
 
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    """What ends this takes effect when the context is left."""
+    came: list[int] = []
+    before = {int(number): signal.getsignal(number) for number in _ENDING}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, lambda number, _frame: came.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number in came[:1]:
+            signal.raise_signal(number)
+
+
 def _run(command: Sequence[str]) -> int:
     """The exit status of a run, which ends by the signal that ends this."""
+    process: subprocess.Popen[bytes] | None = None
     try:
-        # In a session of its own, a signal from the terminal reaches it once: by this process.
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+        # One that came while it is started would leave it running, known to nobody.
+        with _signals_held():
+            # In a session of its own, a signal from the terminal reaches it once: by this process.
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+        return process.wait()
     except OSError as error:
         raise InfrastructureError(f"cannot start {command[0]}: {error.strerror}") from error
-    try:
-        return process.wait()
     except KeyboardInterrupt as ended:
+        if process is None:
+            raise
         process.send_signal(ended.number if isinstance(ended, EndedError) else signal.SIGINT)
         try:
             process.wait(_ENDING_SECONDS)
