@@ -115,6 +115,7 @@ def _rows(guest: Guest, frame: bytes) -> list[tuple[str, str]]:
 
 
 @pytest.mark.statement("R2/path")
+@pytest.mark.needs("divert")
 def test_way_of_a_packet_is_told_rule_by_rule(guest: Guest, chains: Chains, listen: Listen) -> None:
     chains("-N mine")
     chains.append(
