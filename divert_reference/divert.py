@@ -6,12 +6,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from scapy.layers.inet import IP
-
 from divert_reference.programs import Calls
 from divert_reference.traffic import ip_packets
 from harness.base.errors import GuestError
 from harness.guest.machine import Machine
+from harness.network.packets import inet
 from harness.network.wire import Wire
 
 # Nothing but a lost packet takes so long. Less than a call may take (programs.py).
@@ -20,7 +19,7 @@ TAKE_MILLISECONDS = 3000
 
 def built(packet: Any) -> bytes:
     """A packet with all that scapy fills in."""
-    return bytes(IP(bytes(packet)))
+    return bytes(inet().IP(bytes(packet)))
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class Taken:
     @property
     def packet(self) -> Any:
         """The packet as scapy's IP, of which a changed copy can be reinjected."""
-        return IP(self.data)
+        return inet().IP(self.data)
 
 
 class DivertSocket:

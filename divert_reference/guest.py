@@ -11,6 +11,7 @@ from divert_reference.chains import Chains
 from divert_reference.divert import DivertSocket
 from divert_reference.programs import Calls, Interceptor, ProcDivert
 from divert_reference.traffic import Traffic
+from harness.base import terminal
 from harness.base.errors import UserError
 from harness.boot import bootable
 from harness.guest import agent
@@ -182,6 +183,7 @@ def guest(variant: str = "base", source: Sequence[str] = ()) -> Iterator[Guest]:
     built = bootable.build(variants.named(variant), source)
     spec = session.machine_spec(built, session.new_folder("guest"))
     with Guest(spec) as machine:
+        terminal.say(f"guest {variant}: its console: {machine.console.log}")
         machine.prepare()
         yield machine
         machine.check()

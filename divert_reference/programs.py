@@ -10,12 +10,11 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from scapy.layers.inet import IP
-
 from harness.base.errors import GuestError
 from harness.guest.calls import Script
 from harness.guest.process import Process, Result
 from harness.guest.shell import Shell
+from harness.network.packets import inet
 
 # A packet that is queued is read and reported within milliseconds; a busy host may take longer.
 REPORT_SECONDS = 5.0
@@ -40,7 +39,7 @@ class Seen:
     @functools.cached_property
     def packet(self) -> Any:
         """The packet as scapy's IP."""
-        return IP(self.data)
+        return inet().IP(self.data)
 
 
 def check_guard(proved: Collection[str], limit: int | None) -> None:

@@ -13,13 +13,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scapy.layers.inet import ICMP, IP, TCP, UDP
-
 from divert_reference.chains import Chains
 from divert_reference.programs import Calls
 from harness.guest.machine import Machine
 from harness.network.addresses import LINKS
 from harness.network.frames import checksum
+from harness.network.packets import inet
 
 NEAR, FAR = LINKS
 PROTOCOLS = ("icmp", "udp", "tcp", "other")
@@ -81,7 +80,7 @@ class Flow:
 
 def hop(data: bytes) -> bytes:
     """The packet one router on: TTL lowered by one, header checksum anew."""
-    packet = IP(data)
+    packet = inet().IP(data)
     packet.ttl -= 1
     del packet.chksum
     return bytes(packet)
@@ -118,19 +117,23 @@ class Traffic:
     def packet(path: str, protocol: str, body: bytes, number: int) -> Any:
         """A packet of wire 0's host, complete."""
         destination = NEAR.guest_ip if path == "in" else FAR.host_ip
-        packet = IP(src=NEAR.host_ip, dst=destination, id=FIRST_ID + number, ttl=61)
+        packet = inet().IP(src=NEAR.host_ip, dst=destination, id=FIRST_ID + number, ttl=61)
         match protocol:
             case "icmp":
-                packet = packet / ICMP(type=8, id=77, seq=number) / body
+                packet = packet / inet().ICMP(type=8, id=77, seq=number) / body
             case "udp":
-                packet = packet / UDP(sport=3000, dport=UDP_PORT) / body
+                packet = packet / inet().UDP(sport=3000, dport=UDP_PORT) / body
             case "tcp":
-                packet = packet / TCP(sport=3000 + number, dport=TCP_PORT, seq=7, flags="S") / body
+                packet = (
+                    packet
+                    / inet().TCP(sport=3000 + number, dport=TCP_PORT, seq=7, flags="S")
+                    / body
+                )
             case _:
-                packet = IP(bytes(packet / body))
+                packet = inet().IP(bytes(packet / body))
                 packet.proto = OTHER
                 del packet.chksum
-        return IP(bytes(packet))
+        return inet().IP(bytes(packet))
 
     def arrived(self, flows: list[Flow]) -> list[bytes]:
         """What arrived of these flows, in the order of their list, copies beside each other.
@@ -188,7 +191,7 @@ class Traffic:
             kind = ("dgram", 17) if protocol == "udp" else ("raw", NUMBERS[protocol])
             calls.ok("socket", name, "inet", *kind)
             self._sockets.add(name)
-        data = bytes(ICMP(type=8, id=78, seq=number) / body) if protocol == "icmp" else body
+        data = bytes(inet().ICMP(type=8, id=78, seq=number) / body) if protocol == "icmp" else body
         port = UDP_PORT if protocol == "udp" else 0
         row = calls("sendto", name, f"hex:{data.hex()}", f"in:{NEAR.host_ip}:{port}")
         return Flow("out", protocol, body, error=row.get("error", ""))

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 
 from harness.base import checkout, paths, terminal
@@ -17,6 +18,7 @@ from harness.base.errors import (
 from harness.bench import bench
 from harness.bench import plan as bench_plan
 from harness.canaries import canaries, canary
+from harness.canaries.canary import Canary
 from harness.check import checkjunit, configurationrun, guestruns
 from harness.check.docsrun import documents
 from harness.check.gdbrun import gdb_steps
@@ -41,7 +43,7 @@ from harness.run.request import required
 BENCH_DATAGRAMS, BENCH_SECONDS = "1400,memory-1400", 0.05
 
 # Each takes a build, a boot and a test.
-MUTANTS = 2
+MUTANTS = 1
 
 
 def check(
@@ -77,8 +79,7 @@ def check(
     rests: tuple[Callable[[Sequence[str], Sequence[str]], StepResult], ...] = ()
     if not fast and guests:
         rests = (
-            *(documents, fresh_room, module_builds, benchmark, other_users, smoke_steps, gdb_steps),
-            *(tools_steps, snapshot_steps),
+            *(documents, fresh_room, module_builds, benchmark, other_users, smoke_steps, in_turn),
             *(other_configurations, quick_canaries, sampled_mutants, both_kernels),
             *(guest_samples, guest_tests),
         )
@@ -184,11 +185,21 @@ def benchmark(given: Sequence[str], _require: Sequence[str]) -> StepResult:
     return StepResult(Step("benchmark", ()), counts, seconds, output, error=family)
 
 
+def in_turn(given: Sequence[str], require: Sequence[str]) -> StepResult:
+    """One of those ways to use a guest that take the longest to fetch, drawn by `checkout.seed`."""
+    ways = {"gdb": gdb_steps, "tools": tools_steps, "snapshots": snapshot_steps}
+    name = list(ways)[checkout.seed() % len(ways)]
+    result = ways[name](given, require)
+    others = ", ".join(other for other in ways if other != name)
+    note = f"by turns, drawn by the checkout: {name}; {others} another time"
+    return replace(result, note="\n".join(filter(None, [result.note, note])))
+
+
 def quick_canaries(
     given: Sequence[str], _require: Sequence[str], *, guests: bool = True
 ) -> StepResult:
     """Faults that are really made, and whether they end as they must: see docs/canaries.md. Without
-    `guests` only those that need none.
+    `guests` only those that need none; every other of them, by turns, drawn by `checkout.seed`.
 
     Skipped if the guest cannot be had that they are made in, which `guest_tests` tells.
     """
@@ -196,7 +207,8 @@ def quick_canaries(
     counts, output = Counts(), []
     try:
         rows = canary.select(canary.load(), None, quick=True)
-        results = canaries.run([row for row in rows if guests or not row.guest], given)
+        rows = tuple(row for row in rows if guests or not row.guest)
+        results = canaries.run(half(rows, checkout.seed()), given)
         canaries.remember(results)
         for outcome in results.outcomes:
             wrong = bool(outcome.differs)
@@ -207,6 +219,11 @@ def quick_canaries(
         counts, output = Counts(failed=1), [f"the canaries cannot be run: {error}"]
     seconds = time.monotonic() - begin
     return StepResult(Step("canaries", ()), counts, seconds, "\n".join(output))
+
+
+def half(rows: Sequence[Canary], seed: int) -> tuple[Canary, ...]:
+    """Every other of the rows; with the next seed the others (pure)."""
+    return tuple(rows[seed % 2 :: 2])
 
 
 def other_configurations(

@@ -8,11 +8,8 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from scapy.error import Scapy_Exception
-from scapy.layers.inet import IP
-from scapy.utils import PcapReader
-
 from harness.network.addresses import LINKS
+from harness.network.packets import inet
 
 _HEX_BYTES = 64
 _GUEST = frozenset(link.guest_mac for link in LINKS)
@@ -67,7 +64,7 @@ def is_packet(data: object) -> bool:
 
 def words(data: bytes) -> str:
     """One line: source, destination, protocol, ports, and what of the header is not plain."""
-    packet: Any = IP(data)
+    packet = inet().IP(data)
     notes = [f"id {packet.id:#06x}", f"ttl {packet.ttl}"]
     notes += [f"tos {packet.tos:#04x}"] if packet.tos else []
     notes += [f"flags {packet.flags}"] if packet.flags else []
@@ -140,6 +137,11 @@ def captures(paths: Sequence[Path]) -> list[str]:
 
     A file that is not there, or is none, gives a line at the end that says so.
     """
+    # As inet(): not before somebody wants it, since that takes half a second.
+    from scapy.error import Scapy_Exception  # noqa: PLC0415
+    from scapy.utils import PcapReader  # noqa: PLC0415
+
+    inet()
     found: list[tuple[float, str]] = []
     broken = []
     for path in paths:
@@ -155,7 +157,8 @@ def captures(paths: Sequence[Path]) -> list[str]:
 
 def _frame(wire: str, frame: Any) -> str:
     way = "from the guest" if frame.src in _GUEST else "to the guest"
-    inside = words(bytes(frame[IP])) if frame.haslayer(IP) else frame.summary()
+    layer = inet().IP
+    inside = words(bytes(frame[layer])) if frame.haslayer(layer) else frame.summary()
     return f"{wire}  {way:14}  {inside}"
 
 

@@ -16,6 +16,11 @@ def _scapy(module: str) -> Any:
     return importlib.import_module(f"scapy.{module}")
 
 
+def inet() -> Any:
+    """The module scapy.layers.inet: IP, ICMP, TCP, UDP."""
+    return _scapy("layers.inet")
+
+
 def parse(data: bytes) -> Any:
     """The frame `data` as scapy's Ether."""
     _scapy("layers.inet")  # scapy knows a layer once its module is imported.

@@ -28,6 +28,9 @@ _SESSIONS_PER_PROCESSOR = 2
 # As --require's value: whatever kernel is the host's own, as continuous integration has it.
 HOST_KERNEL = "host-kernel"
 
+# The variant for somebody's own tests, where none is named.
+_OWN = "base"
+
 # From so many tests on, what each restore of the guest costs matters more than its boot.
 _LONG = 60
 
@@ -236,11 +239,15 @@ def asked(
     """What a command line asks for. Raises UserError if that is not there, and as `selection.of`,
     `required` and `requested`.
     """
+    selected = selection.of(expression, statement, files)
+    if selected.own and not (variant or matrix or kernel):
+        # Some kernels of the matrix cannot divert at all; and who tries a test means one.
+        variant = _OWN
+        terminal.say(f"your own tests, on {_OWN}; on others: --variant base,linux-6.1:base")
     rows = variants.select(variant, matrix, kernel)
     names = required(require, rows)
     if seed is not None and not seed.isdecimal():
         raise UserError(f"--seed {seed}: it has to be a number")
-    selected = selection.of(expression, statement, files)
     if tools:
         _require_tools(rows, selected, keep=keep)
     request = requested(

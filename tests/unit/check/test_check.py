@@ -21,6 +21,7 @@ from harness.base.errors import (
     UserError,
 )
 from harness.bench import bench, measurement, plan
+from harness.canaries import canary
 from harness.check import check, guestruns, steps
 from harness.check.steps import Counts, Step, StepResult
 from harness.debian import packages
@@ -460,6 +461,32 @@ def test_module_that_does_not_build_is_a_failure(monkeypatch: pytest.MonkeyPatch
     result = check.module_builds([], [])
     assert result.counts == Counts(passed=5, failed=1)
     assert "chains.c:1" in result.output
+
+
+def test_each_way_to_use_a_guest_has_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[str] = []
+
+    def step(name: str) -> Callable[..., StepResult]:
+        def take(*_: object) -> StepResult:
+            taken.append(name)
+            return StepResult(MODULE, Counts(), 0.0, "")
+
+        return take
+
+    for name in ("gdb_steps", "tools_steps", "snapshot_steps"):
+        monkeypatch.setattr(check, name, step(name))
+    for seed in range(3):
+        monkeypatch.setattr(checkout, "seed", lambda s=seed: s)
+        assert "another time" in check.in_turn([], []).note
+    assert sorted(taken) == ["gdb_steps", "snapshot_steps", "tools_steps"]
+
+
+def test_canaries_take_turns_and_none_is_left_out() -> None:
+    rows = canary.select(canary.load(), None, quick=True)
+    one, other = ({row.name for row in check.half(rows, seed)} for seed in (4, 7))
+    assert not one & other
+    assert one | other == {row.name for row in rows}
+    assert abs(len(one) - len(other)) <= 1
 
 
 def test_of_those_that_take_turns_one_is_whole_and_the_others_a_sample() -> None:

@@ -283,7 +283,9 @@ def test_tests_of_somebodys_own(suite: Callable[[str], Path], tmp_path: Path) ->
     file = tmp_path / "own" / "test_own.py"
     file.parent.mkdir()
     file.write_text(f"from harness.base.errors import GuestError\n{OWN}")
-    chosen = asked(variant="base", files=[str(file)])
+    chosen = asked(files=[str(file)])
+    # Where no variant is named, one that diverts.
+    assert [row.name for row in chosen.variants] == ["base"]
     result = runner.run(chosen)
     ended = [event for event in result.events if isinstance(event, TestFinished)]
     assert [(event.test.rpartition("::")[2], event.outcome, event.message) for event in ended] == [
